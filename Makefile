@@ -96,6 +96,7 @@ unit-$(1): $(call unit_bins,$(1))
 endef
 $(foreach m,$(UNIT_MODS),$(eval $(call unit_rule,$(m))))
 
+-include mk/bench.mk
 -include mk/tests.mk
 
 unit: $(UNIT_BINS) ## unit tests (CUnit)
