@@ -1,0 +1,194 @@
+#include "broker/core/offsets.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+#include <uthash.h>
+#include <utlist.h>
+
+struct row;
+
+struct cell {
+	struct cell *dirty_prev;
+	struct cell *dirty_next;
+	struct row *row;
+	uint32_t queue_id;
+	bool known; /* A value was ever said. */
+	bool dirty;
+	int64_t live;
+};
+
+struct row {
+	UT_hash_handle hh;
+	uint64_t key;
+	uint32_t topic_id;
+	uint32_t group_id;
+	uint32_t cell_count;
+	struct cell **cells; /* Cells do not move: the dirty list links them. */
+};
+
+struct offsets {
+	struct row *rows;
+	struct cell *dirty;
+	size_t dirty_count;
+	size_t row_max;
+};
+
+enum { QUEUE_ID_MAX = 65535 };
+
+static uint64_t row_key(uint32_t topic_id, uint32_t group_id)
+{
+	return (uint64_t)topic_id << 32 | group_id;
+}
+
+struct offsets *offsets_create(size_t row_max)
+{
+	struct offsets *offsets = calloc(1, sizeof(*offsets));
+
+	if (offsets != NULL)
+		offsets->row_max = row_max;
+	return offsets;
+}
+
+void offsets_destroy(struct offsets *offsets)
+{
+	struct row *row, *next;
+
+	if (offsets == NULL)
+		return;
+	HASH_ITER(hh, offsets->rows, row, next) {
+		HASH_DEL(offsets->rows, row);
+		for (uint32_t i = 0; i < row->cell_count; i++)
+			free(row->cells[i]);
+		free(row->cells);
+		free(row);
+	}
+	free(offsets);
+}
+
+static struct cell *find_cell(const struct offsets *offsets, uint32_t topic_id, uint32_t group_id, uint32_t queue_id)
+{
+	uint64_t key = row_key(topic_id, group_id);
+	struct row *row = NULL;
+
+	HASH_FIND(hh, offsets->rows, &key, sizeof(key), row);
+	if (row == NULL || queue_id >= row->cell_count)
+		return NULL;
+	return row->cells[queue_id];
+}
+
+bool offsets_get(const struct offsets *offsets, uint32_t topic_id, uint32_t group_id, uint32_t queue_id, int64_t *out)
+{
+	const struct cell *cell = find_cell(offsets, topic_id, group_id, queue_id);
+
+	if (cell == NULL || !cell->known)
+		return false;
+	*out = cell->live;
+	return true;
+}
+
+static enum status grow_row(struct row *row, uint32_t cell_count)
+{
+	struct cell **grown = realloc(row->cells, cell_count * sizeof(*grown));
+
+	if (grown == NULL)
+		return ST_NOMEM;
+	memset(grown + row->cell_count, 0, (cell_count - row->cell_count) * sizeof(*grown));
+	row->cells = grown;
+	row->cell_count = cell_count;
+	return ST_OK;
+}
+
+static struct row *make_row(struct offsets *offsets, uint32_t topic_id, uint32_t group_id)
+{
+	struct row *row = calloc(1, sizeof(*row));
+
+	if (row == NULL)
+		return NULL;
+	row->key = row_key(topic_id, group_id);
+	row->topic_id = topic_id;
+	row->group_id = group_id;
+	HASH_ADD(hh, offsets->rows, key, sizeof(row->key), row);
+	return row;
+}
+
+enum status offsets_reserve(struct offsets *offsets, uint32_t topic_id, uint32_t group_id, uint32_t queue_id)
+{
+	uint64_t key = row_key(topic_id, group_id);
+	struct row *row = NULL;
+
+	assert(queue_id <= QUEUE_ID_MAX);
+	HASH_FIND(hh, offsets->rows, &key, sizeof(key), row);
+	if (row == NULL) {
+		if (HASH_COUNT(offsets->rows) >= offsets->row_max)
+			return ST_FULL;
+		row = make_row(offsets, topic_id, group_id);
+		if (row == NULL)
+			return ST_NOMEM;
+	}
+	if (queue_id >= row->cell_count && grow_row(row, queue_id + 1) != ST_OK)
+		return ST_NOMEM;
+	if (row->cells[queue_id] != NULL)
+		return ST_OK;
+	struct cell *cell = calloc(1, sizeof(*cell));
+	if (cell == NULL)
+		return ST_NOMEM;
+	cell->row = row;
+	cell->queue_id = queue_id;
+	row->cells[queue_id] = cell;
+	return ST_OK;
+}
+
+static void set_clean(struct offsets *offsets, struct cell *cell)
+{
+	if (!cell->dirty)
+		return;
+	DL_DELETE2(offsets->dirty, cell, dirty_prev, dirty_next);
+	offsets->dirty_count--;
+	cell->dirty = false;
+}
+
+void offsets_note(struct offsets *offsets, uint32_t topic_id, uint32_t group_id, uint32_t queue_id, int64_t value)
+{
+	struct cell *cell = find_cell(offsets, topic_id, group_id, queue_id);
+
+	assert(cell != NULL);
+	if (cell->known && cell->live == value)
+		return;
+	cell->known = true;
+	cell->live = value;
+	if (cell->dirty)
+		return;
+	cell->dirty = true;
+	DL_APPEND2(offsets->dirty, cell, dirty_prev, dirty_next);
+	offsets->dirty_count++;
+}
+
+void offsets_apply(struct offsets *offsets, uint32_t topic_id, uint32_t group_id, uint32_t queue_id, int64_t value)
+{
+	struct cell *cell = find_cell(offsets, topic_id, group_id, queue_id);
+
+	assert(cell != NULL);
+	cell->known = true;
+	cell->live = value;
+	set_clean(offsets, cell);
+}
+
+size_t offsets_dirty(const struct offsets *offsets, struct offsets_entry *out, size_t max)
+{
+	size_t count = 0;
+	const struct cell *cell;
+
+	DL_FOREACH2(offsets->dirty, cell, dirty_next) {
+		if (count == max)
+			break;
+		out[count++] = (struct offsets_entry){ cell->row->topic_id, cell->row->group_id, cell->queue_id,
+						       cell->live };
+	}
+	return count;
+}
+
+size_t offsets_dirty_count(const struct offsets *offsets)
+{
+	return offsets->dirty_count;
+}

@@ -1,0 +1,42 @@
+/* How far has each consumer group read? One row per (topic, group), one value per queue.
+ *
+ * A value is *live* when a consumer said it and *stored* once an OFFSETS record carries it. An acknowledged update
+ * (a two-way UPDATE_CONSUMER_OFFSET) appends its record at once; one-way updates and those that ride on pulls only
+ * become live and dirty, and the next periodic OFFSETS record stores all dirty ones together.
+ * Going backwards is allowed: reset and skip tools rely on it.
+ * Threads: the loop thread. */
+#ifndef ESCROW_CORE_OFFSETS_H
+#define ESCROW_CORE_OFFSETS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/base/status.h"
+
+struct offsets;
+
+/* NULL when out of memory. `row_max` bounds the (topic, group) pairs. */
+struct offsets *offsets_create(size_t row_max);
+void offsets_destroy(struct offsets *offsets);
+
+/* The live value; false if the group never said one for this queue. Ids are those of the core's name table. */
+bool offsets_get(const struct offsets *offsets, uint32_t topic_id, uint32_t group_id, uint32_t queue_id, int64_t *out);
+/* Makes room for offsets_note / offsets_apply of this queue, so that they cannot fail. ST_FULL, ST_NOMEM. */
+enum status offsets_reserve(struct offsets *offsets, uint32_t topic_id, uint32_t group_id, uint32_t queue_id) MUST_USE;
+/* A consumer's word: live now, dirty until a record stores it. Needs a reserved place. */
+void offsets_note(struct offsets *offsets, uint32_t topic_id, uint32_t group_id, uint32_t queue_id, int64_t value);
+/* What an OFFSETS record says: live and stored. Needs a reserved place. */
+void offsets_apply(struct offsets *offsets, uint32_t topic_id, uint32_t group_id, uint32_t queue_id, int64_t value);
+
+struct offsets_entry {
+	uint32_t topic_id;
+	uint32_t group_id;
+	uint32_t queue_id;
+	int64_t value;
+};
+/* Up to `max` dirty values, oldest change first. They stay dirty until offsets_apply says the same value. */
+size_t offsets_dirty(const struct offsets *offsets, struct offsets_entry *out, size_t max);
+size_t offsets_dirty_count(const struct offsets *offsets);
+
+#endif
