@@ -1,0 +1,70 @@
+# Tests above the unit level, and the checkers. Included by the Makefile.
+
+INTEGRATION_BINS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/integration/*_test.c))
+INTEGRATION_SCRIPTS := $(wildcard tests/integration/*_test.sh)
+SIM := $(BUILD)/tests/sim/sim
+SIM_SRC := $(wildcard tests/sim/*.c)
+SIM_SEEDS ?= 40
+
+ifneq ($(SIM_SRC),)
+$(SIM): $(SIM_SRC:%.c=$(BUILD)/obj/%.o) $(SUPPORT_OBJ) $(ARCHIVES)
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(LINK_ARCHIVES) -lcunit $(LIBS)
+endif
+
+sim: $(SIM) ## the simulator: broker core, log and check-back on virtual time; SIM_SEEDS=n, SEED=first
+	$(SIM) --seeds $(SIM_SEEDS) $(if $(SEED),--seed $(SEED))
+
+integration: all $(INTEGRATION_BINS) ## real binaries: kill -9, restart, MySQL away
+	@ESCROW_BUILD=$(BUILD) tests/support/run-all $(INTEGRATION_BINS) $(INTEGRATION_SCRIPTS)
+
+interop: all ## unmodified RocketMQ clients and servers (needs java, maven, go)
+	@tests/interop/run --build $(BUILD)
+	@tests/interop/cross --build $(BUILD)
+
+test: all ## every test
+	@tests/support/test-all $(BUILD)
+
+# Sanitizer variants: own build directories, the same tests.
+asan: ## unit tests, simulator and integration under AddressSanitizer + UBSan
+	@$(MAKE) --no-print-directory BUILD=build/asan OPT=-O1 \
+		SANITIZE="-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer" \
+		SIM_SEEDS=10 unit sim integration
+
+tsan: ## unit tests, simulator and integration under ThreadSanitizer
+	@$(MAKE) --no-print-directory BUILD=build/tsan OPT=-O1 \
+		SANITIZE="-fsanitize=thread -fno-omit-frame-pointer" SIM_SEEDS=4 unit sim integration
+
+# Fuzzing: libFuzzer with ASan+UBSan, a few seconds each unless FUZZ_SECONDS says more.
+FUZZ_SECONDS ?= 10
+FUZZERS := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/*.c))
+
+fuzz: ## every fuzz target for FUZZ_SECONDS (10)
+	@$(MAKE) --no-print-directory BUILD=build/fuzz CC=clang OPT=-O1 \
+		SANITIZE="-fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=all" fuzz-run
+
+$(BUILD)/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(SUPPORT_OBJ) $(ARCHIVES)
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -fsanitize=fuzzer -o $@ $< $(SUPPORT_OBJ) $(LINK_ARCHIVES) -lcunit $(LIBS)
+
+fuzz-run: $(FUZZERS:%=$(BUILD)/fuzz/%)
+	@tests/support/fuzz-all $(BUILD)/fuzz $(FUZZ_SECONDS) $(FUZZERS)
+
+lint: compile_commands.json ## clang-tidy and clang-format in check mode
+	@tests/support/lint
+
+deps: ## installs the Debian packages (sudo if needed)
+	sh tools/install-deps all
+
+PREFIX ?= /usr/local
+install: all install-sdk ## programs, SDK and sample configuration under PREFIX
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/escrowmq
+	install -m 755 $(PROGRAMS:%=$(BUILD)/%) $(TOOLS:%=$(BUILD)/%) $(DESTDIR)$(PREFIX)/bin
+	install -m 644 conf/*.conf $(DESTDIR)$(PREFIX)/share/escrowmq
+
+# The sample files are what the programs print of their own tables.
+conf: programs ## regenerates conf/*.conf from the option tables
+	$(BUILD)/escrow-broker -p > conf/broker.conf
+	$(BUILD)/escrow-namesrv -p > conf/namesrv.conf
+
+.PHONY: sim integration interop test asan tsan fuzz fuzz-run lint deps install conf
