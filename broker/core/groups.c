@@ -1,0 +1,113 @@
+#include "broker/core/groups.h"
+
+#include <stdlib.h>
+
+#include "broker/core/names.h"
+
+struct groups {
+	struct consumer_group *by_name;
+	struct names *names;
+	uint32_t group_max;
+};
+
+struct groups *groups_create(struct names *names, uint32_t group_max)
+{
+	struct groups *groups = calloc(1, sizeof(*groups));
+
+	if (groups == NULL)
+		return NULL;
+	groups->names = names;
+	groups->group_max = group_max;
+	return groups;
+}
+
+void groups_destroy(struct groups *groups)
+{
+	struct consumer_group *group, *next;
+
+	if (groups == NULL)
+		return;
+	HASH_ITER(hh, groups->by_name, group, next) {
+		HASH_DEL(groups->by_name, group);
+		free(group);
+	}
+	free(groups);
+}
+
+struct group_settings group_settings_default(void)
+{
+	return (struct group_settings){
+		.consume_enable = true,
+		.consume_from_min_enable = true,
+		.consume_broadcast_enable = true,
+		.notify_consumer_ids_changed_enable = true,
+		.retry_queue_nums = 1,
+		.retry_max_times = 16,
+		.which_broker_when_consume_slowly = 1,
+		.consume_timeout_minute = 15,
+	};
+}
+
+static struct consumer_group *find_any(const struct groups *groups, struct span name)
+{
+	struct consumer_group *group = NULL;
+
+	HASH_FIND(hh, groups->by_name, name.data, name.size, group);
+	return group;
+}
+
+struct consumer_group *groups_find(const struct groups *groups, struct span name)
+{
+	struct consumer_group *group = find_any(groups, name);
+
+	return group == NULL || group->deleted ? NULL : group;
+}
+
+enum status groups_check_room(const struct groups *groups, struct errinfo *err)
+{
+	if (HASH_COUNT(groups->by_name) < groups->group_max)
+		return ST_OK;
+	return errinfo_set(err, ST_FULL, "this broker has %u consumer groups, its limit", groups->group_max);
+}
+
+enum status groups_put(struct groups *groups, struct span name, const struct group_settings *settings,
+		       struct consumer_group **group_out)
+{
+	struct consumer_group *group = find_any(groups, name);
+
+	if (group == NULL) {
+		uint32_t id = 0;
+
+		if (groups_check_room(groups, NULL) != ST_OK)
+			return ST_FULL;
+		group = calloc(1, sizeof(*group));
+		if (group == NULL || names_intern(groups->names, name, &id) != ST_OK) {
+			free(group);
+			return ST_NOMEM;
+		}
+		group->id = id;
+		group->name = names_text(groups->names, id);
+		HASH_ADD_KEYPTR(hh, groups->by_name, group->name.data, group->name.size, group);
+	}
+	group->settings = *settings;
+	group->deleted = false;
+	*group_out = group;
+	return ST_OK;
+}
+
+static struct consumer_group *skip_deleted(struct consumer_group *group)
+{
+	while (group != NULL && group->deleted)
+		group = group->hh.next;
+	return group;
+}
+
+struct consumer_group *groups_first(const struct groups *groups)
+{
+	return skip_deleted(groups->by_name);
+}
+
+struct consumer_group *groups_next(const struct consumer_group *group)
+{
+	return skip_deleted(group->hh.next);
+}

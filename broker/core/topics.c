@@ -1,0 +1,196 @@
+#include "broker/core/topics.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "broker/core/names.h"
+#include "lib/index/consume_queue.h"
+
+struct topics {
+	struct topic *by_name;
+	struct names *names;
+	struct pagefile *files;
+	uint32_t topic_max;
+	struct topics_version version;
+};
+
+struct topics *topics_create(struct names *names, struct pagefile *files, uint32_t topic_max)
+{
+	struct topics *topics = calloc(1, sizeof(*topics));
+
+	if (topics == NULL)
+		return NULL;
+	topics->names = names;
+	topics->files = files;
+	topics->topic_max = topic_max;
+	return topics;
+}
+
+static void free_topic(struct topic *topic)
+{
+	for (uint32_t i = 0; i < topic->queue_count; i++) {
+		if (topic->queues[i] == NULL)
+			continue;
+		consume_queue_destroy(topic->queues[i]->entries);
+		free(topic->queues[i]);
+	}
+	free(topic->queues);
+	free((void *)topic->settings.attributes.data);
+	free(topic);
+}
+
+void topics_destroy(struct topics *topics)
+{
+	struct topic *topic, *next;
+
+	if (topics == NULL)
+		return;
+	HASH_ITER(hh, topics->by_name, topic, next) {
+		HASH_DEL(topics->by_name, topic);
+		free_topic(topic);
+	}
+	free(topics);
+}
+
+static struct topic *find_any(const struct topics *topics, struct span name)
+{
+	struct topic *topic = NULL;
+
+	HASH_FIND(hh, topics->by_name, name.data, name.size, topic);
+	return topic;
+}
+
+struct topic *topics_find(const struct topics *topics, struct span name)
+{
+	struct topic *topic = find_any(topics, name);
+
+	return topic == NULL || topic->deleted ? NULL : topic;
+}
+
+static struct topic *skip_deleted(struct topic *topic)
+{
+	while (topic != NULL && topic->deleted)
+		topic = topic->hh.next;
+	return topic;
+}
+
+struct topic *topics_first(const struct topics *topics)
+{
+	return skip_deleted(topics->by_name);
+}
+
+struct topic *topics_next(const struct topic *topic)
+{
+	return skip_deleted(topic->hh.next);
+}
+
+uint32_t topics_count(const struct topics *topics)
+{
+	return HASH_COUNT(topics->by_name);
+}
+
+enum status topics_check_room(const struct topics *topics, struct errinfo *err)
+{
+	if (topics_count(topics) < topics->topic_max)
+		return ST_OK;
+	return errinfo_set(err, ST_FULL, "this broker has %u topics, its limit", topics->topic_max);
+}
+
+static struct topic *add(struct topics *topics, struct span name)
+{
+	struct topic *topic = calloc(1, sizeof(*topic));
+	uint32_t id = 0;
+
+	if (topic == NULL)
+		return NULL;
+	if (names_intern(topics->names, name, &id) != ST_OK) {
+		free(topic);
+		return NULL;
+	}
+	topic->id = id;
+	topic->name = names_text(topics->names, id);
+	HASH_ADD_KEYPTR(hh, topics->by_name, topic->name.data, topic->name.size, topic);
+	return topic;
+}
+
+enum status topics_put(struct topics *topics, struct span name, const struct topic_settings *settings, bool system,
+		       struct topic **topic_out)
+{
+	struct topic *topic = find_any(topics, name);
+	uint8_t *attributes = NULL;
+
+	if (topic == NULL && topics_check_room(topics, NULL) != ST_OK)
+		return ST_FULL;
+	if (settings->attributes.size > 0) {
+		attributes = malloc(settings->attributes.size);
+		if (attributes == NULL)
+			return ST_NOMEM;
+		memcpy(attributes, settings->attributes.data, settings->attributes.size);
+	}
+	if (topic == NULL)
+		topic = add(topics, name);
+	if (topic == NULL) {
+		free(attributes);
+		return ST_NOMEM;
+	}
+	free((void *)topic->settings.attributes.data);
+	topic->settings = *settings;
+	topic->settings.attributes.data = attributes;
+	topic->system = system;
+	topic->deleted = false;
+	topics->version.counter++;
+	*topic_out = topic;
+	return ST_OK;
+}
+
+static enum status make_places(struct topic *topic, uint32_t count)
+{
+	struct queue **grown = realloc(topic->queues, count * sizeof(*grown));
+
+	if (grown == NULL)
+		return ST_NOMEM;
+	memset(grown + topic->queue_count, 0, (count - topic->queue_count) * sizeof(*grown));
+	topic->queues = grown;
+	topic->queue_count = count;
+	return ST_OK;
+}
+
+enum status topic_queue_make(struct topics *topics, struct topic *topic, uint32_t id, struct queue **queue_out)
+{
+	if (id >= TOPIC_QUEUE_MAX)
+		return ST_INVALID;
+	if (id >= topic->queue_count && make_places(topic, id + 1) != ST_OK)
+		return ST_NOMEM;
+	*queue_out = topic->queues[id];
+	if (*queue_out != NULL)
+		return ST_OK;
+	struct queue *queue = calloc(1, sizeof(*queue));
+	if (queue == NULL)
+		return ST_NOMEM;
+	queue->topic = topic;
+	queue->id = id;
+	queue->entries = consume_queue_create(topics->files);
+	if (queue->entries == NULL) {
+		free(queue);
+		return ST_NOMEM;
+	}
+	topic->queues[id] = queue;
+	*queue_out = queue;
+	return ST_OK;
+}
+
+struct queue *topic_queue(const struct topic *topic, uint32_t id)
+{
+	return id < topic->queue_count ? topic->queues[id] : NULL;
+}
+
+struct topics_version topics_version(const struct topics *topics)
+{
+	return topics->version;
+}
+
+void topics_touch(struct topics *topics, int64_t now_ms)
+{
+	topics->version.timestamp_ms = now_ms;
+}

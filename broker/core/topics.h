@@ -1,0 +1,89 @@
+/* The topics of this broker and their queues.
+ *
+ * A topic's settings change by TOPIC records only, except system topics, which the broker makes at each start and
+ * does not record. Topics are never freed while the process lives: queues are pointed at from holds, delays and the
+ * visibility list. Iteration is in the order of creation, which is the same in replay.
+ * Threads: the loop thread. */
+#ifndef ESCROW_CORE_TOPICS_H
+#define ESCROW_CORE_TOPICS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <uthash.h>
+
+#include "lib/base/bytes.h"
+#include "lib/base/status.h"
+
+struct consume_queue;
+struct hold;
+struct names;
+struct pagefile;
+struct topic;
+
+/* RocketMQ's TopicConfig. */
+struct topic_settings {
+	uint32_t read_queue_nums;
+	uint32_t write_queue_nums;
+	uint32_t perm;
+	uint32_t filter_type; /* 0 SINGLE_TAG, 1 MULTI_TAG */
+	uint32_t sys_flag;
+	bool order;
+	struct span attributes; /* JSON object text; in a struct topic: owned by it. */
+};
+
+struct queue {
+	struct topic *topic;
+	uint32_t id;
+	struct consume_queue *entries;
+	uint64_t next_offset;    /* Queue offset of the next entry: appended. */
+	uint64_t visible_offset; /* Entries below are committed: what consumers may see. */
+	struct hold *holds;      /* Pulls that wait for this queue; see holds.h. */
+};
+
+struct topic {
+	UT_hash_handle hh;
+	uint32_t id; /* In the core's name table. */
+	bool system;
+	bool deleted;
+	struct topic_settings settings;
+	uint32_t queue_count;
+	struct queue **queues; /* May hold NULLs: queues are made on first use. */
+	struct span name;      /* Owned by the name table. */
+};
+
+struct topics;
+
+/* `files` holds the consume queues and outlives the table. NULL when out of memory. */
+struct topics *topics_create(struct names *names, struct pagefile *files, uint32_t topic_max);
+void topics_destroy(struct topics *topics);
+
+/* A live topic, or NULL. */
+struct topic *topics_find(const struct topics *topics, struct span name);
+/* First of all live topics, and the next; NULL at the end. */
+struct topic *topics_first(const struct topics *topics);
+struct topic *topics_next(const struct topic *topic);
+uint32_t topics_count(const struct topics *topics);
+/* Room for one more topic, so that topics_put of a new name within limits is not refused. ST_FULL at the limit. */
+enum status topics_check_room(const struct topics *topics, struct errinfo *err) MUST_USE;
+
+/* Creates or changes a topic (the effect of a TOPIC record). *topic_out is the topic. ST_NOMEM, ST_FULL. */
+enum status topics_put(struct topics *topics, struct span name, const struct topic_settings *settings, bool system,
+		       struct topic **topic_out) MUST_USE;
+/* Queue `id`, made now if need be, even beyond the configured number (a setting may have shrunk while messages for
+ * the queue were on their way). ST_NOMEM; ST_INVALID beyond TOPIC_QUEUE_MAX. */
+enum status topic_queue_make(struct topics *topics, struct topic *topic, uint32_t id, struct queue **queue_out) MUST_USE;
+/* Queue `id` if it was made, else NULL: nothing was ever put there. */
+struct queue *topic_queue(const struct topic *topic, uint32_t id);
+
+/* Changes with every topics_put of a topic that is registered with name servers; RocketMQ's DataVersion. */
+struct topics_version {
+	int64_t counter;
+	int64_t timestamp_ms;
+};
+struct topics_version topics_version(const struct topics *topics);
+/* Sets the version's time: called once after recovery and at each change by the core. */
+void topics_touch(struct topics *topics, int64_t now_ms);
+
+enum { TOPIC_QUEUE_MAX = 1024 };
+
+#endif
