@@ -1,0 +1,43 @@
+/* A growing array of small fixed-size entries over a pagefile: where is entry n?
+ *
+ * Entry n lies at a fixed place of page n / entries_per_page; the page table costs 4 bytes a page. Putting is
+ * idempotent: replay writes the same entry to the same place again. Gaps read as zeros.
+ * Threads: the loop's, like its pagefile. */
+#ifndef ESCROW_INDEX_ENTRY_ARRAY_H
+#define ESCROW_INDEX_ENTRY_ARRAY_H
+
+#include <stdint.h>
+
+#include "lib/index/pagefile.h"
+
+enum { ENTRY_SIZE_MAX = 64 };
+
+struct entry_array {
+	struct pagefile *pf;
+	uint32_t *pages;         /* Page of each group of entries; ENTRY_NO_PAGE in a gap. */
+	uint32_t page_count;     /* Used slots of `pages`. */
+	uint32_t page_capacity;
+	uint16_t entry_size;
+	uint16_t per_page;
+	uint64_t first_group;    /* Index of the first entry of pages[0], divided by per_page. */
+	uint64_t min;            /* Lowest index put; 0 while empty. */
+	uint64_t max;            /* One past the highest index put; 0 while empty. */
+};
+
+/* An empty array; no allocation. entry_size <= ENTRY_SIZE_MAX. The pagefile must outlive it. */
+void entry_array_init(struct entry_array *array, struct pagefile *pf, size_t entry_size);
+/* Frees the page table (pages of the file are not reused). */
+void entry_array_deinit(struct entry_array *array);
+
+/* Writes `entry` at `index`. ST_INVALID: below the first group ever put, or more than ENTRY_GAP_MAX above the end.
+ * ST_NOMEM, ST_IO, ST_FULL. */
+enum { ENTRY_GAP_MAX = 1 << 20 };
+enum status entry_array_put(struct entry_array *array, uint64_t index, const void *entry, struct errinfo *err) MUST_USE;
+/* Copies entry `index`. ST_NOTFOUND outside of [min, max). ST_AGAIN: run a read job (pagefile.h). */
+enum status entry_array_get(const struct entry_array *array, uint64_t index, void *entry, struct errinfo *err) MUST_USE;
+/* Copies up to `max_count` entries from `index` on, one after the other; *count_out says how many. Stops early at a
+ * page that is not in memory: ST_AGAIN only when not even the first is. */
+enum status entry_array_get_run(const struct entry_array *array, uint64_t index, size_t max_count, void *entries,
+				size_t *count_out, struct errinfo *err) MUST_USE;
+
+#endif

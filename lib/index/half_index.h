@@ -1,0 +1,40 @@
+/* Half index: what became of half n?
+ *
+ * Position n of the half queue is what RocketMQ's clients quote as tranStateTableOffset; the entry answers "already
+ * decided, how, and where is the decision" in O(1) for as long as the log lives. State values are the caller's
+ * (lib/txn), except that 0 means "no entry". Format in docs/formats/index.md.
+ * Threads: the loop's. */
+#ifndef ESCROW_INDEX_HALF_INDEX_H
+#define ESCROW_INDEX_HALF_INDEX_H
+
+#include <stdint.h>
+
+#include "lib/index/entry_array.h"
+
+enum { HALF_ENTRY_SIZE = 32 };
+
+struct half_entry {
+	uint64_t half_offset;     /* Log offset of the HALF record. */
+	uint64_t decision_offset; /* Log offset of the latest DECISION; 0 while there is none. */
+	uint64_t queue_offset;    /* Where a commit put it, or the caller's. */
+	uint8_t state;            /* Caller's; not 0. */
+};
+
+struct half_index {
+	struct entry_array array;
+};
+
+/* Empty; no allocation. */
+void half_index_init(struct half_index *index, struct pagefile *pf);
+void half_index_deinit(struct half_index *index);
+
+/* Puts or replaces entry n. entry->state 0 is ST_INVALID; other errors as entry_array_put. */
+enum status half_index_put(struct half_index *index, uint64_t n, const struct half_entry *entry, struct errinfo *err) MUST_USE;
+/* ST_NOTFOUND: no such half. ST_AGAIN: run a read job (pagefile.h). ST_CORRUPT: the check fails. */
+enum status half_index_get(const struct half_index *index, uint64_t n, struct half_entry *out, struct errinfo *err) MUST_USE;
+
+/* One past the highest position put: the next half's number. */
+static inline uint64_t half_index_max(const struct half_index *index) { return index->array.max; }
+static inline uint64_t half_index_min(const struct half_index *index) { return index->array.min; }
+
+#endif

@@ -1,0 +1,212 @@
+/* The commit log: what happened, in which order, and up to where is it safe?
+ *
+ * One append-only sequence of enveloped records in segment files under <root>/commitlog/ (format: docs/formats/
+ * commitlog.md). The payloads are opaque. The loop thread owns a `struct commitlog`: it encodes records straight
+ * into a ring of memory that holds the log's tail, and never touches the disk after commitlog_open. Disk work is
+ * handed out as jobs, which any one thread runs and the loop then reports back:
+ *
+ *     loop:     p = commitlog_begin(log, kind, size, &offset)   encode at p    end = commitlog_commit(log)
+ *     loop:     commitlog_take_flush(log, true, &job)           -> true: there is work
+ *     flusher:  log_flush_run(&job)                             pwritev + fdatasync
+ *     loop:     commitlog_flush_done(log, &job, &err)           durable() has advanced; release the answers
+ *
+ * With one flush job in flight at a time, one sync acknowledges all that was appended during the last one.
+ *
+ * Watermarks, all "offset after the last such record":   durable <= written <= appended <= durable + ring size.
+ * A failed write or sync is final (the page cache may lie afterwards): commitlog_begin gives NULL for ever,
+ * commitlog_failed says why, and the process should stop acknowledging and exit.
+ *
+ * Jobs are plain structs of the caller. They point into the log (ring, open files), so every job taken must be
+ * run and reported before commitlog_close.
+ *
+ * Threads: every commitlog_ function belongs to the thread that opened the log; log_*_run functions are for any
+ * thread. */
+#ifndef ESCROW_LOG_COMMITLOG_H
+#define ESCROW_LOG_COMMITLOG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/base/bytes.h"
+#include "lib/base/clock.h"
+#include "lib/base/status.h"
+#include "lib/log/kinds.h"
+#include "lib/log/vfs.h"
+
+enum {
+	LOG_ENVELOPE_SIZE = 32,  /* In front of every payload. */
+	LOG_SEGMENT_HEADER_SIZE = 4096,
+	LOG_ID_SIZE = 16,
+	LOG_CLUSTER_SIZE = 64,   /* Cluster name in a segment header, NUL-padded. */
+	LOG_JOB_PARTS = 4,       /* Segments that one flush job may touch. */
+	LOG_SEGMENT_SIZE_MIN = 64 * 1024,
+	LOG_RING_SIZE_MIN = 64 * 1024,
+};
+
+/* One record, as readers see it. */
+struct log_record {
+	unsigned kind;       /* enum log_kind, or a kind that a newer version wrote */
+	uint32_t epoch;
+	uint64_t offset;     /* Of its envelope. */
+	uint32_t size;       /* In the log: envelope, payload and padding; the next record starts at offset + size. */
+	struct span payload; /* Borrowed; see the function that gave it. */
+};
+
+/* Bytes that a record with this payload takes in the log. */
+static inline uint64_t commitlog_record_size(uint64_t payload_size)
+{
+	return (LOG_ENVELOPE_SIZE + payload_size + 7) & ~(uint64_t)7;
+}
+
+struct commitlog_config {
+	const char *root;          /* Store directory (created; its parent must exist). The log is in <root>/commitlog. */
+	const char *cluster;       /* Name; a log of another cluster is refused. NULL = "". */
+	uint64_t segment_size;     /* Multiple of 4096, at least LOG_SEGMENT_SIZE_MIN; 0 = 1 GiB. New segments only. */
+	uint64_t ring_size;        /* Power of two, at least LOG_RING_SIZE_MIN; 0 = 64 MiB. */
+	uint64_t prepare_chunk;    /* Bytes zero-filled by one job, multiple of 4096; 0 = 16 MiB. */
+	const struct clock *clock; /* Creation and epoch times are stored, nothing else. NULL = clock_system(). */
+	uint8_t log_id[LOG_ID_SIZE]; /* Identity of a log that is created now; all zero = random. */
+	bool nosync_recovery;      /* Never set in production: tests that model a disk without power cuts. */
+};
+
+struct commitlog;
+
+/* Locks the store, checks the whole log, cuts a torn tail (and says so in a warning), rewrites and syncs what a
+ * power cut may have left in the page cache only, zeroes what was cut, and opens a new epoch. Creates an empty log
+ * when there is none. Blocks; call before serving.
+ * ST_LOCKED: another process owns the store. ST_CORRUPT: damage below what was durable; the text names file and
+ * offset. ST_VERSION: written by a newer version. ST_INVALID: configuration, or another cluster's log.
+ * ST_FULL, ST_IO, ST_NOMEM. On failure nothing is held. */
+enum status commitlog_open(const struct commitlog_config *config, const struct vfs *vfs, struct commitlog **out,
+			   struct errinfo *err) MUST_USE;
+
+/* Closes files, frees, unlocks. With `clean` everything appended is written and synced first, followed by a mark
+ * that makes later damage to the last records detectable; a failure then is returned (everything is freed even so).
+ * No job may be out. NULL is allowed. */
+enum status commitlog_close(struct commitlog *log, bool clean, struct errinfo *err) MUST_USE;
+
+/* Calls back with every record from `from` (a record's offset; 0 or commitlog_start() = the oldest) to the end, in
+ * order, except lib/log's own kinds. The record's payload is valid during the call. A callback's failure ends the
+ * replay and is returned. CRC-checked again: ST_CORRUPT. Blocks; call before the first append. */
+typedef enum status (*commitlog_replay_callback)(void *context, const struct log_record *record, struct errinfo *err);
+enum status commitlog_replay(struct commitlog *log, uint64_t from, commitlog_replay_callback callback, void *context,
+			     struct errinfo *err) MUST_USE;
+
+/* --- appending ------------------------------------------------------------------------------------------------ */
+
+/* Room for a payload of exactly `payload_size` bytes, to be encoded in place, and the offset that the record will
+ * have. One at a time: follow with commit or abort. NULL when the log cannot take it now: the ring is full of bytes
+ * that are not durable yet, the next segment is not prepared, the record is over commitlog_payload_max, or the log
+ * has failed. The caller answers "system busy". The bytes at the pointer are not zeroed. */
+uint8_t *commitlog_begin(struct commitlog *log, enum log_kind kind, size_t payload_size, uint64_t *offset_out) MUST_USE;
+/* Seals the record and returns the offset after it: it is durable once commitlog_durable() >= that. */
+uint64_t commitlog_commit(struct commitlog *log);
+/* Forgets the record begun. */
+void commitlog_abort(struct commitlog *log);
+
+/* Bytes (commitlog_record_size of each) that can certainly be appended now, also when a segment ends in between. */
+uint64_t commitlog_room(const struct commitlog *log);
+/* The largest payload that this log's ring and segments can ever take. */
+size_t commitlog_payload_max(const struct commitlog *log);
+
+/* --- state ---------------------------------------------------------------------------------------------------- */
+
+uint64_t commitlog_start(const struct commitlog *log);    /* Offset of the oldest record kept. */
+uint64_t commitlog_appended(const struct commitlog *log);
+uint64_t commitlog_written(const struct commitlog *log);
+uint64_t commitlog_durable(const struct commitlog *log);
+uint32_t commitlog_epoch(const struct commitlog *log);    /* Of this start; 1 for a new log. */
+const uint8_t *commitlog_id(const struct commitlog *log); /* LOG_ID_SIZE bytes. */
+/* Bytes of segment files on the disk. */
+uint64_t commitlog_disk_bytes(const struct commitlog *log);
+/* True after a final failure; *err (may be NULL) gets its text. */
+bool commitlog_failed(const struct commitlog *log, struct errinfo *err);
+
+/* --- flush jobs ----------------------------------------------------------------------------------------------- */
+
+struct log_flush_part {
+	struct vfs_file *file;
+	uint64_t file_offset;
+	const uint8_t *data; /* In the ring; stays unchanged until flush_done. */
+	size_t size;         /* 0: only to be synced. */
+};
+
+struct log_flush_job {
+	struct log_flush_part parts[LOG_JOB_PARTS];
+	unsigned part_count;
+	bool sync;            /* Sync after writing. */
+	uint64_t end;         /* Offset up to which this job writes (and syncs). */
+	enum status result;   /* Set by log_flush_run. */
+	struct errinfo err;
+};
+
+/* sync: write and sync what is not durable. !sync: only write what is not written (for ASYNC_FLUSH, with a sync job
+ * at an interval of the caller's; when half the ring waits for a sync, the job syncs all the same).
+ * False when there is nothing to do, one is in flight, or the log has failed. */
+bool commitlog_take_flush(struct commitlog *log, bool sync, struct log_flush_job *out) MUST_USE;
+/* Any one thread. Blocks on the disk. The result is in the job. */
+void log_flush_run(struct log_flush_job *job);
+/* Advances the watermarks. A job that failed poisons the log; the failure is returned. */
+enum status commitlog_flush_done(struct commitlog *log, const struct log_flush_job *job, struct errinfo *err) MUST_USE;
+
+/* --- prepare jobs --------------------------------------------------------------------------------------------- */
+
+/* Zero-fills files ahead of the tail, because a synced write into written blocks changes no metadata and is three
+ * times faster. Jobs are offered until the current segment is complete and, once a quarter of it is used, the
+ * next one too. */
+struct log_prepare_job {
+	const struct vfs *vfs;
+	struct vfs_file *file;      /* NULL: create `path` (through a temporary name) with `header`. */
+	char dir[512];
+	char path[560];
+	uint64_t file_offset;
+	uint64_t size;
+	uint64_t base;
+	uint8_t header[256];        /* The used part of the header page. */
+	enum status result;         /* Set by log_prepare_run. */
+	struct errinfo err;
+};
+
+/* False when nothing needs preparing, one is in flight, or the log has failed. */
+bool commitlog_take_prepare(struct commitlog *log, struct log_prepare_job *out) MUST_USE;
+/* Any one thread, at low priority. Blocks on the disk. */
+void log_prepare_run(struct log_prepare_job *job);
+/* ST_FULL: no space; the job is offered again at the next take (wait a while), appends go on while there is room.
+ * ST_IO on a file in use is final, as in flush_done. */
+enum status commitlog_prepare_done(struct commitlog *log, struct log_prepare_job *job, struct errinfo *err) MUST_USE;
+
+/* --- reading -------------------------------------------------------------------------------------------------- */
+
+/* `size` bytes of the log from `offset`, from memory. *out is valid until the next commitlog_begin.
+ * ST_AGAIN: no longer in memory; use commitlog_try_read, then a read job. ST_INVALID: outside of [start, appended). */
+enum status commitlog_read(const struct commitlog *log, uint64_t offset, size_t size, struct span *out) MUST_USE;
+
+/* Reads into `data` if the page cache has it. ST_AGAIN: a read job must. ST_CORRUPT when `verify` fails (see below);
+ * ST_INVALID as in commitlog_read, or across a segment's end. */
+enum status commitlog_try_read(const struct commitlog *log, uint64_t offset, size_t size, bool verify, uint8_t *data,
+			       struct errinfo *err) MUST_USE;
+
+/* Bytes from `offset` to the end of its segment or of the log, the limit of one read; 0 when outside of the log. */
+uint64_t commitlog_read_limit(const struct commitlog *log, uint64_t offset);
+
+struct log_read_job {
+	uint64_t offset;
+	uint8_t *data;       /* Caller's buffer, `size` bytes. */
+	size_t size;
+	bool verify;
+	struct vfs_file *file;
+	uint64_t file_offset;
+	enum status result;  /* Set by log_read_run. */
+	struct errinfo err;
+};
+
+/* Fills *job to read `size` bytes from `offset` into `data`. With `verify`, `offset` is a record's and the bytes are
+ * whole records, each of which is checked (envelope, own offset, CRC). ST_INVALID as in commitlog_try_read. There is
+ * no "done": the job only borrows a file, which stays open until commitlog_close. */
+enum status commitlog_prepare_read(const struct commitlog *log, uint64_t offset, size_t size, bool verify, uint8_t *data,
+				   struct log_read_job *job, struct errinfo *err) MUST_USE;
+/* Any thread, several jobs at once. Blocks on the disk. ST_CORRUPT, ST_IO in job->result. */
+void log_read_run(struct log_read_job *job);
+
+#endif
