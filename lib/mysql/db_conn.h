@@ -113,6 +113,8 @@ unsigned db_conn_error_number(const struct db_conn *conn);
 const char *db_error_class_text(enum db_error_class class);
 /* The class of an error number of server or client library. Pure. */
 enum db_error_class db_error_class_of(unsigned number);
+/* The status that calls return for an error of this class. Pure. */
+enum status db_error_class_status(enum db_error_class class);
 
 /* The server's max_allowed_packet, asked for once; at least 1 MiB is assumed when it cannot be asked. */
 size_t db_conn_packet_max(struct db_conn *conn);
