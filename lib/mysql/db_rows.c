@@ -6,7 +6,9 @@
 
 void db_rows_init(struct db_rows *rows, struct db_conn *conn, const char *head, const char *tail, size_t size_max)
 {
-	*rows = (struct db_rows){ .conn = conn, .head = head, .tail = tail, .size_max = size_max };
+	*rows = (struct db_rows){
+		.conn = conn, .send = db_conn_exec, .head = head, .tail = tail, .size_max = size_max,
+	};
 	/* One row more than fits may be under construction when the limit is noticed. */
 	buffer_init(&rows->text, 2 * size_max);
 }
@@ -32,7 +34,7 @@ static enum status send_statement(struct db_rows *rows, struct errinfo *err)
 	buffer_append_text(&rows->text, rows->tail);
 	if (rows->text.failed)
 		return errinfo_set(err, ST_NOMEM, "MySQL statement of %zu bytes: out of memory", rows->size_max);
-	enum status st = db_conn_exec(rows->conn, buffer_span(&rows->text), NULL, err);
+	enum status st = rows->send(rows->conn, buffer_span(&rows->text), NULL, err);
 	if (st != ST_OK)
 		return st;
 	rows->row_count += rows->pending_rows;
@@ -254,17 +256,17 @@ static size_t utf8_size(const uint8_t *p, size_t left)
 void db_text_clean(struct span text, size_t char_max, struct buffer *out)
 {
 	size_t at = 0, chars = 0;
-	size_t before_last = out->end; /* Where the ellipsis goes if more than char_max characters come. */
+	size_t before_last = buffer_size(out); /* Where the ellipsis goes if more than char_max characters come. */
 
 	assert(char_max >= 1);
 	while (at < text.size) {
 		if (chars == char_max) {
-			out->end = before_last;
+			out->end = out->start + before_last;
 			buffer_append_text(out, "\xe2\x80\xa6");
 			return;
 		}
 		if (++chars == char_max)
-			before_last = out->end;
+			before_last = buffer_size(out);
 		size_t size = utf8_size(text.data + at, text.size - at);
 		if (size == 0)
 			buffer_append(out, "?", 1);

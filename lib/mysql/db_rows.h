@@ -6,7 +6,7 @@
  *     db_rows_flush(&rows, &err);
  *
  * A row that would take the statement over the limit is moved to the next statement; one that is over it by itself
- * is ST_TOOBIG. Threads: as the connection's. */
+ * is ST_TOOBIG. After a failure only db_rows_deinit is left to do. Threads: as the connection's. */
 #ifndef ESCROW_MYSQL_DB_ROWS_H
 #define ESCROW_MYSQL_DB_ROWS_H
 
@@ -15,9 +15,13 @@
 
 #include "lib/mysql/db_conn.h"
 
+typedef enum status (*db_rows_send)(struct db_conn *conn, struct span statement, uint64_t *affected_out,
+				    struct errinfo *err);
+
 struct db_rows {
 	struct db_conn *conn;
-	const char *head; /* Borrowed, static. */
+	db_rows_send send; /* db_conn_exec; a test puts its own here after init. */
+	const char *head;  /* Borrowed, static. */
 	const char *tail;
 	struct buffer text;
 	size_t size_max;
