@@ -1,8 +1,8 @@
 /* Consume queue: which record is message n of this queue?
  *
- * One 40-byte entry a message, put where its queue offset (which is in the record) says. An entry is self-sufficient for
- * filtering by tag and for locating the body; format in docs/formats/index.md. What a consumer may see of it (below
- * the committed mark) is the core's business.
+ * One 40-byte entry a message, put where its queue offset (which is in the record) says. An entry is self-sufficient
+ * for filtering by tag and for locating the body; format in docs/formats/index.md. What a consumer may see of it
+ * (below the committed mark) is the core's business.
  * Threads: the loop's. */
 #ifndef ESCROW_INDEX_CONSUME_QUEUE_H
 #define ESCROW_INDEX_CONSUME_QUEUE_H
@@ -39,8 +39,8 @@ enum status consume_queue_get(const struct consume_queue *q, uint64_t queue_offs
 			      struct errinfo *err) MUST_USE;
 /* Up to `max_count` neighbouring entries from `from` on. Fewer when the next page is not in memory, at the end, or in
  * front of a gap; errors as consume_queue_get when not even the first is there. */
-enum status consume_queue_get_run(const struct consume_queue *q, uint64_t from, size_t max_count, struct cq_entry *out,
-				  size_t *count_out, struct errinfo *err) MUST_USE;
+enum status consume_queue_get_run(const struct consume_queue *q, uint64_t from, size_t max_count,
+				  struct cq_entry *out, size_t *count_out, struct errinfo *err) MUST_USE;
 
 /* Lowest offset that was put; one past the highest. Both 0 while empty. */
 static inline uint64_t consume_queue_min(const struct consume_queue *q) { return q->array.min; }

@@ -29,9 +29,11 @@ void half_index_init(struct half_index *index, struct pagefile *pf);
 void half_index_deinit(struct half_index *index);
 
 /* Puts or replaces entry n. entry->state 0 is ST_INVALID; other errors as entry_array_put. */
-enum status half_index_put(struct half_index *index, uint64_t n, const struct half_entry *entry, struct errinfo *err) MUST_USE;
+enum status half_index_put(struct half_index *index, uint64_t n, const struct half_entry *entry,
+			   struct errinfo *err) MUST_USE;
 /* ST_NOTFOUND: no such half. ST_AGAIN: run a read job (pagefile.h). ST_CORRUPT: the check fails. */
-enum status half_index_get(const struct half_index *index, uint64_t n, struct half_entry *out, struct errinfo *err) MUST_USE;
+enum status half_index_get(const struct half_index *index, uint64_t n, struct half_entry *out,
+			   struct errinfo *err) MUST_USE;
 
 /* One past the highest position put: the next half's number. */
 static inline uint64_t half_index_max(const struct half_index *index) { return index->array.max; }

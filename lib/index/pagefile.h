@@ -41,7 +41,8 @@ void pagefile_set_read_inline(struct pagefile *pf, bool read_inline);
 
 /* A new page, zeroed and dirty. *data_out is valid until the next pagefile_ call. ST_IO, ST_FULL (inline write-out),
  * ST_TOOBIG (2^32 pages), ST_NOMEM. */
-enum status pagefile_allocate(struct pagefile *pf, uint32_t *page_out, uint8_t **data_out, struct errinfo *err) MUST_USE;
+enum status pagefile_allocate(struct pagefile *pf, uint32_t *page_out, uint8_t **data_out,
+			      struct errinfo *err) MUST_USE;
 /* An existing page, to be changed (marked dirty). Blocks on a miss that the operating system's cache does not have. */
 enum status pagefile_change(struct pagefile *pf, uint32_t page, uint8_t **data_out, struct errinfo *err) MUST_USE;
 /* An existing page, to be read. *data_out is valid until the next pagefile_ call. ST_AGAIN: run a read job. */
@@ -68,7 +69,8 @@ bool pagefile_take_flush(struct pagefile *pf, struct pagefile_flush_job *out) MU
 /* Any one thread. Blocks on the disk. */
 void pagefile_flush_run(struct pagefile_flush_job *job);
 /* A failed job leaves its pages dirty, so that they are tried again; the failure is returned. */
-enum status pagefile_flush_done(struct pagefile *pf, const struct pagefile_flush_job *job, struct errinfo *err) MUST_USE;
+enum status pagefile_flush_done(struct pagefile *pf, const struct pagefile_flush_job *job,
+				struct errinfo *err) MUST_USE;
 
 /* --- read misses --- */
 struct pagefile_read_job {

@@ -67,7 +67,6 @@ struct commitlog_config {
 	uint64_t prepare_chunk;    /* Bytes zero-filled by one job, multiple of 4096; 0 = 16 MiB. */
 	const struct clock *clock; /* Creation and epoch times are stored, nothing else. NULL = clock_system(). */
 	uint8_t log_id[LOG_ID_SIZE]; /* Identity of a log that is created now; all zero = random. */
-	bool nosync_recovery;      /* Never set in production: tests that model a disk without power cuts. */
 };
 
 struct commitlog;
@@ -83,7 +82,7 @@ enum status commitlog_open(const struct commitlog_config *config, const struct v
 
 /* Closes files, frees, unlocks. With `clean` everything appended is written and synced first, followed by a mark
  * that makes later damage to the last records detectable; a failure then is returned (everything is freed even so).
- * No job may be out. NULL is allowed. */
+ * No job may be running. NULL is allowed. */
 enum status commitlog_close(struct commitlog *log, bool clean, struct errinfo *err) MUST_USE;
 
 /* Calls back with every record from `from` (a record's offset; 0 or commitlog_start() = the oldest) to the end, in
@@ -99,7 +98,8 @@ enum status commitlog_replay(struct commitlog *log, uint64_t from, commitlog_rep
  * have. One at a time: follow with commit or abort. NULL when the log cannot take it now: the ring is full of bytes
  * that are not durable yet, the next segment is not prepared, the record is over commitlog_payload_max, or the log
  * has failed. The caller answers "system busy". The bytes at the pointer are not zeroed. */
-uint8_t *commitlog_begin(struct commitlog *log, enum log_kind kind, size_t payload_size, uint64_t *offset_out) MUST_USE;
+uint8_t *commitlog_begin(struct commitlog *log, enum log_kind kind, size_t payload_size,
+			 uint64_t *offset_out) MUST_USE;
 /* Seals the record and returns the offset after it: it is durable once commitlog_durable() >= that. */
 uint64_t commitlog_commit(struct commitlog *log);
 /* Forgets the record begun. */
@@ -157,7 +157,8 @@ enum status commitlog_flush_done(struct commitlog *log, const struct log_flush_j
  * next one too. */
 struct log_prepare_job {
 	const struct vfs *vfs;
-	struct vfs_file *file;      /* NULL: create `path` (through a temporary name) with `header`. */
+	bool creates;               /* Make `path` (through a temporary name) with `header`; the run sets `file`. */
+	struct vfs_file *file;      /* Else: fill this one on. */
 	char dir[512];
 	char path[560];
 	uint64_t file_offset;
@@ -187,7 +188,8 @@ enum status commitlog_read(const struct commitlog *log, uint64_t offset, size_t 
 enum status commitlog_try_read(const struct commitlog *log, uint64_t offset, size_t size, bool verify, uint8_t *data,
 			       struct errinfo *err) MUST_USE;
 
-/* Bytes from `offset` to the end of its segment or of the log, the limit of one read; 0 when outside of the log. */
+/* The limit of one read from `offset`: bytes to the end of its segment, or of what can be read (memory: appended,
+ * file: written); 0 when outside of the log. */
 uint64_t commitlog_read_limit(const struct commitlog *log, uint64_t offset);
 
 struct log_read_job {
@@ -204,8 +206,8 @@ struct log_read_job {
 /* Fills *job to read `size` bytes from `offset` into `data`. With `verify`, `offset` is a record's and the bytes are
  * whole records, each of which is checked (envelope, own offset, CRC). ST_INVALID as in commitlog_try_read. There is
  * no "done": the job only borrows a file, which stays open until commitlog_close. */
-enum status commitlog_prepare_read(const struct commitlog *log, uint64_t offset, size_t size, bool verify, uint8_t *data,
-				   struct log_read_job *job, struct errinfo *err) MUST_USE;
+enum status commitlog_prepare_read(const struct commitlog *log, uint64_t offset, size_t size, bool verify,
+				   uint8_t *data, struct log_read_job *job, struct errinfo *err) MUST_USE;
 /* Any thread, several jobs at once. Blocks on the disk. ST_CORRUPT, ST_IO in job->result. */
 void log_read_run(struct log_read_job *job);
 

@@ -16,20 +16,22 @@
 
 struct logreader;
 
-/* Opens the log under `root` at `from`: a record's offset, or 0 for the oldest record. An offset at or past the end
- * is allowed (it waits there). ST_NOTFOUND: no log, or `from` is older than what is kept. ST_CORRUPT, ST_VERSION,
- * ST_IO, ST_NOMEM. Blocks. */
+/* Opens the log under `root` at `from`: a record's offset, or 0 for the oldest record. The log's end is allowed (it
+ * waits there). ST_NOTFOUND: no log, or `from` is older than what is kept, or past the last segment. ST_CORRUPT,
+ * ST_VERSION, ST_IO, ST_NOMEM. Blocks. */
 enum status logreader_open(const struct vfs *vfs, const char *root, uint64_t from, struct logreader **out,
 			   struct errinfo *err) MUST_USE;
 /* NULL is allowed. */
 void logreader_close(struct logreader *reader);
 
 /* The next record, of every kind, lib/log's own included; its payload is valid until the next call.
- * ST_AGAIN: the next record is not wholly below `limit`; call again with a higher one.
- * With LOG_NO_LIMIT the log is read to its valid end: ST_AGAIN there when nothing but zeros follows, ST_CORRUPT (with
- * the reason) when something else does, which is a torn tail or damage: log_check (recovery.h) tells which.
- * ST_CORRUPT below a real limit is damage. After a failure the reader stays where it was. Blocks on the disk. */
-enum status logreader_next(struct logreader *reader, uint64_t limit, struct log_record *out, struct errinfo *err) MUST_USE;
+ * `limit` is a watermark of the log, hence a record's boundary: ST_AGAIN when there is nothing below it; call again
+ * with a higher one. ST_CORRUPT below it is damage.
+ * With LOG_NO_LIMIT the log is read to its valid end: ST_AGAIN where zeros follow, ST_CORRUPT (with the reason) where
+ * something else does, which is a torn tail or damage: log_check (recovery.h) tells which.
+ * After a failure the reader stays where it was, and a later call tries again. Blocks on the disk. */
+enum status logreader_next(struct logreader *reader, uint64_t limit, struct log_record *out,
+			   struct errinfo *err) MUST_USE;
 
 /* Offset of the record that logreader_next gives next (possibly in the next segment). */
 uint64_t logreader_position(const struct logreader *reader);
@@ -37,5 +39,8 @@ uint64_t logreader_position(const struct logreader *reader);
 const uint8_t *logreader_log_id(const struct logreader *reader);
 /* Cluster name of the log, NUL-terminated. */
 const char *logreader_cluster(const struct logreader *reader);
+/* Why the last logreader_next did not give a record, when the bytes at the position are not one ("CRC mismatch");
+ * NULL when it was something else: the limit, a file that cannot be read, a bad segment header. Static text. */
+const char *logreader_bad_record(const struct logreader *reader);
 
 #endif

@@ -31,6 +31,7 @@ struct log_check_result {
 
 /* Reads the log under `root` without changing anything; fit for escrow-log. The result is filled for ST_OK and for
  * ST_CORRUPT with result->damaged. Other errors as commitlog_open, ST_NOTFOUND without a log. Blocks. */
-enum status log_check(const struct vfs *vfs, const char *root, struct log_check_result *result, struct errinfo *err) MUST_USE;
+enum status log_check(const struct vfs *vfs, const char *root, struct log_check_result *result,
+		      struct errinfo *err) MUST_USE;
 
 #endif

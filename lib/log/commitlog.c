@@ -1,0 +1,445 @@
+/* Appending, flush jobs and prepare jobs; see commitlog.h.
+ *
+ * The ring is indexed by log offset. Its invariant is appended - durable <= ring_size, so bytes that are not durable
+ * are always in memory, and recovery knows how far beyond the durable mark it must look. */
+#include "lib/log/commitlog.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/log/commitlog_internal.h"
+
+static void poison(struct commitlog *log, const struct errinfo *why)
+{
+	if (log->failed)
+		return;
+	log->failed = true;
+	log->failure = *why;
+}
+
+/* --- appending --------------------------------------------------------------------------------------- */
+
+static bool ring_takes(const struct commitlog *log, uint64_t end)
+{
+	return end - log->durable <= log->ring_size;
+}
+
+static uint64_t tail_left(const struct commitlog *log)
+{
+	const struct segment *tail = &log->segments[log->tail];
+
+	return tail->base + tail->size - log->appended;
+}
+
+/* True if `size` bytes more fit into what is prepared of the current segment. */
+static bool tail_takes(const struct commitlog *log, uint64_t size)
+{
+	const struct segment *tail = &log->segments[log->tail];
+
+	return log->appended - tail->base + size <= tail->prepared;
+}
+
+/* Claims [appended, appended + size) of the ring, which drops what was there. */
+static uint8_t *claim(struct commitlog *log, uint64_t size)
+{
+	uint64_t end = log->appended + size;
+
+	if (end > log->ring_size && log->ring_floor < end - log->ring_size)
+		log->ring_floor = end - log->ring_size;
+	return ring_at(log, log->appended);
+}
+
+bool commitlog_roll(struct commitlog *log)
+{
+	struct segment *tail = &log->segments[log->tail];
+	uint64_t left = tail_left(log);
+
+	if (log->tail + 1 >= log->segment_count)
+		return false;
+	if (left >= LOG_ENVELOPE_SIZE) {
+		if (!tail_takes(log, LOG_ENVELOPE_SIZE) || !ring_takes(log, log->appended + LOG_ENVELOPE_SIZE))
+			return false;
+		log_seal(claim(log, LOG_ENVELOPE_SIZE), LOG_PAD, log->epoch, log->appended, left - LOG_ENVELOPE_SIZE);
+		log->appended += LOG_ENVELOPE_SIZE;
+	}
+	tail->data_end = log->appended - tail->base;
+	log->tail++;
+	log->appended = log->segments[log->tail].base + LOG_SEGMENT_HEADER_SIZE;
+	return true;
+}
+
+/* Moves on to the next segment if `size` bytes do not fit into this one. False when there is no room at all. */
+static bool make_room(struct commitlog *log, uint64_t size)
+{
+	uint64_t end;
+
+	if (size <= tail_left(log))
+		return tail_takes(log, size) && ring_takes(log, log->appended + size);
+	if (log->tail + 1 >= log->segment_count)
+		return false;
+	const struct segment *next = &log->segments[log->tail + 1];
+	end = next->base + LOG_SEGMENT_HEADER_SIZE + size;
+	return end - next->base <= next->prepared && ring_takes(log, end) && commitlog_roll(log);
+}
+
+static void open_batch(struct commitlog *log)
+{
+	claim(log, LOG_BATCH_SIZE);
+	log->batch_open = true;
+	log->batch_offset = log->appended;
+	log->appended += LOG_BATCH_SIZE;
+}
+
+uint8_t *commitlog_begin(struct commitlog *log, enum log_kind kind, size_t payload_size, uint64_t *offset_out)
+{
+	uint64_t size;
+
+	assert(!log->begun && !log_kind_is_internal(kind) && kind > 0 && kind < 256);
+	if (log->failed || payload_size > commitlog_payload_max(log))
+		return NULL;
+	size = commitlog_record_size(payload_size);
+	if (!make_room(log, size + (log->batch_open ? 0 : LOG_BATCH_SIZE)))
+		return NULL;
+	if (!log->batch_open)
+		open_batch(log);
+	log->begun = true;
+	log->begun_kind = kind;
+	log->begun_payload = payload_size;
+	*offset_out = log->appended;
+	return claim(log, size) + LOG_ENVELOPE_SIZE;
+}
+
+uint64_t commitlog_commit(struct commitlog *log)
+{
+	assert(log->begun);
+	log->begun = false;
+	log->appended += log_seal(ring_at(log, log->appended), log->begun_kind, log->epoch, log->appended,
+				  log->begun_payload);
+	return log->appended;
+}
+
+void commitlog_abort(struct commitlog *log)
+{
+	assert(log->begun);
+	log->begun = false;
+}
+
+bool commitlog_append_epoch(struct commitlog *log, uint32_t epoch)
+{
+	uint64_t end = log->appended;
+	uint8_t *p;
+
+	assert(!log->batch_open && log->durable == log->appended);
+	if (!make_room(log, LOG_EPOCH_SIZE))
+		return false;
+	assert(log->appended == end); /* Whoever opens an epoch has rolled before. */
+	p = claim(log, LOG_EPOCH_SIZE);
+	put_u32(p + LOG_ENVELOPE_SIZE, log->epoch);
+	put_u32(p + LOG_ENVELOPE_SIZE + 4, 0);
+	put_u64(p + LOG_ENVELOPE_SIZE + 8, end);
+	put_u64(p + LOG_ENVELOPE_SIZE + 16, log->ring_size);
+	put_u64(p + LOG_ENVELOPE_SIZE + 24, (uint64_t)clock_wall_ms(log->clock));
+	log->epoch = epoch;
+	log->appended += log_seal(p, LOG_EPOCH, epoch, log->appended, LOG_EPOCH_PAYLOAD);
+	return true;
+}
+
+bool commitlog_append_mark(struct commitlog *log)
+{
+	if (log->failed || log->batch_open || LOG_BATCH_SIZE > tail_left(log) || !make_room(log, LOG_BATCH_SIZE))
+		return false;
+	open_batch(log);
+	return true;
+}
+
+size_t commitlog_payload_max(const struct commitlog *log)
+{
+	/* Half a segment: the next one is made when a quarter of this one is used, so there is always one to roll to. */
+	uint64_t limit = (log->segment_size - LOG_SEGMENT_HEADER_SIZE) / 2;
+
+	if (limit > log->ring_size / 2)
+		limit = log->ring_size / 2;
+	limit -= LOG_ENVELOPE_SIZE + LOG_BATCH_SIZE + 8;
+	return limit > LOG_PAYLOAD_LIMIT ? LOG_PAYLOAD_LIMIT : limit;
+}
+
+static uint64_t less(uint64_t a, uint64_t b)
+{
+	return a > b ? a - b : 0;
+}
+
+uint64_t commitlog_room(const struct commitlog *log)
+{
+	const struct segment *tail = &log->segments[log->tail];
+	uint64_t ring = less(log->ring_size, log->appended - log->durable);
+	uint64_t here = less(tail->base + tail->prepared, log->appended);
+	uint64_t there = 0;
+
+	if (log->failed)
+		return 0;
+	if (here > ring)
+		here = ring;
+	if (log->tail + 1 < log->segment_count) {
+		/* Whatever does not fit here goes there, and the rest of this segment is lost to the ring too. */
+		const struct segment *next = &log->segments[log->tail + 1];
+		there = less(next->prepared, LOG_SEGMENT_HEADER_SIZE);
+		ring = less(ring, tail_left(log) + LOG_SEGMENT_HEADER_SIZE);
+		if (there > ring)
+			there = ring;
+	}
+	return less(here > there ? here : there, 2 * LOG_BATCH_SIZE);
+}
+
+/* --- state ------------------------------------------------------------------------------------------- */
+
+uint64_t commitlog_start(const struct commitlog *log)
+{
+	return log->segments[0].base + LOG_SEGMENT_HEADER_SIZE;
+}
+
+uint64_t commitlog_appended(const struct commitlog *log)
+{
+	return log->appended;
+}
+
+uint64_t commitlog_written(const struct commitlog *log)
+{
+	return log->written;
+}
+
+uint64_t commitlog_durable(const struct commitlog *log)
+{
+	return log->durable;
+}
+
+uint32_t commitlog_epoch(const struct commitlog *log)
+{
+	return log->epoch;
+}
+
+const uint8_t *commitlog_id(const struct commitlog *log)
+{
+	return log->log_id;
+}
+
+uint64_t commitlog_disk_bytes(const struct commitlog *log)
+{
+	uint64_t total = 0;
+
+	for (size_t i = 0; i < log->segment_count; i++)
+		total += log->segments[i].prepared;
+	return total;
+}
+
+bool commitlog_failed(const struct commitlog *log, struct errinfo *err)
+{
+	if (log->failed && err != NULL)
+		*err = log->failure;
+	return log->failed;
+}
+
+/* --- flush jobs -------------------------------------------------------------------------------------- */
+
+/* The batch that is about to be written says what is durable at this moment. */
+static void close_batch(struct commitlog *log)
+{
+	uint8_t *p = ring_at(log, log->batch_offset);
+
+	if (!log->batch_open)
+		return;
+	put_u64(p + LOG_ENVELOPE_SIZE, log->durable);
+	put_u64(p + LOG_ENVELOPE_SIZE + 8, log->ring_size);
+	log_seal(p, LOG_BATCH, log->epoch, log->batch_offset, LOG_BATCH_PAYLOAD);
+	log->batch_open = false;
+}
+
+/* Index of the segment that holds `offset`, or into which the record at `offset` would go. */
+static size_t segment_before(const struct commitlog *log, uint64_t offset)
+{
+	size_t i = log->tail;
+
+	while (i > 0 && log->segments[i].base > offset)
+		i--;
+	return i;
+}
+
+bool commitlog_take_flush(struct commitlog *log, bool sync, struct log_flush_job *out)
+{
+	uint64_t from;
+
+	if (log->appended - log->durable > log->ring_size / 2)
+		sync = true;
+	from = sync ? log->durable : log->written;
+	if (log->failed || log->flush_out || log->begun || log->appended == from)
+		return false;
+	close_batch(log);
+	out->part_count = 0;
+	out->sync = sync;
+	out->result = ST_OK;
+	for (size_t i = segment_before(log, from); i <= log->tail && out->part_count < LOG_JOB_PARTS; i++) {
+		const struct segment *segment = &log->segments[i];
+		uint64_t first = segment->base + LOG_SEGMENT_HEADER_SIZE;
+		uint64_t end = i < log->tail ? segment->base + segment->data_end : log->appended;
+		uint64_t start = from > first ? from : first;
+		uint64_t unwritten = log->written > start ? log->written : start;
+		size_t size = end > unwritten ? end - unwritten : 0;
+
+		out->end = i < log->tail ? log->segments[i + 1].base + LOG_SEGMENT_HEADER_SIZE : end;
+		if (end <= start)
+			continue;
+		out->parts[out->part_count++] = (struct log_flush_part){
+			segment->file, unwritten - segment->base, ring_at(log, unwritten), size,
+		};
+	}
+	log->flush_out = true;
+	return true;
+}
+
+enum status commitlog_flush_done(struct commitlog *log, const struct log_flush_job *job, struct errinfo *err)
+{
+	assert(log->flush_out);
+	log->flush_out = false;
+	if (job->result != ST_OK) {
+		poison(log, &job->err);
+		if (err != NULL)
+			*err = job->err;
+		return job->result;
+	}
+	if (job->end > log->written)
+		log->written = job->end;
+	if (job->sync)
+		log->durable = job->end;
+	return ST_OK;
+}
+
+enum status commitlog_flush_inline(struct commitlog *log, struct errinfo *err)
+{
+	struct log_flush_job job;
+
+	while (commitlog_take_flush(log, true, &job)) {
+		log_flush_run(&job);
+		enum status status = commitlog_flush_done(log, &job, err);
+		if (status != ST_OK)
+			return status;
+	}
+	return ST_OK;
+}
+
+/* --- prepare jobs ------------------------------------------------------------------------------------ */
+
+enum status commitlog_add_segment(struct commitlog *log, const struct segment *segment, struct errinfo *err)
+{
+	if (log->segment_count == log->segment_capacity) {
+		size_t capacity = log->segment_capacity == 0 ? 16 : 2 * log->segment_capacity;
+		struct segment *grown = realloc(log->segments, capacity * sizeof(*grown));
+		if (grown == NULL)
+			return errinfo_set(err, ST_NOMEM, "commit log: no memory for the segment table");
+		log->segments = grown;
+		log->segment_capacity = capacity;
+	}
+	log->segments[log->segment_count++] = *segment;
+	return ST_OK;
+}
+
+static void describe_new_segment(struct commitlog *log, struct log_prepare_job *job)
+{
+	struct log_segment_header header = {
+		.base = 0,
+		.segment_size = log->segment_size,
+		.first_epoch = log->epoch == 0 ? 1 : log->epoch,
+		.created_ms = clock_wall_ms(log->clock),
+	};
+
+	if (log->segment_count > 0)
+		header.base = log->segments[log->segment_count - 1].base + log->segments[log->segment_count - 1].size;
+	memcpy(header.log_id, log->log_id, LOG_ID_SIZE);
+	memcpy(header.cluster, log->cluster, LOG_CLUSTER_SIZE);
+	log_encode_header(&header, job->header);
+	log_segment_path(log->dir, header.base, job->path, sizeof(job->path));
+	snprintf(job->dir, sizeof(job->dir), "%s", log->dir);
+	job->file = NULL;
+	job->base = header.base;
+	job->file_offset = 0;
+	job->size = log->prepare_chunk < log->segment_size ? log->prepare_chunk : log->segment_size;
+}
+
+bool commitlog_take_prepare(struct commitlog *log, struct log_prepare_job *out)
+{
+	if (log->failed || log->prepare_out)
+		return false;
+	out->vfs = log->vfs;
+	out->creates = false;
+	out->result = ST_OK;
+	for (size_t i = log->tail; i < log->segment_count; i++) {
+		const struct segment *segment = &log->segments[i];
+		uint64_t left = segment->size - segment->prepared;
+
+		if (left == 0)
+			continue;
+		out->file = segment->file;
+		out->base = segment->base;
+		out->file_offset = segment->prepared;
+		out->size = left < log->prepare_chunk ? left : log->prepare_chunk;
+		log->prepare_out = true;
+		return true;
+	}
+	if (log->segment_count > 0) {
+		const struct segment *tail = &log->segments[log->tail];
+		if (log->tail + 1 < log->segment_count || log->appended - tail->base <= tail->size / 4)
+			return false;
+	}
+	out->creates = true;
+	describe_new_segment(log, out);
+	log->prepare_out = true;
+	return true;
+}
+
+enum status commitlog_prepare_done(struct commitlog *log, struct log_prepare_job *job, struct errinfo *err)
+{
+	enum status status = job->result;
+
+	assert(log->prepare_out);
+	log->prepare_out = false;
+	if (status != ST_OK && err != NULL)
+		*err = job->err;
+	if (job->creates) {
+		struct segment segment = { job->file, job->base, log->segment_size, job->size, 0 };
+		if (status == ST_OK)
+			status = commitlog_add_segment(log, &segment, err);
+		if (status != ST_OK)
+			vfs_close(job->file);
+		return status;
+	}
+	if (status == ST_OK) {
+		for (size_t i = log->tail; i < log->segment_count; i++) {
+			if (log->segments[i].base == job->base)
+				log->segments[i].prepared = job->file_offset + job->size;
+		}
+	} else if (status != ST_FULL) {
+		poison(log, &job->err); /* A failed sync of a file that holds records may have lost some of them. */
+	}
+	return status;
+}
+
+enum status commitlog_prepare_inline(struct commitlog *log, uint64_t ahead, struct errinfo *err)
+{
+	struct log_prepare_job job;
+
+	for (;;) {
+		if (log->segment_count > 0) {
+			const struct segment *last = &log->segments[log->segment_count - 1];
+			uint64_t used = log->tail == log->segment_count - 1 ? less(log->appended, last->base) : 0;
+			if (last->prepared == last->size || last->prepared - used >= ahead)
+				return ST_OK;
+		}
+		if (!commitlog_take_prepare(log, &job))
+			return ST_OK;
+		log_prepare_run(&job);
+		enum status status = commitlog_prepare_done(log, &job, err);
+		if (status != ST_OK)
+			return status;
+	}
+}

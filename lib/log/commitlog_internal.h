@@ -1,0 +1,64 @@
+/* What commitlog.c (appending), commitlog_open.c (start and stop) and commitlog_read.c share. Internal to lib/log. */
+#ifndef ESCROW_LOG_COMMITLOG_INTERNAL_H
+#define ESCROW_LOG_COMMITLOG_INTERNAL_H
+
+#include "lib/log/commitlog.h"
+#include "lib/log/format.h"
+
+struct segment {
+	struct vfs_file *file;
+	uint64_t base;
+	uint64_t size;
+	uint64_t prepared; /* Bytes of the file that may be written: what is zero-filled so far. */
+	uint64_t data_end; /* Of a full segment: bytes of the file that hold records. */
+};
+
+struct commitlog {
+	const struct vfs *vfs;
+	const struct clock *clock;
+	char dir[LOG_PATH_SIZE];
+	struct vfs_file *lock;
+	uint8_t log_id[LOG_ID_SIZE];
+	char cluster[LOG_CLUSTER_SIZE];
+	uint64_t segment_size; /* Of segments made from now on. */
+	uint64_t prepare_chunk;
+
+	uint8_t *ring;         /* ring_size bytes, mapped twice in a row, so that a record never wraps. */
+	uint64_t ring_size;
+	uint64_t ring_floor;   /* Lowest log offset that the ring still holds. */
+
+	struct segment *segments; /* Oldest first; those after `tail` are prepared and empty. */
+	size_t segment_count, segment_capacity, tail;
+
+	uint32_t epoch;
+	uint64_t appended, written, durable;
+
+	bool begun;            /* Between begin and commit: */
+	unsigned begun_kind;
+	size_t begun_payload;
+
+	bool batch_open;       /* A BATCH record waits to be patched at */
+	uint64_t batch_offset;
+
+	bool flush_out, prepare_out;
+	bool failed;
+	struct errinfo failure;
+};
+
+static inline uint8_t *ring_at(const struct commitlog *log, uint64_t offset)
+{
+	return log->ring + (offset & (log->ring_size - 1));
+}
+
+/* Appends that need no callers' promises: the EPOCH record of this start, and the closing mark. False: no room. */
+bool commitlog_append_epoch(struct commitlog *log, uint32_t epoch);
+bool commitlog_append_mark(struct commitlog *log);
+/* Ends the current segment, if the next one is there. */
+bool commitlog_roll(struct commitlog *log);
+/* Runs jobs of either kind on this thread until none is left, or until `ahead` bytes are prepared. */
+enum status commitlog_flush_inline(struct commitlog *log, struct errinfo *err) MUST_USE;
+enum status commitlog_prepare_inline(struct commitlog *log, uint64_t ahead, struct errinfo *err) MUST_USE;
+/* Adds an open segment at the end of the table. */
+enum status commitlog_add_segment(struct commitlog *log, const struct segment *segment, struct errinfo *err) MUST_USE;
+
+#endif

@@ -1,0 +1,193 @@
+/* The halves of jobs that run on other threads, and reads; see commitlog.h. */
+#include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "lib/log/commitlog.h"
+#include "lib/log/commitlog_internal.h"
+
+enum { ZEROS_SIZE = 64 * 1024, ZEROS_GATHERED = 16 };
+
+/* --- jobs -------------------------------------------------------------------------------------------- */
+
+void log_flush_run(struct log_flush_job *job)
+{
+	job->result = ST_OK;
+	for (unsigned i = 0; i < job->part_count && job->result == ST_OK; i++) {
+		const struct log_flush_part *part = &job->parts[i];
+		struct vfs_piece piece = { part->data, part->size };
+		if (part->size > 0)
+			job->result = vfs_write(part->file, part->file_offset, &piece, 1, &job->err);
+	}
+	for (unsigned i = 0; i < job->part_count && job->result == ST_OK && job->sync; i++)
+		job->result = vfs_sync(job->parts[i].file, &job->err);
+}
+
+static enum status write_zeros(struct vfs_file *file, uint64_t offset, uint64_t size, struct errinfo *err)
+{
+	static const uint8_t zeros[ZEROS_SIZE];
+	struct vfs_piece pieces[ZEROS_GATHERED];
+	enum status status = ST_OK;
+
+	while (size > 0 && status == ST_OK) {
+		uint64_t batch = 0;
+		size_t count = 0;
+		for (; count < ZEROS_GATHERED && batch < size; count++) {
+			pieces[count].data = zeros;
+			pieces[count].size = size - batch < ZEROS_SIZE ? size - batch : ZEROS_SIZE;
+			batch += pieces[count].size;
+		}
+		status = vfs_write(file, offset, pieces, count, err);
+		offset += batch;
+		size -= batch;
+	}
+	return status;
+}
+
+/* A segment gets its name only when its header and first chunk are durable: a file with a segment's name and a bad
+ * header is damage, never a crash. */
+static enum status create_segment(struct log_prepare_job *job, struct errinfo *err)
+{
+	char temporary[sizeof(job->path) + 8];
+	uint8_t page[LOG_SEGMENT_HEADER_SIZE] = { 0 };
+	struct vfs_piece piece = { page, sizeof(page) };
+	struct vfs_file *file;
+	enum status status;
+
+	snprintf(temporary, sizeof(temporary), "%s.tmp", job->path);
+	memcpy(page, job->header, LOG_HEADER_USED);
+	status = vfs_open(job->vfs, temporary, VFS_WRITE | VFS_CREATE | VFS_TRUNCATE, &file, err);
+	if (status != ST_OK)
+		return status;
+	status = vfs_write(file, 0, &piece, 1, err);
+	if (status == ST_OK)
+		status = write_zeros(file, sizeof(page), job->size - sizeof(page), err);
+	if (status == ST_OK)
+		status = vfs_sync(file, err);
+	if (status == ST_OK)
+		status = vfs_rename(job->vfs, temporary, job->path, err);
+	if (status == ST_OK)
+		status = vfs_sync_dir(job->vfs, job->dir, err);
+	if (status != ST_OK) {
+		vfs_close(file);
+		if (vfs_unlink(job->vfs, temporary, NULL) != ST_OK)
+			return status; /* The first failure is the one to tell; the next attempt truncates the file. */
+		return status;
+	}
+	job->file = file;
+	return ST_OK;
+}
+
+void log_prepare_run(struct log_prepare_job *job)
+{
+	if (job->creates) {
+		job->result = create_segment(job, &job->err);
+		return;
+	}
+	job->result = write_zeros(job->file, job->file_offset, job->size, &job->err);
+	if (job->result == ST_OK)
+		job->result = vfs_sync(job->file, &job->err);
+}
+
+/* --- reads ------------------------------------------------------------------------------------------- */
+
+/* The segment that holds `offset`, NULL for none. */
+static const struct segment *find_segment(const struct commitlog *log, uint64_t offset)
+{
+	size_t low = 0, high = log->tail + 1;
+
+	while (high - low > 1) {
+		size_t middle = low + (high - low) / 2;
+		if (log->segments[middle].base <= offset)
+			low = middle;
+		else
+			high = middle;
+	}
+	const struct segment *segment = &log->segments[low];
+	if (offset < segment->base + LOG_SEGMENT_HEADER_SIZE || offset >= segment->base + segment->size)
+		return NULL;
+	return segment;
+}
+
+uint64_t commitlog_read_limit(const struct commitlog *log, uint64_t offset)
+{
+	const struct segment *segment = find_segment(log, offset);
+	uint64_t end = offset >= log->ring_floor ? log->appended : log->written;
+
+	if (segment == NULL || offset >= end)
+		return 0;
+	if (end > segment->base + segment->size)
+		end = segment->base + segment->size;
+	return end - offset;
+}
+
+enum status commitlog_read(const struct commitlog *log, uint64_t offset, size_t size, struct span *out)
+{
+	uint64_t limit = commitlog_read_limit(log, offset);
+
+	if (offset < log->ring_floor)
+		return limit == 0 ? ST_INVALID : ST_AGAIN;
+	if (size > limit)
+		return ST_INVALID;
+	*out = (struct span){ ring_at(log, offset), size };
+	return ST_OK;
+}
+
+static enum status verify(const uint8_t *data, size_t size, uint64_t offset, const struct vfs_file *file,
+			  uint64_t file_offset, struct errinfo *err)
+{
+	uint64_t bad = 0;
+	/* Whether a length reaches beyond the segment shows when it reaches beyond `size`. */
+	const char *reason = log_verify_run(data, size, offset, size, &bad);
+
+	if (reason == NULL)
+		return ST_OK;
+	return errinfo_set(err, ST_CORRUPT,
+			   "%s: %s at byte %" PRIu64 " (log offset %" PRIu64 "): damage; run escrow-log check", file->path,
+			   reason, file_offset + (bad - offset), bad);
+}
+
+enum status commitlog_try_read(const struct commitlog *log, uint64_t offset, size_t size, bool do_verify, uint8_t *data,
+			       struct errinfo *err)
+{
+	struct log_read_job job;
+	enum status status = commitlog_prepare_read(log, offset, size, do_verify, data, &job, err);
+
+	if (status == ST_OK)
+		status = vfs_read_nowait(job.file, job.file_offset, data, size);
+	if (status == ST_OK && do_verify)
+		status = verify(data, size, offset, job.file, job.file_offset, err);
+	return status;
+}
+
+enum status commitlog_prepare_read(const struct commitlog *log, uint64_t offset, size_t size, bool do_verify,
+				   uint8_t *data, struct log_read_job *job, struct errinfo *err)
+{
+	const struct segment *segment = find_segment(log, offset);
+
+	if (segment == NULL || offset >= log->written || size > log->written - offset ||
+	    size > segment->base + segment->size - offset)
+		return errinfo_set(err, ST_INVALID, "commit log: no %zu bytes to read at log offset %" PRIu64, size, offset);
+	*job = (struct log_read_job){
+		.offset = offset,
+		.data = data,
+		.size = size,
+		.verify = do_verify,
+		.file = segment->file,
+		.file_offset = offset - segment->base,
+	};
+	return ST_OK;
+}
+
+void log_read_run(struct log_read_job *job)
+{
+	size_t got = 0;
+
+	job->result = vfs_read(job->file, job->file_offset, job->data, job->size, &got, &job->err);
+	if (job->result == ST_OK && got < job->size)
+		job->result = errinfo_set(&job->err, ST_CORRUPT, "%s: file ends at byte %" PRIu64 " within a record",
+					  job->file->path, job->file_offset + got);
+	if (job->result == ST_OK && job->verify)
+		job->result = verify(job->data, job->size, job->offset, job->file, job->file_offset, &job->err);
+}

@@ -1,0 +1,186 @@
+/* See recovery.h. */
+#include "lib/log/recovery.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/log/format.h"
+#include "lib/log/logreader.h"
+
+enum { SEARCH_BLOCK = 256 * 1024 };
+
+struct search {
+	struct log_check_result *result;
+	uint64_t reach;  /* No byte at or past this was written after the last proof of durability. */
+	uint64_t proof;  /* Offset of the record that proves that the bad byte had been durable; 0 while none. */
+	uint8_t *block;  /* SEARCH_BLOCK + LOG_EPOCH_SIZE bytes */
+};
+
+/* A record at `p` that proves that everything up to and including result->end had been durable? */
+static bool proves_damage(const struct log_check_result *result, const uint8_t *p, size_t left, uint64_t offset,
+			  uint64_t room)
+{
+	struct log_record record;
+	struct log_mark mark;
+
+	if (left < LOG_ENVELOPE_SIZE || log_parse_envelope(p, offset, room, &record) != NULL)
+		return false;
+	if ((record.kind != LOG_BATCH && record.kind != LOG_EPOCH) || record.size > left ||
+	    record.epoch < result->epoch || !log_crc_matches(p, &record) || !log_mark_of(&record, &mark))
+		return false; /* An older epoch is stale: a leftover of what an earlier start cut off. */
+	return record.epoch > result->epoch || mark.durable > result->end;
+}
+
+/* Looks at [from, to) of one open segment. */
+static enum status search_segment(struct search *search, const struct log_segment *segment, uint64_t from, uint64_t to,
+				  struct errinfo *err)
+{
+	uint64_t base = segment->header.base;
+
+	for (uint64_t at = from; at < to; at += SEARCH_BLOCK) {
+		size_t got = 0;
+		enum status status = vfs_read(segment->file, at - base, search->block, SEARCH_BLOCK + LOG_EPOCH_SIZE,
+					      &got, err);
+		if (status != ST_OK)
+			return status;
+		memset(search->block + got, 0, SEARCH_BLOCK + LOG_EPOCH_SIZE - got);
+		for (size_t i = 0; i < SEARCH_BLOCK && i < got; i += 8) {
+			uint64_t word, offset = at + i;
+			memcpy(&word, search->block + i, sizeof(word));
+			if (word == 0)
+				continue;
+			if (offset >= search->result->end)
+				search->result->leftover_end = offset + 8;
+			if (search->proof == 0 && proves_damage(search->result, search->block + i,
+								SEARCH_BLOCK + LOG_EPOCH_SIZE - i, offset,
+								log_segment_end(segment) - offset))
+				search->proof = offset;
+		}
+	}
+	return ST_OK;
+}
+
+/* Looks for proof and for leftovers in everything from the log's end on that may have been written. */
+static enum status search_leftovers(const struct vfs *vfs, const char *dir, struct search *search, struct errinfo *err)
+{
+	uint64_t end = search->result->end;
+	uint64_t *bases = NULL;
+	size_t count = 0;
+	enum status status = log_list_segments(vfs, dir, &bases, &count, err);
+
+	for (size_t i = 0; status == ST_OK && i < count; i++) {
+		struct log_segment segment;
+		uint64_t from, to;
+
+		if (i + 1 < count && bases[i + 1] <= end)
+			continue;
+		if (bases[i] >= search->reach)
+			break;
+		status = log_open_segment(vfs, dir, bases[i], VFS_READ, &segment, err);
+		if (status != ST_OK)
+			break;
+		from = bases[i] + LOG_SEGMENT_HEADER_SIZE;
+		if (from < end)
+			from = end;
+		to = bases[i] + segment.file_size;
+		if (to > search->reach)
+			to = search->reach;
+		status = search_segment(search, &segment, from, to, err);
+		vfs_close(segment.file);
+	}
+	free(bases);
+	return status;
+}
+
+static void note_record(struct log_check_result *result, const struct log_record *record)
+{
+	struct log_mark mark;
+
+	if (result->record_count++ == 0)
+		result->start = record->offset;
+	result->epoch = record->epoch;
+	if (log_mark_of(record, &mark)) {
+		/* A mark beyond its own place is nonsense that a valid CRC cannot excuse; it proves nothing. */
+		if (mark.durable > result->durable_mark && mark.durable <= record->offset)
+			result->durable_mark = mark.durable;
+		result->window = mark.window;
+	}
+}
+
+/* Reads records to the first byte that is not one. */
+static enum status scan(struct logreader *reader, struct log_check_result *result, struct errinfo *err)
+{
+	struct log_record record;
+	enum status status;
+
+	result->start = logreader_position(reader);
+	while ((status = logreader_next(reader, LOG_NO_LIMIT, &record, err)) == ST_OK)
+		note_record(result, &record);
+	if (status != ST_AGAIN && logreader_bad_record(reader) == NULL)
+		return status;
+	result->end = logreader_position(reader);
+	snprintf(result->reason, sizeof(result->reason), "%s",
+		 logreader_bad_record(reader) != NULL ? logreader_bad_record(reader) : "the last segment is full");
+	return ST_OK;
+}
+
+/* The file that holds result->end: the last one whose base is not above it. */
+static enum status name_file(const struct vfs *vfs, const char *dir, struct log_check_result *result,
+			     uint64_t *base_out, struct errinfo *err)
+{
+	uint64_t *bases = NULL;
+	size_t count = 0;
+	enum status status = log_list_segments(vfs, dir, &bases, &count, err);
+
+	if (status != ST_OK)
+		return status;
+	*base_out = bases[0];
+	for (size_t i = 0; i < count && bases[i] <= result->end; i++)
+		*base_out = bases[i];
+	free(bases);
+	log_segment_name(*base_out, result->file);
+	return ST_OK;
+}
+
+enum status log_check(const struct vfs *vfs, const char *root, struct log_check_result *result, struct errinfo *err)
+{
+	char dir[LOG_PATH_SIZE];
+	struct logreader *reader = NULL;
+	struct search search = { .result = result };
+	uint64_t base = 0;
+	enum status status = log_dir_path(root, dir, err);
+
+	*result = (struct log_check_result){ 0 };
+	if (status == ST_OK)
+		status = logreader_open(vfs, root, 0, &reader, err);
+	if (status != ST_OK)
+		return status;
+	status = scan(reader, result, err);
+	logreader_close(reader);
+	if (status == ST_OK)
+		status = name_file(vfs, dir, result, &base, err);
+	if (status != ST_OK)
+		return status;
+	result->leftover_end = result->end;
+	/* Without any mark nothing bounds what was in flight. */
+	search.reach = UINT64_MAX;
+	if (result->window != 0 && result->window < UINT64_MAX - result->end)
+		search.reach = result->end + result->window;
+	search.block = malloc(SEARCH_BLOCK + LOG_EPOCH_SIZE);
+	if (search.block == NULL)
+		return errinfo_set(err, ST_NOMEM, "log check: out of memory");
+	status = search_leftovers(vfs, dir, &search, err);
+	free(search.block);
+	if (status != ST_OK)
+		return status;
+	result->damaged = search.proof != 0;
+	if (result->damaged)
+		return errinfo_set(err, ST_CORRUPT,
+				   "%s/%s: %s at byte %" PRIu64 " (log offset %" PRIu64 "), in a part that had been made "
+				   "durable (the record at log offset %" PRIu64 " says so): this is damage, not a torn "
+				   "tail; run escrow-log check, and restore the file from a copy",
+				   dir, result->file, result->reason, result->end - base, result->end, search.proof);
+	return ST_OK;
+}
