@@ -85,6 +85,7 @@ deps_checkback := checkback lib/txn lib/base
 deps_namesrv  := namesrv lib/net lib/wire lib/base
 deps_core     := broker/core checkback lib/index lib/log lib/txn lib/record lib/wire lib/base
 deps_sdk      := client-sdk/src lib/net lib/mysql lib/wire lib/base
+deps_projections := broker/projections lib/mysql lib/record lib/log lib/base
 existing       = $(foreach d,$(1),$(if $(call sources,$(d)),$(call archive,$(d))))
 
 define unit_rule
@@ -96,6 +97,7 @@ unit-$(1): $(call unit_bins,$(1))
 endef
 $(foreach m,$(UNIT_MODS),$(eval $(call unit_rule,$(m))))
 
+-include mk/oplog.mk
 -include mk/bench.mk
 -include mk/tests.mk
 
