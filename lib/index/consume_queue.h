@@ -37,8 +37,8 @@ enum status consume_queue_put(struct consume_queue *q, uint64_t queue_offset, co
 /* ST_NOTFOUND: outside of [min, max) or in a gap. ST_AGAIN: run a read job (pagefile.h). ST_CORRUPT: the check fails. */
 enum status consume_queue_get(const struct consume_queue *q, uint64_t queue_offset, struct cq_entry *out,
 			      struct errinfo *err) MUST_USE;
-/* Up to `max_count` neighbouring entries from `from` on. Fewer when the next page is not in memory, at the end, or in
- * front of a gap; errors as consume_queue_get when not even the first is there. */
+/* Up to `max_count` neighbouring entries from `from` on. Fewer when the next page is not in memory, at the end, or
+ * in front of a gap; errors as consume_queue_get when not even the first is there. */
 enum status consume_queue_get_run(const struct consume_queue *q, uint64_t from, size_t max_count,
 				  struct cq_entry *out, size_t *count_out, struct errinfo *err) MUST_USE;
 

@@ -35,9 +35,9 @@ enum { ENTRY_GAP_MAX = 1 << 20 };
 enum status entry_array_put(struct entry_array *array, uint64_t index, const void *entry, struct errinfo *err) MUST_USE;
 /* Copies entry `index`. ST_NOTFOUND outside of [min, max). ST_AGAIN: run a read job (pagefile.h). */
 enum status entry_array_get(const struct entry_array *array, uint64_t index, void *entry, struct errinfo *err) MUST_USE;
-/* Copies up to `max_count` entries from `index` on, one after the other; *count_out says how many. Stops early at a
- * page that is not in memory: ST_AGAIN only when not even the first is. */
-enum status entry_array_get_run(const struct entry_array *array, uint64_t index, size_t max_count, void *entries,
-				size_t *count_out, struct errinfo *err) MUST_USE;
+/* A look at the entries from `index` on that share its page: *count_out of them lie one after the other at
+ * *entries_out, all below max. Valid until the pagefile is used again. Errors as entry_array_get. */
+enum status entry_array_view(const struct entry_array *array, uint64_t index, const uint8_t **entries_out,
+			     size_t *count_out, struct errinfo *err) MUST_USE;
 
 #endif

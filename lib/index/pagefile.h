@@ -21,6 +21,7 @@
 enum {
 	PAGEFILE_PAGE_SIZE = 4096,
 	PAGEFILE_JOB_PAGES = 32,
+	PAGEFILE_READS_MAX = 64, /* Read jobs under way at once. */
 	PAGEFILE_CACHE_MIN = 256 * 1024,
 };
 
@@ -80,7 +81,8 @@ struct pagefile_read_job {
 	struct errinfo err;
 	uint8_t data[PAGEFILE_PAGE_SIZE];
 };
-/* Fills *job for the page of the last ST_AGAIN. False when there was none since the last take. */
+/* Fills *job for the page of the last ST_AGAIN. False when there was none since the last take, when a job for that page
+ * is under way already, or when PAGEFILE_READS_MAX are: ask again when a read has been reported. */
 bool pagefile_take_read(struct pagefile *pf, struct pagefile_read_job *out) MUST_USE;
 /* Any thread, several at once. Blocks on the disk. */
 void pagefile_read_run(struct pagefile_read_job *job);

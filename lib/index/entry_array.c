@@ -1,0 +1,114 @@
+/* See entry_array.h. */
+#include "lib/index/entry_array.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const uint32_t NO_PAGE = UINT32_MAX;
+
+void entry_array_init(struct entry_array *array, struct pagefile *pf, size_t entry_size)
+{
+	assert(entry_size > 0 && entry_size <= ENTRY_SIZE_MAX);
+	*array = (struct entry_array){
+		.pf = pf,
+		.entry_size = (uint16_t)entry_size,
+		.per_page = (uint16_t)(PAGEFILE_PAGE_SIZE / entry_size),
+	};
+}
+
+void entry_array_deinit(struct entry_array *array)
+{
+	free(array->pages);
+	array->pages = NULL;
+}
+
+/* Makes slots up to `slot` exist, without pages. */
+static enum status extend(struct entry_array *array, uint64_t slot, struct errinfo *err)
+{
+	if (slot >= array->page_capacity) {
+		uint64_t capacity = array->page_capacity == 0 ? 4 : 2 * (uint64_t)array->page_capacity;
+		uint32_t *grown;
+		while (capacity <= slot)
+			capacity *= 2;
+		if (capacity > UINT32_MAX)
+			return errinfo_set(err, ST_TOOBIG, "index array: more than %u pages", UINT32_MAX);
+		grown = realloc(array->pages, capacity * sizeof(*grown));
+		if (grown == NULL)
+			return errinfo_set(err, ST_NOMEM, "index array: no memory for the page table");
+		array->pages = grown;
+		array->page_capacity = (uint32_t)capacity;
+	}
+	while (array->page_count <= slot)
+		array->pages[array->page_count++] = NO_PAGE;
+	return ST_OK;
+}
+
+enum status entry_array_put(struct entry_array *array, uint64_t index, const void *entry, struct errinfo *err)
+{
+	uint64_t group = index / array->per_page;
+	uint8_t *data = NULL;
+	bool empty = array->max == 0;
+	enum status status = ST_OK;
+
+	if (empty)
+		array->first_group = group;
+	if (group < array->first_group || (!empty && index > array->max && index - array->max > ENTRY_GAP_MAX) ||
+	    index >= INT64_MAX)
+		return errinfo_set(err, ST_INVALID, "index array: entry %" PRIu64 " is out of place, it holds [%" PRIu64
+				   ", %" PRIu64 ")", index, array->min, array->max);
+	uint64_t slot = group - array->first_group;
+	if (slot >= array->page_count)
+		status = extend(array, slot, err);
+	if (status != ST_OK)
+		return status;
+	if (array->pages[slot] == NO_PAGE)
+		status = pagefile_allocate(array->pf, &array->pages[slot], &data, err);
+	else
+		status = pagefile_change(array->pf, array->pages[slot], &data, err);
+	if (status != ST_OK)
+		return status;
+	memcpy(data + (index - group * array->per_page) * array->entry_size, entry, array->entry_size);
+	if (empty || index < array->min)
+		array->min = index;
+	if (index >= array->max)
+		array->max = index + 1;
+	return ST_OK;
+}
+
+enum status entry_array_view(const struct entry_array *array, uint64_t index, const uint8_t **entries_out,
+			     size_t *count_out, struct errinfo *err)
+{
+	static const uint8_t gap[PAGEFILE_PAGE_SIZE];
+	uint64_t group = index / array->per_page, left = array->max - index;
+	const uint8_t *data = gap;
+	size_t place;
+
+	if (index < array->min || index >= array->max)
+		return errinfo_set(err, ST_NOTFOUND, "index array: no entry %" PRIu64 ", it holds [%" PRIu64 ", %" PRIu64 ")",
+				   index, array->min, array->max);
+	uint32_t page = array->pages[group - array->first_group];
+	if (page != NO_PAGE) {
+		enum status status = pagefile_get(array->pf, page, &data, err);
+		if (status != ST_OK)
+			return status;
+	}
+	place = (size_t)(index - group * array->per_page);
+	*entries_out = data + place * array->entry_size;
+	*count_out = array->per_page - place;
+	if (*count_out > left)
+		*count_out = (size_t)left;
+	return ST_OK;
+}
+
+enum status entry_array_get(const struct entry_array *array, uint64_t index, void *entry, struct errinfo *err)
+{
+	const uint8_t *found = NULL;
+	size_t count = 0;
+	enum status status = entry_array_view(array, index, &found, &count, err);
+
+	if (status == ST_OK)
+		memcpy(entry, found, array->entry_size);
+	return status;
+}
