@@ -21,6 +21,7 @@ struct run_options {
 	const char *broker;
 	const char *name_server;
 	const char *label;
+	const char *store;
 	double warmup_s, duration_s, drain_s;
 	uint32_t queue_count; /* 0 = as the route says, or 4. */
 	pid_t pid;
@@ -46,7 +47,8 @@ static const char usage[] =
 	"  -t, --topic NAME         (EscrowBench)\n"
 	"  -g, --group NAME         producer group (escrow-bench)\n"
 	"  -q, --queues N           queues of the topic to write to, 1..10 (as routed; 4 with -b)\n"
-	"  -p, --pid PID            the broker's process: reports its CPU, memory, switches, bytes written\n"
+	"  -p, --pid PID            the broker's process: reports its CPU, memory, context switches\n"
+	"      --store PATH         a path on the broker's disk: reports the bytes that this disk wrote\n"
 	"      --series             one line per second on standard error\n"
 	"      --json               one line of JSON instead of the table\n"
 	"      --label TEXT         repeated in the JSON line\n";
@@ -90,7 +92,7 @@ static enum load_mode checked_mode(const char *text)
 	return LOAD_TX;
 }
 
-enum { OPTION_DRAIN = 256, OPTION_COMMIT, OPTION_ONEWAY, OPTION_SERIES, OPTION_JSON, OPTION_LABEL };
+enum { OPTION_DRAIN = 256, OPTION_COMMIT, OPTION_ONEWAY, OPTION_SERIES, OPTION_JSON, OPTION_LABEL, OPTION_STORE };
 
 static const struct option long_options[] = {
 	{ "broker", required_argument, NULL, 'b' },
@@ -110,6 +112,7 @@ static const struct option long_options[] = {
 	{ "group", required_argument, NULL, 'g' },
 	{ "queues", required_argument, NULL, 'q' },
 	{ "pid", required_argument, NULL, 'p' },
+	{ "store", required_argument, NULL, OPTION_STORE },
 	{ "series", no_argument, NULL, OPTION_SERIES },
 	{ "json", no_argument, NULL, OPTION_JSON },
 	{ "label", required_argument, NULL, OPTION_LABEL },
@@ -137,6 +140,7 @@ static void set_option(struct run_options *o, int option, const char *value)
 	case 'g': o->load.group = checked_name("group", value); break;
 	case 'q': o->queue_count = (uint32_t)number("queues", value, 1, QUEUES_MAX); break;
 	case 'p': o->pid = (pid_t)number("pid", value, 1, 1e9); break;
+	case OPTION_STORE: o->store = value; break;
 	case OPTION_SERIES: o->series = true; break;
 	case OPTION_JSON: o->json = true; break;
 	case OPTION_LABEL: o->label = checked_name("label", value); break;
@@ -244,18 +248,26 @@ static void wait_drained(struct load *load, double seconds)
 		sleep_until(dial_now_ns() + POLL_NS);
 }
 
+/* What can be seen of the broker from outside, at one end of the measuring phase. */
+static enum status look_at_broker(const struct run_options *o, struct procstat *process, uint64_t *written,
+				  struct errinfo *err)
+{
+	enum status status = o->pid != 0 ? procstat_read(o->pid, process, err) : ST_OK;
+
+	if (status == ST_OK && o->store != NULL)
+		status = procstat_device_written(o->store, written, err);
+	return status;
+}
+
 static enum status measure(const struct run_options *o, struct load *load, struct report *r, struct errinfo *err)
 {
 	int64_t warm_ns = dial_now_ns() + (int64_t)(o->warmup_s * 1e9);
 
 	while (dial_now_ns() < warm_ns && !load_finished(load))
 		sleep_until(dial_now_ns() + POLL_NS < warm_ns ? dial_now_ns() + POLL_NS : warm_ns);
-	if (o->pid != 0) {
-		enum status status = procstat_read(o->pid, &r->broker_before, err);
-		if (status != ST_OK)
-			return status;
-		r->has_broker = true;
-	}
+	enum status status = look_at_broker(o, &r->broker_before, &r->device_before, err);
+	if (status != ST_OK)
+		return status;
 	int64_t cpu_ns = own_cpu_ns();
 	uint64_t completed = load_completed(load);
 	int64_t begin_ns = dial_now_ns();
@@ -264,7 +276,9 @@ static enum status measure(const struct run_options *o, struct load *load, struc
 	r->completed = load_completed(load) - completed;
 	r->seconds = (double)(dial_now_ns() - begin_ns) / 1e9;
 	r->generator_cpu_ns = own_cpu_ns() - cpu_ns;
-	enum status status = r->has_broker ? procstat_read(o->pid, &r->broker_after, err) : ST_OK;
+	status = look_at_broker(o, &r->broker_after, &r->device_after, err);
+	r->has_broker = o->pid != 0 && status == ST_OK;
+	r->has_device = o->store != NULL && status == ST_OK;
 	wait_drained(load, o->drain_s);
 	return status;
 }

@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <time.h>
 
 enum { PATH_SIZE = 128, LINE_SIZE = 256 };
@@ -63,7 +65,6 @@ enum status procstat_read(pid_t pid, struct procstat *out, struct errinfo *err)
 		{ "VmHWM:", &out->rss_peak_kib },
 		{ "RssAnon:", &out->rss_anon_kib },
 	};
-	const struct wanted io[] = { { "write_bytes:", &out->write_bytes } };
 	struct timespec cpu;
 	clockid_t clock;
 	char path[PATH_SIZE];
@@ -77,8 +78,28 @@ enum status procstat_read(pid_t pid, struct procstat *out, struct errinfo *err)
 	snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
 	if (!add_fields(path, memory, 3))
 		return errinfo_set(err, ST_NOTFOUND, "open %s: %s", path, strerror(errno));
-	snprintf(path, sizeof(path), "/proc/%d/io", (int)pid);
-	(void)add_fields(path, io, 1); /* Another user's process: stays 0, as documented. */
 	add_switches(pid, out);
+	return ST_OK;
+}
+
+enum status procstat_device_written(const char *path, uint64_t *bytes, struct errinfo *err)
+{
+	enum { SECTOR = 512 };
+	unsigned long long sectors = 0;
+	char stat_path[PATH_SIZE];
+	struct stat st;
+
+	if (stat(path, &st) != 0)
+		return errinfo_set(err, ST_NOTFOUND, "%s: %s", path, strerror(errno));
+	snprintf(stat_path, sizeof(stat_path), "/sys/dev/block/%u:%u/stat", major(st.st_dev), minor(st.st_dev));
+	FILE *file = fopen(stat_path, "re");
+	if (file == NULL)
+		return errinfo_set(err, ST_NOTFOUND, "%s is on no block device: open %s: %s", path, stat_path, strerror(errno));
+	/* The seventh number: sectors written. */
+	int found = fscanf(file, "%*u %*u %*u %*u %*u %*u %llu", &sectors);
+	(void)fclose(file);
+	if (found != 1)
+		return errinfo_set(err, ST_INVALID, "%s: not understood", stat_path);
+	*bytes = (uint64_t)sectors * SECTOR;
 	return ST_OK;
 }

@@ -66,10 +66,9 @@ static void print_broker(const struct report *r)
 
 	printf("  broker       %.2f us CPU per transaction, %.2f cores; resident %" PRIu64 " MiB (own %" PRIu64 ", peak %" PRIu64
 	       ")\n", broker_cpu_us(r), broker_cores(r), b->rss_kib / 1024, b->rss_anon_kib / 1024, b->rss_peak_kib / 1024);
-	printf("               per transaction: %.3f + %.3f context switches (voluntary + involuntary), %.0f bytes to disk\n",
+	printf("               %.3f + %.3f context switches per transaction (voluntary + involuntary)\n",
 	       per_transaction(r, difference(a->voluntary_switches, b->voluntary_switches)),
-	       per_transaction(r, difference(a->involuntary_switches, b->involuntary_switches)),
-	       per_transaction(r, difference(a->write_bytes, b->write_bytes)));
+	       per_transaction(r, difference(a->involuntary_switches, b->involuntary_switches)));
 }
 
 void report_print(const struct report *r)
@@ -90,6 +89,9 @@ void report_print(const struct report *r)
 	print_latency(o->mode == LOAD_TX ? "transaction" : o->mode == LOAD_SEND ? "send" : "from due", &r->totals->transaction);
 	if (r->has_broker)
 		print_broker(r);
+	if (r->has_device)
+		printf("  disk         %.0f bytes written per transaction, by the whole machine\n",
+		       per_transaction(r, difference(r->device_before, r->device_after)));
 	printf("  generator    %.2f us CPU per transaction, %.2f cores\n",
 	       per_transaction(r, (double)r->generator_cpu_ns / 1000), (double)r->generator_cpu_ns / 1e9 / r->seconds);
 	print_errors(r->totals);
@@ -112,10 +114,9 @@ static void json_broker(const struct report *r)
 	printf(",\"broker_cpu_us\":%.3f,\"broker_cores\":%.3f,\"rss_mib\":%.1f,\"rss_anon_mib\":%.1f,\"rss_peak_mib\":%.1f",
 	       broker_cpu_us(r), broker_cores(r), (double)b->rss_kib / 1024, (double)b->rss_anon_kib / 1024,
 	       (double)b->rss_peak_kib / 1024);
-	printf(",\"voluntary_switches\":%.4f,\"involuntary_switches\":%.4f,\"write_bytes\":%.0f",
+	printf(",\"voluntary_switches\":%.4f,\"involuntary_switches\":%.4f",
 	       per_transaction(r, difference(a->voluntary_switches, b->voluntary_switches)),
-	       per_transaction(r, difference(a->involuntary_switches, b->involuntary_switches)),
-	       per_transaction(r, difference(a->write_bytes, b->write_bytes)));
+	       per_transaction(r, difference(a->involuntary_switches, b->involuntary_switches)));
 }
 
 void report_print_json(const struct report *r)
@@ -132,6 +133,8 @@ void report_print_json(const struct report *r)
 	json_latency("end", &t->end);
 	if (r->has_broker)
 		json_broker(r);
+	if (r->has_device)
+		printf(",\"device_bytes\":%.0f", per_transaction(r, difference(r->device_before, r->device_after)));
 	printf(",\"generator_cpu_us\":%.3f", per_transaction(r, (double)r->generator_cpu_ns / 1000));
 	printf(",\"failed\":%" PRIu64 ",\"unmatched\":%" PRIu64 ",\"wrong_identity\":%" PRIu64 ",\"unanswered\":%" PRIu64
 	       ",\"checks\":%" PRIu64 ",\"backlog\":%" PRIu64 ",\"errors\":{", t->failed, t->unmatched, t->wrong_identity,

@@ -17,6 +17,8 @@ struct report {
 	int64_t generator_cpu_ns;      /* This process, in the measuring phase. */
 	bool has_broker;
 	struct procstat broker_before, broker_after;
+	bool has_device;
+	uint64_t device_before, device_after; /* Bytes written. */
 };
 
 void report_print(const struct report *report);
