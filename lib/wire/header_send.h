@@ -1,0 +1,44 @@
+/* The headers of sending: SEND_MESSAGE (10), SEND_MESSAGE_V2 (310), SEND_BATCH_MESSAGE (320), and their answer.
+ * See headers.h for the rules common to all headers. */
+#ifndef ESCROW_WIRE_HEADER_SEND_H
+#define ESCROW_WIRE_HEADER_SEND_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "lib/wire/command.h"
+
+struct send_header {
+	struct span producer_group;
+	struct span topic;
+	struct span default_topic; /* Optional. */
+	int32_t default_topic_queue_nums; /* Default 4. */
+	int32_t queue_id;          /* Negative: the broker picks one. */
+	int32_t sys_flag;
+	int64_t born_timestamp;
+	int32_t flag;              /* Default 0. */
+	struct span properties;
+	int32_t reconsume_times;   /* Default 0. */
+	bool unit_mode;
+	int32_t max_reconsume_times; /* -1: absent. */
+	bool batch;                /* The body is a batch; also true for code 320. */
+};
+
+/* Long names for code 10 (and 324), one-letter names otherwise. */
+enum status send_header_decode(const struct command *command, struct send_header *out, struct errinfo *err) MUST_USE;
+/* `code` selects the names, as in decoding. */
+void send_header_encode(struct encoder *encoder, int32_t code, const struct send_header *header);
+
+struct send_reply_header {
+	struct span msg_id;         /* Offset id; of a half message: of the half. */
+	int32_t queue_id;
+	int64_t queue_offset;       /* Of a half message: in the half queue. */
+	struct span transaction_id; /* UNIQ_KEY. Optional. */
+	struct span msg_region;     /* Optional in decoding. */
+	bool trace_on;              /* Default false. */
+};
+enum status send_reply_decode(const struct command *command, struct send_reply_header *out,
+			      struct errinfo *err) MUST_USE;
+void send_reply_encode(struct encoder *encoder, const struct send_reply_header *header);
+
+#endif
