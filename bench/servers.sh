@@ -42,20 +42,23 @@ start_broker() {
 	await_ready broker 120
 }
 
-# measure LABEL PORT CONNECTIONS WINDOW SECONDS WARMUP: one line of JSON more in results.jsonl.
+# measure LABEL PORT CONNECTIONS WINDOW SECONDS WARMUP [OPTION...]: one line of JSON more in results.jsonl. The options
+# are escrow-bench's.
 measure() {
-	"$build/escrow-bench" -b "127.0.0.1:$2" -c "$3" -w "$4" -d "$5" -W "$6" -p "$server" --store "$work" \
-		--label "$1" --json >"$work/last.json" 2>"$work/bench.err" || {
+	measured=$1 port=$2 connections=$3 window=$4 measure_seconds=$5 measure_warmup=$6
+	shift 6
+	"$build/escrow-bench" -b "127.0.0.1:$port" -c "$connections" -w "$window" -d "$measure_seconds" \
+		-W "$measure_warmup" -p "$server" --store "$work" --label "$measured" --json "$@" >"$work/last.json" 2>"$work/bench.err" || {
 		cat "$work/bench.err" "$work/last.json" >&2
-		[ -s "$work/last.json" ] || die "$1 ${3}x$4: no result"
+		[ -s "$work/last.json" ] || die "$measured ${connections}x$window: no result"
 		unclean=1
 	}
 	cat "$work/last.json" >>"$work/results.jsonl"
 }
 
 # summary "LABEL=FLOOR ..." ["LABEL SHAPE" TX_PER_S MIB]: medians of results.jsonl by label and shape, each as a share of
-# its floor, and whether the named row meets its target.
+# its floor (named in the column ${of:-floor}), and whether the named row meets its target.
 summary() {
-	awk -v floors="$1" -v target="${2:-}" -v target_rate="${3:-0}" -v target_mib="${4:-0}" \
+	awk -v of="${of:-floor}" -v floors="$1" -v target="${2:-}" -v target_rate="${3:-0}" -v target_mib="${4:-0}" \
 		-f "$(dirname "$0")/summary.awk" "$work/results.jsonl"
 }

@@ -1,5 +1,6 @@
 # Medians of the lines that escrow-bench --json wrote, by label and shape, in the order of their first appearance.
-# floors: "label=floor-label ..." says which row a row is a share of.
+# floors: "label=floor-label ..." says which row a row is a share of; of: the title of that column.
+# target, target_rate, target_mib: a row ("label shape") and what it is to reach.
 
 function field(name,    at, rest) {
 	at = index($0, "\"" name "\":")
@@ -37,6 +38,8 @@ function cell(format, value) {
 function share(rate, below) {
 	if (below <= 0)
 		return "-"
+	if (rate > 2 * below)
+		return sprintf("%.1fx", rate / below)
 	return sprintf("%.0f%%", 100 * rate / below)
 }
 
@@ -48,6 +51,8 @@ function verdict(rate, memory) {
 
 {
 	shape = field("connections") "x" field("window")
+	if (field("offered") > 0)
+		shape = field("offered") "/s"
 	row = field("label") " " shape
 	if (!(row in seen)) {
 		seen[row] = 1
@@ -66,14 +71,14 @@ END {
 		split(pairs[i], pair, "=")
 		floor_of[pair[1]] = pair[2]
 	}
-	printf "%-14s %6s %9s %9s %7s %8s %8s %8s %8s %8s %8s %7s %6s\n", "", "shape", "tx/s", "slowest s", "floor",
+	printf "%-14s %8s %9s %9s %7s %8s %8s %8s %8s %8s %8s %7s %6s\n", "", "shape", "tx/s", "slowest s", of,
 	       "p50 us", "p99 us", "p99.9", "CPU us", "peak MiB", "disk B", "gen us", "wrong"
 	for (i = 1; i <= row_count; i++) {
 		row = rows[i]
 		split(row, parts, " ")
 		below = median(floor_of[parts[1]] " " parts[2], "tx_per_s")
 		rate = median(row, "tx_per_s")
-		printf "%-14s %6s %9.0f %9.0f %7s %8.0f %8.0f %8.0f %8s %8s %8s %7.2f %6d\n", parts[1], parts[2], rate,
+		printf "%-14s %8s %9.0f %9.0f %7s %8.0f %8.0f %8.0f %8s %8s %8s %7.2f %6d\n", parts[1], parts[2], rate,
 		       median(row, "slowest_second"), share(rate, below),
 		       median(row, "tx_p50_us"), median(row, "tx_p99_us"), median(row, "tx_p999_us"),
 		       cell("%.2f", median(row, "broker_cpu_us")), cell("%.0f", median(row, "rss_peak_mib")),

@@ -13,9 +13,9 @@ $(BENCH_TESTS): $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(BENCH_LIB_OBJ) $(BUIL
 	$(CC) $(LDFLAGS) -o $@ $^ -lcunit -lcjson -lm
 
 BENCH_ROUNDS  ?= 3
-BENCH_SECONDS ?= 8
+BENCH_SECONDS ?= 4
 
-bench: $(BENCHES:%=$(BUILD)/%) $(BUILD)/escrow-broker ## throughput, latency and cost beside the machine's floor (3 minutes)
+bench: $(BENCHES:%=$(BUILD)/%) $(BUILD)/escrow-broker ## throughput, latency and cost beside the machine's floor (5 minutes)
 	@bench/run --build $(BUILD) --rounds $(BENCH_ROUNDS) --seconds $(BENCH_SECONDS)
 
 bench-short: $(BENCHES:%=$(BUILD)/%) $(BUILD)/escrow-broker ## the same as a smoke test (20 seconds)

@@ -86,7 +86,9 @@ void report_print(const struct report *r)
 	printf("  latency, us  %9s %9s %9s %9s %9s\n", "p50", "p90", "p99", "p99.9", "max");
 	print_latency("half", &r->totals->half);
 	print_latency("END", &r->totals->end);
-	print_latency(o->mode == LOAD_TX ? "transaction" : o->mode == LOAD_SEND ? "send" : "from due", &r->totals->transaction);
+	if (o->mode != LOAD_HALF || o->rate > 0)
+		print_latency(o->mode == LOAD_TX ? "transaction" : o->mode == LOAD_SEND ? "send" : "since due",
+			      &r->totals->transaction);
 	if (r->has_broker)
 		print_broker(r);
 	if (r->has_device)
