@@ -18,7 +18,7 @@ BENCH_SECONDS ?= 4
 bench: $(BENCHES:%=$(BUILD)/%) $(BUILD)/escrow-broker ## throughput, latency and cost beside the machine's floor (5 minutes)
 	@bench/run --build $(BUILD) --rounds $(BENCH_ROUNDS) --seconds $(BENCH_SECONDS)
 
-bench-short: $(BENCHES:%=$(BUILD)/%) $(BUILD)/escrow-broker ## the same as a smoke test (20 seconds)
+bench-short: $(BENCHES:%=$(BUILD)/%) $(BUILD)/escrow-broker ## the same as a smoke test (40 seconds)
 	@bench/run --build $(BUILD) --rounds 1 --seconds 1 --warmup 0.5
 
 .PHONY: bench bench-short
