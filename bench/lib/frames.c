@@ -67,7 +67,8 @@ static void make_send(struct frames *f, const struct frames_options *o)
 	buffer_append_text(b, "\\u0002WAIT\\u0001true\\u0002");
 	if (o->transactional)
 		buffer_printf(b, "PGROUP\\u0001%s\\u0002", o->group);
-	buffer_append_text(b, "TAGS\\u0001TagA\\u0002\",\"j\":\"0\",\"k\":\"false\",\"m\":\"false\"},\"flag\":0,\"language\":\"JAVA\"");
+	buffer_append_text(b, "TAGS\\u0001TagA\\u0002\",\"j\":\"0\",\"k\":\"false\",\"m\":\"false\"}");
+	buffer_append_text(b, ",\"flag\":0,\"language\":\"JAVA\"");
 	f->send_opaque_at = place(b, ",\"opaque\":", 10);
 	buffer_printf(b, ",\"serializeTypeCurrentRPC\":\"JSON\",\"version\":%d}", VERSION);
 	size_t header_size = buffer_size(b) - PREFIX;
