@@ -67,6 +67,12 @@ static inline bool command_is_response(const struct command *command)
 	return (command->flag & COMMAND_RESPONSE) != 0;
 }
 
+/* For error texts: "END_TRANSACTION", "answer". */
+static inline const char *command_name(const struct command *command)
+{
+	return command_is_response(command) ? "answer" : request_code_name(command->code);
+}
+
 static inline bool command_is_oneway(const struct command *command)
 {
 	return (command->flag & COMMAND_ONEWAY) != 0;

@@ -305,7 +305,7 @@ enum status command_field_text(const struct command *command, const char *name, 
 {
 	*out = command_field(command, name);
 	if (out->size == 0)
-		return errinfo_set(err, ST_INVALID, "%s: field %s is missing", request_code_name(command->code), name);
+		return errinfo_set(err, ST_INVALID, "%s: field %s is missing", command_name(command), name);
 	return ST_OK;
 }
 
@@ -319,7 +319,7 @@ enum status command_field_i64_or(const struct command *command, const char *name
 		return ST_OK;
 	if (span_to_i64(value, out) == ST_OK)
 		return ST_OK;
-	return errinfo_set(err, ST_INVALID, "%s: field %s is not a number: \"%.*s\"", request_code_name(command->code),
+	return errinfo_set(err, ST_INVALID, "%s: field %s is not a number: \"%.*s\"", command_name(command),
 			   name, (int)(value.size < 40 ? value.size : 40), (const char *)value.data);
 }
 
@@ -340,7 +340,7 @@ enum status command_field_i32_or(const struct command *command, const char *name
 	if (status != ST_OK)
 		return status;
 	if (wide < INT32_MIN || wide > INT32_MAX)
-		return errinfo_set(err, ST_INVALID, "%s: field %s is over 32 bits", request_code_name(command->code),
+		return errinfo_set(err, ST_INVALID, "%s: field %s is over 32 bits", command_name(command),
 				   name);
 	*out = (int32_t)wide;
 	return ST_OK;

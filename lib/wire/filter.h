@@ -23,6 +23,8 @@ struct tag_filter {
 /* Empty and "*" are everything. ST_INVALID for an expression without a tag ("||"), ST_TOOBIG over 64 tags; the text is
  * a remark for the client. */
 enum status tag_filter_parse(struct span expression, struct tag_filter *out, struct errinfo *err) MUST_USE;
+/* The next tag of `a || b`, trimmed, possibly empty; moves *rest on. Call while rest->size > 0. */
+struct span tag_expression_next(struct span *rest);
 bool tag_filter_equal(const struct tag_filter *a, const struct tag_filter *b);
 /* The hash of a message's tag as queues store it; 0 without a tag. */
 int32_t tag_hash(struct span tag);

@@ -1,6 +1,6 @@
 /* The headers of operators' requests: 17 UPDATE_AND_CREATE_TOPIC, 351 GET_TOPIC_CONFIG,
- * 352 GET_SUBSCRIPTIONGROUP_CONFIG, 215/216 DELETE_TOPIC, 207 DELETE_SUBSCRIPTIONGROUP. (200 has a body only: body_config.h.)
- * See headers.h for the rules common to all headers. */
+ * 352 GET_SUBSCRIPTIONGROUP_CONFIG, 215/216 DELETE_TOPIC, 207 DELETE_SUBSCRIPTIONGROUP. (200 has a body only:
+ * body_config.h.) See headers.h for the rules common to all headers. */
 #ifndef ESCROW_WIRE_HEADER_ADMIN_H
 #define ESCROW_WIRE_HEADER_ADMIN_H
 

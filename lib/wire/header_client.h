@@ -1,6 +1,6 @@
 /* The headers of clients and groups: 33 VIEW_MESSAGE_BY_ID, 34's answer, 35 UNREGISTER_CLIENT,
- * 36 CONSUMER_SEND_MSG_BACK, 38 GET_CONSUMER_LIST_BY_GROUP, 40 NOTIFY_CONSUMER_IDS_CHANGED. (34 itself has a body only: body_heartbeat.h.)
- * See headers.h for the rules common to all headers. */
+ * 36 CONSUMER_SEND_MSG_BACK, 38 GET_CONSUMER_LIST_BY_GROUP, 40 NOTIFY_CONSUMER_IDS_CHANGED. (34 itself has a body
+ * only: body_heartbeat.h.) See headers.h for the rules common to all headers. */
 #ifndef ESCROW_WIRE_HEADER_CLIENT_H
 #define ESCROW_WIRE_HEADER_CLIENT_H
 

@@ -1,6 +1,6 @@
 /* The headers that name servers read: 100-102 KV, 103 REGISTER_BROKER, 104 UNREGISTER_BROKER,
- * 105 GET_ROUTEINFO_BY_TOPIC, 322 QUERY_DATA_VERSION, 904 BROKER_HEARTBEAT. 106 and 206 have none. Bodies: body_register.h, body_route.h.
- * See headers.h for the rules common to all headers. */
+ * 105 GET_ROUTEINFO_BY_TOPIC, 322 QUERY_DATA_VERSION, 904 BROKER_HEARTBEAT. 106 and 206 have none. Bodies:
+ * body_register.h, body_route.h. See headers.h for the rules common to all headers. */
 #ifndef ESCROW_WIRE_HEADER_NAMESRV_H
 #define ESCROW_WIRE_HEADER_NAMESRV_H
 

@@ -1,6 +1,6 @@
 /* The headers of positions in queues: 14 QUERY_CONSUMER_OFFSET, 15 UPDATE_CONSUMER_OFFSET,
- * 29 SEARCH_OFFSET_BY_TIMESTAMP, 30 GET_MAX_OFFSET, 31 GET_MIN_OFFSET, 32 GET_EARLIEST_MSG_STORETIME. Their answers hold one number, see offset_reply.
- * See headers.h for the rules common to all headers. */
+ * 29 SEARCH_OFFSET_BY_TIMESTAMP, 30 GET_MAX_OFFSET, 31 GET_MIN_OFFSET, 32 GET_EARLIEST_MSG_STORETIME. Their
+ * answers hold one number, see offset_reply. See headers.h for the rules common to all headers. */
 #ifndef ESCROW_WIRE_HEADER_OFFSET_H
 #define ESCROW_WIRE_HEADER_OFFSET_H
 

@@ -20,7 +20,7 @@ struct json_block;
 
 enum { JSON_BODY_SIZE_MAX = 8 * 1024 * 1024, JSON_BODY_DEPTH_MAX = 32, JSON_BODY_VALUES_MAX = 400 * 1000 };
 
-/* A parsed body and the memory of what is decoded from it: spans and arrays live until json_doc_free. */
+/* A parsed body (root may be NULL: memory only) and the memory of what is decoded from it: spans and arrays live until json_doc_free. */
 struct json_doc {
 	struct cJSON *root;
 	struct json_block *blocks;
@@ -43,7 +43,7 @@ int32_t json_member_i32(const struct cJSON *object, const char *name, int32_t de
 bool json_member_bool(const struct cJSON *object, const char *name, bool def);
 /* An enum: the index of the text in `names` (NULL-terminated), or an ordinal below their number; else `def`. */
 int32_t json_member_enum(const struct cJSON *object, const char *name, const char *const *names, int32_t def);
-/* The text of a value, number values included as they were written. */
+/* The bytes of a text value; {NULL, 0} for any other kind. */
 struct span json_text(const struct cJSON *value);
 size_t json_count(const struct cJSON *array_or_object);
 

@@ -1,8 +1,8 @@
 /* What are a message's properties? The string `name 0x01 value 0x02 name 0x01 value 0x02 ...`.
  *
  * Readers skip entries without a name or a value and do not mind whether the last 0x02 is there; of entries with the
- * same name the last one counts, as in RocketMQ's map. Writers end each entry with 0x02.
- * Threads: pure. */
+ * same name the last one counts, as in RocketMQ's map. A second 0x01 belongs to the value. Writers end each entry
+ * with 0x02. Threads: pure. */
 #ifndef ESCROW_WIRE_PROPERTIES_H
 #define ESCROW_WIRE_PROPERTIES_H
 
@@ -70,15 +70,15 @@ void properties_scan(struct span properties, struct known_properties *out);
 
 /* Appends one entry. `name` and `value` must not hold 0x01 or 0x02; ST_INVALID names the culprit (foreign input). */
 enum status property_append(struct buffer *out, struct span name, struct span value, struct errinfo *err) MUST_USE;
-/* The same for names and values that are ours; an empty value writes nothing. */
+/* The same for a name that is ours and any value: an empty value writes nothing, 0x01 and 0x02 in it become '?'. */
 void property_put(struct buffer *out, const char *name, struct span value);
 void property_put_i64(struct buffer *out, const char *name, int64_t value);
 /* Appends every entry of `properties` whose name is not in `without` (NULL-terminated, may be NULL), each ended by
  * 0x02: strip, then put, is how a property is set. */
 void properties_copy(struct buffer *out, struct span properties, const char *const *without);
 
-/* Java's String.hashCode() of UTF-8 text: over UTF-16 code units, wrapping. Tag hashes are this. Malformed UTF-8 counts
- * as U+FFFD per byte. */
+/* Java's String.hashCode() of UTF-8 text: over UTF-16 code units, wrapping. Tag hashes are this. Malformed UTF-8
+ * counts as U+FFFD per byte. */
 int32_t java_string_hash(struct span text);
 
 #endif
