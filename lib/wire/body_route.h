@@ -67,7 +67,7 @@ void cluster_info_free(struct cluster_info *info);
 void topic_list_encode(struct buffer *out, const struct span *topics, size_t topic_count);
 enum status topic_list_decode(struct span body, struct name_list *out, struct errinfo *err) MUST_USE;
 
-/* KVTable: {"table":{"k":"v"}}: begin, put with json_key_span and json_put_text, end. */
+/* KVTable: {"table":{"k":"v"}}: begin, put each, end. */
 void kv_table_begin(struct json_writer *w, struct buffer *out);
 void kv_table_put(struct json_writer *w, struct span key, struct span value);
 void kv_table_end(struct json_writer *w);

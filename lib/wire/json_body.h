@@ -20,7 +20,8 @@ struct json_block;
 
 enum { JSON_BODY_SIZE_MAX = 8 * 1024 * 1024, JSON_BODY_DEPTH_MAX = 32, JSON_BODY_VALUES_MAX = 400 * 1000 };
 
-/* A parsed body (root may be NULL: memory only) and the memory of what is decoded from it: spans and arrays live until json_doc_free. */
+/* A parsed body (root may be NULL: memory only) and the memory of what is decoded from it: spans and arrays live
+ * until json_doc_free. */
 struct json_doc {
 	struct cJSON *root;
 	struct json_block *blocks;

@@ -13,12 +13,13 @@ static enum status check(struct span name, const char *what, size_t size_max, st
 	if (name.size == 0)
 		return errinfo_set(err, ST_INVALID, "the %s name is empty", what);
 	if (name.size > size_max)
-		return errinfo_set(err, ST_INVALID, "the %s name has %zu bytes, the most is %zu", what, name.size, size_max);
+		return errinfo_set(err, ST_INVALID, "the %s name has %zu bytes, the most is %zu", what,
+				   name.size, size_max);
 	for (size_t i = 0; i < name.size; i++) {
 		if (!is_name_byte(name.data[i]))
 			return errinfo_set(err, ST_INVALID,
-					   "the %s name holds byte 0x%02x, allowed are letters, digits and %% - _ |", what,
-					   name.data[i]);
+					   "the %s name holds byte 0x%02x; allowed are letters, digits and %% - _ |",
+					   what, name.data[i]);
 	}
 	return ST_OK;
 }
@@ -76,9 +77,13 @@ bool topic_is_dlq(struct span topic)
 
 struct span topic_group(struct span topic)
 {
-	size_t prefix = topic_is_retry(topic) ? sizeof(RETRY_PREFIX) - 1 : topic_is_dlq(topic) ? sizeof(DLQ_PREFIX) - 1 : 0;
+	size_t prefix;
 
-	if (prefix == 0)
+	if (topic_is_retry(topic))
+		prefix = sizeof(RETRY_PREFIX) - 1;
+	else if (topic_is_dlq(topic))
+		prefix = sizeof(DLQ_PREFIX) - 1;
+	else
 		return SPAN_NONE;
 	return (struct span){ topic.data + prefix, topic.size - prefix };
 }

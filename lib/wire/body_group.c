@@ -1,0 +1,146 @@
+/* SubscriptionGroupConfig. See body_config.h. */
+#include <cjson/cJSON.h>
+
+#include "lib/wire/body_config.h"
+
+struct group_config group_config_default(void)
+{
+	return (struct group_config){
+		.consume_enable = true,
+		.consume_from_min_enable = true,
+		.consume_broadcast_enable = true,
+		.retry_queue_nums = 1,
+		.retry_max_times = 16,
+		.which_broker_when_consume_slowly = 1,
+		.notify_consumer_ids_changed_enable = true,
+		.consume_timeout_minute = 15,
+	};
+}
+
+void group_config_encode(struct json_writer *w, const struct group_config *config)
+{
+	json_open(w, '{');
+	json_key(w, "attributes");
+	json_put_raw(w, SPAN_LITERAL("{}"));
+	json_member_put_i64(w, "brokerId", config->broker_id);
+	json_member_put_bool(w, "consumeBroadcastEnable", config->consume_broadcast_enable);
+	json_member_put_bool(w, "consumeEnable", config->consume_enable);
+	json_member_put_bool(w, "consumeFromMinEnable", config->consume_from_min_enable);
+	json_member_put_bool(w, "consumeMessageOrderly", config->consume_message_orderly);
+	json_member_put_i64(w, "consumeTimeoutMinute", config->consume_timeout_minute);
+	json_member_put_text(w, "groupName", config->group_name);
+	json_key(w, "groupRetryPolicy");
+	json_put_raw(w, SPAN_LITERAL("{\"type\":\"CUSTOMIZED\"}"));
+	json_member_put_i64(w, "groupSysFlag", config->group_sys_flag);
+	json_member_put_bool(w, "notifyConsumerIdsChangedEnable", config->notify_consumer_ids_changed_enable);
+	json_member_put_i64(w, "retryMaxTimes", config->retry_max_times);
+	json_member_put_i64(w, "retryQueueNums", config->retry_queue_nums);
+	json_member_put_i64(w, "whichBrokerWhenConsumeSlowly", config->which_broker_when_consume_slowly);
+	json_close(w, '}');
+}
+
+static struct group_config group_config_of(const struct cJSON *object)
+{
+	struct group_config def = group_config_default();
+
+	return (struct group_config){
+		.group_name = json_member_text(object, "groupName"),
+		.consume_enable = json_member_bool(object, "consumeEnable", def.consume_enable),
+		.consume_from_min_enable =
+			json_member_bool(object, "consumeFromMinEnable", def.consume_from_min_enable),
+		.consume_broadcast_enable =
+			json_member_bool(object, "consumeBroadcastEnable", def.consume_broadcast_enable),
+		.consume_message_orderly =
+			json_member_bool(object, "consumeMessageOrderly", def.consume_message_orderly),
+		.retry_queue_nums = json_member_i32(object, "retryQueueNums", def.retry_queue_nums),
+		.retry_max_times = json_member_i32(object, "retryMaxTimes", def.retry_max_times),
+		.broker_id = json_member_i64(object, "brokerId", def.broker_id),
+		.which_broker_when_consume_slowly =
+			json_member_i64(object, "whichBrokerWhenConsumeSlowly", def.which_broker_when_consume_slowly),
+		.notify_consumer_ids_changed_enable =
+			json_member_bool(object, "notifyConsumerIdsChangedEnable",
+					 def.notify_consumer_ids_changed_enable),
+		.group_sys_flag = json_member_i32(object, "groupSysFlag", def.group_sys_flag),
+		.consume_timeout_minute = json_member_i32(object, "consumeTimeoutMinute", def.consume_timeout_minute),
+	};
+}
+
+void group_config_table_encode(struct json_writer *w, const struct data_version *version,
+			       const struct group_config *groups, size_t group_count)
+{
+	json_open(w, '{');
+	json_key(w, "dataVersion");
+	data_version_encode(w, version);
+	json_key(w, "forbiddenTable");
+	json_put_raw(w, SPAN_LITERAL("{}"));
+	json_key(w, "subscriptionGroupTable");
+	json_open(w, '{');
+	for (size_t i = 0; i < group_count; i++) {
+		json_key_span(w, groups[i].group_name);
+		group_config_encode(w, &groups[i]);
+	}
+	json_close(w, '}');
+	json_close(w, '}');
+}
+
+static enum status decode_table(struct group_config_table *out)
+{
+	const struct cJSON *item, *table = json_member(out->doc.root, "subscriptionGroupTable");
+	struct group_config *groups = json_doc_alloc(&out->doc, json_count(table), sizeof(*groups));
+
+	if (groups == NULL)
+		return ST_NOMEM;
+	out->groups = groups;
+	out->version = data_version_of(json_member(out->doc.root, "dataVersion"));
+	cJSON_ArrayForEach(item, table) {
+		struct group_config *group = &groups[out->group_count];
+
+		*group = group_config_of(item);
+		if (group->group_name.size == 0 && item->string != NULL)
+			group->group_name = span_of(item->string);
+		if (group->group_name.size > 0)
+			out->group_count++;
+	}
+	return ST_OK;
+}
+
+enum status group_config_table_decode(struct span body, struct group_config_table *out, struct errinfo *err)
+{
+	*out = (struct group_config_table){ .group_count = 0 };
+	enum status status = json_doc_parse(body, &out->doc, err);
+
+	if (status == ST_OK && decode_table(out) != ST_OK)
+		status = errinfo_set(err, ST_NOMEM, "out of memory");
+	if (status == ST_OK)
+		return ST_OK;
+	group_config_table_free(out);
+	return errinfo_wrap(err, status, "group table");
+}
+
+enum status group_config_decode(struct span body, struct group_config_table *out, struct errinfo *err)
+{
+	*out = (struct group_config_table){ .group_count = 0 };
+	enum status status = json_doc_parse(body, &out->doc, err);
+	struct group_config *group = json_doc_alloc(&out->doc, 1, sizeof(*group));
+
+	if (status == ST_OK && group == NULL)
+		status = errinfo_set(err, ST_NOMEM, "out of memory");
+	if (status == ST_OK) {
+		*group = group_config_of(out->doc.root);
+		if (group->group_name.size == 0)
+			status = errinfo_set(err, ST_INVALID, "groupName is missing");
+	}
+	if (status == ST_OK) {
+		out->groups = group;
+		out->group_count = 1;
+		return ST_OK;
+	}
+	group_config_table_free(out);
+	return errinfo_wrap(err, status, "SubscriptionGroupConfig");
+}
+
+void group_config_table_free(struct group_config_table *table)
+{
+	json_doc_free(&table->doc);
+	*table = (struct group_config_table){ .group_count = 0 };
+}
