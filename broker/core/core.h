@@ -1,0 +1,89 @@
+/* The broker's state and the one place where its parts meet.
+ *
+ * Pure: events come in as calls (a request, a tick, "the log is durable further", "a connection is gone"), effects go
+ * out as records appended to the log and as calls of `struct core_effects`. The core reads no clock, file or socket;
+ * time is what core_set_time said last. Every change of recorded state is *validate -> append record -> apply*; the
+ * same core_apply serves recovery. A request's answer carries `wait_offset`: the shell sends it once the committed
+ * watermark is at least that.
+ *
+ * Errors of a request are a RocketMQ response code and a remark (struct outcome); ST_AGAIN means "nothing was changed,
+ * run the same request again later": a stored record must be read from disk first (core_take_cold_read), or the
+ * log has no room at the moment.
+ * Threads: the loop thread. */
+#ifndef ESCROW_CORE_H
+#define ESCROW_CORE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "broker/core/core_config.h"
+#include "broker/core/pull_request.h"
+#include "lib/base/bytes.h"
+#include "lib/base/status.h"
+
+struct commitlog;
+struct hold;
+struct pagefile;
+struct topic;
+
+/* How a request went. On ST_OK `wait_offset` says when the answer may leave (0 = now). On any other status but
+ * ST_AGAIN, `code` and err.text are the refusal, which may rest on a record too: `wait_offset` holds there as well. */
+struct outcome {
+	int32_t code; /* RocketMQ response code. */
+	uint64_t wait_offset;
+	struct errinfo err;
+};
+
+/* What the core asks of the shell. None may call back into the core. */
+struct core_effects {
+	void *context;
+	/* Ask this producer connection about the half message (CHECK_TRANSACTION_STATE). False: it cannot be asked now
+	 * (gone, its output is full, the half must be read from disk first); the core asks again later. */
+	bool (*ask)(void *context, uint64_t conn_id, uint64_t half_queue_offset, uint64_t half_offset);
+	/* Tell a consumer that its group changed (NOTIFY_CONSUMER_IDS_CHANGED). */
+	void (*notify_consumer)(void *context, uint64_t conn_id, struct span group);
+	/* Answer a pull that waited; `expired` when its time is up. The hold is already unlinked; it is freed after. */
+	void (*hold_ready)(void *context, const struct hold *hold, bool expired);
+	/* Topics changed: register with the name servers soon. */
+	void (*topics_changed)(void *context);
+};
+
+struct core;
+
+/* A core over an opened log, with everything replayed: on return it serves. `log` and `files` outlive it. */
+enum status core_open(const struct core_config *config, struct commitlog *log, struct pagefile *files,
+		      const struct core_effects *effects, struct core **core_out, struct errinfo *err) MUST_USE;
+void core_close(struct core *core);
+
+/* Both clocks, before the calls of a turn. Stored times never go back, even if the wall clock does. */
+void core_set_time(struct core *core, int64_t wall_ms, int64_t mono_ms);
+/* Timed work: due delays, check-backs, waiting pulls, silent members, dirty offsets. About each 10 ms. */
+void core_tick(struct core *core);
+/* End of a turn: sends off check-backs that became possible. Cheap when there is nothing. */
+void core_turn_end(struct core *core);
+/* The committed watermark may have moved: shows new entries to consumers and wakes waiting pulls. */
+void core_committed(struct core *core);
+/* Up to here answers may be sent: durable, or written with ASYNC_FLUSH. */
+uint64_t core_committed_offset(const struct core *core);
+/* Writes every dirty consumer offset to the log (before stopping). ST_AGAIN if the log has no room. */
+enum status core_flush_offsets(struct core *core) MUST_USE;
+
+/* After ST_AGAIN: the bytes of the log to read from disk before the request is run again; false if it waits for
+ * room in the log instead. Clears the wish. */
+bool core_take_cold_read(struct core *core, uint64_t *offset_out, uint32_t *size_out);
+
+/* Counts for logs and metrics. */
+struct core_stats {
+	uint64_t half_count;
+	uint64_t commit_count;
+	uint64_t rollback_count;
+	uint64_t refused_count;
+	uint64_t resend_count;
+	uint64_t message_count;
+	uint64_t pulled_count;
+	uint64_t check_count;
+	uint64_t pending_now;
+};
+struct core_stats core_stats(const struct core *core);
+
+#endif

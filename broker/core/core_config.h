@@ -1,0 +1,45 @@
+/* What the core needs to know about this broker; a plain value, filled by the shell from its options (or by a test). */
+#ifndef ESCROW_CORE_CONFIG_H
+#define ESCROW_CORE_CONFIG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "checkback/checkback.h"
+
+enum { DELAY_LEVELS_MAX = 64 };
+
+struct core_config {
+	const char *cluster_name;
+	const char *broker_name;
+	uint32_t store_ipv4;     /* Advertised address, host byte order: part of every message id. */
+	uint32_t store_port;
+	bool sync_flush;         /* committed = durable; otherwise committed = written. */
+	bool auto_create_topic;
+	bool auto_create_group;
+	bool reject_transactions;
+	bool long_polling;
+	uint32_t default_topic_queue_nums;
+	uint32_t max_message_size;
+	uint64_t young_queue_bytes; /* A queue whose first message is this near the log's end counts as young: new
+				     * groups start at its beginning. */
+	int64_t delay_levels_ms[DELAY_LEVELS_MAX]; /* [0] is level 1. */
+	uint32_t delay_level_count;
+	int64_t offset_flush_interval_ms;
+
+	uint64_t pending_max;
+	uint64_t pending_group_max;
+	uint64_t resend_window_count;
+	uint64_t delayed_max;
+	uint32_t topic_max;
+	uint32_t group_max;
+	uint32_t name_max;
+	uint32_t member_max;
+	uint32_t hold_max;
+	struct checkback_config checkback;
+};
+
+/* Parses RocketMQ's "1s 5s 10s 30s 1m 2h 1d" into config->delay_levels_ms. ST_INVALID names the bad word. */
+enum status core_config_set_delay_levels(struct core_config *config, const char *text, struct errinfo *err) MUST_USE;
+
+#endif
