@@ -38,7 +38,7 @@ struct command {
 
 /* Memory for unescaped text; one header never needs more. */
 struct command_scratch {
-	uint8_t bytes[FRAME_HEADER_MAX];
+	uint8_t bytes[FRAME_HEADER_MAX + 16];
 };
 
 /* Decodes a complete frame (as frame_scan found it). The result borrows from `frame` and `scratch`.
@@ -96,6 +96,8 @@ void command_begin(struct encoder *encoder, struct buffer *out, uint8_t serializ
 		   int32_t flag, struct span remark);
 /* Fields, between begin and body. */
 void command_put(struct encoder *encoder, const char *name, struct span value);
+void command_put_named(struct encoder *encoder, struct span name, struct span value);
+void command_put_named_i64(struct encoder *encoder, struct span name, int64_t value);
 void command_put_text(struct encoder *encoder, const char *name, const char *value);
 void command_put_i64(struct encoder *encoder, const char *name, int64_t value);
 void command_put_bool(struct encoder *encoder, const char *name, bool value);

@@ -61,9 +61,36 @@ static bool take_word(struct scanner *s, const char *word)
 	return true;
 }
 
-static bool is_number_char(uint8_t c)
+static bool take_digits(struct scanner *s)
 {
-	return (c >= '0' && c <= '9') || c == '-' || c == '+' || c == '.' || c == 'e' || c == 'E';
+	const uint8_t *start = s->at;
+
+	while (s->at < s->end && *s->at >= '0' && *s->at <= '9')
+		s->at++;
+	return s->at > start;
+}
+
+static bool take_number(struct scanner *s, struct span *out)
+{
+	const uint8_t *start = s->at;
+
+	s->at += *s->at == '-' ? 1 : 0;
+	if (!take_digits(s))
+		return false;
+	if (s->at < s->end && *s->at == '.') {
+		s->at++;
+		if (!take_digits(s))
+			return false;
+	}
+	if (s->at < s->end && (*s->at == 'e' || *s->at == 'E')) {
+		s->at++;
+		if (s->at < s->end && (*s->at == '+' || *s->at == '-'))
+			s->at++;
+		if (!take_digits(s))
+			return false;
+	}
+	*out = (struct span){ start, (size_t)(s->at - start) };
+	return true;
 }
 
 /* One scalar value, or the opening bracket of a nested one. */
@@ -73,7 +100,6 @@ static enum token take_value(struct scanner *s, struct span *out)
 	*out = SPAN_NONE;
 	if (s->at == s->end)
 		return TOKEN_BAD;
-	const uint8_t *start = s->at;
 	switch (*s->at) {
 	case '"':
 		s->at++;
@@ -87,12 +113,8 @@ static enum token take_value(struct scanner *s, struct span *out)
 	case 'n': return take_word(s, "null") ? TOKEN_NULL : TOKEN_BAD;
 	case '{':
 	case '[': return TOKEN_OPEN;
-	default: break;
+	default: return take_number(s, out) ? TOKEN_NUMBER : TOKEN_BAD;
 	}
-	while (s->at < s->end && is_number_char(*s->at))
-		s->at++;
-	*out = (struct span){ start, (size_t)(s->at - start) };
-	return out->size > 0 ? TOKEN_NUMBER : TOKEN_BAD;
 }
 
 /* Skips a nested value that nobody needs, by counting brackets outside of texts. */

@@ -112,10 +112,15 @@ enum status header_decode(const struct command *command, const struct header_spe
 	return check_mandatory(command, spec, seen, err);
 }
 
+static struct span field_name(const struct header_field *field)
+{
+	return (struct span){ (const uint8_t *)field->name, field->name_size };
+}
+
 static void encode_number(struct encoder *encoder, const struct header_field *field, int64_t value, int64_t def)
 {
 	if ((field->bits & HEADER_OMIT_DEFAULT) == 0 || value != def)
-		command_put_i64(encoder, field->name, value);
+		command_put_named_i64(encoder, field_name(field), value);
 }
 
 void header_encode(struct encoder *encoder, const struct header_spec *spec, const void *header)
@@ -131,7 +136,7 @@ void header_encode(struct encoder *encoder, const struct header_spec *spec, cons
 
 			memcpy(&value, member, sizeof(value));
 			if (value.size > 0)
-				command_put(encoder, field->name, value);
+				command_put_named(encoder, field_name(field), value);
 			break;
 		}
 		case HEADER_I64: {

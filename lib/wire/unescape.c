@@ -1,29 +1,108 @@
 #include "lib/wire/unescape.h"
 
+#include <stdbool.h>
 #include <string.h>
 #ifdef __SSE2__
 #include <emmintrin.h>
 #endif
 
+static bool is_plain(uint8_t c)
+{
+	return c != '"' && c != '\\' && c >= 0x20;
+}
+
+#ifdef __SSE2__
+/* Bit i: byte i of the chunk is a quote, a backslash or a control byte. */
+static int special_mask(__m128i chunk)
+{
+	__m128i hit = _mm_or_si128(_mm_cmpeq_epi8(chunk, _mm_set1_epi8('"')),
+				   _mm_cmpeq_epi8(chunk, _mm_set1_epi8('\\')));
+
+	hit = _mm_or_si128(hit, _mm_cmpeq_epi8(_mm_min_epu8(chunk, _mm_set1_epi8(0x1f)), chunk));
+	return _mm_movemask_epi8(hit);
+}
+#endif
+
 const uint8_t *json_text_run(const uint8_t *at, const uint8_t *end)
 {
 #ifdef __SSE2__
-	const __m128i quote = _mm_set1_epi8('"'), slash = _mm_set1_epi8('\\'), control = _mm_set1_epi8(0x1f);
-
 	while (end - at >= 16) {
-		__m128i chunk = _mm_loadu_si128((const __m128i *)(const void *)at);
-		__m128i hit = _mm_or_si128(_mm_cmpeq_epi8(chunk, quote), _mm_cmpeq_epi8(chunk, slash));
+		int mask = special_mask(_mm_loadu_si128((const __m128i *)(const void *)at));
 
-		hit = _mm_or_si128(hit, _mm_cmpeq_epi8(_mm_min_epu8(chunk, control), chunk));
-		int mask = _mm_movemask_epi8(hit);
 		if (mask != 0)
 			return at + __builtin_ctz((unsigned)mask);
 		at += 16;
 	}
 #endif
-	while (at < end && *at != '"' && *at != '\\' && *at >= 0x20)
+	while (at < end && is_plain(*at))
 		at++;
 	return at;
+}
+
+/* json_text_run that copies what it passes to *out, whole vectors at a time. */
+static const uint8_t *copy_run(const uint8_t *at, const uint8_t *end, uint8_t **out)
+{
+	uint8_t *o = *out;
+
+#ifdef __SSE2__
+	while (end - at >= 16) {
+		__m128i chunk = _mm_loadu_si128((const __m128i *)(const void *)at);
+		int mask = special_mask(chunk);
+
+		_mm_storeu_si128((__m128i *)(void *)o, chunk);
+		if (mask != 0) {
+			*out = o + __builtin_ctz((unsigned)mask);
+			return at + __builtin_ctz((unsigned)mask);
+		}
+		at += 16;
+		o += 16;
+	}
+#endif
+	while (at < end && is_plain(*at))
+		*o++ = *at++;
+	*out = o;
+	return at;
+}
+
+size_t json_escaped_size_max(struct span text)
+{
+	size_t special = 0;
+
+	if (text.size <= 256) /* Not worth a look. */
+		return text.size * 6 + JSON_SLACK;
+	for (size_t i = 0; i < text.size; i++)
+		special += !is_plain(text.data[i]);
+	return text.size + special * 5 + JSON_SLACK;
+}
+
+static uint8_t *escape_one(uint8_t *out, uint8_t c)
+{
+	static const char hex[] = "0123456789abcdef";
+
+	*out++ = '\\';
+	if (c == '"' || c == '\\') {
+		*out++ = c;
+	} else if (c == '\n') {
+		*out++ = 'n';
+	} else {
+		memcpy(out, "u00", 3);
+		out[3] = (uint8_t)hex[c >> 4];
+		out[4] = (uint8_t)hex[c & 15];
+		out += 5;
+	}
+	return out;
+}
+
+uint8_t *json_escape_to(uint8_t *out, struct span text)
+{
+	const uint8_t *at = text.data, *end = text.data + text.size;
+
+	while (at < end) {
+		at = copy_run(at, end, &out);
+		if (at < end)
+			out = escape_one(out, *at++);
+	}
+	return out;
 }
 
 static int hex_digit(uint8_t c)
@@ -35,6 +114,17 @@ static int hex_digit(uint8_t c)
 	if (c >= 'A' && c <= 'F')
 		return c - 'A' + 10;
 	return -1;
+}
+
+/* After "\u": the control bytes that separate properties, which is nearly all that is ever escaped. */
+static bool unescape_control(const uint8_t *at, const uint8_t *end, uint8_t *out)
+{
+	if (end - at < 4 || at[0] != '0' || at[1] != '0' || at[2] != '0')
+		return false;
+	int digit = hex_digit(at[3]);
+
+	*out = (uint8_t)digit;
+	return digit >= 0;
 }
 
 /* Four hex digits at `at`, or -1. */
@@ -121,10 +211,8 @@ const uint8_t *json_unescape(const uint8_t *at, const uint8_t *end, uint8_t *out
 	uint8_t *start = out;
 
 	for (;;) {
-		const uint8_t *stop = json_text_run(at, end);
+		const uint8_t *stop = copy_run(at, end, &out);
 
-		memcpy(out, at, (size_t)(stop - at));
-		out += stop - at;
 		if (stop == end)
 			return NULL;
 		at = stop + 1;
@@ -138,7 +226,10 @@ const uint8_t *json_unescape(const uint8_t *at, const uint8_t *end, uint8_t *out
 		if (at == end)
 			return NULL;
 		uint8_t c = *at++;
-		if (c == 'u') {
+		if (c == 'u' && unescape_control(at, end, out)) {
+			at += 4;
+			out++;
+		} else if (c == 'u') {
 			at = unescape_unicode(at, end, &out);
 			if (at == NULL)
 				return NULL;
