@@ -34,7 +34,7 @@ void consume_queue_deinit(struct consume_queue *q);
 /* Puts the entry at `queue_offset`; putting it again is harmless. Errors as entry_array_put. */
 enum status consume_queue_put(struct consume_queue *q, uint64_t queue_offset, const struct cq_entry *entry,
 			      struct errinfo *err) MUST_USE;
-/* ST_NOTFOUND: outside of [min, max) or in a gap. ST_AGAIN: run a read job (pagefile.h). ST_CORRUPT: the check fails. */
+/* ST_NOTFOUND: outside of [min, max) or in a gap. ST_AGAIN: run a read job (pagefile.h). ST_CORRUPT: check fails. */
 enum status consume_queue_get(const struct consume_queue *q, uint64_t queue_offset, struct cq_entry *out,
 			      struct errinfo *err) MUST_USE;
 /* Up to `max_count` neighbouring entries from `from` on. Fewer when the next page is not in memory, at the end, or
