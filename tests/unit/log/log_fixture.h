@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "lib/base/clock.h"
+#include "lib/base/crc32c.h"
 #include "lib/base/logging.h"
 #include "lib/log/commitlog.h"
 #include "lib/log/format.h"
