@@ -188,6 +188,13 @@ enum status commitlog_read(const struct commitlog *log, uint64_t offset, size_t 
 enum status commitlog_try_read(const struct commitlog *log, uint64_t offset, size_t size, bool verify, uint8_t *data,
 			       struct errinfo *err) MUST_USE;
 
+/* The whole record that starts at `offset`, which may come from a client: memory first, then the page cache into
+ * `scratch`. Envelope and CRC are checked. out->payload is valid until the next commitlog_begin or use of `scratch`.
+ * ST_NOTFOUND: no record starts there. ST_AGAIN: a read job must fetch *size_out bytes from `offset` first (32 while
+ * the size is not known). ST_TOOBIG: over scratch_size. ST_CORRUPT: a record, but damaged. */
+enum status commitlog_record(const struct commitlog *log, uint64_t offset, uint8_t *scratch, size_t scratch_size,
+			     struct log_record *out, uint32_t *size_out, struct errinfo *err) MUST_USE;
+
 /* The limit of one read from `offset`: bytes to the end of its segment, or of what can be read (memory: appended,
  * file: written); 0 when outside of the log. */
 uint64_t commitlog_read_limit(const struct commitlog *log, uint64_t offset);
