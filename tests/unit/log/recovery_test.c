@@ -416,6 +416,26 @@ static void work(struct run *run, int steps)
 		(void)!commitlog_prepare_done(run->log, &prepare_job, NULL);
 }
 
+/* Past the log's end there is nothing that could ever look like a record. */
+static bool only_zeros_follow(struct run *run)
+{
+	uint64_t end = commitlog_appended(run->log);
+
+	for (uint64_t base = end - end % run->config.segment_size;; base += run->config.segment_size) {
+		char path[64];
+		size_t size = 0;
+		snprintf(path, sizeof(path), "store/commitlog/%020" PRIu64, base);
+		const uint8_t *data = memdisk_data(run->disk, path, &size);
+		if (data == NULL)
+			return true;
+		size_t at = end > base ? end - base : LOG_SEGMENT_HEADER_SIZE;
+		for (; at < size; at++) {
+			if (data[at] != 0)
+				return false;
+		}
+	}
+}
+
 /* What came back is a prefix of what was appended and holds everything promised. */
 static void verify_recovered(struct run *run)
 {
@@ -423,6 +443,7 @@ static void verify_recovered(struct run *run)
 
 	CU_ASSERT_NOT_EQUAL_FATAL(count, SIZE_MAX);
 	CU_ASSERT_FATAL(count >= count_before(&run->h, run->promised));
+	CU_ASSERT_TRUE(only_zeros_follow(run));
 	run->h.count = count;
 	run->promised = commitlog_durable(run->log);
 }

@@ -1,0 +1,384 @@
+/* Projections on disk: what is put is got, whatever the cache, the jobs and the disk do in between. */
+#include "tests/support/check.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/index/consume_queue.h"
+#include "lib/index/half_index.h"
+#include "lib/index/pagefile.h"
+#include "tests/support/memdisk.h"
+
+static struct pagefile *open_small(struct memdisk *disk, bool read_inline)
+{
+	struct pagefile_config config = { "pages", PAGEFILE_CACHE_MIN, read_inline };
+	struct pagefile *pf = NULL;
+	struct errinfo err = { 0 };
+
+	if (pagefile_open(&config, memdisk_vfs(disk), &pf, &err) != ST_OK) {
+		fprintf(stderr, "%s\n", err.text);
+		abort();
+	}
+	return pf;
+}
+
+static struct cq_entry entry_of(uint64_t n)
+{
+	return (struct cq_entry){ 1000 + n * 8, 5000 + n * 16, (uint32_t)(n % 4000), (int32_t)(n * 2654435761u),
+				  (int64_t)(100 + n / 3 * 10), (uint32_t)(n & 7) };
+}
+
+static bool same_entry(const struct cq_entry *a, const struct cq_entry *b)
+{
+	return a->log_offset == b->log_offset && a->body_offset == b->body_offset && a->size == b->size &&
+	       a->tag_hash == b->tag_hash && a->store_time_ms == b->store_time_ms && a->flags == b->flags;
+}
+
+/* Runs the read job of the last ST_AGAIN. */
+static void serve_miss(struct pagefile *pf)
+{
+	struct pagefile_read_job job;
+
+	CU_ASSERT_TRUE_FATAL(pagefile_take_read(pf, &job));
+	pagefile_read_run(&job);
+	CU_ASSERT_EQUAL(pagefile_read_done(pf, &job, NULL), ST_OK);
+}
+
+static void test_put_get_and_bounds(void)
+{
+	struct memdisk *disk = memdisk_create();
+	struct pagefile *pf = open_small(disk, true);
+	struct consume_queue q;
+	struct cq_entry got, runs[300];
+	size_t count = 0;
+
+	consume_queue_init(&q, pf);
+	CU_ASSERT_EQUAL(consume_queue_max(&q), 0);
+	CU_ASSERT_EQUAL(consume_queue_get(&q, 0, &got, NULL), ST_NOTFOUND);
+	for (uint64_t n = 0; n < 250; n++) {
+		struct cq_entry entry = entry_of(n);
+		CU_ASSERT_EQUAL(consume_queue_put(&q, n, &entry, NULL), ST_OK);
+		CU_ASSERT_EQUAL(consume_queue_put(&q, n, &entry, NULL), ST_OK); /* Replay. */
+	}
+	CU_ASSERT_EQUAL(consume_queue_min(&q), 0);
+	CU_ASSERT_EQUAL(consume_queue_max(&q), 250);
+	CU_ASSERT_EQUAL(consume_queue_get_run(&q, 30, 300, runs, &count, NULL), ST_OK);
+	CU_ASSERT_EQUAL(count, 220); /* Across pages, to the end. */
+	for (size_t i = 0; i < count; i++) {
+		struct cq_entry expected = entry_of(30 + i);
+		CU_ASSERT_TRUE(same_entry(&runs[i], &expected));
+	}
+	CU_ASSERT_EQUAL(consume_queue_get(&q, 250, &got, NULL), ST_NOTFOUND);
+	CU_ASSERT_EQUAL(consume_queue_get_run(&q, UINT64_MAX, 3, runs, &count, NULL), ST_NOTFOUND);
+	consume_queue_deinit(&q);
+	pagefile_close(pf);
+	memdisk_destroy(disk);
+}
+
+static void test_queue_may_begin_late_and_have_gaps(void)
+{
+	struct memdisk *disk = memdisk_create();
+	struct pagefile *pf = open_small(disk, true);
+	struct consume_queue q;
+	struct cq_entry entry = entry_of(5), got, runs[10];
+	size_t count = 0;
+
+	consume_queue_init(&q, pf);
+	CU_ASSERT_EQUAL(consume_queue_put(&q, 1000000, &entry, NULL), ST_OK);
+	CU_ASSERT_EQUAL(consume_queue_min(&q), 1000000);
+	CU_ASSERT_EQUAL(consume_queue_put(&q, 1000500, &entry, NULL), ST_OK);
+	CU_ASSERT_EQUAL(consume_queue_get(&q, 1000300, &got, NULL), ST_NOTFOUND);
+	CU_ASSERT_EQUAL(consume_queue_get_run(&q, 1000000, 10, runs, &count, NULL), ST_OK);
+	CU_ASSERT_EQUAL(count, 1);
+	CU_ASSERT_EQUAL(consume_queue_get(&q, 1000500, &got, NULL), ST_OK);
+	CU_ASSERT_EQUAL(consume_queue_put(&q, 0, &entry, NULL), ST_INVALID);
+	CU_ASSERT_EQUAL(consume_queue_put(&q, 1000500 + 2 * ENTRY_GAP_MAX, &entry, NULL), ST_INVALID);
+	CU_ASSERT_EQUAL(consume_queue_max(&q), 1000501);
+	consume_queue_deinit(&q);
+	pagefile_close(pf);
+	memdisk_destroy(disk);
+}
+
+/* Many queues, far more pages than the cache holds, jobs and misses at random. */
+static void test_many_queues_share_a_small_cache(void)
+{
+	enum { QUEUES = 150, PUTS = 60000 };
+	static struct consume_queue queues[QUEUES];
+	struct memdisk *disk = memdisk_create();
+	struct pagefile *pf = open_small(disk, false);
+	struct pagefile_flush_job *job = malloc(sizeof(*job));
+	uint64_t random = check_seed(5);
+	bool taken = false;
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(job);
+	for (int i = 0; i < QUEUES; i++)
+		consume_queue_init(&queues[i], pf);
+	for (int i = 0; i < PUTS; i++) {
+		struct consume_queue *q = &queues[check_random(&random) % QUEUES];
+		uint64_t n = consume_queue_max(q);
+		struct cq_entry entry = entry_of(n), got;
+		memdisk_set_cold(disk, check_random(&random) % 4 == 0);
+		CU_ASSERT_EQUAL_FATAL(consume_queue_put(q, n, &entry, NULL), ST_OK);
+		if (!taken && check_random(&random) % 4 == 0)
+			taken = pagefile_take_flush(pf, job);
+		else if (taken && check_random(&random) % 40 == 0) {
+			pagefile_flush_run(job);
+			CU_ASSERT_EQUAL(pagefile_flush_done(pf, job, NULL), ST_OK);
+			taken = false;
+		}
+		n = check_random(&random) % (n + 1);
+		for (int tries = 0; tries < 3; tries++) {
+			enum status status = consume_queue_get(q, n, &got, NULL);
+			if (status == ST_OK)
+				break;
+			CU_ASSERT_EQUAL_FATAL(status, ST_AGAIN);
+			serve_miss(pf);
+		}
+		entry = entry_of(n);
+		CU_ASSERT_TRUE_FATAL(same_entry(&got, &entry));
+	}
+	struct pagefile_stats stats = pagefile_stats(pf);
+	CU_ASSERT(stats.page_count > 4 * stats.cached_pages);
+	CU_ASSERT(stats.cached_pages <= PAGEFILE_CACHE_MIN / PAGEFILE_PAGE_SIZE);
+	CU_ASSERT(stats.write_count > 0 && stats.miss_count > 0);
+	for (int i = 0; i < QUEUES; i++)
+		consume_queue_deinit(&queues[i]);
+	free(job);
+	pagefile_close(pf);
+	memdisk_destroy(disk);
+}
+
+static void test_all_dirty_is_written_out_inline(void)
+{
+	struct memdisk *disk = memdisk_create();
+	struct pagefile *pf = open_small(disk, true);
+	struct consume_queue q;
+	struct cq_entry got;
+
+	consume_queue_init(&q, pf);
+	for (uint64_t n = 0; n < 50000; n++) {
+		struct cq_entry entry = entry_of(n);
+		CU_ASSERT_EQUAL_FATAL(consume_queue_put(&q, n, &entry, NULL), ST_OK);
+	}
+	CU_ASSERT(pagefile_stats(pf).inline_write_count > 0);
+	for (uint64_t n = 0; n < 50000; n += 17) {
+		struct cq_entry entry = entry_of(n);
+		CU_ASSERT_EQUAL(consume_queue_get(&q, n, &got, NULL), ST_OK);
+		CU_ASSERT_TRUE(same_entry(&got, &entry));
+	}
+	/* When even that fails, the put fails and says so; the next one tries again. */
+	struct errinfo err = { 0 };
+	enum status status = ST_OK;
+	memdisk_fail(disk, 1, MEMDISK_ENOSPC, true);
+	uint64_t n = 50000;
+	for (; status == ST_OK && n < 70000; n++) {
+		struct cq_entry entry = entry_of(n);
+		status = consume_queue_put(&q, n, &entry, &err);
+	}
+	CU_ASSERT_EQUAL(status, ST_FULL);
+	CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "pages"));
+	memdisk_fail(disk, 0, MEMDISK_ENOSPC, false);
+	struct cq_entry entry = entry_of(n - 1);
+	CU_ASSERT_EQUAL(consume_queue_put(&q, n - 1, &entry, &err), ST_OK);
+	CU_ASSERT_EQUAL(consume_queue_get(&q, n - 2, &got, NULL), ST_OK);
+	consume_queue_deinit(&q);
+	pagefile_close(pf);
+	memdisk_destroy(disk);
+}
+
+static void test_read_job_does_not_bring_back_an_old_page(void)
+{
+	struct memdisk *disk = memdisk_create();
+	struct pagefile *pf = open_small(disk, false);
+	struct pagefile_read_job job, second;
+	struct consume_queue q, filler;
+	struct cq_entry old = entry_of(1), new = entry_of(2), got;
+	uint64_t n = 0;
+
+	consume_queue_init(&q, pf);
+	consume_queue_init(&filler, pf);
+	CU_ASSERT_EQUAL(consume_queue_put(&q, 0, &old, NULL), ST_OK);
+	for (; n < 30000; n++)
+		CU_ASSERT_EQUAL_FATAL(consume_queue_put(&filler, n, &old, NULL), ST_OK);
+	memdisk_set_cold(disk, true);
+	CU_ASSERT_EQUAL(consume_queue_get(&q, 0, &got, NULL), ST_AGAIN);
+	CU_ASSERT_TRUE_FATAL(pagefile_take_read(pf, &job));
+	CU_ASSERT_FALSE(pagefile_take_read(pf, &second));
+	pagefile_read_run(&job); /* Has the old content; meanwhile: */
+	CU_ASSERT_EQUAL(consume_queue_put(&q, 0, &new, NULL), ST_OK);
+	for (; n < 60000; n++)
+		CU_ASSERT_EQUAL_FATAL(consume_queue_put(&filler, n, &old, NULL), ST_OK);
+	CU_ASSERT_EQUAL(pagefile_read_done(pf, &job, NULL), ST_OK);
+	enum status status = consume_queue_get(&q, 0, &got, NULL);
+	if (status == ST_AGAIN) {
+		serve_miss(pf);
+		status = consume_queue_get(&q, 0, &got, NULL);
+	}
+	CU_ASSERT_EQUAL(status, ST_OK);
+	CU_ASSERT_TRUE(same_entry(&got, &new));
+	consume_queue_deinit(&q);
+	consume_queue_deinit(&filler);
+	pagefile_close(pf);
+	memdisk_destroy(disk);
+}
+
+static void test_failed_jobs_are_told_and_lose_nothing(void)
+{
+	struct memdisk *disk = memdisk_create();
+	struct pagefile *pf = open_small(disk, false);
+	struct pagefile_flush_job *job = malloc(sizeof(*job));
+	struct consume_queue q;
+	struct cq_entry entry = entry_of(1);
+	struct errinfo err = { 0 };
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(job);
+	consume_queue_init(&q, pf);
+	for (uint64_t n = 0; !pagefile_take_flush(pf, job); n++)
+		CU_ASSERT_EQUAL_FATAL(consume_queue_put(&q, n, &entry, NULL), ST_OK);
+	uint64_t dirty = pagefile_stats(pf).dirty_pages;
+	memdisk_fail(disk, 1, MEMDISK_EIO, false);
+	pagefile_flush_run(job);
+	CU_ASSERT_EQUAL(pagefile_flush_done(pf, job, &err), ST_IO);
+	CU_ASSERT_EQUAL(pagefile_stats(pf).dirty_pages, dirty);
+	CU_ASSERT_TRUE_FATAL(pagefile_take_flush(pf, job));
+	pagefile_flush_run(job);
+	CU_ASSERT_EQUAL(pagefile_flush_done(pf, job, &err), ST_OK);
+	CU_ASSERT_EQUAL(pagefile_stats(pf).dirty_pages, dirty - job->page_count);
+	free(job);
+	consume_queue_deinit(&q);
+	pagefile_close(pf);
+	memdisk_destroy(disk);
+}
+
+static void test_damaged_entry_is_refused(void)
+{
+	struct memdisk *disk = memdisk_create();
+	struct pagefile *pf = open_small(disk, false);
+	struct consume_queue q;
+	struct cq_entry entry = entry_of(1), got;
+	size_t size = 0;
+
+	consume_queue_init(&q, pf);
+	for (uint64_t n = 0; n < 30000; n++)
+		CU_ASSERT_EQUAL_FATAL(consume_queue_put(&q, n, &entry, NULL), ST_OK);
+	uint8_t *data = memdisk_data(disk, "pages", &size);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(data);
+	data[33] ^= 1; /* Entry 0, which is long out of the cache. */
+	CU_ASSERT_EQUAL(consume_queue_get(&q, 0, &got, NULL), ST_CORRUPT);
+	CU_ASSERT_EQUAL(consume_queue_get(&q, 1, &got, NULL), ST_OK);
+	consume_queue_deinit(&q);
+	pagefile_close(pf);
+	memdisk_destroy(disk);
+}
+
+/* Straight from the definition, entry by entry. */
+static uint64_t find_slowly(const struct consume_queue *q, uint64_t end, int64_t time_ms, enum cq_boundary boundary)
+{
+	uint64_t answer = boundary == CQ_LOWER ? end : consume_queue_min(q);
+
+	for (uint64_t n = consume_queue_min(q); n < end; n++) {
+		struct cq_entry entry;
+		CU_ASSERT_EQUAL(consume_queue_get(q, n, &entry, NULL), ST_OK);
+		if (boundary == CQ_LOWER && entry.store_time_ms >= time_ms)
+			return n;
+		if (boundary == CQ_UPPER && entry.store_time_ms <= time_ms)
+			answer = n;
+	}
+	return answer;
+}
+
+static void test_search_by_time(void)
+{
+	struct memdisk *disk = memdisk_create();
+	struct pagefile *pf = open_small(disk, true);
+	struct consume_queue q;
+	uint64_t found = 99;
+
+	consume_queue_init(&q, pf);
+	CU_ASSERT_EQUAL(consume_queue_find_time(&q, 0, 5, CQ_LOWER, &found, NULL), ST_OK);
+	CU_ASSERT_EQUAL(found, 0);
+	for (uint64_t n = 7; n < 220; n++) {
+		struct cq_entry entry = entry_of(n);
+		CU_ASSERT_EQUAL(consume_queue_put(&q, n, &entry, NULL), ST_OK);
+	}
+	for (uint64_t end = 7; end <= 220; end += 71) {
+		for (int64_t time_ms = 90; time_ms < 860; time_ms += 5) {
+			CU_ASSERT_EQUAL(consume_queue_find_time(&q, end, time_ms, CQ_LOWER, &found, NULL), ST_OK);
+			CU_ASSERT_EQUAL(found, find_slowly(&q, end, time_ms, CQ_LOWER));
+			CU_ASSERT_EQUAL(consume_queue_find_time(&q, end, time_ms, CQ_UPPER, &found, NULL), ST_OK);
+			CU_ASSERT_EQUAL(found, find_slowly(&q, end, time_ms, CQ_UPPER));
+		}
+	}
+	consume_queue_deinit(&q);
+	pagefile_close(pf);
+	memdisk_destroy(disk);
+}
+
+static void test_half_index_remembers_states(void)
+{
+	struct memdisk *disk = memdisk_create();
+	struct pagefile *pf = open_small(disk, true);
+	struct half_index index;
+	struct half_entry got, none = { 0 };
+	uint64_t random = check_seed(9);
+
+	half_index_init(&index, pf);
+	CU_ASSERT_EQUAL(half_index_get(&index, 0, &got, NULL), ST_NOTFOUND);
+	CU_ASSERT_EQUAL(half_index_put(&index, 0, &none, NULL), ST_INVALID);
+	for (uint64_t n = 0; n < 20000; n++) {
+		struct half_entry entry = { 4096 + n * 200, 0, 0, 1 };
+		CU_ASSERT_EQUAL_FATAL(half_index_put(&index, n, &entry, NULL), ST_OK);
+		uint64_t decided = check_random(&random) % (n + 1);
+		entry = (struct half_entry){ 4096 + decided * 200, 9000000 + decided, decided / 2, 2 };
+		CU_ASSERT_EQUAL_FATAL(half_index_put(&index, decided, &entry, NULL), ST_OK);
+	}
+	CU_ASSERT_EQUAL(half_index_max(&index), 20000);
+	for (uint64_t n = 0; n < 20000; n++) {
+		CU_ASSERT_EQUAL_FATAL(half_index_get(&index, n, &got, NULL), ST_OK);
+		CU_ASSERT_EQUAL(got.half_offset, 4096 + n * 200);
+		if (got.state == 2)
+			CU_ASSERT(got.decision_offset == 9000000 + n && got.queue_offset == n / 2);
+	}
+	struct half_entry late = { 1, 2, 3, 4 };
+	CU_ASSERT_EQUAL(half_index_put(&index, 20500, &late, NULL), ST_OK);
+	CU_ASSERT_EQUAL(half_index_get(&index, 20400, &got, NULL), ST_NOTFOUND);
+	half_index_deinit(&index);
+	pagefile_close(pf);
+	memdisk_destroy(disk);
+}
+
+static void test_start_empties_the_file(void)
+{
+	struct memdisk *disk = memdisk_create();
+	struct errinfo err = { 0 };
+	size_t size = 1;
+
+	memdisk_put(disk, "pages", "left over", 9);
+	struct pagefile *pf = open_small(disk, true);
+	CU_ASSERT_PTR_NOT_NULL(memdisk_data(disk, "pages", &size));
+	CU_ASSERT_EQUAL(size, 0);
+	pagefile_close(pf);
+	struct pagefile_config config = { "pages", 4096, true };
+	CU_ASSERT_EQUAL(pagefile_open(&config, memdisk_vfs(disk), &pf, &err), ST_INVALID);
+	memdisk_destroy(disk);
+}
+
+int main(void)
+{
+	static const struct check_test tests[] = {
+		CHECK_TEST(test_put_get_and_bounds),
+		CHECK_TEST(test_queue_may_begin_late_and_have_gaps),
+		CHECK_TEST(test_many_queues_share_a_small_cache),
+		CHECK_TEST(test_all_dirty_is_written_out_inline),
+		CHECK_TEST(test_read_job_does_not_bring_back_an_old_page),
+		CHECK_TEST(test_failed_jobs_are_told_and_lose_nothing),
+		CHECK_TEST(test_damaged_entry_is_refused),
+		CHECK_TEST(test_search_by_time),
+		CHECK_TEST(test_half_index_remembers_states),
+		CHECK_TEST(test_start_empties_the_file),
+	};
+
+	return check_main("index", tests, sizeof(tests) / sizeof(tests[0]));
+}
