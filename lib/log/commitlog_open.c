@@ -1,8 +1,8 @@
 /* Start and stop of the commit log: lock, check, repair, open an epoch; see commitlog.h and recovery.h.
  *
  * Order of the repair, each step durable before the next: the sound part past the last durable mark is written again
- * (the page cache may show bytes that the disk never got), what follows it is zeroed, later segments that hold
- * leftovers are removed, and only then does an EPOCH record say that everything before it is durable. */
+ * (the page cache may show bytes that the disk never got), what follows it is zeroed, in later segments too, and only
+ * then does an EPOCH record say that everything before it is durable. */
 #include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -202,7 +202,8 @@ static enum status repair_segment(struct vfs_file *file, const struct log_segmen
 	return status;
 }
 
-/* Opens every segment, repairs what lies past the durable mark, and removes segments that only hold leftovers. */
+/* Opens every segment and repairs what lies past the durable mark. Later segments stay as prepared ones, unless one
+ * in between is missing. */
 static enum status adopt_segments(struct commitlog *log, const struct log_check_result *check, uint8_t *buffer,
 				  struct errinfo *err)
 {
@@ -219,7 +220,7 @@ static enum status adopt_segments(struct commitlog *log, const struct log_check_
 		status = log_open_segment(log->vfs, log->dir, bases[i], VFS_WRITE, &found, err);
 		if (status != ST_OK)
 			break;
-		if (bases[i] > check->end && (check->leftover_end > bases[i] || removed || bases[i] != expected)) {
+		if (bases[i] > check->end && bases[i] != expected) {
 			removed = true;
 			status = vfs_unlink(log->vfs, found.file->path, err);
 			vfs_close(found.file);
