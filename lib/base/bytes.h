@@ -151,7 +151,7 @@ static inline size_t buffer_size(const struct buffer *b)
 
 static inline struct span buffer_span(const struct buffer *b)
 {
-	return (struct span){ b->data + b->start, b->end - b->start };
+	return b->data == NULL ? SPAN_NONE : (struct span){ b->data + b->start, b->end - b->start };
 }
 
 /* Makes `size` reserved bytes part of the content. */
