@@ -95,6 +95,8 @@ static uint8_t *escape_one(uint8_t *out, uint8_t c)
 
 uint8_t *json_escape_to(uint8_t *out, struct span text)
 {
+	if (text.size == 0)
+		return out;
 	const uint8_t *at = text.data, *end = text.data + text.size;
 
 	while (at < end) {
