@@ -32,8 +32,9 @@ uint32_t crc32c_portable(uint32_t crc, const void *data, size_t size)
 }
 
 #if defined(__x86_64__)
-/* The instruction takes one word in three cycles but starts one every cycle, so three lanes of a block go at once. A
- * lane that starts from 0 is joined by moving what came before over LANE zero bytes, which is linear: a table per byte. */
+/* The instruction takes one word in three cycles but starts one every cycle, so three lanes of a block go at once.
+ * A lane that starts from 0 is joined by moving what came before over LANE zero bytes, which is linear in its bits:
+ * one table for each byte. */
 enum { LANE = 128, BLOCK = 3 * LANE };
 static uint32_t lane_shift[4][256]; /* Constant once the program has started. */
 

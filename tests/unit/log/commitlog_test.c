@@ -282,6 +282,50 @@ static void test_damage_is_found_by_a_verifying_read(void)
 	memdisk_destroy(disk);
 }
 
+static void test_record_by_an_offset_that_a_client_quotes(void)
+{
+	struct memdisk *disk = memdisk_create();
+	struct commitlog_config config = small_config();
+	struct commitlog *log = must_open(disk, &config);
+	struct history h = { 0 };
+	static uint8_t scratch[8192];
+	struct log_record record;
+	uint32_t size = 0;
+	size_t next = 0;
+
+	for (uint32_t i = 0; i < 200; i++)
+		append_hard(log, &h, LOG_HALF, i * 6, i);
+	flush_all(log);
+	/* Every offset there is: only the places where records start give one, in memory or not. */
+	for (uint64_t offset = 0; offset < commitlog_appended(log) + 100; offset++) {
+		enum status status = commitlog_record(log, offset, scratch, sizeof(scratch), &record, &size, NULL);
+		while (next < h.count && h.records[next].offset < offset)
+			next++;
+		if (next < h.count && h.records[next].offset == offset) {
+			CU_ASSERT_EQUAL(status, ST_OK);
+			CU_ASSERT_EQUAL(record.size, h.records[next].end - offset);
+			CU_ASSERT_TRUE(has_pattern(record.payload.data, record.payload.size, h.records[next].seed));
+		} else {
+			CU_ASSERT(status == ST_NOTFOUND || (status == ST_OK && log_kind_is_internal(record.kind)));
+		}
+	}
+	CU_ASSERT_EQUAL(commitlog_record(log, UINT64_MAX - 7, scratch, sizeof(scratch), &record, &size, NULL), ST_NOTFOUND);
+	CU_ASSERT_EQUAL(commitlog_record(log, h.records[199].offset, scratch, 64, &record, &size, NULL), ST_TOOBIG);
+	abandon(log);
+	/* Out of memory, and the page cache is cold: what to fetch is told. */
+	log = must_open(disk, &config);
+	memdisk_set_cold(disk, true);
+	CU_ASSERT_EQUAL(commitlog_record(log, h.records[9].offset, scratch, sizeof(scratch), &record, &size, NULL), ST_AGAIN);
+	CU_ASSERT_EQUAL(size, LOG_ENVELOPE_SIZE);
+	memdisk_set_cold(disk, false);
+	memdisk_data(disk, SEGMENT_0, &(size_t){ 0 })[h.records[9].offset + LOG_ENVELOPE_SIZE] ^= 1;
+	CU_ASSERT_EQUAL(commitlog_record(log, h.records[9].offset, scratch, sizeof(scratch), &record, &size, NULL),
+			ST_CORRUPT);
+	abandon(log);
+	history_free(&h);
+	memdisk_destroy(disk);
+}
+
 /* --- following --- */
 
 static void test_logreader_follows_below_the_limit(void)
@@ -423,6 +467,7 @@ int main(void)
 		CHECK_TEST(test_async_mode_syncs_by_itself_before_the_ring_is_full),
 		CHECK_TEST(test_reads_come_from_ring_then_page_cache_then_job),
 		CHECK_TEST(test_damage_is_found_by_a_verifying_read),
+		CHECK_TEST(test_record_by_an_offset_that_a_client_quotes),
 		CHECK_TEST(test_logreader_follows_below_the_limit),
 		CHECK_TEST(test_logreader_refuses_what_is_not_there),
 		CHECK_TEST(test_real_files_keep_the_log_and_the_lock),
