@@ -34,7 +34,7 @@ struct outcome {
 	struct errinfo err;
 };
 
-/* What the core asks of the shell. None may call back into the core. */
+/* What the core asks of the shell. They may read from the core (core_pull, core_stored_half), not change it. */
 struct core_effects {
 	void *context;
 	/* Ask this producer connection about the half message (CHECK_TRANSACTION_STATE). False: it cannot be asked now
@@ -51,8 +51,9 @@ struct core_effects {
 struct core;
 
 /* A core over an opened log, with everything replayed: on return it serves. `log` and `files` outlive it. */
-enum status core_open(const struct core_config *config, struct commitlog *log, struct pagefile *files,
-		      const struct core_effects *effects, struct core **core_out, struct errinfo *err) MUST_USE;
+enum status core_open(const struct core_config *config, struct commitlog *log, struct pagefile *files, int64_t wall_ms,
+		      int64_t mono_ms, const struct core_effects *effects, struct core **core_out,
+		      struct errinfo *err) MUST_USE;
 void core_close(struct core *core);
 
 /* Both clocks, before the calls of a turn. Stored times never go back, even if the wall clock does. */

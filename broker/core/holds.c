@@ -31,12 +31,25 @@ enum status holds_add(struct holds *holds, const struct hold *wanted)
 	return ST_OK;
 }
 
-void holds_remove(struct holds *holds, struct hold *hold)
+static void unlink_hold(struct holds *holds, struct hold *hold)
 {
 	assert(holds->count > 0);
 	DL_DELETE2(hold->queue->holds, hold, queue_prev, queue_next);
 	DL_DELETE2(holds->all, hold, all_prev, all_next);
 	holds->count--;
+}
+
+void holds_remove(struct holds *holds, struct hold *hold)
+{
+	unlink_hold(holds, hold);
+	free(hold);
+}
+
+void holds_finish(struct holds *holds, struct hold *hold, void (*ready)(void *, const struct hold *, bool), void *context,
+		  bool expired)
+{
+	unlink_hold(holds, hold);
+	ready(context, hold, expired);
 	free(hold);
 }
 

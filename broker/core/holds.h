@@ -7,6 +7,7 @@
 #ifndef ESCROW_CORE_HOLDS_H
 #define ESCROW_CORE_HOLDS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -20,6 +21,7 @@ struct hold {
 	struct hold *all_prev, *all_next;
 	struct queue *queue;
 	struct pull_request pull;
+	uint64_t seen_offset; /* Entries below did not fit. */
 	uint64_t conn_id;
 	int32_t opaque;
 	uint8_t serialize_type;
@@ -37,6 +39,9 @@ void holds_init(struct holds *holds, size_t hold_max);
 void holds_deinit(struct holds *holds);
 /* Takes over a copy of *hold (queue, pull, connection, deadline set). ST_FULL at the limit, ST_NOMEM. */
 enum status holds_add(struct holds *holds, const struct hold *hold) MUST_USE;
+/* Unlinks, reports, frees. */
+void holds_finish(struct holds *holds, struct hold *hold, void (*ready)(void *, const struct hold *, bool), void *context,
+		  bool expired);
 /* Unlinks and frees. */
 void holds_remove(struct holds *holds, struct hold *hold);
 void holds_remove_connection(struct holds *holds, uint64_t conn_id);

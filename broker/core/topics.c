@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "broker/core/names.h"
-#include "lib/index/consume_queue.h"
 
 struct topics {
 	struct topic *by_name;
@@ -32,7 +31,7 @@ static void free_topic(struct topic *topic)
 	for (uint32_t i = 0; i < topic->queue_count; i++) {
 		if (topic->queues[i] == NULL)
 			continue;
-		consume_queue_destroy(topic->queues[i]->entries);
+		consume_queue_deinit(&topic->queues[i]->entries);
 		free(topic->queues[i]);
 	}
 	free(topic->queues);
@@ -170,11 +169,7 @@ enum status topic_queue_make(struct topics *topics, struct topic *topic, uint32_
 		return ST_NOMEM;
 	queue->topic = topic;
 	queue->id = id;
-	queue->entries = consume_queue_create(topics->files);
-	if (queue->entries == NULL) {
-		free(queue);
-		return ST_NOMEM;
-	}
+	consume_queue_init(&queue->entries, topics->files);
 	topic->queues[id] = queue;
 	*queue_out = queue;
 	return ST_OK;

@@ -13,11 +13,10 @@
 
 #include "lib/base/bytes.h"
 #include "lib/base/status.h"
+#include "lib/index/consume_queue.h"
 
-struct consume_queue;
 struct hold;
 struct names;
-struct pagefile;
 struct topic;
 
 /* RocketMQ's TopicConfig. */
@@ -34,7 +33,7 @@ struct topic_settings {
 struct queue {
 	struct topic *topic;
 	uint32_t id;
-	struct consume_queue *entries;
+	struct consume_queue entries;
 	uint64_t next_offset;    /* Queue offset of the next entry: appended. */
 	uint64_t visible_offset; /* Entries below are committed: what consumers may see. */
 	struct hold *holds;      /* Pulls that wait for this queue; see holds.h. */

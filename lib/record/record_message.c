@@ -7,7 +7,7 @@ size_t record_message_size(const struct record_message *r)
 	return 2 + 8 + 8 + 8 + 4 + 4 + text_size(r->topic) + 4 + r->message.size;
 }
 
-void record_message_encode(const struct record_message *r, uint8_t *at)
+static struct record_writer encode_message_head(const struct record_message *r, uint8_t *at)
 {
 	struct record_writer w = { at };
 
@@ -19,6 +19,18 @@ void record_message_encode(const struct record_message *r, uint8_t *at)
 	w_u32(&w, r->queue_id);
 	w_text(&w, r->topic);
 	w_u32(&w, (uint32_t)r->message.size);
+	return w;
+}
+
+void record_message_encode_head(const struct record_message *r, uint8_t *at)
+{
+	(void)encode_message_head(r, at);
+}
+
+void record_message_encode(const struct record_message *r, uint8_t *at)
+{
+	struct record_writer w = encode_message_head(r, at);
+
 	w_bytes(&w, r->message);
 }
 

@@ -24,6 +24,8 @@ struct record_message {
 };
 size_t record_message_size(const struct record_message *r);
 void record_message_encode(const struct record_message *r, uint8_t *at);
+/* All but the message, which the caller writes in place: its `size` counts, its `data` is not looked at. */
+void record_message_encode_head(const struct record_message *r, uint8_t *at);
 enum status record_message_decode(struct span payload, struct record_message *out, struct errinfo *err) MUST_USE;
 
 /* A delayed message is due: it gets its place in its queue, under this record's offset as its name. */

@@ -65,7 +65,7 @@ size_t record_half_size(const struct record_half *r)
 	       text_size(r->unique_key) + text_size(r->client_id) + global_size(&r->global) + 4 + r->message.size;
 }
 
-void record_half_encode(const struct record_half *r, uint8_t *at)
+static struct record_writer encode_half_head(const struct record_half *r, uint8_t *at)
 {
 	struct record_writer w = { at };
 
@@ -83,6 +83,18 @@ void record_half_encode(const struct record_half *r, uint8_t *at)
 	w_text(&w, r->client_id);
 	w_global(&w, &r->global);
 	w_u32(&w, (uint32_t)r->message.size);
+	return w;
+}
+
+void record_half_encode_head(const struct record_half *r, uint8_t *at)
+{
+	(void)encode_half_head(r, at);
+}
+
+void record_half_encode(const struct record_half *r, uint8_t *at)
+{
+	struct record_writer w = encode_half_head(r, at);
+
 	w_bytes(&w, r->message);
 }
 

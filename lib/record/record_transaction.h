@@ -36,6 +36,8 @@ struct record_half {
 };
 size_t record_half_size(const struct record_half *r);
 void record_half_encode(const struct record_half *r, uint8_t *at);
+/* All but the message, which the caller writes in place: its `size` counts, its `data` is not looked at. */
+void record_half_encode_head(const struct record_half *r, uint8_t *at);
 enum status record_half_decode(struct span payload, struct record_half *out, struct errinfo *err) MUST_USE;
 
 enum record_outcome { OUTCOME_COMMIT = 1, OUTCOME_ROLLBACK = 2, OUTCOME_PARK = 3, OUTCOME_RESUME = 4 };

@@ -1,0 +1,402 @@
+#include "broker/core/apply.h"
+
+#include <assert.h>
+#include <inttypes.h>
+
+#include "checkback/checkback.h"
+
+static enum status no_memory(struct errinfo *err)
+{
+	return errinfo_set(err, ST_NOMEM, "out of memory");
+}
+
+/* --- queues ------------------------------------------------------------------------------------------ */
+
+static enum status find_topic(struct core *core, struct span name, const char *kind, struct topic **out,
+			      struct errinfo *err)
+{
+	*out = topics_find(core->topics, name);
+	if (*out != NULL)
+		return ST_OK;
+	return errinfo_set(err, ST_CORRUPT, "%s record names topic %.*s, which no TOPIC record made", kind,
+			   SPAN_ARGS(name));
+}
+
+static enum status make_queue(struct core *core, struct topic *topic, uint32_t id, struct queue **out,
+			      struct errinfo *err)
+{
+	enum status status = topic_queue_make(core->topics, topic, id, out);
+
+	if (status == ST_INVALID)
+		return errinfo_set(err, ST_INVALID, "queue id %u is over %d", id, TOPIC_QUEUE_MAX - 1);
+	if (status == ST_OK && !core->replaying)
+		status = visibility_reserve(&core->visibility, 1);
+	return status == ST_OK ? ST_OK : no_memory(err);
+}
+
+/* Gives a message its place. In replay everything found is committed. */
+static enum status put_entry(struct core *core, const struct placed *at, struct queue *queue, uint64_t queue_offset,
+			     const struct cq_entry *entry, struct errinfo *err)
+{
+	if (queue_offset != queue->next_offset)
+		return errinfo_set(err, ST_CORRUPT, "record at %" PRIu64 ": queue offset %" PRIu64 " of %.*s/%u, expected %" PRIu64,
+				   at->offset, queue_offset, SPAN_ARGS(queue->topic->name), queue->id,
+				   queue->next_offset);
+	enum status status = consume_queue_put(&queue->entries, queue_offset, entry, err);
+	if (status != ST_OK)
+		return status;
+	queue->next_offset = queue_offset + 1;
+	if (core->replaying)
+		queue->visible_offset = queue->next_offset;
+	else
+		visibility_add(&core->visibility, at->offset + at->size, queue);
+	return ST_OK;
+}
+
+static void note_time(struct core *core, int64_t when_ms)
+{
+	if (when_ms > core->store_time_ms)
+		core->store_time_ms = when_ms;
+}
+
+/* --- messages ---------------------------------------------------------------------------------------- */
+
+static enum status reserve_delay(struct core *core, struct errinfo *err)
+{
+	enum status status = delays_reserve(&core->delays);
+
+	if (status == ST_FULL)
+		return errinfo_set(err, ST_FULL, "%zu delayed messages wait, the limit", core->delays.count);
+	return status == ST_OK ? ST_OK : no_memory(err);
+}
+
+enum status apply_reserve_message(struct core *core, struct topic *topic, const struct record_message *r,
+				  struct queue **queue_out, struct errinfo *err)
+{
+	enum status status = make_queue(core, topic, r->queue_id, queue_out, err);
+
+	if (status == ST_OK && r->deliver_at_ms != 0)
+		status = reserve_delay(core, err);
+	return status;
+}
+
+/* The message is the last part of its record's payload. */
+static uint16_t message_delta(size_t payload_size, size_t message_size)
+{
+	return (uint16_t)(LOG_ENVELOPE_SIZE + payload_size - message_size);
+}
+
+enum status apply_message(struct core *core, const struct placed *at, const struct record_message *r,
+			  struct errinfo *err)
+{
+	struct topic *topic;
+	struct queue *queue;
+	enum status status = find_topic(core, r->topic, "MESSAGE", &topic, err);
+
+	if (status == ST_OK)
+		status = apply_reserve_message(core, topic, r, &queue, err);
+	if (status != ST_OK)
+		return status;
+	uint16_t delta = message_delta(record_message_size(r), r->message.size);
+	note_time(core, r->store_time_ms);
+	if (r->deliver_at_ms != 0) {
+		delays_add(&core->delays, &(struct delayed){
+			.deliver_at_ms = r->deliver_at_ms, .naming_offset = at->offset, .body_offset = at->offset,
+			.topic = topic, .message_size = (uint32_t)r->message.size, .tag_hash = r->tag_hash,
+			.message_delta = delta, .queue_id = (uint16_t)r->queue_id });
+		return ST_OK;
+	}
+	core->stats.message_count++;
+	return put_entry(core, at, queue, r->queue_offset, &(struct cq_entry){
+		.log_offset = at->offset, .body_offset = at->offset, .size = (uint32_t)r->message.size,
+		.tag_hash = r->tag_hash, .store_time_ms = r->store_time_ms, .flags = delta }, err);
+}
+
+enum status apply_deliver(struct core *core, const struct placed *at, const struct record_deliver *r,
+			  struct errinfo *err)
+{
+	const struct delayed *first = delays_first(&core->delays);
+	struct queue *queue;
+
+	if (first == NULL || first->naming_offset != r->source_offset)
+		return errinfo_set(err, ST_CORRUPT, "DELIVER record at %" PRIu64 " names %" PRIu64 ", which is not the next delayed message",
+				   at->offset, r->source_offset);
+	enum status status = make_queue(core, first->topic, r->queue_id, &queue, err);
+	if (status != ST_OK)
+		return status;
+	delays_remove_first(&core->delays);
+	note_time(core, r->deliver_time_ms);
+	return put_entry(core, at, queue, r->queue_offset, &(struct cq_entry){
+		.log_offset = at->offset, .body_offset = r->body_offset, .size = r->message_size,
+		.tag_hash = r->tag_hash, .store_time_ms = r->deliver_time_ms,
+		.flags = r->message_delta | (r->transactional ? ENTRY_TRANSACTIONAL : 0) }, err);
+}
+
+/* --- transactions ------------------------------------------------------------------------------------ */
+
+enum status apply_reserve_half(struct core *core, uint32_t group_id, struct errinfo *err)
+{
+	enum status status = pending_reserve(core->pending, group_id);
+
+	if (status == ST_FULL)
+		return errinfo_set(err, ST_FULL, "%u transactions are undecided, the limit (pendingTransactionMax)",
+				   pending_count(core->pending));
+	if (status == ST_OK)
+		status = checkback_reserve(core->checkback, group_id);
+	if (status == ST_OK)
+		status = resends_reserve(core->resends);
+	return status == ST_OK ? ST_OK : no_memory(err);
+}
+
+/* How long until its first check. Wall time is what was stored; it may have jumped while the broker was down. */
+static int64_t first_check_delay(const struct core *core, const struct record_half *r)
+{
+	int64_t delay = r->immunity_ms >= 0 ? r->immunity_ms : core->config.checkback.transaction_timeout_ms;
+	int64_t left = r->store_time_ms + delay - core->wall_ms;
+
+	return left < 0 ? 0 : left > delay ? delay : left;
+}
+
+enum status apply_half(struct core *core, const struct placed *at, const struct record_half *r, struct errinfo *err)
+{
+	uint32_t group_id;
+
+	if (r->half_queue_offset != half_index_max(&core->halves))
+		return errinfo_set(err, ST_CORRUPT, "HALF record at %" PRIu64 ": number %" PRIu64 ", expected %" PRIu64, at->offset,
+				   r->half_queue_offset, half_index_max(&core->halves));
+	if (names_intern(core->names, r->group, &group_id) != ST_OK)
+		return errinfo_set(err, ST_FULL, "no room for another group name");
+	enum status status = apply_reserve_half(core, group_id, err);
+	if (status == ST_OK)
+		status = half_index_put(&core->halves, r->half_queue_offset,
+					&(struct half_entry){ .half_offset = at->offset, .state = TXN_PREPARED }, err);
+	if (status != ST_OK)
+		return status;
+	struct pending *entry = pending_insert(core->pending, r->half_queue_offset, group_id);
+	entry->half_offset = at->offset;
+	entry->store_time_ms = r->store_time_ms;
+	entry->record_size = at->size;
+	entry->state = TXN_PREPARED;
+	resends_add(core->resends, core_resend_name(core, r->group, r->unique_key), r->half_queue_offset);
+	note_time(core, r->store_time_ms);
+	checkback_opened(core->checkback, entry, first_check_delay(core, r), core->mono_ms);
+	core->stats.half_count++;
+	return ST_OK;
+}
+
+enum status apply_reserve_decision(struct core *core, struct topic *topic, const struct record_decision *r,
+				   struct queue **queue_out, struct errinfo *err)
+{
+	*queue_out = NULL;
+	if (r->outcome != OUTCOME_COMMIT)
+		return ST_OK;
+	enum status status = make_queue(core, topic, r->queue_id, queue_out, err);
+	if (status == ST_OK && r->deliver_at_ms != 0)
+		status = reserve_delay(core, err);
+	return status;
+}
+
+static enum status place_committed(struct core *core, const struct placed *at, const struct record_decision *r,
+				   struct topic *topic, struct queue *queue, struct errinfo *err)
+{
+	if (r->deliver_at_ms != 0) {
+		delays_add(&core->delays, &(struct delayed){
+			.deliver_at_ms = r->deliver_at_ms, .naming_offset = at->offset, .body_offset = r->body_offset,
+			.topic = topic, .message_size = r->message_size, .tag_hash = r->tag_hash,
+			.message_delta = r->message_delta, .queue_id = (uint16_t)r->queue_id,
+			.transactional = true });
+		return ST_OK;
+	}
+	return put_entry(core, at, queue, r->queue_offset, &(struct cq_entry){
+		.log_offset = at->offset, .body_offset = r->body_offset, .size = r->message_size,
+		.tag_hash = r->tag_hash, .store_time_ms = r->when_ms,
+		.flags = r->message_delta | ENTRY_TRANSACTIONAL }, err);
+}
+
+static enum txn_state state_after(enum record_outcome outcome)
+{
+	switch (outcome) {
+	case OUTCOME_COMMIT: return TXN_COMMITTED;
+	case OUTCOME_ROLLBACK: return TXN_ROLLED_BACK;
+	case OUTCOME_PARK: return TXN_PARKED;
+	case OUTCOME_RESUME: break;
+	}
+	return TXN_PREPARED;
+}
+
+static void move_pending(struct core *core, struct pending *entry, enum txn_state state)
+{
+	switch (state) {
+	case TXN_COMMITTED:
+	case TXN_ROLLED_BACK:
+		checkback_closed(core->checkback, entry);
+		pending_remove(core->pending, entry);
+		break;
+	case TXN_PARKED:
+		checkback_closed(core->checkback, entry);
+		entry->state = TXN_PARKED;
+		break;
+	case TXN_PREPARED:
+		entry->state = TXN_PREPARED;
+		entry->attempts = entry->answered = 0;
+		checkback_opened(core->checkback, entry, 0, core->mono_ms);
+		break;
+	}
+}
+
+enum status apply_decision(struct core *core, const struct placed *at, const struct record_decision *r,
+			   struct errinfo *err)
+{
+	struct pending *entry = pending_find(core->pending, r->half_queue_offset);
+	enum txn_state state = state_after(r->outcome);
+	struct topic *topic = NULL;
+	struct queue *queue = NULL;
+	enum status status = ST_OK;
+
+	if (entry == NULL || entry->half_offset != r->half_offset)
+		return errinfo_set(err, ST_CORRUPT, "DECISION record at %" PRIu64 ": half %" PRIu64 " is not open", at->offset,
+				   r->half_queue_offset);
+	if (r->outcome == OUTCOME_COMMIT)
+		status = find_topic(core, r->topic, "DECISION", &topic, err);
+	if (status == ST_OK)
+		status = apply_reserve_decision(core, topic, r, &queue, err);
+	if (status == ST_OK)
+		status = half_index_put(&core->halves, r->half_queue_offset,
+					&(struct half_entry){ .half_offset = r->half_offset, .decision_offset = at->offset,
+							      .queue_offset = r->queue_offset, .state = (uint8_t)state },
+					err);
+	if (status == ST_OK && r->outcome == OUTCOME_COMMIT)
+		status = place_committed(core, at, r, topic, queue, err);
+	if (status != ST_OK)
+		return status;
+	note_time(core, r->when_ms);
+	move_pending(core, entry, state);
+	if (r->outcome == OUTCOME_COMMIT)
+		core->stats.commit_count++;
+	if (r->outcome == OUTCOME_ROLLBACK)
+		core->stats.rollback_count++;
+	return ST_OK;
+}
+
+enum status apply_check(struct core *core, const struct record_check *r, struct errinfo *err)
+{
+	struct pending *entry = pending_find(core->pending, r->half_queue_offset);
+
+	(void)err;
+	/* The checks of a turn are recorded together, after a decision of the same turn perhaps: not open is fine. */
+	if (entry == NULL || entry->half_offset != r->half_offset)
+		return ST_OK;
+	entry->attempts = (uint16_t)(r->attempts < UINT16_MAX ? r->attempts : UINT16_MAX);
+	entry->answered = (uint16_t)(r->answered < UINT16_MAX ? r->answered : UINT16_MAX);
+	return ST_OK;
+}
+
+/* --- settings and progress ---------------------------------------------------------------------------- */
+
+enum status apply_topic(struct core *core, const struct record_topic *r, struct errinfo *err)
+{
+	struct topic_settings settings = {
+		.read_queue_nums = r->read_queue_nums, .write_queue_nums = r->write_queue_nums, .perm = r->perm,
+		.filter_type = r->filter_type, .sys_flag = r->sys_flag, .order = r->order,
+		.attributes = r->attributes,
+	};
+	struct topic *topic;
+	enum status status = topics_put(core->topics, r->name, &settings, false, &topic);
+
+	if (status == ST_FULL)
+		return topics_check_room(core->topics, err);
+	if (status != ST_OK)
+		return no_memory(err);
+	topic->deleted = r->deleted;
+	topics_touch(core->topics, r->when_ms);
+	return ST_OK;
+}
+
+enum status apply_group(struct core *core, const struct record_group *r, struct errinfo *err)
+{
+	struct group_settings settings = {
+		.consume_enable = r->consume_enable,
+		.consume_from_min_enable = r->consume_from_min_enable,
+		.consume_broadcast_enable = r->consume_broadcast_enable,
+		.consume_message_orderly = r->consume_message_orderly,
+		.notify_consumer_ids_changed_enable = r->notify_consumer_ids_changed_enable,
+		.retry_queue_nums = r->retry_queue_nums,
+		.retry_max_times = r->retry_max_times,
+		.broker_id = r->broker_id,
+		.which_broker_when_consume_slowly = r->which_broker_when_consume_slowly,
+		.group_sys_flag = r->group_sys_flag,
+		.consume_timeout_minute = r->consume_timeout_minute,
+	};
+	struct consumer_group *group;
+	enum status status = groups_put(core->groups, r->name, &settings, &group);
+
+	if (status == ST_FULL)
+		return groups_check_room(core->groups, err);
+	if (status != ST_OK)
+		return no_memory(err);
+	group->deleted = r->deleted;
+	return ST_OK;
+}
+
+enum status apply_offset(struct core *core, const struct record_offset *r, struct errinfo *err)
+{
+	uint32_t topic_id, group_id;
+
+	if (names_intern(core->names, r->topic, &topic_id) != ST_OK ||
+	    names_intern(core->names, r->group, &group_id) != ST_OK ||
+	    offsets_reserve(core->offsets, topic_id, group_id, r->queue_id) != ST_OK)
+		return errinfo_set(err, ST_FULL, "no room for another consumer offset");
+	offsets_apply(core->offsets, topic_id, group_id, r->queue_id, r->offset);
+	return ST_OK;
+}
+
+/* --- replay ------------------------------------------------------------------------------------------ */
+
+static enum status visit_check(void *context, const struct record_check *check, struct errinfo *err)
+{
+	return apply_check(context, check, err);
+}
+
+static enum status visit_offset(void *context, const struct record_offset *offset, struct errinfo *err)
+{
+	if (offset->queue_id >= TOPIC_QUEUE_MAX)
+		return errinfo_set(err, ST_CORRUPT, "OFFSETS record: queue id %u", offset->queue_id);
+	return apply_offset(context, offset, err);
+}
+
+/* Decode, then apply, for the kinds whose payload is one struct. */
+#define REPLAY(kind, ...)                                                             \
+	do {                                                                          \
+		struct record_##kind r;                                               \
+		enum status status = record_##kind##_decode(record->payload, &r, err); \
+		return status != ST_OK ? status : apply_##kind(core, __VA_ARGS__);    \
+	} while (0)
+
+static enum status replay_one(struct core *core, const struct log_record *record, struct errinfo *err)
+{
+	struct placed at = { record->offset, record->size };
+
+	switch (record->kind) {
+	case LOG_MESSAGE: REPLAY(message, &at, &r, err);
+	case LOG_HALF: REPLAY(half, &at, &r, err);
+	case LOG_DECISION: REPLAY(decision, &at, &r, err);
+	case LOG_DELIVER: REPLAY(deliver, &at, &r, err);
+	case LOG_TOPIC: REPLAY(topic, &r, err);
+	case LOG_GROUP: REPLAY(group, &r, err);
+	case LOG_CHECK: return record_checks_decode(record->payload, visit_check, core, err);
+	case LOG_OFFSETS: return record_offsets_decode(record->payload, visit_offset, core, err);
+	case LOG_CONFLICT: return ST_OK; /* Tells the op log; changes nothing. */
+	default:
+		return errinfo_set(err, ST_VERSION, "a record of kind %u (%s): written by a newer version of this program",
+				   record->kind, log_kind_text(record->kind));
+	}
+}
+
+enum status core_apply(struct core *core, const struct log_record *record, struct errinfo *err)
+{
+	enum status status = replay_one(core, record, err);
+
+	if (status != ST_OK)
+		return errinfo_wrap(err, status, "replay of the record at log offset %" PRIu64, record->offset);
+	return ST_OK;
+}

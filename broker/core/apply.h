@@ -1,0 +1,46 @@
+/* The only code that changes recorded state: what does a record of the log do?
+ *
+ * Called with each record right after it was appended, and with every record of the log at start. Everything that a
+ * record needs is inside it, so the same records give the same state. Before a record is appended, apply_reserve_*
+ * makes room, so that applying it cannot fail half-way; in replay, where nothing is reserved, apply does it itself.
+ * Threads: the loop thread. */
+#ifndef ESCROW_CORE_APPLY_H
+#define ESCROW_CORE_APPLY_H
+
+#include "broker/core/state.h"
+#include "lib/record/record_message.h"
+#include "lib/record/record_settings.h"
+
+/* A replayed record. ST_CORRUPT names what contradicts the state. */
+enum status core_apply(struct core *core, const struct log_record *record, struct errinfo *err) MUST_USE;
+
+/* Room for what the record will need. ST_NOMEM, ST_FULL, ST_INVALID with a remark. */
+enum status apply_reserve_message(struct core *core, struct topic *topic, const struct record_message *r,
+				  struct queue **queue_out, struct errinfo *err) MUST_USE;
+enum status apply_reserve_half(struct core *core, uint32_t group_id, struct errinfo *err) MUST_USE;
+enum status apply_reserve_decision(struct core *core, struct topic *topic, const struct record_decision *r,
+				   struct queue **queue_out, struct errinfo *err) MUST_USE;
+
+/* Where a record is: its own offset, its size in the log. */
+struct placed {
+	uint64_t offset;
+	uint32_t size;
+};
+
+enum status apply_message(struct core *core, const struct placed *at, const struct record_message *r,
+			  struct errinfo *err) MUST_USE;
+enum status apply_half(struct core *core, const struct placed *at, const struct record_half *r,
+		       struct errinfo *err) MUST_USE;
+enum status apply_decision(struct core *core, const struct placed *at, const struct record_decision *r,
+			   struct errinfo *err) MUST_USE;
+enum status apply_deliver(struct core *core, const struct placed *at, const struct record_deliver *r,
+			  struct errinfo *err) MUST_USE;
+enum status apply_topic(struct core *core, const struct record_topic *r, struct errinfo *err) MUST_USE;
+enum status apply_group(struct core *core, const struct record_group *r, struct errinfo *err) MUST_USE;
+enum status apply_offset(struct core *core, const struct record_offset *r, struct errinfo *err) MUST_USE;
+enum status apply_check(struct core *core, const struct record_check *r, struct errinfo *err) MUST_USE;
+
+/* What a consume-queue entry's `flags` hold: where the message starts in its body record, and whether that is a half. */
+enum { ENTRY_DELTA_MASK = 0xFFFF, ENTRY_TRANSACTIONAL = 0x10000 };
+
+#endif

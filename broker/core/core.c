@@ -1,0 +1,352 @@
+#include "broker/core/core.h"
+
+#include <assert.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <utlist.h>
+
+#include "broker/core/apply.h"
+#include "broker/core/clients.h"
+#include "broker/core/progress.h"
+#include "broker/core/settings.h"
+#include "broker/core/state.h"
+#include "broker/core/transactions.h"
+#include "checkback/checkback.h"
+#include "lib/index/pagefile.h"
+
+enum { EXPIRE_INTERVAL_MS = 10 * 1000, DELIVERIES_PER_TICK = 1000, RECORD_SCRATCH_MAX = 32 * 1024 * 1024 };
+
+/* --- small steps shared by the operations (state.h) ---------------------------------------------------- */
+
+enum status core_refuse(struct outcome *outcome, int32_t code, const char *fmt, ...)
+{
+	va_list args;
+
+	outcome->code = code;
+	outcome->err.code = ST_DENIED;
+	va_start(args, fmt);
+	vsnprintf(outcome->err.text, sizeof(outcome->err.text), fmt, args);
+	va_end(args);
+	return ST_DENIED;
+}
+
+enum status core_accept(struct outcome *outcome, uint64_t wait_offset)
+{
+	outcome->code = RESP_SUCCESS;
+	outcome->wait_offset = wait_offset;
+	return ST_OK;
+}
+
+uint8_t *core_begin_record(struct core *core, enum log_kind kind, size_t payload_size, uint64_t *offset_out)
+{
+	return commitlog_begin(core->log, kind, payload_size, offset_out);
+}
+
+enum status core_no_room(struct core *core, size_t payload_size, struct outcome *outcome)
+{
+	struct errinfo why;
+
+	if (commitlog_failed(core->log, &why))
+		return core_refuse(outcome, RESP_SERVICE_NOT_AVAILABLE, "the log has failed: %s", why.text);
+	if (payload_size > commitlog_payload_max(core->log))
+		return core_refuse(outcome, RESP_MESSAGE_ILLEGAL, "the message is over what the log takes: %zu bytes",
+				   payload_size);
+	core->wish_size = 0;
+	return ST_AGAIN;
+}
+
+int64_t core_store_time(struct core *core)
+{
+	return core->wall_ms > core->store_time_ms ? core->wall_ms : core->store_time_ms;
+}
+
+struct hash128 core_resend_name(const struct core *core, struct span group, struct span unique_key)
+{
+	struct hash128 outer = hash128_bytes(core->hash_key, group.data, group.size);
+	struct hash_key inner = { outer.lo ^ core->hash_key.k0, outer.hi ^ core->hash_key.k1 };
+
+	return hash128_bytes(inner, unique_key.data, unique_key.size);
+}
+
+enum status core_read_record(struct core *core, uint64_t offset, struct log_record *out, struct errinfo *err)
+{
+	for (;;) {
+		uint32_t size = 0;
+		enum status status = commitlog_record(core->log, offset, core->record.data, core->record.capacity, out,
+						      &size, err);
+
+		if (status == ST_AGAIN) {
+			core->wish_offset = offset;
+			core->wish_size = size;
+		}
+		if (status != ST_TOOBIG || size > RECORD_SCRATCH_MAX)
+			return status;
+		buffer_reset(&core->record);
+		if (buffer_reserve(&core->record, size) == NULL)
+			return errinfo_set(err, ST_NOMEM, "no memory for a record of %u bytes", size);
+	}
+}
+
+enum status core_find_queue(struct core *core, struct span topic_name, int32_t queue_id, struct topic **topic_out,
+			    struct outcome *outcome)
+{
+	struct topic *topic = topics_find(core->topics, topic_name);
+
+	*topic_out = topic;
+	if (topic == NULL)
+		return core_refuse(outcome, RESP_TOPIC_NOT_EXIST, "topic %.*s does not exist on this broker",
+				   SPAN_ARGS(topic_name));
+	if (queue_id < 0 || (uint32_t)queue_id >= topic->settings.read_queue_nums)
+		return core_refuse(outcome, RESP_INVALID_PARAMETER, "queueId %d is illegal, topic %.*s has %u read queues",
+				   queue_id, SPAN_ARGS(topic_name), topic->settings.read_queue_nums);
+	return ST_OK;
+}
+
+/* --- opening ------------------------------------------------------------------------------------------ */
+
+static bool half_is_open(void *context, uint64_t half_queue_offset)
+{
+	const struct core *core = context;
+
+	return pending_find(core->pending, half_queue_offset) != NULL;
+}
+
+static bool make_parts(struct core *core)
+{
+	const struct core_config *config = &core->config;
+	struct checkback_effects effects = { core, transactions_ask, transactions_exhausted };
+
+	holds_init(&core->holds, config->hold_max);
+	delays_init(&core->delays, config->delayed_max);
+	visibility_init(&core->visibility);
+	half_index_init(&core->halves, core->files);
+	buffer_init(&core->properties, 64 * 1024);
+	buffer_init(&core->record, RECORD_SCRATCH_MAX);
+	buffer_init(&core->kept, RECORD_SCRATCH_MAX);
+	buffer_init(&core->cold, RECORD_SCRATCH_MAX);
+	core->names = names_create(config->name_max);
+	core->offsets = offsets_create(config->name_max);
+	core->members = members_create(config->member_max);
+	core->pending = pending_create((uint32_t)config->pending_max);
+	core->resends = resends_create((uint32_t)config->resend_window_count, half_is_open, core);
+	if (core->names == NULL || core->offsets == NULL || core->members == NULL || core->pending == NULL ||
+	    core->resends == NULL || buffer_reserve(&core->record, 64 * 1024) == NULL)
+		return false;
+	core->topics = topics_create(core->names, core->files, config->topic_max);
+	core->groups = groups_create(core->names, config->group_max);
+	core->checkback = checkback_create(&config->checkback, core->pending, &effects, core->mono_ms);
+	return core->topics != NULL && core->groups != NULL && core->checkback != NULL;
+}
+
+static enum status replay_record(void *context, const struct log_record *record, struct errinfo *err)
+{
+	return core_apply(context, record, err);
+}
+
+enum status core_open(const struct core_config *config, struct commitlog *log, struct pagefile *files, int64_t wall_ms,
+		      int64_t mono_ms, const struct core_effects *effects, struct core **core_out, struct errinfo *err)
+{
+	struct core *core = calloc(1, sizeof(*core));
+
+	if (core == NULL)
+		return errinfo_set(err, ST_NOMEM, "no memory for the broker's state");
+	core->config = *config;
+	core->effects = *effects;
+	core->log = log;
+	core->files = files;
+	core->hash_key = hash_key_random();
+	core->wall_ms = wall_ms;
+	core->mono_ms = mono_ms;
+	enum status status = make_parts(core) ? ST_OK : errinfo_set(err, ST_NOMEM, "no memory for the broker's state");
+	if (status == ST_OK)
+		status = settings_make_system_topics(core, err);
+	core->replaying = true;
+	pagefile_set_read_inline(files, true);
+	if (status == ST_OK)
+		status = commitlog_replay(log, 0, replay_record, core, err);
+	core->replaying = false;
+	if (status != ST_OK) {
+		core_close(core);
+		return status;
+	}
+	pagefile_set_read_inline(files, false);
+	topics_touch(core->topics, wall_ms);
+	core->stats = (struct core_stats){ 0 };
+	*core_out = core;
+	return ST_OK;
+}
+
+void core_close(struct core *core)
+{
+	if (core == NULL)
+		return;
+	holds_deinit(&core->holds);
+	checkback_destroy(core->checkback);
+	resends_destroy(core->resends);
+	pending_destroy(core->pending);
+	members_destroy(core->members);
+	offsets_destroy(core->offsets);
+	groups_destroy(core->groups);
+	topics_destroy(core->topics);
+	names_destroy(core->names);
+	half_index_deinit(&core->halves);
+	visibility_deinit(&core->visibility);
+	delays_deinit(&core->delays);
+	buffer_deinit(&core->properties);
+	buffer_deinit(&core->record);
+	buffer_deinit(&core->kept);
+	buffer_deinit(&core->cold);
+	free(core);
+}
+
+/* --- time --------------------------------------------------------------------------------------------- */
+
+void core_set_time(struct core *core, int64_t wall_ms, int64_t mono_ms)
+{
+	core->wall_ms = wall_ms;
+	core->mono_ms = mono_ms;
+}
+
+/* Gives due delayed messages their places. What finds no room in the log comes with the next tick. */
+static void deliver_due(struct core *core)
+{
+	for (int i = 0; i < DELIVERIES_PER_TICK; i++) {
+		const struct delayed *first = delays_first(&core->delays);
+
+		if (first == NULL || first->deliver_at_ms > core->wall_ms)
+			return;
+		struct queue *queue;
+		if (topic_queue_make(core->topics, first->topic, first->queue_id, &queue) != ST_OK)
+			return;
+		struct record_deliver r = {
+			.source_offset = first->naming_offset, .body_offset = first->body_offset,
+			.message_size = first->message_size, .message_delta = first->message_delta,
+			.transactional = first->transactional, .queue_id = first->queue_id,
+			.queue_offset = queue->next_offset, .deliver_time_ms = core_store_time(core),
+			.tag_hash = first->tag_hash, .topic = first->topic->name,
+		};
+		size_t size = record_deliver_size(&r);
+		struct placed at = { .size = (uint32_t)commitlog_record_size(size) };
+		struct errinfo err;
+
+		if (visibility_reserve(&core->visibility, 1) != ST_OK)
+			return;
+		uint8_t *payload = core_begin_record(core, LOG_DELIVER, size, &at.offset);
+		if (payload == NULL)
+			return;
+		record_deliver_encode(&r, payload);
+		commitlog_commit(core->log);
+		if (apply_deliver(core, &at, &r, &err) != ST_OK)
+			core_state_broken(core, &err);
+	}
+}
+
+static void sweep_holds(struct core *core)
+{
+	struct hold *hold, *next;
+
+	DL_FOREACH_SAFE2(core->holds.all, hold, next, all_next) {
+		if (hold->deadline_mono_ms <= core->mono_ms)
+			holds_finish(&core->holds, hold, core->effects.hold_ready, core->effects.context, true);
+	}
+}
+
+void core_tick(struct core *core)
+{
+	deliver_due(core);
+	sweep_holds(core);
+	checkback_tick(core->checkback, core->mono_ms);
+	if (core->mono_ms >= core->next_offset_flush_ms) {
+		core->next_offset_flush_ms = core->mono_ms + core->config.offset_flush_interval_ms;
+		if (core_flush_offsets(core) == ST_AGAIN)
+			core->next_offset_flush_ms = core->mono_ms;
+	}
+	if (core->mono_ms >= core->next_expire_ms) {
+		core->next_expire_ms = core->mono_ms + EXPIRE_INTERVAL_MS;
+		clients_expire(core);
+	}
+	core_turn_end(core);
+}
+
+void core_turn_end(struct core *core)
+{
+	checkback_dispatch(core->checkback, core->mono_ms);
+	transactions_record_checks(core);
+}
+
+/* --- what is committed -------------------------------------------------------------------------------- */
+
+uint64_t core_committed_offset(const struct core *core)
+{
+	return core->config.sync_flush ? commitlog_durable(core->log) : commitlog_written(core->log);
+}
+
+/* True if one of the entries that this pull has not been shown yet has a fitting tag. */
+static bool has_match(const struct queue *queue, struct hold *hold)
+{
+	struct cq_entry entry;
+
+	for (; hold->seen_offset < queue->visible_offset; hold->seen_offset++) {
+		if (consume_queue_get(&queue->entries, hold->seen_offset, &entry, NULL) != ST_OK ||
+		    tag_filter_match(&hold->pull.filter, entry.tag_hash))
+			return true; /* An entry that is not in memory: let the pull look for itself. */
+	}
+	return false;
+}
+
+static void wake_holds(struct core *core, struct queue *queue)
+{
+	struct hold *hold, *next;
+
+	DL_FOREACH_SAFE2(queue->holds, hold, next, queue_next) {
+		if (has_match(queue, hold))
+			holds_finish(&core->holds, hold, core->effects.hold_ready, core->effects.context, false);
+	}
+}
+
+void core_committed(struct core *core)
+{
+	uint64_t committed = core_committed_offset(core);
+	const struct visibility *visibility = &core->visibility;
+	size_t head = visibility->head, shown = 0;
+	struct queue *queue;
+
+	/* First all entries, then the waiting pulls, so that one pull gets all that came at once. */
+	while ((queue = visibility_next(&core->visibility, committed)) != NULL) {
+		queue->visible_offset++;
+		shown++;
+	}
+	for (size_t i = 0; i < shown; i++) {
+		queue = visibility->ring[(head + i) & (visibility->capacity - 1)].queue;
+		if (queue->holds != NULL)
+			wake_holds(core, queue);
+	}
+}
+
+bool core_take_cold_read(struct core *core, uint64_t *offset_out, uint32_t *size_out)
+{
+	if (core->wish_size == 0)
+		return false;
+	*offset_out = core->wish_offset;
+	*size_out = core->wish_size;
+	core->wish_size = 0;
+	return true;
+}
+
+void core_state_broken(struct core *core, const struct errinfo *err)
+{
+	(void)core;
+	/* A record that we have just made does not fit our own state: a bug. What is in the log is what happened, and
+	 * recovery would refuse it too: going on could only make it worse. */
+	fprintf(stderr, "escrow-broker: internal error: %s\n", err->text);
+	abort();
+}
+
+struct core_stats core_stats(const struct core *core)
+{
+	struct core_stats stats = core->stats;
+
+	stats.pending_now = pending_count(core->pending);
+	return stats;
+}

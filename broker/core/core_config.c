@@ -1,0 +1,41 @@
+#include "broker/core/core_config.h"
+
+#include <ctype.h>
+#include <string.h>
+
+#include "lib/base/bytes.h"
+
+static int64_t unit_ms(char unit)
+{
+	switch (unit) {
+	case 's': return 1000;
+	case 'm': return 60 * 1000;
+	case 'h': return 3600 * 1000;
+	case 'd': return 24 * 3600 * 1000;
+	default: return 0;
+	}
+}
+
+enum status core_config_set_delay_levels(struct core_config *config, const char *text, struct errinfo *err)
+{
+	config->delay_level_count = 0;
+	for (const char *at = text; *at != '\0';) {
+		size_t size = strcspn(at, " ");
+		int64_t number;
+
+		if (size == 0) {
+			at++;
+			continue;
+		}
+		struct span digits = { (const uint8_t *)at, size - 1 };
+		int64_t unit = unit_ms(at[size - 1]);
+		if (unit == 0 || span_to_i64(digits, &number) != ST_OK || number < 0 || number > 10000)
+			return errinfo_set(err, ST_INVALID, "messageDelayLevel: \"%.*s\" is not a number followed by s, m, h or d",
+					   (int)size, at);
+		if (config->delay_level_count == DELAY_LEVELS_MAX)
+			return errinfo_set(err, ST_TOOBIG, "messageDelayLevel: more than %d levels", DELAY_LEVELS_MAX);
+		config->delay_levels_ms[config->delay_level_count++] = number * unit;
+		at += size;
+	}
+	return ST_OK;
+}

@@ -1,0 +1,532 @@
+#include "broker/core/produce.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "broker/core/apply.h"
+#include "broker/core/settings.h"
+#include "broker/core/state.h"
+#include "broker/core/stored.h"
+#include "lib/wire/msgid.h"
+#include "lib/wire/names.h"
+#include "lib/wire/properties.h"
+
+/* One message on its way into the log. */
+struct incoming {
+	struct topic *topic;
+	uint32_t queue_id;
+	int64_t delay_ms;    /* 0: none. */
+	int32_t tag_hash;
+	struct message message;
+};
+
+static struct host store_host(const struct core *core)
+{
+	return host_ipv4(core->config.store_ipv4, (int32_t)core->config.store_port);
+}
+
+/* --- properties ---------------------------------------------------------------------------------------- */
+
+/* Taken off in storing: what only asked the broker for something, and what the broker sets itself. */
+static const char *const taken_off[] = {
+	PROPERTY_DELAY, PROPERTY_TIMER_DELAY_SEC, PROPERTY_TIMER_DELAY_MS, PROPERTY_TIMER_DELIVER_MS, PROPERTY_POP_CK,
+	PROPERTY_MSG_REGION, PROPERTY_TRACE_ON, PROPERTY_CLUSTER, PROPERTY_TRANSACTION_ID, NULL,
+};
+
+static int64_t level_delay_ms(const struct core *core, int64_t level)
+{
+	if (level <= 0 || core->config.delay_level_count == 0)
+		return 0;
+	if (level > core->config.delay_level_count)
+		level = core->config.delay_level_count;
+	return core->config.delay_levels_ms[level - 1];
+}
+
+static int64_t number_or(struct span text, int64_t def)
+{
+	int64_t value;
+
+	return text.size > 0 && span_to_i64(text, &value) == ST_OK ? value : def;
+}
+
+/* RocketMQ's order: a level wins; then seconds, milliseconds, a point in time. At most three days. */
+static enum status wanted_delay(const struct core *core, const struct known_properties *known, int64_t *delay_ms,
+				struct outcome *outcome)
+{
+	static const int64_t limit_ms = 3 * 24 * 3600 * 1000LL;
+	int64_t level = number_or(known->delay, 0), delay = 0;
+
+	if (level > 0)
+		delay = level_delay_ms(core, level);
+	else if (known->timer_delay_sec.size > 0)
+		delay = number_or(known->timer_delay_sec, 0) <= limit_ms / 1000 ? number_or(known->timer_delay_sec, 0) * 1000
+										: limit_ms + 1;
+	else if (known->timer_delay_ms.size > 0)
+		delay = number_or(known->timer_delay_ms, 0);
+	else if (known->timer_deliver_ms.size > 0)
+		delay = number_or(known->timer_deliver_ms, 0) - core->wall_ms;
+	if (level <= 0 && delay > limit_ms)
+		return core_refuse(outcome, RESP_MESSAGE_ILLEGAL, "timer message illegal, the delay is over three days");
+	*delay_ms = delay > 0 ? delay : 0;
+	return ST_OK;
+}
+
+/* The stored properties into core->properties. */
+static enum status build_properties(struct core *core, struct span properties, struct span unique_key, bool half,
+				    struct outcome *outcome)
+{
+	struct buffer *out = &core->properties;
+
+	buffer_reset(out);
+	properties_copy(out, properties, taken_off);
+	if (property_get(properties, PROPERTY_UNIQ_KEY).size == 0)
+		property_put(out, PROPERTY_UNIQ_KEY, unique_key);
+	if (half)
+		property_put(out, PROPERTY_TRANSACTION_ID, unique_key);
+	property_put(out, PROPERTY_MSG_REGION, SPAN_LITERAL("DefaultRegion"));
+	property_put(out, PROPERTY_TRACE_ON, SPAN_LITERAL("true"));
+	property_put(out, PROPERTY_CLUSTER, span_of(core->config.cluster_name));
+	if (out->failed || buffer_size(out) > MESSAGE_PROPERTIES_MAX)
+		return core_refuse(outcome, RESP_MESSAGE_ILLEGAL,
+				   "the message is illegal: its properties are over %d bytes", MESSAGE_PROPERTIES_MAX);
+	return ST_OK;
+}
+
+/* The message's UNIQ_KEY, or one made from where it will be stored. */
+static struct span unique_key_of(struct core *core, const struct known_properties *known, char out[SEND_UNIQUE_KEY_MAX])
+{
+	if (known->uniq_key.size > 0 && known->uniq_key.size < SEND_UNIQUE_KEY_MAX) {
+		memcpy(out, known->uniq_key.data, known->uniq_key.size);
+		out[known->uniq_key.size] = '\0';
+		return known->uniq_key;
+	}
+	struct host host = store_host(core);
+	char id[MSGID_TEXT_SIZE];
+	offset_msg_id_encode(&host, (int64_t)commitlog_appended(core->log), id);
+	snprintf(out, SEND_UNIQUE_KEY_MAX, "%s", id);
+	return span_of(out);
+}
+
+/* --- checks --------------------------------------------------------------------------------------------- */
+
+static enum status check_topic(struct core *core, const struct send_request *request, struct topic **topic_out,
+			       struct outcome *outcome)
+{
+	if (topic_name_check(request->topic, &outcome->err) != ST_OK) {
+		outcome->code = RESP_INVALID_PARAMETER;
+		return ST_DENIED;
+	}
+	if (topic_is_unsendable(request->topic))
+		return core_refuse(outcome, RESP_NO_PERMISSION, "Sending message to topic[%.*s] is forbidden",
+				   SPAN_ARGS(request->topic));
+	enum status status = settings_topic_for_send(core, request->topic, request->default_topic,
+						     request->default_topic_queue_nums, topic_out, outcome);
+	if (status != ST_OK)
+		return status;
+	uint32_t queues = (*topic_out)->settings.write_queue_nums;
+	if (queues < (*topic_out)->settings.read_queue_nums)
+		queues = (*topic_out)->settings.read_queue_nums;
+	if (request->queue_id >= 0 && (uint32_t)request->queue_id >= queues)
+		return core_refuse(outcome, RESP_INVALID_PARAMETER, "request queueId[%d] is illegal, topic %.*s has %u queues",
+				   request->queue_id, SPAN_ARGS(request->topic), queues);
+	return ST_OK;
+}
+
+static enum status check_sizes(const struct core *core, const struct send_request *request, struct outcome *outcome)
+{
+	if (request->body.size > core->config.max_message_size)
+		return core_refuse(outcome, RESP_MESSAGE_ILLEGAL, "the message is illegal: body of %zu bytes, the limit is %u",
+				   request->body.size, core->config.max_message_size);
+	if (request->properties.size > MESSAGE_PROPERTIES_MAX)
+		return core_refuse(outcome, RESP_MESSAGE_ILLEGAL, "the message is illegal: properties of %zu bytes, the limit is %d",
+				   request->properties.size, MESSAGE_PROPERTIES_MAX);
+	return ST_OK;
+}
+
+static uint32_t choose_queue(struct core *core, const struct topic *topic, int32_t wanted)
+{
+	if (wanted >= 0)
+		return (uint32_t)wanted;
+	uint32_t queues = topic->settings.write_queue_nums > 0 ? topic->settings.write_queue_nums : 1;
+	return core->queue_turn++ % queues;
+}
+
+/* --- storing -------------------------------------------------------------------------------------------- */
+
+static enum status store_message(struct core *core, struct incoming *in, struct placed *at, uint64_t *queue_offset_out,
+				 struct outcome *outcome)
+{
+	struct record_message r = {
+		.store_time_ms = core_store_time(core),
+		.deliver_at_ms = in->delay_ms > 0 ? core->wall_ms + in->delay_ms : 0,
+		.tag_hash = in->tag_hash, .queue_id = in->queue_id, .topic = in->topic->name,
+		.message = { NULL, message_size(&in->message) },
+	};
+	struct queue *queue;
+
+	enum status status = apply_reserve_message(core, in->topic, &r, &queue, &outcome->err);
+	if (status != ST_OK)
+		return core_refuse(outcome, RESP_SYSTEM_BUSY, "[PCBUSY_CLEAN_QUEUE]%s", outcome->err.text);
+	if (r.deliver_at_ms == 0)
+		r.queue_offset = queue->next_offset;
+	size_t size = record_message_size(&r), head = size - r.message.size;
+	uint8_t *payload = core_begin_record(core, LOG_MESSAGE, size, &at->offset);
+	if (payload == NULL)
+		return core_no_room(core, size, outcome);
+	at->size = (uint32_t)commitlog_record_size(size);
+	in->message.queue_id = (int32_t)in->queue_id;
+	in->message.queue_offset = (int64_t)r.queue_offset;
+	in->message.physical_offset = (int64_t)at->offset;
+	in->message.store_timestamp = r.store_time_ms;
+	in->message.store_host = store_host(core);
+	/* The message goes straight to its place; the fields in front of it are written around it. */
+	message_encode(&in->message, payload + head);
+	record_message_encode_head(&r, payload);
+	commitlog_commit(core->log);
+	if (apply_message(core, at, &r, &outcome->err) != ST_OK)
+		core_state_broken(core, &outcome->err);
+	*queue_offset_out = r.queue_offset;
+	return ST_OK;
+}
+
+/* --- half messages --------------------------------------------------------------------------------------- */
+
+static enum status answer_resend(struct core *core, uint64_t half_queue_offset, struct send_result *result,
+				 struct outcome *outcome)
+{
+	struct half_entry half;
+	enum status status = half_index_get(&core->halves, half_queue_offset, &half, &outcome->err);
+
+	if (status != ST_OK)
+		return core_refuse(outcome, RESP_SYSTEM_ERROR, "resend of half message %" PRIu64 ": %s", half_queue_offset,
+				   outcome->err.text);
+	core->stats.resend_count++;
+	if (half.state == TXN_ROLLED_BACK) {
+		status = core_refuse(outcome, RESP_MESSAGE_ILLEGAL,
+				     "this half message was sent before and its transaction is rolled back");
+		outcome->wait_offset = half.decision_offset + 1;
+		return status;
+	}
+	result->log_offset = half.half_offset;
+	result->queue_offset = half_queue_offset;
+	/* What the answer says rests on the half, which may have been appended a moment ago only. */
+	return core_accept(outcome, half.half_offset + 1);
+}
+
+static enum status check_half(struct core *core, const struct send_request *request, struct span group,
+			      uint32_t *group_id, struct outcome *outcome)
+{
+	if (core->config.reject_transactions)
+		return core_refuse(outcome, RESP_NO_PERMISSION, "the broker[%s] sending transaction message is forbidden",
+				   core->config.broker_name);
+	if (request->batch)
+		return core_refuse(outcome, RESP_MESSAGE_ILLEGAL, "a batch cannot be transactional");
+	if (group_name_check(group, &outcome->err) != ST_OK) {
+		outcome->code = RESP_INVALID_PARAMETER;
+		return ST_DENIED;
+	}
+	if (names_intern(core->names, group, group_id) != ST_OK)
+		return core_refuse(outcome, RESP_SYSTEM_BUSY, "this broker knows too many groups already");
+	if (pending_group_count(core->pending, *group_id) >= core->config.pending_group_max)
+		return core_refuse(outcome, RESP_SYSTEM_BUSY,
+				   "[REJECTREQUEST]group %.*s has %u undecided transactions, its limit (pendingTransactionGroupMax)",
+				   SPAN_ARGS(group), pending_group_count(core->pending, *group_id));
+	if (apply_reserve_half(core, *group_id, &outcome->err) != ST_OK)
+		return core_refuse(outcome, RESP_SYSTEM_BUSY, "[REJECTREQUEST]%s", outcome->err.text);
+	return ST_OK;
+}
+
+static int64_t immunity_ms(const struct known_properties *known)
+{
+	int64_t seconds = number_or(known->check_immunity, -1);
+
+	return seconds < 0 || seconds > 366LL * 24 * 3600 ? -1 : seconds * 1000;
+}
+
+static enum status store_half(struct core *core, const struct send_request *request, struct incoming *in,
+			      const struct known_properties *known, struct span group, struct span unique_key,
+			      struct send_result *result, struct outcome *outcome)
+{
+	struct record_half r = {
+		.half_queue_offset = half_index_max(&core->halves),
+		.store_time_ms = core_store_time(core),
+		.immunity_ms = immunity_ms(known),
+		.delay_ms = in->delay_ms, .tag_hash = in->tag_hash, .queue_id = in->queue_id,
+		.topic = in->topic->name, .group = group, .transaction_id = unique_key, .unique_key = unique_key,
+		.client_id = request->client_id.size < 256 ? request->client_id : SPAN_NONE,
+		.global = { .part_count = 1 },
+		.message = { NULL, message_size(&in->message) },
+	};
+	size_t size = record_half_size(&r), head = size - r.message.size;
+	struct placed at;
+	uint8_t *payload = core_begin_record(core, LOG_HALF, size, &at.offset);
+
+	if (payload == NULL)
+		return core_no_room(core, size, outcome);
+	at.size = (uint32_t)commitlog_record_size(size);
+	in->message.sys_flag = (in->message.sys_flag & ~SYSFLAG_TRANSACTION_MASK) | SYSFLAG_TRANSACTION_COMMIT;
+	in->message.queue_id = (int32_t)in->queue_id;
+	in->message.queue_offset = (int64_t)r.half_queue_offset;
+	in->message.physical_offset = (int64_t)at.offset;
+	in->message.prepared_transaction_offset = (int64_t)at.offset;
+	in->message.store_timestamp = r.store_time_ms;
+	in->message.store_host = store_host(core);
+	message_encode(&in->message, payload + head);
+	record_half_encode_head(&r, payload);
+	uint64_t end = commitlog_commit(core->log);
+	if (apply_half(core, &at, &r, &outcome->err) != ST_OK)
+		core_state_broken(core, &outcome->err);
+	pending_find(core->pending, r.half_queue_offset)->conn_id = request->conn_id;
+	result->log_offset = at.offset;
+	result->queue_offset = r.half_queue_offset;
+	return core_accept(outcome, end);
+}
+
+/* --- sending --------------------------------------------------------------------------------------------- */
+
+static void fill_message(const struct send_request *request, const struct topic *topic, struct incoming *in)
+{
+	in->topic = (struct topic *)topic;
+	in->message = (struct message){
+		.flag = request->flag, .sys_flag = request->sys_flag & ~SYSFLAG_TRANSACTION_MASK,
+		.born_timestamp = request->born_timestamp, .born_host = request->born_host,
+		.reconsume_times = request->reconsume_times, .body = request->body, .topic = topic->name,
+		.properties = request->properties,
+	};
+}
+
+/* A send to a retry topic with too many attempts goes to the dead letters instead. */
+static enum status redirect_dead(struct core *core, const struct send_request *request, struct incoming *in,
+				 struct outcome *outcome)
+{
+	struct span group = topic_group(request->topic);
+	struct consumer_group *known;
+
+	if (!topic_is_retry(request->topic))
+		return ST_OK;
+	known = groups_find(core->groups, group);
+	if (known == NULL)
+		return core_refuse(outcome, RESP_SUBSCRIPTION_GROUP_NOT_EXIST, "subscription group not exist, %.*s",
+				   SPAN_ARGS(group));
+	int64_t limit = request->max_reconsume_times >= 0 ? request->max_reconsume_times
+							 : (int64_t)known->settings.retry_max_times;
+	if (request->reconsume_times <= limit)
+		return ST_OK;
+	enum status status = settings_dead_letter_topic(core, group, &in->topic, outcome);
+	if (status == ST_OK) {
+		in->queue_id = 0;
+		in->delay_ms = 0;
+		in->message.topic = in->topic->name;
+	}
+	return status;
+}
+
+static enum status send_one(struct core *core, const struct send_request *request, struct topic *topic,
+			    struct send_result *result, struct outcome *outcome)
+{
+	struct known_properties known;
+	struct incoming in = { 0 };
+	uint64_t known_half;
+	uint32_t group_id = 0;
+
+	properties_scan(request->properties, &known);
+	bool half = property_is_true(request->properties, PROPERTY_TRAN_MSG) &&
+		    !(request->reconsume_times > 0 && number_or(known.delay, 0) > 0);
+	struct span group = known.pgroup.size > 0 ? known.pgroup : request->producer_group;
+	fill_message(request, topic, &in);
+	in.queue_id = result->queue_id = choose_queue(core, topic, request->queue_id);
+	in.tag_hash = tag_hash(known.tags);
+	enum status status = wanted_delay(core, &known, &in.delay_ms, outcome);
+	if (status == ST_OK && half)
+		status = check_half(core, request, group, &group_id, outcome);
+	if (status == ST_OK && !half)
+		status = redirect_dead(core, request, &in, outcome);
+	if (status != ST_OK)
+		return status;
+	struct span unique_key = unique_key_of(core, &known, result->unique_key);
+	if (half && resends_find(core->resends, core_resend_name(core, group, unique_key), &known_half))
+		return answer_resend(core, known_half, result, outcome);
+	status = build_properties(core, request->properties, unique_key, half, outcome);
+	if (status != ST_OK)
+		return status;
+	in.message.properties = buffer_span(&core->properties);
+	if (message_check_limits(&in.message, &outcome->err) != ST_OK) {
+		outcome->code = RESP_MESSAGE_ILLEGAL;
+		return ST_DENIED;
+	}
+	if (half)
+		return store_half(core, request, &in, &known, group, unique_key, result, outcome);
+	struct placed at;
+	status = store_message(core, &in, &at, &result->queue_offset, outcome);
+	if (status != ST_OK)
+		return status;
+	result->log_offset = at.offset;
+	result->queue_id = in.queue_id;
+	return core_accept(outcome, at.offset + at.size);
+}
+
+/* --- batches --------------------------------------------------------------------------------------------- */
+
+/* Counts the messages and the bytes they may take, so that all are stored or none. */
+static enum status measure_batch(const struct core *core, const struct send_request *request, uint32_t *count_out,
+				 uint64_t *bytes_out, struct outcome *outcome)
+{
+	struct span rest = request->body;
+	struct batch_message one;
+	enum status status;
+
+	*count_out = 0;
+	*bytes_out = 0;
+	while ((status = batch_next(&rest, &one, &outcome->err)) == ST_OK) {
+		if (++*count_out > BATCH_MESSAGES_MAX)
+			return core_refuse(outcome, RESP_MESSAGE_ILLEGAL, "a batch of more than %d messages", BATCH_MESSAGES_MAX);
+		if (property_is_true(one.properties, PROPERTY_TRAN_MSG))
+			return core_refuse(outcome, RESP_MESSAGE_ILLEGAL, "a batch cannot be transactional");
+		/* 512: the broker's own properties and the record around the message. */
+		*bytes_out += commitlog_record_size(one.body.size + one.properties.size + request->topic.size * 2 + 512 +
+						    strlen(core->config.cluster_name));
+	}
+	if (status != ST_NOTFOUND || *count_out == 0)
+		return core_refuse(outcome, RESP_MESSAGE_ILLEGAL, "the batch body is malformed: %s",
+				   *count_out == 0 && status == ST_NOTFOUND ? "empty" : outcome->err.text);
+	return ST_OK;
+}
+
+static enum status send_batch(struct core *core, const struct send_request *request, struct topic *topic,
+			      struct send_result *result, struct outcome *outcome)
+{
+	struct send_request single = *request;
+	struct span rest = request->body;
+	struct batch_message one;
+	struct send_result stored = { 0 };
+	uint32_t count;
+	uint64_t bytes;
+	enum status status;
+
+	if (topic_is_retry(request->topic))
+		return core_refuse(outcome, RESP_MESSAGE_ILLEGAL, "batch request does not support retry group %.*s",
+				   SPAN_ARGS(request->topic));
+	status = measure_batch(core, request, &count, &bytes, outcome);
+	if (status != ST_OK)
+		return status;
+	if (commitlog_room(core->log) < bytes)
+		return core_no_room(core, bytes, outcome);
+	single.queue_id = (int32_t)choose_queue(core, topic, request->queue_id);
+	single.batch = false;
+	for (uint32_t i = 0; batch_next(&rest, &one, &outcome->err) == ST_OK; i++) {
+		single.body = one.body;
+		single.properties = one.properties;
+		single.flag = one.flag;
+		status = send_one(core, &single, topic, &stored, outcome);
+		if (status != ST_OK)
+			return status == ST_AGAIN ? core_refuse(outcome, RESP_SYSTEM_BUSY, "[PCBUSY_CLEAN_QUEUE]no room for the whole batch")
+						  : status;
+		core->sent_offsets[i] = stored.log_offset;
+		if (i == 0)
+			*result = stored;
+	}
+	result->count = count;
+	result->log_offsets = core->sent_offsets;
+	return ST_OK;
+}
+
+enum status core_send(struct core *core, const struct send_request *request, struct send_result *result,
+		      struct outcome *outcome)
+{
+	struct topic *topic;
+	enum status status = check_topic(core, request, &topic, outcome);
+
+	if (status == ST_OK)
+		status = check_sizes(core, request, outcome);
+	if (status != ST_OK)
+		return status;
+	if (request->batch)
+		return send_batch(core, request, topic, result, outcome);
+	status = send_one(core, request, topic, result, outcome);
+	core->sent_offsets[0] = result->log_offset;
+	result->count = 1;
+	result->log_offsets = core->sent_offsets;
+	return status;
+}
+
+/* --- sent back by consumers -------------------------------------------------------------------------------- */
+
+static const char *const rewritten[] = { PROPERTY_RETRY_TOPIC, PROPERTY_ORIGIN_MESSAGE_ID, NULL };
+
+/* The stored properties, with where the message came from first. */
+static enum status build_back_properties(struct core *core, const struct message *message,
+					 const struct known_properties *known, struct span origin, struct outcome *outcome)
+{
+	struct buffer *out = &core->properties;
+
+	buffer_reset(out);
+	properties_copy(out, message->properties, rewritten);
+	property_put(out, PROPERTY_RETRY_TOPIC, known->retry_topic.size > 0 ? known->retry_topic : message->topic);
+	property_put(out, PROPERTY_ORIGIN_MESSAGE_ID, known->origin_message_id.size > 0 ? known->origin_message_id : origin);
+	if (out->failed || buffer_size(out) > MESSAGE_PROPERTIES_MAX)
+		return core_refuse(outcome, RESP_MESSAGE_ILLEGAL, "the message's properties leave no room for its origin");
+	return ST_OK;
+}
+
+static enum status store_back(struct core *core, const struct send_back_request *request,
+			      const struct consumer_group *group, const struct stored_message *stored,
+			      struct outcome *outcome)
+{
+	struct incoming in = { .message = stored->message, .tag_hash = stored->tag_hash };
+	struct known_properties known;
+	int64_t limit = request->max_reconsume_times >= 0 ? request->max_reconsume_times
+							 : (int64_t)group->settings.retry_max_times;
+	bool dead = request->delay_level < 0 || stored->message.reconsume_times >= limit;
+	struct host host = store_host(core);
+	char origin[MSGID_TEXT_SIZE];
+	struct placed at;
+	uint64_t queue_offset;
+
+	enum status status = dead ? settings_dead_letter_topic(core, request->group, &in.topic, outcome)
+				  : settings_retry_topic(core, request->group, &in.topic, outcome);
+	if (status != ST_OK)
+		return status;
+	if (!dead) {
+		int64_t level = request->delay_level > 0 ? request->delay_level : 3 + (int64_t)stored->message.reconsume_times;
+
+		in.delay_ms = level_delay_ms(core, level);
+		in.queue_id = core->queue_turn++ % group->settings.retry_queue_nums;
+	}
+	offset_msg_id_encode(&host, (int64_t)request->log_offset, origin);
+	properties_scan(stored->message.properties, &known);
+	status = build_back_properties(core, &stored->message, &known, span_of(origin), outcome);
+	if (status != ST_OK)
+		return status;
+	in.message.properties = buffer_span(&core->properties);
+	in.message.topic = in.topic->name;
+	in.message.reconsume_times++;
+	in.message.sys_flag &= ~SYSFLAG_TRANSACTION_MASK;
+	in.message.prepared_transaction_offset = 0;
+	status = store_message(core, &in, &at, &queue_offset, outcome);
+	return status != ST_OK ? status : core_accept(outcome, at.offset + at.size);
+}
+
+enum status core_send_back(struct core *core, const struct send_back_request *request, struct outcome *outcome)
+{
+	const struct consumer_group *group = groups_find(core->groups, request->group);
+	struct stored_message stored;
+
+	if (group == NULL)
+		return core_refuse(outcome, RESP_SUBSCRIPTION_GROUP_NOT_EXIST, "subscription group not exist, %.*s",
+				   SPAN_ARGS(request->group));
+	if (group->settings.retry_queue_nums == 0)
+		return core_accept(outcome, 0);
+	enum status status = core_stored_message(core, request->log_offset, &stored, &outcome->err);
+	if (status == ST_AGAIN)
+		return status;
+	if (status != ST_OK)
+		return core_refuse(outcome, RESP_SYSTEM_ERROR, "look message by offset failed, %" PRIu64 ": %s",
+				   request->log_offset, outcome->err.text);
+	/* The message lies in the log's tail or in the scratch: keep it while the next record is begun. */
+	status = stored_message_keep(core, &stored);
+	if (status != ST_OK)
+		return core_refuse(outcome, RESP_SYSTEM_ERROR, "no memory for the message sent back");
+	return store_back(core, request, group, &stored, outcome);
+}

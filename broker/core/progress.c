@@ -1,0 +1,276 @@
+#include "broker/core/progress.h"
+
+#include <assert.h>
+
+#include "broker/core/apply.h"
+#include "broker/core/settings.h"
+#include "broker/core/state.h"
+
+enum { HOLD_MAX_MS = 30 * 1000, HOLD_WITHOUT_LONG_POLLING_MS = 1000 };
+
+/* --- offsets --------------------------------------------------------------------------------------------- */
+
+/* Appends one OFFSETS record and applies it. */
+static enum status record_offsets(struct core *core, const struct record_offset *offsets, size_t count,
+				  struct outcome *outcome)
+{
+	size_t size = record_offsets_size(offsets, count);
+	uint64_t offset;
+	uint8_t *payload = core_begin_record(core, LOG_OFFSETS, size, &offset);
+
+	if (payload == NULL)
+		return core_no_room(core, size, outcome);
+	record_offsets_encode(offsets, count, payload);
+	uint64_t end = commitlog_commit(core->log);
+	for (size_t i = 0; i < count; i++) {
+		if (apply_offset(core, &offsets[i], &outcome->err) != ST_OK)
+			core_state_broken(core, &outcome->err);
+	}
+	return core_accept(outcome, end);
+}
+
+enum status core_flush_offsets(struct core *core)
+{
+	enum { AT_ONCE = 256 };
+	struct offsets_entry dirty[AT_ONCE];
+	struct record_offset records[AT_ONCE];
+	struct outcome outcome;
+	size_t count;
+
+	while ((count = offsets_dirty(core->offsets, dirty, AT_ONCE)) > 0) {
+		for (size_t i = 0; i < count; i++)
+			records[i] = (struct record_offset){ names_text(core->names, dirty[i].group_id),
+							     names_text(core->names, dirty[i].topic_id),
+							     dirty[i].queue_id, dirty[i].value };
+		enum status status = record_offsets(core, records, count, &outcome);
+		if (status != ST_OK)
+			return status;
+	}
+	return ST_OK;
+}
+
+static enum status reserve_offset(struct core *core, uint32_t topic_id, uint32_t group_id, uint32_t queue_id,
+				  struct outcome *outcome)
+{
+	if (offsets_reserve(core->offsets, topic_id, group_id, queue_id) == ST_OK)
+		return ST_OK;
+	return core_refuse(outcome, RESP_SYSTEM_BUSY, "this broker keeps too many consumer offsets already");
+}
+
+enum status core_update_offset(struct core *core, struct span group_name, struct span topic_name, int32_t queue_id,
+			       int64_t offset, bool lasting, struct outcome *outcome)
+{
+	const struct consumer_group *group = groups_find(core->groups, group_name);
+	struct topic *topic = topics_find(core->topics, topic_name);
+
+	if (group == NULL)
+		return core_refuse(outcome, RESP_SUBSCRIPTION_GROUP_NOT_EXIST, "Group %.*s not exist!", SPAN_ARGS(group_name));
+	if (topic == NULL)
+		return core_refuse(outcome, RESP_TOPIC_NOT_EXIST, "Topic %.*s not exist!", SPAN_ARGS(topic_name));
+	if (queue_id < 0 || queue_id >= TOPIC_QUEUE_MAX || offset < 0)
+		return core_refuse(outcome, RESP_INVALID_PARAMETER, "queueId %d or offset %lld is illegal", queue_id,
+				   (long long)offset);
+	enum status status = reserve_offset(core, topic->id, group->id, (uint32_t)queue_id, outcome);
+	if (status != ST_OK)
+		return status;
+	if (!lasting) {
+		offsets_note(core->offsets, topic->id, group->id, (uint32_t)queue_id, offset);
+		return core_accept(outcome, 0);
+	}
+	struct record_offset record = { group->name, topic->name, (uint32_t)queue_id, offset };
+	return record_offsets(core, &record, 1, outcome);
+}
+
+/* Young: its first message is near the log's end, or there is none yet. A group that never read it then starts at its
+ * beginning, whatever the client says; RocketMQ's rule ("offset 0 is still in memory"). */
+static bool is_young(const struct core *core, const struct queue *queue)
+{
+	struct cq_entry first;
+
+	if (queue == NULL || queue->visible_offset == 0)
+		return true;
+	if (consume_queue_min(&queue->entries) > 0)
+		return false;
+	if (consume_queue_get(&queue->entries, 0, &first, NULL) != ST_OK)
+		return false; /* Its index page has left the memory: not young. */
+	return commitlog_appended(core->log) - first.log_offset < core->config.young_queue_bytes;
+}
+
+enum status core_query_offset(struct core *core, struct span group_name, struct span topic_name, int32_t queue_id,
+			      bool zero_if_unknown, int64_t *offset_out, struct outcome *outcome)
+{
+	uint32_t group_id = names_find(core->names, group_name), topic_id = names_find(core->names, topic_name);
+	const struct topic *topic = topics_find(core->topics, topic_name);
+
+	if (group_id != 0 && topic_id != 0 && queue_id >= 0 &&
+	    offsets_get(core->offsets, topic_id, group_id, (uint32_t)queue_id, offset_out))
+		return core_accept(outcome, 0);
+	*offset_out = 0;
+	if (zero_if_unknown && topic != NULL && queue_id >= 0 && is_young(core, topic_queue(topic, (uint32_t)queue_id)))
+		return core_accept(outcome, 0);
+	return core_refuse(outcome, RESP_QUERY_NOT_FOUND, "Not found, maybe this group consumer boot first");
+}
+
+/* --- positions --------------------------------------------------------------------------------------------- */
+
+enum status core_queue_range(struct core *core, struct span topic_name, int32_t queue_id, struct queue_range *out,
+			     struct outcome *outcome)
+{
+	struct topic *topic;
+	enum status status = core_find_queue(core, topic_name, queue_id, &topic, outcome);
+
+	*out = (struct queue_range){ 0 };
+	if (status != ST_OK)
+		return status;
+	const struct queue *queue = topic_queue(topic, (uint32_t)queue_id);
+	if (queue != NULL) {
+		out->min_offset = consume_queue_min(&queue->entries);
+		out->max_offset = queue->visible_offset;
+	}
+	return core_accept(outcome, 0);
+}
+
+enum status core_search_offset(struct core *core, struct span topic_name, int32_t queue_id, int64_t time_ms, bool upper,
+			       uint64_t *offset_out, struct outcome *outcome)
+{
+	struct topic *topic;
+	enum status status = core_find_queue(core, topic_name, queue_id, &topic, outcome);
+
+	*offset_out = 0;
+	if (status != ST_OK)
+		return status;
+	const struct queue *queue = topic_queue(topic, (uint32_t)queue_id);
+	if (queue == NULL)
+		return core_accept(outcome, 0);
+	core->wish_size = 0;
+	status = consume_queue_find_time(&queue->entries, queue->visible_offset, time_ms, upper ? CQ_UPPER : CQ_LOWER,
+					 offset_out, &outcome->err);
+	if (status == ST_OK)
+		return core_accept(outcome, 0);
+	return status == ST_AGAIN ? status : core_refuse(outcome, RESP_SYSTEM_ERROR, "%s", outcome->err.text);
+}
+
+enum status core_earliest_time(struct core *core, struct span topic_name, int32_t queue_id, int64_t *time_out,
+			       struct outcome *outcome)
+{
+	struct topic *topic;
+	struct cq_entry first;
+	enum status status = core_find_queue(core, topic_name, queue_id, &topic, outcome);
+
+	*time_out = -1;
+	if (status != ST_OK)
+		return status;
+	const struct queue *queue = topic_queue(topic, (uint32_t)queue_id);
+	if (queue == NULL || queue->visible_offset == 0)
+		return core_accept(outcome, 0);
+	core->wish_size = 0;
+	status = consume_queue_get(&queue->entries, consume_queue_min(&queue->entries), &first, &outcome->err);
+	if (status == ST_AGAIN)
+		return status;
+	if (status == ST_OK)
+		*time_out = first.store_time_ms;
+	return core_accept(outcome, 0);
+}
+
+/* --- pulls --------------------------------------------------------------------------------------------------- */
+
+static enum status check_group(struct core *core, const struct pull_header *header, struct consumer_group **group_out,
+			       struct outcome *outcome)
+{
+	enum status status = settings_group_for_consumer(core, header->consumer_group, group_out, outcome);
+
+	if (status != ST_OK)
+		return status;
+	if (!(*group_out)->settings.consume_enable)
+		return core_refuse(outcome, RESP_NO_PERMISSION, "subscription group no permission, %.*s",
+				   SPAN_ARGS(header->consumer_group));
+	return ST_OK;
+}
+
+static enum status own_filter(const struct pull_header *header, struct tag_filter *out, struct outcome *outcome)
+{
+	if (span_is(header->expression_type, "SQL92"))
+		return core_refuse(outcome, RESP_SYSTEM_ERROR, "The broker does not support consumer to filter message by SQL92");
+	if (tag_filter_parse(header->subscription, out, &outcome->err) == ST_OK)
+		return ST_OK;
+	outcome->code = RESP_SUBSCRIPTION_PARSE_FAILED;
+	return ST_DENIED;
+}
+
+/* The filter that the group's heartbeats declare. */
+static enum status group_filter(struct core *core, const struct pull_header *header, const struct consumer_group *group,
+				const struct topic *topic, struct tag_filter *out, struct outcome *outcome)
+{
+	const struct consumer_profile *profile = members_profile(core->members, group->id);
+	const struct subscription *subscription = members_subscription(core->members, group->id, topic->id);
+
+	if (profile == NULL)
+		return core_refuse(outcome, RESP_SUBSCRIPTION_NOT_EXIST, "the consumer's group info not exist");
+	if (profile->broadcasting && !group->settings.consume_broadcast_enable)
+		return core_refuse(outcome, RESP_NO_PERMISSION, "the consumer group[%.*s] can not consume by broadcast way",
+				   SPAN_ARGS(group->name));
+	if (subscription == NULL)
+		return core_refuse(outcome, RESP_SUBSCRIPTION_NOT_EXIST, "the consumer's subscription not exist");
+	if (subscription->sub_version < header->sub_version)
+		return core_refuse(outcome, RESP_SUBSCRIPTION_NOT_LATEST, "the consumer's subscription not latest");
+	if (subscription->sql)
+		return core_refuse(outcome, RESP_SYSTEM_ERROR, "The broker does not support consumer to filter message by SQL92");
+	*out = subscription->filter;
+	return ST_OK;
+}
+
+enum status core_prepare_pull(struct core *core, const struct pull_header *header, struct pull_request *out,
+			      struct outcome *outcome)
+{
+	struct consumer_group *group;
+	struct topic *topic;
+
+	*out = (struct pull_request){ 0 };
+	enum status status = check_group(core, header, &group, outcome);
+	if (status != ST_OK)
+		return status;
+	topic = topics_find(core->topics, header->topic);
+	if (topic != NULL && (topic->settings.perm & PERM_READ) == 0)
+		return core_refuse(outcome, RESP_NO_PERMISSION, "the topic[%.*s] pulling message is forbidden",
+				   SPAN_ARGS(header->topic));
+	status = core_find_queue(core, header->topic, header->queue_id, &topic, outcome);
+	if (status != ST_OK)
+		return status;
+	if ((header->sys_flag & PULL_SUBSCRIPTION) != 0)
+		status = own_filter(header, &out->filter, outcome);
+	else
+		status = group_filter(core, header, group, topic, &out->filter, outcome);
+	if (status != ST_OK)
+		return status;
+	if (header->queue_offset < 0)
+		return core_refuse(outcome, RESP_INVALID_PARAMETER, "queueOffset %lld is illegal", (long long)header->queue_offset);
+	int32_t wanted = header->max_msg_nums > 0 ? header->max_msg_nums : 32;
+	out->topic_id = topic->id;
+	out->group_id = group->id;
+	out->queue_id = (uint32_t)header->queue_id;
+	out->offset = (uint64_t)header->queue_offset;
+	out->message_max = wanted < PULL_MESSAGES_MAX ? (uint32_t)wanted : PULL_MESSAGES_MAX;
+	out->bytes_max = header->max_msg_bytes > 0 && header->max_msg_bytes < PULL_BYTES_MAX ? (uint32_t)header->max_msg_bytes
+											     : PULL_BYTES_MAX;
+	if ((header->sys_flag & PULL_COMMIT_OFFSET) != 0 && header->commit_offset >= 0 &&
+	    reserve_offset(core, topic->id, group->id, out->queue_id, outcome) == ST_OK)
+		offsets_note(core->offsets, topic->id, group->id, out->queue_id, header->commit_offset);
+	return core_accept(outcome, 0);
+}
+
+bool core_hold_pull(struct core *core, const struct pull_request *request, uint64_t conn_id, int32_t opaque,
+		    uint8_t serialize_type, int64_t timeout_ms)
+{
+	struct topic *topic = topics_find(core->topics, names_text(core->names, request->topic_id));
+	struct hold hold = { .pull = *request, .conn_id = conn_id, .opaque = opaque, .serialize_type = serialize_type };
+
+	if (topic == NULL || topic_queue_make(core->topics, topic, request->queue_id, &hold.queue) != ST_OK)
+		return false;
+	if (!core->config.long_polling && timeout_ms > HOLD_WITHOUT_LONG_POLLING_MS)
+		timeout_ms = HOLD_WITHOUT_LONG_POLLING_MS;
+	if (timeout_ms > HOLD_MAX_MS)
+		timeout_ms = HOLD_MAX_MS;
+	hold.seen_offset = hold.queue->visible_offset;
+	hold.deadline_mono_ms = core->mono_ms + timeout_ms;
+	return holds_add(&core->holds, &hold) == ST_OK;
+}

@@ -1,0 +1,39 @@
+/* Consumers' progress and the positions of queues: 14, 15, 29, 30, 31, 32, and the checks in front of a pull.
+ * Threads: the loop thread. */
+#ifndef ESCROW_CORE_PROGRESS_H
+#define ESCROW_CORE_PROGRESS_H
+
+#include "broker/core/core.h"
+#include "broker/core/holds.h"
+#include "lib/wire/header_pull.h"
+
+/* UPDATE_CONSUMER_OFFSET. `lasting`: the answer waits for the record (a two-way request); otherwise the value is live
+ * at once and recorded within config.offset_flush_interval_ms. */
+enum status core_update_offset(struct core *core, struct span group, struct span topic, int32_t queue_id, int64_t offset,
+			       bool lasting, struct outcome *outcome) MUST_USE;
+/* QUERY_CONSUMER_OFFSET. Nothing known: 0 for a young queue (unless !zero_if_unknown), else the refusal 22. */
+enum status core_query_offset(struct core *core, struct span group, struct span topic, int32_t queue_id,
+			      bool zero_if_unknown, int64_t *offset_out, struct outcome *outcome) MUST_USE;
+
+struct queue_range {
+	uint64_t min_offset;
+	uint64_t max_offset; /* One past the last committed. */
+};
+enum status core_queue_range(struct core *core, struct span topic, int32_t queue_id, struct queue_range *out,
+			     struct outcome *outcome) MUST_USE;
+/* SEARCH_OFFSET_BY_TIMESTAMP. ST_AGAIN: an index page must be read first. */
+enum status core_search_offset(struct core *core, struct span topic, int32_t queue_id, int64_t time_ms, bool upper,
+			       uint64_t *offset_out, struct outcome *outcome) MUST_USE;
+/* GET_EARLIEST_MSG_STORETIME: -1 for an empty queue. */
+enum status core_earliest_time(struct core *core, struct span topic, int32_t queue_id, int64_t *time_out,
+			       struct outcome *outcome) MUST_USE;
+
+/* Checks a pull against group, topic and subscription (RocketMQ's order and codes), resolves it, and stores the offset
+ * that rides on it. */
+enum status core_prepare_pull(struct core *core, const struct pull_header *header, struct pull_request *out,
+			      struct outcome *outcome) MUST_USE;
+/* A pull that found nothing waits; effects.hold_ready answers it. False: no room for another one, answer now. */
+bool core_hold_pull(struct core *core, const struct pull_request *request, uint64_t conn_id, int32_t opaque,
+		    uint8_t serialize_type, int64_t timeout_ms);
+
+#endif

@@ -1,0 +1,166 @@
+#include "broker/core/pull.h"
+
+#include <assert.h>
+
+#include "broker/core/apply.h"
+#include "broker/core/state.h"
+#include "lib/wire/message.h"
+
+enum { ENTRIES_AT_ONCE = 64 };
+
+static void set_result(struct pull_result *result, int32_t code, const char *remark, uint64_t next_offset)
+{
+	result->code = code;
+	result->remark = remark;
+	result->next_offset = next_offset;
+}
+
+/* Where the wanted offset lies in relation to what there is. True: there are entries to look at. */
+static bool check_range(const struct pull_request *request, struct pull_result *result)
+{
+	uint64_t offset = request->offset, max = result->max_offset;
+
+	if (max == 0 && offset == 0)
+		set_result(result, RESP_PULL_NOT_FOUND, "NO_MESSAGE_IN_QUEUE", 0);
+	else if (max == 0)
+		set_result(result, RESP_PULL_OFFSET_MOVED, "NO_MESSAGE_IN_QUEUE", 0);
+	else if (offset < result->min_offset)
+		set_result(result, RESP_PULL_OFFSET_MOVED, "OFFSET_TOO_SMALL", result->min_offset);
+	else if (offset == max)
+		set_result(result, RESP_PULL_NOT_FOUND, "OFFSET_OVERFLOW_ONE", offset);
+	else if (offset > max)
+		set_result(result, RESP_PULL_OFFSET_MOVED, "OFFSET_OVERFLOW_BADLY", max);
+	else
+		return true;
+	return false;
+}
+
+/* Finds the message of an entry: in memory, else from the page cache into the scratch, checked. */
+static enum status locate(struct core *core, const struct cq_entry *entry, struct pull_item *item, struct errinfo *err)
+{
+	uint32_t delta = entry->flags & ENTRY_DELTA_MASK;
+	uint32_t record_size = (delta + entry->size + 7) & ~7u; /* The message is the record's last part. */
+	struct span span;
+	enum status status = commitlog_read(core->log, entry->body_offset + delta, entry->size, &span);
+
+	item->message = span.data;
+	if (status != ST_AGAIN)
+		return status;
+	item->message = NULL;
+	item->cold_at = buffer_size(&core->cold) + delta;
+	uint8_t *room = buffer_reserve(&core->cold, record_size);
+	if (room == NULL)
+		return errinfo_set(err, ST_NOMEM, "no memory for a cold message");
+	status = commitlog_try_read(core->log, entry->body_offset, record_size, true, room, err);
+	if (status == ST_OK)
+		buffer_commit(&core->cold, record_size);
+	if (status == ST_AGAIN) {
+		core->wish_offset = entry->body_offset;
+		core->wish_size = record_size;
+	}
+	return status;
+}
+
+/* Takes one entry into the answer. ST_FULL: the answer is full; the entry stays for the next one. */
+static enum status take(struct core *core, const struct pull_request *request, const struct cq_entry *entry,
+			uint64_t queue_offset, struct pull_result *result, struct errinfo *err)
+{
+	struct pull_item *item = &core->pull_items[result->item_count];
+
+	if (result->item_count == request->message_max ||
+	    (result->item_count > 0 && result->body_size + entry->size > request->bytes_max))
+		return ST_FULL;
+	enum status status = locate(core, entry, item, err);
+	if (status != ST_OK)
+		return status;
+	item->size = entry->size;
+	item->log_offset = entry->log_offset;
+	item->queue_offset = queue_offset;
+	item->prepared_offset = (entry->flags & ENTRY_TRANSACTIONAL) != 0 ? entry->body_offset : 0;
+	item->store_time_ms = entry->store_time_ms;
+	result->item_count++;
+	result->body_size += entry->size;
+	return ST_OK;
+}
+
+/* Walks the queue from the wanted offset. *next is the first entry not looked at. */
+static enum status choose(struct core *core, const struct pull_request *request, const struct queue *queue,
+			  struct pull_result *result, uint64_t *next, struct errinfo *err)
+{
+	uint64_t scan_end = request->offset + (request->message_max > PULL_SCAN_MAX ? request->message_max : PULL_SCAN_MAX);
+	struct cq_entry entries[ENTRIES_AT_ONCE];
+
+	if (scan_end > result->max_offset)
+		scan_end = result->max_offset;
+	for (*next = request->offset; *next < scan_end;) {
+		size_t want = scan_end - *next < ENTRIES_AT_ONCE ? (size_t)(scan_end - *next) : ENTRIES_AT_ONCE, got;
+		enum status status = consume_queue_get_run(&queue->entries, *next, want, entries, &got, err);
+
+		if (status == ST_AGAIN)
+			core->wish_size = 0; /* An index page, not the log. */
+		if (status != ST_OK)
+			return status;
+		for (size_t i = 0; i < got; i++) {
+			if (tag_filter_match(&request->filter, entries[i].tag_hash)) {
+				status = take(core, request, &entries[i], *next, result, err);
+				if (status != ST_OK)
+					return status;
+			}
+			(*next)++;
+		}
+	}
+	return ST_OK;
+}
+
+enum status core_pull(struct core *core, const struct pull_request *request, struct pull_result *result,
+		      struct outcome *outcome)
+{
+	struct topic *topic = topics_find(core->topics, names_text(core->names, request->topic_id));
+	const struct queue *queue = topic == NULL ? NULL : topic_queue(topic, request->queue_id);
+	uint64_t next;
+
+	*result = (struct pull_result){ 0 };
+	*outcome = (struct outcome){ 0 };
+	buffer_reset(&core->cold);
+	if (topic == NULL)
+		return core_refuse(outcome, RESP_TOPIC_NOT_EXIST, "the topic is gone");
+	result->min_offset = queue == NULL ? 0 : consume_queue_min(&queue->entries);
+	result->max_offset = queue == NULL ? 0 : queue->visible_offset;
+	if (!check_range(request, result))
+		return ST_OK;
+	enum status status = choose(core, request, queue, result, &next, &outcome->err);
+	/* Something in the way after the first message: answer with what there is. */
+	bool enough = status == ST_OK || status == ST_FULL || result->item_count > 0;
+	if (!enough && status == ST_AGAIN)
+		return ST_AGAIN;
+	if (!enough)
+		return core_refuse(outcome, RESP_SYSTEM_ERROR, "read queue %u of %.*s at %llu: %s", request->queue_id,
+				   SPAN_ARGS(topic->name), (unsigned long long)next, outcome->err.text);
+	core->wish_size = 0;
+	if (result->item_count > 0)
+		set_result(result, RESP_SUCCESS, "FOUND", next);
+	else
+		set_result(result, RESP_PULL_RETRY_IMMEDIATELY, "NO_MATCHED_MESSAGE", next);
+	core->stats.pulled_count += result->item_count;
+	return ST_OK;
+}
+
+void core_pull_copy(struct core *core, const struct pull_result *result, struct buffer *out)
+{
+	uint8_t *at = result->body_size == 0 ? NULL : buffer_reserve(out, result->body_size);
+
+	if (at == NULL)
+		return;
+	for (uint32_t i = 0; i < result->item_count; i++) {
+		const struct pull_item *item = &core->pull_items[i];
+		const uint8_t *message = item->message != NULL ? item->message : core->cold.data + core->cold.start + item->cold_at;
+
+		memcpy(at, message, item->size);
+		message_patch_queue_offset(at, (int64_t)item->queue_offset);
+		message_patch_physical_offset(at, (int64_t)item->log_offset);
+		message_patch_store_timestamp(at, item->store_time_ms);
+		message_patch_prepared_offset(at, (int64_t)item->prepared_offset);
+		at += item->size;
+	}
+	buffer_commit(out, result->body_size);
+}

@@ -1,0 +1,202 @@
+#include "broker/core/settings.h"
+
+#include <string.h>
+
+#include "broker/core/apply.h"
+#include "broker/core/state.h"
+#include "lib/wire/names.h"
+
+enum { PERM_ALL = PERM_READ | PERM_WRITE | PERM_INHERIT, PERM_RW = PERM_READ | PERM_WRITE };
+
+const struct topics *core_topics(const struct core *core)
+{
+	return core->topics;
+}
+
+const struct groups *core_groups(const struct core *core)
+{
+	return core->groups;
+}
+
+static enum status make_system_topic(struct core *core, const char *name, uint32_t queues, uint32_t perm,
+				     struct errinfo *err)
+{
+	struct topic_settings settings = { .read_queue_nums = queues, .write_queue_nums = queues, .perm = perm };
+	struct topic *topic;
+
+	if (topics_put(core->topics, span_of(name), &settings, true, &topic) != ST_OK)
+		return errinfo_set(err, ST_NOMEM, "no memory for topic %s", name);
+	return ST_OK;
+}
+
+enum status settings_make_system_topics(struct core *core, struct errinfo *err)
+{
+	static const struct {
+		const char *name;
+		uint32_t queues;
+	} fixed[] = {
+		{ TOPIC_SELF_TEST, 1 }, { TOPIC_HALF, 1 }, { TOPIC_OP_HALF, 1 }, { TOPIC_OFFSET_MOVED, 1 },
+		{ TOPIC_SCHEDULE, 18 }, { TOPIC_CHECK_MAX_TIME, 1 },
+	};
+	enum status status = ST_OK;
+
+	for (size_t i = 0; i < sizeof(fixed) / sizeof(fixed[0]) && status == ST_OK; i++)
+		status = make_system_topic(core, fixed[i].name, fixed[i].queues, PERM_RW, err);
+	if (status == ST_OK && core->config.auto_create_topic)
+		status = make_system_topic(core, TOPIC_AUTO_CREATE, core->config.default_topic_queue_nums, PERM_ALL, err);
+	/* RocketMQ's brokers have a topic of their own name and one of their cluster's, for tools. */
+	if (status == ST_OK)
+		status = make_system_topic(core, core->config.cluster_name, 16, PERM_ALL, err);
+	if (status == ST_OK && strcmp(core->config.cluster_name, core->config.broker_name) != 0)
+		status = make_system_topic(core, core->config.broker_name, 1, PERM_ALL, err);
+	return status;
+}
+
+/* --- records ------------------------------------------------------------------------------------------- */
+
+enum status core_put_topic(struct core *core, struct span name, const struct topic_settings *settings,
+			   struct outcome *outcome)
+{
+	const struct topic *known = topics_find(core->topics, name);
+	uint64_t offset;
+	struct record_topic r = {
+		.order = settings->order, .read_queue_nums = settings->read_queue_nums,
+		.write_queue_nums = settings->write_queue_nums, .perm = settings->perm,
+		.filter_type = settings->filter_type, .sys_flag = settings->sys_flag,
+		.when_ms = core_store_time(core), .name = name, .attributes = settings->attributes,
+	};
+
+	if (known == NULL && topics_check_room(core->topics, &outcome->err) != ST_OK) {
+		outcome->code = RESP_SYSTEM_ERROR;
+		return ST_DENIED;
+	}
+	if (r.read_queue_nums > TOPIC_QUEUE_MAX || r.write_queue_nums > TOPIC_QUEUE_MAX)
+		return core_refuse(outcome, RESP_INVALID_PARAMETER, "a topic has at most %d queues", TOPIC_QUEUE_MAX);
+	size_t size = record_topic_size(&r);
+	uint8_t *payload = core_begin_record(core, LOG_TOPIC, size, &offset);
+	if (payload == NULL)
+		return core_no_room(core, size, outcome);
+	record_topic_encode(&r, payload);
+	uint64_t end = commitlog_commit(core->log);
+	if (apply_topic(core, &r, &outcome->err) != ST_OK)
+		core_state_broken(core, &outcome->err);
+	if (core->effects.topics_changed != NULL)
+		core->effects.topics_changed(core->effects.context);
+	return core_accept(outcome, end);
+}
+
+enum status core_put_group(struct core *core, struct span name, const struct group_settings *s, struct outcome *outcome)
+{
+	uint64_t offset;
+	struct record_group r = {
+		.consume_enable = s->consume_enable,
+		.consume_from_min_enable = s->consume_from_min_enable,
+		.consume_broadcast_enable = s->consume_broadcast_enable,
+		.consume_message_orderly = s->consume_message_orderly,
+		.notify_consumer_ids_changed_enable = s->notify_consumer_ids_changed_enable,
+		.retry_queue_nums = s->retry_queue_nums,
+		.retry_max_times = s->retry_max_times,
+		.broker_id = s->broker_id,
+		.which_broker_when_consume_slowly = s->which_broker_when_consume_slowly,
+		.group_sys_flag = s->group_sys_flag,
+		.consume_timeout_minute = s->consume_timeout_minute,
+		.when_ms = core_store_time(core),
+		.name = name,
+	};
+
+	if (groups_find(core->groups, name) == NULL && groups_check_room(core->groups, &outcome->err) != ST_OK) {
+		outcome->code = RESP_SYSTEM_ERROR;
+		return ST_DENIED;
+	}
+	if (r.retry_queue_nums > TOPIC_QUEUE_MAX)
+		return core_refuse(outcome, RESP_INVALID_PARAMETER, "a retry topic has at most %d queues", TOPIC_QUEUE_MAX);
+	size_t size = record_group_size(&r);
+	uint8_t *payload = core_begin_record(core, LOG_GROUP, size, &offset);
+	if (payload == NULL)
+		return core_no_room(core, size, outcome);
+	record_group_encode(&r, payload);
+	uint64_t end = commitlog_commit(core->log);
+	if (apply_group(core, &r, &outcome->err) != ST_OK)
+		core_state_broken(core, &outcome->err);
+	return core_accept(outcome, end);
+}
+
+/* --- made on the way ------------------------------------------------------------------------------------- */
+
+static enum status make_topic(struct core *core, struct span name, uint32_t queues, uint32_t perm,
+			      struct topic **topic_out, struct outcome *outcome)
+{
+	struct topic_settings settings = { .read_queue_nums = queues, .write_queue_nums = queues, .perm = perm };
+
+	*topic_out = topics_find(core->topics, name);
+	if (*topic_out != NULL)
+		return ST_OK;
+	enum status status = core_put_topic(core, name, &settings, outcome);
+	if (status == ST_OK)
+		*topic_out = topics_find(core->topics, name);
+	return status;
+}
+
+enum status settings_topic_for_send(struct core *core, struct span name, struct span template_name, int32_t queue_nums,
+				    struct topic **topic_out, struct outcome *outcome)
+{
+	const struct topic *template_topic = topics_find(core->topics, template_name);
+
+	*topic_out = topics_find(core->topics, name);
+	if (*topic_out != NULL)
+		return ST_OK;
+	if (template_topic != NULL && (template_topic->settings.perm & PERM_INHERIT) != 0) {
+		uint32_t queues = queue_nums > 0 ? (uint32_t)queue_nums : 1;
+
+		if (queues > template_topic->settings.write_queue_nums)
+			queues = template_topic->settings.write_queue_nums;
+		return make_topic(core, name, queues, template_topic->settings.perm & ~(uint32_t)PERM_INHERIT, topic_out,
+				  outcome);
+	}
+	if (topic_is_retry(name) && groups_find(core->groups, topic_group(name)) != NULL)
+		return settings_retry_topic(core, topic_group(name), topic_out, outcome);
+	return core_refuse(outcome, RESP_TOPIC_NOT_EXIST, "topic[%.*s] not exist, apply first please!", SPAN_ARGS(name));
+}
+
+enum status settings_retry_topic(struct core *core, struct span group, struct topic **topic_out, struct outcome *outcome)
+{
+	uint8_t text[LONG_TOPIC_NAME_MAX];
+	struct span name = retry_topic_name(group, text);
+	const struct consumer_group *known = groups_find(core->groups, group);
+
+	if (name.size == 0)
+		return core_refuse(outcome, RESP_INVALID_PARAMETER, "the group's name is too long for a retry topic");
+	return make_topic(core, name, known == NULL ? 1 : known->settings.retry_queue_nums, PERM_RW, topic_out, outcome);
+}
+
+enum status settings_dead_letter_topic(struct core *core, struct span group, struct topic **topic_out,
+				       struct outcome *outcome)
+{
+	uint8_t text[LONG_TOPIC_NAME_MAX];
+	struct span name = dlq_topic_name(group, text);
+
+	if (name.size == 0)
+		return core_refuse(outcome, RESP_INVALID_PARAMETER, "the group's name is too long for a dead-letter topic");
+	return make_topic(core, name, 1, PERM_RW, topic_out, outcome);
+}
+
+enum status settings_group_for_consumer(struct core *core, struct span name, struct consumer_group **group_out,
+					struct outcome *outcome)
+{
+	struct group_settings defaults = group_settings_default();
+
+	*group_out = groups_find(core->groups, name);
+	if (*group_out != NULL)
+		return ST_OK;
+	if (!core->config.auto_create_group)
+		return core_refuse(outcome, RESP_SUBSCRIPTION_GROUP_NOT_EXIST, "subscription group [%.*s] does not exist",
+				   SPAN_ARGS(name));
+	if (group_name_check(name, &outcome->err) != ST_OK) {
+		outcome->code = RESP_INVALID_PARAMETER;
+		return ST_DENIED;
+	}
+	enum status status = core_put_group(core, name, &defaults, outcome);
+	if (status == ST_OK)
+		*group_out = groups_find(core->groups, name);
+	return status;
+}

@@ -1,0 +1,36 @@
+/* Topics and groups come into being: by an operator's word, on a first send, on a first heartbeat.
+ * Each change is a TOPIC or GROUP record. Threads: the loop thread. */
+#ifndef ESCROW_CORE_SETTINGS_H
+#define ESCROW_CORE_SETTINGS_H
+
+#include "broker/core/core.h"
+#include "broker/core/groups.h"
+#include "broker/core/topics.h"
+
+/* The topics that every broker has; made in memory at each start. */
+enum status settings_make_system_topics(struct core *core, struct errinfo *err) MUST_USE;
+
+/* UPDATE_AND_CREATE_TOPIC, UPDATE_AND_CREATE_SUBSCRIPTIONGROUP. */
+enum status core_put_topic(struct core *core, struct span name, const struct topic_settings *settings,
+			   struct outcome *outcome) MUST_USE;
+enum status core_put_group(struct core *core, struct span name, const struct group_settings *settings,
+			   struct outcome *outcome) MUST_USE;
+
+/* The topic of a send: found, or made after the template if the template inherits (TBW102, when topics are created
+ * automatically), or a retry topic. */
+enum status settings_topic_for_send(struct core *core, struct span name, struct span template_name,
+				    int32_t queue_nums, struct topic **topic_out, struct outcome *outcome) MUST_USE;
+/* %RETRY%group and %DLQ%group, made if need be. */
+enum status settings_retry_topic(struct core *core, struct span group, struct topic **topic_out,
+				 struct outcome *outcome) MUST_USE;
+enum status settings_dead_letter_topic(struct core *core, struct span group, struct topic **topic_out,
+				       struct outcome *outcome) MUST_USE;
+/* A consumer group on its first heartbeat: found, or made with defaults. A refusal when that is not allowed. */
+enum status settings_group_for_consumer(struct core *core, struct span name, struct consumer_group **group_out,
+					struct outcome *outcome) MUST_USE;
+
+/* For the registration with name servers and for tools: every topic and group, in order of creation. */
+const struct topics *core_topics(const struct core *core);
+const struct groups *core_groups(const struct core *core);
+
+#endif

@@ -1,0 +1,97 @@
+/* The core's insides, shared by the files of broker/core and by nothing else: the parts of the state, and small steps
+ * that several operations need. Threads: the loop thread. */
+#ifndef ESCROW_CORE_STATE_H
+#define ESCROW_CORE_STATE_H
+
+#include "broker/core/core.h"
+#include "broker/core/delays.h"
+#include "broker/core/groups.h"
+#include "broker/core/holds.h"
+#include "broker/core/members.h"
+#include "broker/core/names.h"
+#include "broker/core/offsets.h"
+#include "broker/core/pull.h"
+#include "broker/core/topics.h"
+#include "broker/core/visibility.h"
+#include "lib/base/hash.h"
+#include "lib/index/half_index.h"
+#include "lib/log/commitlog.h"
+#include "lib/record/record_transaction.h"
+#include "lib/txn/resends.h"
+#include "lib/wire/codes.h"
+
+enum { CHECK_BATCH_MAX = 256, CONFLICTS_PER_SECOND = 100, BATCH_MESSAGES_MAX = 1000 };
+
+struct core {
+	struct core_config config;
+	struct core_effects effects;
+	struct commitlog *log;
+	struct pagefile *files;
+
+	/* Recorded: changed by core_apply only. */
+	struct names *names;
+	struct topics *topics;
+	struct groups *groups;
+	struct offsets *offsets;
+	struct delays delays;
+	struct half_index halves;
+	struct pending_table *pending;
+	struct resends *resends;
+	struct checkback *checkback;
+
+	/* Soft. */
+	struct members *members;
+	struct holds holds;
+	struct visibility visibility;
+	struct hash_key hash_key;
+	bool replaying;
+
+	int64_t wall_ms, mono_ms;
+	int64_t store_time_ms;        /* The last stored time: never decreasing along the log. */
+	int64_t next_offset_flush_ms; /* Monotonic, like the next two. */
+	int64_t next_expire_ms;
+	int64_t conflict_window_ms;
+	uint32_t conflict_count;
+	uint32_t conflict_suppressed;
+	uint32_t queue_turn;          /* Round robin for sends that leave the queue to us. */
+
+	uint64_t wish_offset;         /* After ST_AGAIN: what to read from disk; size 0 = room in the log. */
+	uint32_t wish_size;
+
+	struct record_check checks[CHECK_BATCH_MAX]; /* Events of this turn; texts are in the names table. */
+	size_t check_count;
+
+	struct buffer properties;     /* Scratch of one operation: the properties of the message being stored. */
+	struct buffer record;         /* Scratch: a record read from the page cache. */
+	struct buffer kept;           /* Scratch: a stored message that must outlive the next record. */
+	struct buffer cold;           /* Scratch: bodies of a pull that came from the page cache. */
+	struct pull_item pull_items[PULL_MESSAGES_MAX];
+	uint64_t sent_offsets[BATCH_MESSAGES_MAX];
+	struct core_stats stats;
+};
+
+/* Refusals: fill *outcome and return a status that is neither ST_OK nor ST_AGAIN. */
+enum status core_refuse(struct outcome *outcome, int32_t code, const char *fmt, ...) PRINTF_LIKE(3, 4);
+/* Success; the answer leaves when `wait_offset` is committed. */
+enum status core_accept(struct outcome *outcome, uint64_t wait_offset);
+
+/* Begins a record. NULL: no room now (the wish says so) or the log has failed; return core_no_room() then. */
+uint8_t *core_begin_record(struct core *core, enum log_kind kind, size_t payload_size, uint64_t *offset_out);
+enum status core_no_room(struct core *core, size_t payload_size, struct outcome *outcome);
+/* The time to store now. */
+int64_t core_store_time(struct core *core);
+
+/* The record at `offset`; ST_AGAIN sets the wish. Valid until the next record is begun or read. */
+enum status core_read_record(struct core *core, uint64_t offset, struct log_record *out, struct errinfo *err) MUST_USE;
+
+/* A record just appended does not fit the state: a bug; aborts with the text. */
+void core_state_broken(struct core *core, const struct errinfo *err);
+
+/* The name under which a resend of a half is found. */
+struct hash128 core_resend_name(const struct core *core, struct span group, struct span unique_key);
+
+/* Checks the topic of a queue request. */
+enum status core_find_queue(struct core *core, struct span topic_name, int32_t queue_id, struct topic **topic_out,
+			    struct outcome *outcome) MUST_USE;
+
+#endif

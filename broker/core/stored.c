@@ -1,0 +1,115 @@
+#include "broker/core/stored.h"
+
+#include <inttypes.h>
+
+#include "broker/core/apply.h"
+#include "broker/core/state.h"
+#include "broker/core/transactions.h"
+
+/* What the naming record knows about the message. */
+struct naming {
+	uint64_t body_offset;
+	uint64_t queue_offset;
+	uint64_t prepared_offset;
+	int64_t store_time_ms;
+	int32_t tag_hash;
+};
+
+static enum status not_found(uint64_t log_offset, struct errinfo *err)
+{
+	return errinfo_set(err, ST_NOTFOUND, "no message at log offset %" PRIu64, log_offset);
+}
+
+static enum status read_naming(const struct log_record *record, struct naming *out, struct errinfo *err)
+{
+	struct record_message message;
+	struct record_decision decision;
+	struct record_deliver deliver;
+	enum status status;
+
+	switch (record->kind) {
+	case LOG_MESSAGE:
+		status = record_message_decode(record->payload, &message, err);
+		if (status == ST_OK)
+			*out = (struct naming){ record->offset, message.queue_offset, 0, message.store_time_ms, message.tag_hash };
+		return status;
+	case LOG_DECISION:
+		status = record_decision_decode(record->payload, &decision, err);
+		if (status == ST_OK && decision.outcome != OUTCOME_COMMIT)
+			return not_found(record->offset, err);
+		if (status == ST_OK)
+			*out = (struct naming){ decision.body_offset, decision.queue_offset, decision.half_offset,
+						decision.when_ms, decision.tag_hash };
+		return status;
+	case LOG_DELIVER:
+		status = record_deliver_decode(record->payload, &deliver, err);
+		if (status == ST_OK)
+			*out = (struct naming){ deliver.body_offset, deliver.queue_offset,
+						deliver.transactional ? deliver.body_offset : 0, deliver.deliver_time_ms,
+						deliver.tag_hash };
+		return status;
+	default:
+		return not_found(record->offset, err);
+	}
+}
+
+static enum status read_body(struct core *core, uint64_t offset, struct span *message, struct errinfo *err)
+{
+	struct log_record record;
+	struct record_message ordinary;
+	struct record_half half;
+	enum status status = core_read_record(core, offset, &record, err);
+
+	if (status == ST_OK && record.kind == LOG_MESSAGE) {
+		status = record_message_decode(record.payload, &ordinary, err);
+		*message = ordinary.message;
+	} else if (status == ST_OK && record.kind == LOG_HALF) {
+		status = record_half_decode(record.payload, &half, err);
+		*message = half.message;
+	} else if (status == ST_OK) {
+		status = not_found(offset, err);
+	}
+	return status;
+}
+
+enum status core_stored_message(struct core *core, uint64_t log_offset, struct stored_message *out, struct errinfo *err)
+{
+	struct log_record record;
+	struct naming naming = { 0 };
+	enum status status = ST_NOTFOUND;
+
+	if (log_offset >= core_committed_offset(core))
+		return not_found(log_offset, err);
+	status = core_read_record(core, log_offset, &record, err);
+	if (status == ST_OK)
+		status = read_naming(&record, &naming, err);
+	if (status == ST_OK)
+		status = read_body(core, naming.body_offset, &out->record, err);
+	if (status == ST_OK)
+		status = message_decode(out->record, &out->message, err);
+	if (status != ST_OK)
+		return status;
+	out->tag_hash = naming.tag_hash;
+	out->message.queue_offset = (int64_t)naming.queue_offset;
+	out->message.physical_offset = (int64_t)log_offset;
+	out->message.prepared_transaction_offset = (int64_t)naming.prepared_offset;
+	out->message.store_timestamp = naming.store_time_ms;
+	return ST_OK;
+}
+
+enum status stored_message_keep(struct core *core, struct stored_message *stored)
+{
+	struct message before = stored->message;
+
+	buffer_reset(&core->kept);
+	buffer_append_span(&core->kept, stored->record);
+	if (core->kept.failed)
+		return ST_NOMEM;
+	stored->record = buffer_span(&core->kept);
+	enum status status = message_decode(stored->record, &stored->message, NULL);
+	stored->message.queue_offset = before.queue_offset;
+	stored->message.physical_offset = before.physical_offset;
+	stored->message.prepared_transaction_offset = before.prepared_transaction_offset;
+	stored->message.store_timestamp = before.store_timestamp;
+	return status;
+}
