@@ -172,21 +172,28 @@ enum status topic_config_table_decode(struct span body, struct topic_config_tabl
 	return errinfo_wrap(err, status, "topic table");
 }
 
+static enum status decode_one(struct topic_config_table *out, struct errinfo *err)
+{
+	struct topic_config *topic = json_doc_alloc(&out->doc, 1, sizeof(*topic));
+
+	if (topic == NULL || topic_config_of(&out->doc, out->doc.root, topic) != ST_OK)
+		return errinfo_set(err, ST_NOMEM, "out of memory");
+	if (topic->name.size == 0)
+		return errinfo_set(err, ST_INVALID, "topicName is missing");
+	out->topics = topic;
+	out->topic_count = 1;
+	return ST_OK;
+}
+
 enum status topic_config_decode(struct span body, struct topic_config_table *out, struct errinfo *err)
 {
 	*out = (struct topic_config_table){ .topic_count = 0 };
 	enum status status = json_doc_parse(body, &out->doc, err);
-	struct topic_config *topic = json_doc_alloc(&out->doc, 1, sizeof(*topic));
 
-	if (status == ST_OK && (topic == NULL || topic_config_of(&out->doc, out->doc.root, topic) != ST_OK))
-		status = errinfo_set(err, ST_NOMEM, "out of memory");
-	if (status == ST_OK && topic->name.size == 0)
-		status = errinfo_set(err, ST_INVALID, "topicName is missing");
-	if (status == ST_OK) {
-		out->topics = topic;
-		out->topic_count = 1;
+	if (status == ST_OK)
+		status = decode_one(out, err);
+	if (status == ST_OK)
 		return ST_OK;
-	}
 	topic_config_table_free(out);
 	return errinfo_wrap(err, status, "TopicConfig");
 }

@@ -117,24 +117,29 @@ enum status group_config_table_decode(struct span body, struct group_config_tabl
 	return errinfo_wrap(err, status, "group table");
 }
 
+static enum status decode_one(struct group_config_table *out, struct errinfo *err)
+{
+	struct group_config *group = json_doc_alloc(&out->doc, 1, sizeof(*group));
+
+	if (group == NULL)
+		return errinfo_set(err, ST_NOMEM, "out of memory");
+	*group = group_config_of(out->doc.root);
+	if (group->group_name.size == 0)
+		return errinfo_set(err, ST_INVALID, "groupName is missing");
+	out->groups = group;
+	out->group_count = 1;
+	return ST_OK;
+}
+
 enum status group_config_decode(struct span body, struct group_config_table *out, struct errinfo *err)
 {
 	*out = (struct group_config_table){ .group_count = 0 };
 	enum status status = json_doc_parse(body, &out->doc, err);
-	struct group_config *group = json_doc_alloc(&out->doc, 1, sizeof(*group));
 
-	if (status == ST_OK && group == NULL)
-		status = errinfo_set(err, ST_NOMEM, "out of memory");
-	if (status == ST_OK) {
-		*group = group_config_of(out->doc.root);
-		if (group->group_name.size == 0)
-			status = errinfo_set(err, ST_INVALID, "groupName is missing");
-	}
-	if (status == ST_OK) {
-		out->groups = group;
-		out->group_count = 1;
+	if (status == ST_OK)
+		status = decode_one(out, err);
+	if (status == ST_OK)
 		return ST_OK;
-	}
 	group_config_table_free(out);
 	return errinfo_wrap(err, status, "SubscriptionGroupConfig");
 }
