@@ -85,10 +85,7 @@ enum status logreader_open(const struct vfs *vfs, const char *root, uint64_t fro
 	if (reader == NULL)
 		return errinfo_set(err, ST_NOMEM, "log reader: out of memory");
 	reader->vfs = vfs;
-	reader->buffer_capacity = READ_AHEAD;
-	reader->buffer = malloc(reader->buffer_capacity);
-	status = reader->buffer == NULL ? errinfo_set(err, ST_NOMEM, "log reader: out of memory") :
-					  log_dir_path(root, reader->dir, err);
+	status = log_dir_path(root, reader->dir, err);
 	if (status == ST_OK)
 		status = seek(reader, from, err);
 	if (status != ST_OK) {

@@ -343,6 +343,30 @@ static void test_newer_version_and_other_cluster_are_refused(void)
 	history_free(&h);
 }
 
+static void test_segment_size_may_change_between_starts(void)
+{
+	struct memdisk *disk = memdisk_create();
+	struct commitlog_config config = small_config();
+	struct history h = { 0 };
+
+	for (uint32_t life = 0; life < 6; life++) {
+		config.segment_size = LOG_SEGMENT_SIZE_MIN << life % 3;
+		struct commitlog *log = must_open(disk, &config);
+		CU_ASSERT_EQUAL(replay_matches(log, &h), h.count);
+		uint64_t goal = commitlog_appended(log) + 2 * config.segment_size;
+		while (commitlog_appended(log) < goal)
+			append_hard(log, &h, LOG_MESSAGE, 3000 + h.count % 7, (uint32_t)h.count);
+		flush_all(log);
+		abandon(log);
+		memdisk_crash(disk, life);
+	}
+	struct commitlog *log = must_open(disk, &config);
+	CU_ASSERT_EQUAL(replay_matches(log, &h), h.count);
+	abandon(log);
+	history_free(&h);
+	memdisk_destroy(disk);
+}
+
 static void test_lock_keeps_a_second_owner_out(void)
 {
 	struct memdisk *disk = memdisk_create();
@@ -367,6 +391,15 @@ struct run {
 	uint64_t promised; /* Highest durable mark ever told. */
 	uint32_t next_seed;
 };
+
+static void append_something(struct run *run)
+{
+	unsigned kind = LOG_MESSAGE + check_random(&run->random) % 12;
+	size_t size_max = check_random(&run->random) % 4 == 0 ? 6000 : 300;
+	size_t size = check_random(&run->random) % size_max;
+
+	(void)append(run->log, &run->h, kind, size, run->next_seed++); /* It may be full; that is part of the game. */
+}
 
 /* Random work until `steps` are done or the log fails. Leaves jobs taken, run or reported, as it comes. */
 static void work(struct run *run, int steps)
@@ -407,9 +440,7 @@ static void work(struct run *run, int steps)
 			prepare_taken = false;
 			break;
 		default:
-			(void)append(run->log, &run->h, LOG_MESSAGE + check_random(&run->random) % 12,
-				     check_random(&run->random) % (check_random(&run->random) % 4 == 0 ? 6000 : 300),
-				     run->next_seed++);
+			append_something(run);
 		}
 	}
 	if (prepare_taken)
@@ -454,8 +485,8 @@ static void test_power_cuts_lose_nothing_durable(void)
 
 	for (int round = 0; round < 150; round++, seed++) {
 		struct run run = { .disk = memdisk_create(), .config = small_config(), .random = seed };
-		run.config.ring_size = LOG_RING_SIZE_MIN << (seed % 3);
 		for (int life = 0; life < 6; life++) {
+			run.config.ring_size = LOG_RING_SIZE_MIN << check_random(&run.random) % 3;
 			run.log = must_open(run.disk, &run.config);
 			verify_recovered(&run);
 			work(&run, 20 + (int)(check_random(&run.random) % 400));
@@ -572,6 +603,7 @@ int main(void)
 		CHECK_TEST(test_epoch_finds_room_wherever_the_segment_ends),
 		CHECK_TEST(test_missing_misnamed_and_foreign_segments_are_refused),
 		CHECK_TEST(test_newer_version_and_other_cluster_are_refused),
+		CHECK_TEST(test_segment_size_may_change_between_starts),
 		CHECK_TEST(test_lock_keeps_a_second_owner_out),
 		CHECK_TEST(test_power_cuts_lose_nothing_durable),
 		CHECK_TEST(test_failing_disk_loses_nothing_durable),
