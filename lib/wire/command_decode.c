@@ -22,7 +22,8 @@ static void skip_blanks(struct scanner *s)
 
 static bool take_char(struct scanner *s, uint8_t wanted)
 {
-	skip_blanks(s);
+	if (s->at < s->end && *s->at <= ' ')
+		skip_blanks(s);
 	if (s->at == s->end || *s->at != wanted)
 		return false;
 	s->at++;

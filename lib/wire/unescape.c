@@ -1,43 +1,6 @@
 #include "lib/wire/unescape.h"
 
-#include <stdbool.h>
 #include <string.h>
-#ifdef __SSE2__
-#include <emmintrin.h>
-#endif
-
-static bool is_plain(uint8_t c)
-{
-	return c != '"' && c != '\\' && c >= 0x20;
-}
-
-#ifdef __SSE2__
-/* Bit i: byte i of the chunk is a quote, a backslash or a control byte. */
-static int special_mask(__m128i chunk)
-{
-	__m128i hit = _mm_or_si128(_mm_cmpeq_epi8(chunk, _mm_set1_epi8('"')),
-				   _mm_cmpeq_epi8(chunk, _mm_set1_epi8('\\')));
-
-	hit = _mm_or_si128(hit, _mm_cmpeq_epi8(_mm_min_epu8(chunk, _mm_set1_epi8(0x1f)), chunk));
-	return _mm_movemask_epi8(hit);
-}
-#endif
-
-const uint8_t *json_text_run(const uint8_t *at, const uint8_t *end)
-{
-#ifdef __SSE2__
-	while (end - at >= 16) {
-		int mask = special_mask(_mm_loadu_si128((const __m128i *)(const void *)at));
-
-		if (mask != 0)
-			return at + __builtin_ctz((unsigned)mask);
-		at += 16;
-	}
-#endif
-	while (at < end && is_plain(*at))
-		at++;
-	return at;
-}
 
 /* json_text_run that copies what it passes to *out, whole vectors at a time. */
 static const uint8_t *copy_run(const uint8_t *at, const uint8_t *end, uint8_t **out)
@@ -47,7 +10,7 @@ static const uint8_t *copy_run(const uint8_t *at, const uint8_t *end, uint8_t **
 #ifdef __SSE2__
 	while (end - at >= 16) {
 		__m128i chunk = _mm_loadu_si128((const __m128i *)(const void *)at);
-		int mask = special_mask(chunk);
+		int mask = json_special_mask(chunk);
 
 		_mm_storeu_si128((__m128i *)(void *)o, chunk);
 		if (mask != 0) {
@@ -58,7 +21,7 @@ static const uint8_t *copy_run(const uint8_t *at, const uint8_t *end, uint8_t **
 		o += 16;
 	}
 #endif
-	while (at < end && is_plain(*at))
+	while (at < end && json_is_plain(*at))
 		*o++ = *at++;
 	*out = o;
 	return at;
@@ -71,7 +34,7 @@ size_t json_escaped_size_max(struct span text)
 	if (text.size <= 256) /* Not worth a look. */
 		return text.size * 6 + JSON_SLACK;
 	for (size_t i = 0; i < text.size; i++)
-		special += !is_plain(text.data[i]);
+		special += !json_is_plain(text.data[i]);
 	return text.size + special * 5 + JSON_SLACK;
 }
 
