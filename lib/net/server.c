@@ -1,0 +1,604 @@
+#include "lib/net/server.h"
+
+#include <arpa/inet.h>
+#include <assert.h>
+#include <errno.h>
+#include <event2/event.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <uthash.h>
+#include <utlist.h>
+#include <unistd.h>
+
+#include "lib/base/logging.h"
+#include "lib/wire/frame.h"
+
+enum { READ_SIZE = 256 * 1024, KEEP_BUFFER = 64 * 1024, SWEEP_MS = 1000, ACCEPT_PAUSE_MS = 100, LISTEN_BACKLOG = 1024 };
+
+struct address_count {
+	UT_hash_handle hh;
+	uint8_t ip[16];
+	uint32_t count;
+};
+
+struct conn {
+	UT_hash_handle hh;
+	struct conn *dirty_next;
+	struct conn *closing_next;
+	struct server *server;
+	uint64_t id;
+	int fd;
+	struct event *read_event;
+	struct event *write_event; /* Made when a write is short. */
+	struct buffer input;       /* A partial frame. */
+	struct buffer output;
+	int64_t last_active_ms;
+	int64_t partial_since_ms;  /* 0: no partial frame. */
+	bool seen_bytes;
+	bool dirty;
+	bool closing;
+	bool reading;
+	bool writing;              /* write_event is armed. */
+	struct peer_address peer;
+	struct address_count *address;
+	void *user;
+};
+
+struct server {
+	struct loop *loop;
+	struct server_config config;
+	struct server_callbacks callbacks;
+	int fd;
+	uint16_t port;
+	struct event *accept_event;
+	struct loop_timer accept_pause;
+	struct loop_timer sweep;
+	struct conn *conns;
+	struct conn *dirty;
+	struct conn *closing;
+	struct address_count *addresses;
+	uint64_t next_id;
+	bool paused;
+	struct log_gate bad_frame_gate, refuse_gate, close_gate;
+	uint8_t read_buffer[READ_SIZE];
+};
+
+/* --- small steps --------------------------------------------------------------------------------------- */
+
+static void log_gated(struct server *server, struct log_gate *gate, enum log_level level, const char *event,
+		      const char *peer, const char *reason)
+{
+	uint32_t suppressed;
+
+	if (log_gate_pass(gate, loop_now_ms(server->loop), &suppressed))
+		log_event(level, server->config.name, event, "peer=%s reason=\"%s\" suppressed=%u", peer, reason, suppressed);
+}
+
+static void set_reading(struct conn *conn, bool reading)
+{
+	if (conn->reading == reading)
+		return;
+	conn->reading = reading;
+	/* event_add and event_del fail only for lack of memory; the connection then ends by its idle limit. */
+	if (reading)
+		(void)event_add(conn->read_event, NULL);
+	else
+		(void)event_del(conn->read_event);
+}
+
+static void update_reading(struct conn *conn)
+{
+	bool full = buffer_size(&conn->output) > conn->server->config.output_bytes_max / 4;
+
+	set_reading(conn, !conn->closing && !full && !conn->server->paused);
+}
+
+void conn_close(struct conn *conn, const char *reason)
+{
+	struct server *server = conn->server;
+
+	if (conn->closing)
+		return;
+	if (reason != NULL)
+		log_gated(server, &server->close_gate, LOGLEVEL_INFO, "connection closed", conn->peer.text, reason);
+	conn->closing = true;
+	conn->closing_next = server->closing;
+	server->closing = conn;
+	set_reading(conn, false);
+}
+
+/* --- input ----------------------------------------------------------------------------------------------- */
+
+/* Hands over every complete frame of `bytes`; returns how many bytes that were. */
+static size_t take_frames(struct conn *conn, struct span bytes)
+{
+	struct server *server = conn->server;
+	size_t taken = 0;
+
+	while (!conn->closing) {
+		struct span rest = { bytes.data + taken, bytes.size - taken };
+		const char *reason;
+		size_t size;
+
+		switch (frame_scan(rest, server->config.frame_size_max, &size, &reason)) {
+		case FRAME_COMPLETE:
+			server->callbacks.on_frame(server->callbacks.context, conn, (struct span){ rest.data, size });
+			taken += size;
+			break;
+		case FRAME_PARTIAL:
+			return taken;
+		case FRAME_BAD:
+			log_gated(server, &server->bad_frame_gate, LOGLEVEL_WARN, "frame rejected", conn->peer.text, reason);
+			conn_close(conn, NULL);
+			break;
+		}
+	}
+	return bytes.size;
+}
+
+static void got_bytes(struct conn *conn, struct span bytes)
+{
+	struct span all = bytes;
+
+	if (!conn->seen_bytes && bytes.data[0] == 0x16) {
+		conn_close(conn, "TLS is not supported");
+		return;
+	}
+	conn->seen_bytes = true;
+	conn->last_active_ms = loop_now_ms(conn->server->loop);
+	if (buffer_size(&conn->input) > 0) {
+		buffer_append_span(&conn->input, bytes);
+		if (conn->input.failed) {
+			conn_close(conn, "no memory for its frame");
+			return;
+		}
+		all = buffer_span(&conn->input);
+	}
+	size_t taken = take_frames(conn, all);
+	if (conn->closing)
+		return;
+	if (buffer_size(&conn->input) > 0) {
+		buffer_consume(&conn->input, taken);
+		buffer_trim(&conn->input, KEEP_BUFFER);
+	} else if (taken < all.size) {
+		buffer_append(&conn->input, all.data + taken, all.size - taken);
+		if (conn->input.failed)
+			conn_close(conn, "no memory for its frame");
+	}
+	if (buffer_size(&conn->input) == 0)
+		conn->partial_since_ms = 0;
+	else if (taken > 0 || conn->partial_since_ms == 0)
+		conn->partial_since_ms = conn->last_active_ms;
+}
+
+static void on_readable(evutil_socket_t fd, short what, void *context)
+{
+	struct conn *conn = context;
+	struct server *server = conn->server;
+
+	(void)what;
+	if (conn->closing)
+		return;
+	ssize_t got = recv(fd, server->read_buffer, READ_SIZE, 0);
+	if (got > 0)
+		got_bytes(conn, (struct span){ server->read_buffer, (size_t)got });
+	else if (got == 0)
+		conn_close(conn, NULL);
+	else if (errno != EAGAIN && errno != EINTR)
+		conn_close(conn, NULL);
+}
+
+/* --- output ---------------------------------------------------------------------------------------------- */
+
+static void send_output(struct conn *conn);
+
+static void on_writable(evutil_socket_t fd, short what, void *context)
+{
+	(void)fd;
+	(void)what;
+	send_output(context);
+}
+
+static void arm_write(struct conn *conn)
+{
+	if (conn->write_event == NULL)
+		conn->write_event = event_new(loop_base(conn->server->loop), conn->fd, EV_WRITE | EV_PERSIST, on_writable, conn);
+	if (conn->write_event == NULL || event_add(conn->write_event, NULL) != 0)
+		conn_close(conn, "no memory to write to it");
+	else
+		conn->writing = true;
+}
+
+static void send_output(struct conn *conn)
+{
+	if (conn->closing)
+		return;
+	while (buffer_size(&conn->output) > 0) {
+		struct span out = buffer_span(&conn->output);
+		ssize_t sent = send(conn->fd, out.data, out.size, MSG_NOSIGNAL);
+
+		if (sent < 0 && errno == EINTR)
+			continue;
+		if (sent < 0 && errno != EAGAIN) {
+			conn_close(conn, NULL);
+			return;
+		}
+		if (sent < 0)
+			break;
+		buffer_consume(&conn->output, (size_t)sent);
+		conn->last_active_ms = loop_now_ms(conn->server->loop);
+		if ((size_t)sent < out.size)
+			break;
+	}
+	bool left = buffer_size(&conn->output) > 0;
+	if (left && !conn->writing)
+		arm_write(conn);
+	if (!left && conn->writing) {
+		(void)event_del(conn->write_event);
+		conn->writing = false;
+	}
+	if (!left)
+		buffer_trim(&conn->output, KEEP_BUFFER);
+	update_reading(conn);
+}
+
+struct buffer *conn_output(struct conn *conn)
+{
+	return &conn->output;
+}
+
+void conn_written(struct conn *conn)
+{
+	struct server *server = conn->server;
+
+	if (conn->output.failed || buffer_size(&conn->output) > server->config.output_bytes_max) {
+		conn_close(conn, "it does not read its answers");
+		return;
+	}
+	if (conn->dirty || conn->closing)
+		return;
+	conn->dirty = true;
+	conn->dirty_next = server->dirty;
+	server->dirty = conn;
+}
+
+/* --- life ------------------------------------------------------------------------------------------------- */
+
+static void free_conn(struct conn *conn)
+{
+	struct server *server = conn->server;
+
+	HASH_DEL(server->conns, conn);
+	if (server->callbacks.on_close != NULL)
+		server->callbacks.on_close(server->callbacks.context, conn);
+	event_free(conn->read_event);
+	if (conn->write_event != NULL)
+		event_free(conn->write_event);
+	close(conn->fd);
+	buffer_deinit(&conn->input);
+	buffer_deinit(&conn->output);
+	if (--conn->address->count == 0) {
+		HASH_DEL(server->addresses, conn->address);
+		free(conn->address);
+	}
+	free(conn);
+}
+
+/* Turn end: writes what the turn produced, then frees what it closed. */
+static void end_turn(void *context)
+{
+	struct server *server = context;
+	struct conn *conn;
+
+	while ((conn = server->dirty) != NULL) {
+		server->dirty = conn->dirty_next;
+		conn->dirty = false;
+		if (!conn->writing)
+			send_output(conn);
+		else
+			update_reading(conn);
+	}
+	while ((conn = server->closing) != NULL) {
+		server->closing = conn->closing_next;
+		free_conn(conn);
+	}
+}
+
+static void sweep(void *context)
+{
+	struct server *server = context;
+	int64_t now = loop_now_ms(server->loop);
+	struct conn *conn, *next;
+
+	HASH_ITER(hh, server->conns, conn, next) {
+		if (conn->partial_since_ms != 0 && now - conn->partial_since_ms > server->config.partial_frame_ms)
+			conn_close(conn, "the rest of its frame did not come");
+		else if (now - conn->last_active_ms > server->config.idle_ms)
+			conn_close(conn, "idle");
+	}
+}
+
+static void fill_peer(const struct sockaddr_storage *from, struct peer_address *peer)
+{
+	char text[INET6_ADDRSTRLEN] = "";
+
+	if (from->ss_family == AF_INET) {
+		const struct sockaddr_in *in = (const void *)from;
+
+		memcpy(peer->ip, &in->sin_addr, 4);
+		peer->ip_size = 4;
+		peer->port = ntohs(in->sin_port);
+	} else {
+		const struct sockaddr_in6 *in6 = (const void *)from;
+		bool mapped = IN6_IS_ADDR_V4MAPPED(&in6->sin6_addr);
+
+		peer->ip_size = mapped ? 4 : 16;
+		memcpy(peer->ip, (const uint8_t *)&in6->sin6_addr + (mapped ? 12 : 0), peer->ip_size);
+		peer->port = ntohs(in6->sin6_port);
+	}
+	inet_ntop(peer->ip_size == 4 ? AF_INET : AF_INET6, peer->ip, text, sizeof(text));
+	snprintf(peer->text, sizeof(peer->text), "%s:%u", text, peer->port);
+}
+
+static struct address_count *count_address(struct server *server, const struct peer_address *peer)
+{
+	struct address_count *address = NULL;
+
+	HASH_FIND(hh, server->addresses, peer->ip, sizeof(peer->ip), address);
+	if (address == NULL) {
+		address = calloc(1, sizeof(*address));
+		if (address == NULL)
+			return NULL;
+		memcpy(address->ip, peer->ip, sizeof(address->ip));
+		HASH_ADD(hh, server->addresses, ip, sizeof(address->ip), address);
+	}
+	address->count++;
+	return address;
+}
+
+static void refuse(struct server *server, int fd, const struct peer_address *peer, const char *reason)
+{
+	log_gated(server, &server->refuse_gate, LOGLEVEL_WARN, "connection refused", peer->text, reason);
+	close(fd);
+}
+
+static void add_conn(struct server *server, int fd, const struct sockaddr_storage *from)
+{
+	struct conn *conn = calloc(1, sizeof(*conn));
+	struct peer_address peer = { 0 };
+	int on = 1;
+
+	fill_peer(from, &peer);
+	struct address_count *address = conn == NULL ? NULL : count_address(server, &peer);
+	if (address == NULL) {
+		free(conn);
+		refuse(server, fd, &peer, "out of memory");
+		return;
+	}
+	conn->server = server;
+	conn->fd = fd;
+	conn->peer = peer;
+	conn->address = address;
+	conn->id = ++server->next_id;
+	conn->last_active_ms = loop_now_ms(server->loop);
+	buffer_init(&conn->input, (size_t)server->config.frame_size_max + READ_SIZE);
+	buffer_init(&conn->output, server->config.output_bytes_max + server->config.frame_size_max);
+	HASH_ADD(hh, server->conns, id, sizeof(conn->id), conn);
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+	conn->read_event = event_new(loop_base(server->loop), fd, EV_READ | EV_PERSIST, on_readable, conn);
+	if (conn->read_event == NULL) {
+		HASH_DEL(server->conns, conn);
+		if (--address->count == 0) {
+			HASH_DEL(server->addresses, address);
+			free(address);
+		}
+		free(conn);
+		refuse(server, fd, &peer, "out of memory");
+		return;
+	}
+	update_reading(conn);
+	if (HASH_COUNT(server->conns) > server->config.connections_max)
+		conn_close(conn, "too many connections");
+	else if (address->count > server->config.connections_per_address_max)
+		conn_close(conn, "too many connections from its address");
+}
+
+static void resume_accepting(void *context)
+{
+	struct server *server = context;
+
+	if (server->accept_event != NULL)
+		(void)event_add(server->accept_event, NULL);
+}
+
+static void on_acceptable(evutil_socket_t listener, short what, void *context)
+{
+	struct server *server = context;
+
+	(void)what;
+	for (int i = 0; i < 64; i++) {
+		struct sockaddr_storage from;
+		socklen_t size = sizeof(from);
+		int fd = accept4(listener, (struct sockaddr *)&from, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+		if (fd >= 0) {
+			add_conn(server, fd, &from);
+			continue;
+		}
+		if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+			log_gated(server, &server->refuse_gate, LOGLEVEL_ERROR, "cannot accept", "-", strerror(errno));
+			(void)event_del(server->accept_event);
+			if (loop_timer_start(server->loop, &server->accept_pause, ACCEPT_PAUSE_MS, false, resume_accepting,
+					     server) != ST_OK)
+				resume_accepting(server);
+		}
+		return;
+	}
+}
+
+/* --- the listening socket ----------------------------------------------------------------------------------- */
+
+static enum status fill_address(const struct server_config *config, struct sockaddr_storage *out, socklen_t *size,
+				struct errinfo *err)
+{
+	struct sockaddr_in *in = (void *)out;
+	struct sockaddr_in6 *in6 = (void *)out;
+
+	memset(out, 0, sizeof(*out));
+	if (inet_pton(AF_INET, config->bind_address, &in->sin_addr) == 1) {
+		in->sin_family = AF_INET;
+		in->sin_port = htons(config->port);
+		*size = sizeof(*in);
+		return ST_OK;
+	}
+	if (inet_pton(AF_INET6, config->bind_address, &in6->sin6_addr) == 1) {
+		in6->sin6_family = AF_INET6;
+		in6->sin6_port = htons(config->port);
+		*size = sizeof(*in6);
+		return ST_OK;
+	}
+	return errinfo_set(err, ST_INVALID, "bindAddress=%s: not an IPv4 or IPv6 address", config->bind_address);
+}
+
+static enum status listen_on(struct server *server, struct errinfo *err)
+{
+	struct sockaddr_storage address;
+	socklen_t size;
+	int on = 1;
+	enum status status = fill_address(&server->config, &address, &size, err);
+
+	if (status != ST_OK)
+		return status;
+	server->fd = socket(address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (server->fd < 0)
+		return errinfo_set(err, ST_IO, "open a socket: %s", strerror(errno));
+	setsockopt(server->fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	if (bind(server->fd, (struct sockaddr *)&address, size) != 0 || listen(server->fd, LISTEN_BACKLOG) != 0)
+		return errinfo_set(err, ST_IO, "listen on %s:%u: %s%s", server->config.bind_address, server->config.port,
+				   strerror(errno), errno == EADDRINUSE ? "; stop the other process or set another listenPort" : "");
+	if (getsockname(server->fd, (struct sockaddr *)&address, &size) != 0)
+		return errinfo_set(err, ST_IO, "getsockname: %s", strerror(errno));
+	server->port = ntohs(address.ss_family == AF_INET ? ((struct sockaddr_in *)&address)->sin_port
+							  : ((struct sockaddr_in6 *)&address)->sin6_port);
+	return ST_OK;
+}
+
+enum status server_create(struct loop *loop, const struct server_config *config,
+			  const struct server_callbacks *callbacks, struct server **out, struct errinfo *err)
+{
+	struct server *server = calloc(1, sizeof(*server));
+
+	if (server == NULL)
+		return errinfo_set(err, ST_NOMEM, "no memory for the server");
+	server->loop = loop;
+	server->config = *config;
+	server->callbacks = *callbacks;
+	server->fd = -1;
+	if (server->config.partial_frame_ms == 0)
+		server->config.partial_frame_ms = 10 * 1000;
+	if (server->config.idle_ms == 0)
+		server->config.idle_ms = 120 * 1000;
+	enum status status = listen_on(server, err);
+	if (status == ST_OK) {
+		server->accept_event = event_new(loop_base(loop), server->fd, EV_READ | EV_PERSIST, on_acceptable, server);
+		if (server->accept_event == NULL || event_add(server->accept_event, NULL) != 0 ||
+		    loop_timer_start(loop, &server->sweep, SWEEP_MS, true, sweep, server) != ST_OK)
+			status = errinfo_set(err, ST_NOMEM, "no memory for the server");
+	}
+	if (status != ST_OK) {
+		server_destroy(server);
+		return status;
+	}
+	loop_add_turn_end(loop, end_turn, server);
+	*out = server;
+	return ST_OK;
+}
+
+void server_stop_accepting(struct server *server)
+{
+	loop_timer_stop(&server->accept_pause);
+	if (server->accept_event != NULL)
+		event_free(server->accept_event);
+	server->accept_event = NULL;
+	if (server->fd >= 0)
+		close(server->fd);
+	server->fd = -1;
+}
+
+void server_destroy(struct server *server)
+{
+	struct conn *conn, *next;
+
+	if (server == NULL)
+		return;
+	server_stop_accepting(server);
+	loop_timer_stop(&server->sweep);
+	HASH_ITER(hh, server->conns, conn, next)
+		free_conn(conn);
+	free(server);
+}
+
+uint16_t server_port(const struct server *server)
+{
+	return server->port;
+}
+
+bool server_has_output(const struct server *server)
+{
+	for (const struct conn *conn = server->conns; conn != NULL; conn = conn->hh.next) {
+		if (buffer_size(&conn->output) > 0 && !conn->closing)
+			return true;
+	}
+	return false;
+}
+
+uint32_t server_connection_count(const struct server *server)
+{
+	return HASH_COUNT(server->conns);
+}
+
+void server_pause(struct server *server, bool paused)
+{
+	if (server->paused == paused)
+		return;
+	server->paused = paused;
+	for (struct conn *conn = server->conns; conn != NULL; conn = conn->hh.next)
+		update_reading(conn);
+}
+
+struct conn *server_find(struct server *server, uint64_t id)
+{
+	struct conn *conn = NULL;
+
+	HASH_FIND(hh, server->conns, &id, sizeof(id), conn);
+	return conn == NULL || conn->closing ? NULL : conn;
+}
+
+uint64_t conn_id(const struct conn *conn)
+{
+	return conn->id;
+}
+
+const struct peer_address *conn_peer(const struct conn *conn)
+{
+	return &conn->peer;
+}
+
+bool conn_is_closing(const struct conn *conn)
+{
+	return conn->closing;
+}
+
+void conn_set_user(struct conn *conn, void *user)
+{
+	conn->user = user;
+}
+
+void *conn_user(const struct conn *conn)
+{
+	return conn->user;
+}
