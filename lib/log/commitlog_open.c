@@ -226,6 +226,13 @@ static enum status adopt_segments(struct commitlog *log, const struct log_check_
 			vfs_close(found.file);
 			continue;
 		}
+		if (bases[i] != expected)
+			status = errinfo_set(err, ST_CORRUPT, "%s/%020" PRIu64 ": segment is missing: restore the file",
+					     log->dir, expected);
+		if (status != ST_OK) {
+			vfs_close(found.file);
+			break;
+		}
 		struct segment segment = { found.file, bases[i], found.header.segment_size, found.file_size,
 					   found.file_size };
 		status = commitlog_add_segment(log, &segment, err);
@@ -282,7 +289,7 @@ static enum status recover(struct commitlog *log, const struct commitlog_config 
 	enum status status = read_identity(log, config, err);
 
 	if (status == ST_OK)
-		status = log_check(log->vfs, config->root, &check, err);
+		status = log_check_tail(log->vfs, config->root, &check, err);
 	if (status != ST_OK)
 		return status;
 	tell_cut(log, &check);

@@ -144,7 +144,8 @@ static enum status name_file(const struct vfs *vfs, const char *dir, struct log_
 	return ST_OK;
 }
 
-enum status log_check(const struct vfs *vfs, const char *root, struct log_check_result *result, struct errinfo *err)
+static enum status check_from(const struct vfs *vfs, const char *root, uint64_t from, struct log_check_result *result,
+			      struct errinfo *err)
 {
 	char dir[LOG_PATH_SIZE];
 	struct logreader *reader = NULL;
@@ -154,7 +155,7 @@ enum status log_check(const struct vfs *vfs, const char *root, struct log_check_
 
 	*result = (struct log_check_result){ 0 };
 	if (status == ST_OK)
-		status = logreader_open(vfs, root, 0, &reader, err);
+		status = logreader_open(vfs, root, from, &reader, err);
 	if (status != ST_OK)
 		return status;
 	status = scan(reader, result, err);
@@ -183,4 +184,80 @@ enum status log_check(const struct vfs *vfs, const char *root, struct log_check_
 				   "tail; run escrow-log check, and restore the file from a copy",
 				   dir, result->file, result->reason, result->end - base, result->end, search.proof);
 	return ST_OK;
+}
+
+enum status log_check(const struct vfs *vfs, const char *root, struct log_check_result *result, struct errinfo *err)
+{
+	return check_from(vfs, root, 0, result, err);
+}
+
+/* Does the segment begin with what looks like a record? */
+static enum status is_used(const struct vfs *vfs, const char *dir, uint64_t base, bool *used_out, struct errinfo *err)
+{
+	struct log_segment segment;
+	struct log_record record;
+	uint8_t envelope[LOG_ENVELOPE_SIZE];
+	size_t got = 0;
+	enum status status = log_open_segment(vfs, dir, base, VFS_READ, &segment, err);
+
+	if (status != ST_OK)
+		return status;
+	status = vfs_read(segment.file, LOG_SEGMENT_HEADER_SIZE, envelope, sizeof(envelope), &got, err);
+	*used_out = status == ST_OK && got == sizeof(envelope) &&
+		    log_parse_envelope(envelope, base + LOG_SEGMENT_HEADER_SIZE,
+				       segment.header.segment_size - LOG_SEGMENT_HEADER_SIZE, &record) == NULL;
+	vfs_close(segment.file);
+	return status;
+}
+
+/* All headers are sound and of one log. */
+static enum status check_headers(const struct vfs *vfs, const char *dir, const uint64_t *bases, size_t count,
+				 struct errinfo *err)
+{
+	uint8_t log_id[LOG_ID_SIZE] = { 0 };
+
+	for (size_t i = 0; i < count; i++) {
+		struct log_segment segment;
+		enum status status = log_open_segment(vfs, dir, bases[i], VFS_READ, &segment, err);
+		if (status != ST_OK)
+			return status;
+		if (i == 0)
+			memcpy(log_id, segment.header.log_id, LOG_ID_SIZE);
+		else if (memcmp(log_id, segment.header.log_id, LOG_ID_SIZE) != 0)
+			status = errinfo_set(err, ST_CORRUPT, "%s: segment of another log (its log id differs)",
+					     segment.file->path);
+		vfs_close(segment.file);
+		if (status != ST_OK)
+			return status;
+	}
+	return ST_OK;
+}
+
+enum status log_check_tail(const struct vfs *vfs, const char *root, struct log_check_result *result,
+			   struct errinfo *err)
+{
+	char dir[LOG_PATH_SIZE];
+	uint64_t *bases = NULL, from = 0;
+	size_t count = 0;
+	bool used = false;
+	enum status status = log_dir_path(root, dir, err);
+
+	if (status == ST_OK)
+		status = log_list_segments(vfs, dir, &bases, &count, err);
+	if (status != ST_OK)
+		return status;
+	status = check_headers(vfs, dir, bases, count, err);
+	while (status == ST_OK && count > 0 && !used)
+		status = is_used(vfs, dir, bases[--count], &used, err);
+	if (used && count > 1) /* `count` is now the index of the last segment in use: begin one before it. */
+		from = bases[count - 1] + LOG_SEGMENT_HEADER_SIZE;
+	free(bases);
+	if (status != ST_OK)
+		return status;
+	if (from != 0) {
+		status = check_from(vfs, root, from, result, err);
+		if (result->damaged || (status == ST_OK && result->durable_mark > from))
+			return status;
+	}
+	return check_from(vfs, root, 0, result, err);
 }

@@ -34,4 +34,9 @@ struct log_check_result {
 enum status log_check(const struct vfs *vfs, const char *root, struct log_check_result *result,
 		      struct errinfo *err) MUST_USE;
 
+/* The same for a start: reads the last two segments in use only, if they prove that everything before them is durable
+ * (what is bad there is damage then, which a replay finds), else the whole log. */
+enum status log_check_tail(const struct vfs *vfs, const char *root, struct log_check_result *result,
+			   struct errinfo *err) MUST_USE;
+
 #endif

@@ -317,6 +317,29 @@ static void test_missing_misnamed_and_foreign_segments_are_refused(void)
 	history_free(&h);
 }
 
+static void test_damage_in_an_old_segment_is_found_by_replay(void)
+{
+	struct history h = { 0 };
+	struct memdisk *disk = make_three_segments(&h);
+	struct commitlog_config config = small_config();
+	struct log_check_result result;
+	struct replay_check check = { .history = &h };
+	struct errinfo err = { 0 };
+	size_t size;
+
+	memdisk_data(disk, SEGMENT_0, &size)[h.records[3].offset + 50] ^= 1;
+	CU_ASSERT_EQUAL(log_check(memdisk_vfs(disk), "store", &result, &err), ST_CORRUPT);
+	CU_ASSERT_TRUE(result.damaged);
+	CU_ASSERT_EQUAL(result.end, h.records[3].offset);
+	struct commitlog *log = must_open(disk, &config);
+	CU_ASSERT_EQUAL(commitlog_replay(log, 0, check_replayed, &check, &err), ST_CORRUPT);
+	CU_ASSERT_PTR_NOT_NULL(strstr(err.text, SEGMENT_0));
+	CU_ASSERT_EQUAL(check.next, 3);
+	abandon(log);
+	history_free(&h);
+	memdisk_destroy(disk);
+}
+
 static void test_newer_version_and_other_cluster_are_refused(void)
 {
 	struct history h = { 0 };
@@ -602,6 +625,7 @@ int main(void)
 		CHECK_TEST(test_stale_record_of_an_older_epoch_is_not_revived),
 		CHECK_TEST(test_epoch_finds_room_wherever_the_segment_ends),
 		CHECK_TEST(test_missing_misnamed_and_foreign_segments_are_refused),
+		CHECK_TEST(test_damage_in_an_old_segment_is_found_by_replay),
 		CHECK_TEST(test_newer_version_and_other_cluster_are_refused),
 		CHECK_TEST(test_segment_size_may_change_between_starts),
 		CHECK_TEST(test_lock_keeps_a_second_owner_out),
