@@ -6,6 +6,7 @@
 #define ESCROW_TESTS_CJSON_ORACLE_H
 
 #include <cjson/cJSON.h>
+#include <float.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,7 +37,11 @@ static inline bool oracle_number_agrees(const cJSON *item, struct span text)
 
 	if (span_to_cstr(text, copy, sizeof(copy)) != ST_OK)
 		return text.size >= sizeof(copy);
-	return strtod(copy, NULL) == item->valuedouble;
+	/* cJSON prints 15 digits when that is within an epsilon. */
+	double value = strtod(copy, NULL), size = value < 0 ? -value : value;
+	double apart = value < item->valuedouble ? item->valuedouble - value : value - item->valuedouble;
+
+	return value == item->valuedouble || apart <= size * 2 * DBL_EPSILON;
 }
 
 static inline bool oracle_value_agrees(const cJSON *item, struct span text)
