@@ -187,6 +187,38 @@ static void test_hole_above_the_mark_cuts_valid_records_behind_it(void)
 	memdisk_destroy(disk);
 }
 
+static void test_hole_segments_before_the_end_is_still_a_tail(void)
+{
+	struct memdisk *disk = memdisk_create();
+	struct commitlog_config config = small_config();
+	struct history h = { 0 };
+	size_t size, sound = 20;
+
+	config.ring_size = 16 * LOG_SEGMENT_SIZE_MIN;
+	struct commitlog *log = must_open(disk, &config);
+	append_hard(log, &h, LOG_MESSAGE, 100, 0);
+	flush_all(log);
+	while (commitlog_appended(log) < 3 * config.segment_size + 20000) { /* Written, none of it synced. */
+		if (!append(log, &h, LOG_MESSAGE, 900, (uint32_t)h.count))
+			prepare_all(log);
+		CU_ASSERT_NOT_EQUAL(flush(log, false), ST_IO);
+	}
+	CU_ASSERT_EQUAL(commitlog_durable(log), h.records[0].end);
+	abandon(log);
+	memset(memdisk_data(disk, SEGMENT_0, &size) + h.records[sound].offset, 0, 512);
+	log = must_open(disk, &config);
+	CU_ASSERT_EQUAL(replay_matches(log, &h), sound);
+	h.count = sound;
+	append_hard(log, &h, LOG_MESSAGE, 900, 5);
+	flush_all(log);
+	abandon(log);
+	log = must_open(disk, &config);
+	CU_ASSERT_EQUAL(replay_matches(log, &h), h.count);
+	abandon(log);
+	history_free(&h);
+	memdisk_destroy(disk);
+}
+
 static void test_stale_record_of_an_older_epoch_is_not_revived(void)
 {
 	struct memdisk *disk = memdisk_create();
@@ -622,6 +654,7 @@ int main(void)
 		CHECK_TEST(test_every_flipped_bit_is_cut_or_refused),
 		CHECK_TEST(test_clean_close_makes_damage_to_the_last_records_visible),
 		CHECK_TEST(test_hole_above_the_mark_cuts_valid_records_behind_it),
+		CHECK_TEST(test_hole_segments_before_the_end_is_still_a_tail),
 		CHECK_TEST(test_stale_record_of_an_older_epoch_is_not_revived),
 		CHECK_TEST(test_epoch_finds_room_wherever_the_segment_ends),
 		CHECK_TEST(test_missing_misnamed_and_foreign_segments_are_refused),
