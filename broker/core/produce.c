@@ -8,6 +8,7 @@
 #include "broker/core/apply.h"
 #include "broker/core/settings.h"
 #include "broker/core/state.h"
+#include "broker/core/store_address.h"
 #include "broker/core/stored.h"
 #include "lib/wire/msgid.h"
 #include "lib/wire/names.h"
@@ -22,7 +23,7 @@ struct incoming {
 	struct message message;
 };
 
-static struct host store_host(const struct core *core)
+struct host core_store_host(const struct core *core)
 {
 	return host_ipv4(core->config.store_ipv4, (int32_t)core->config.store_port);
 }
@@ -102,7 +103,7 @@ static struct span unique_key_of(struct core *core, const struct known_propertie
 		out[known->uniq_key.size] = '\0';
 		return known->uniq_key;
 	}
-	struct host host = store_host(core);
+	struct host host = core_store_host(core);
 	char id[MSGID_TEXT_SIZE];
 	offset_msg_id_encode(&host, (int64_t)commitlog_appended(core->log), id);
 	snprintf(out, SEND_UNIQUE_KEY_MAX, "%s", id);
@@ -180,7 +181,7 @@ static enum status store_message(struct core *core, struct incoming *in, struct 
 	in->message.queue_offset = (int64_t)r.queue_offset;
 	in->message.physical_offset = (int64_t)at->offset;
 	in->message.store_timestamp = r.store_time_ms;
-	in->message.store_host = store_host(core);
+	in->message.store_host = core_store_host(core);
 	/* The message goes straight to its place; the fields in front of it are written around it. */
 	message_encode(&in->message, payload + head);
 	record_message_encode_head(&r, payload);
@@ -272,7 +273,7 @@ static enum status store_half(struct core *core, const struct send_request *requ
 	in->message.physical_offset = (int64_t)at.offset;
 	in->message.prepared_transaction_offset = (int64_t)at.offset;
 	in->message.store_timestamp = r.store_time_ms;
-	in->message.store_host = store_host(core);
+	in->message.store_host = core_store_host(core);
 	message_encode(&in->message, payload + head);
 	record_half_encode_head(&r, payload);
 	uint64_t end = commitlog_commit(core->log);
@@ -479,7 +480,7 @@ static enum status store_back(struct core *core, const struct send_back_request 
 	int64_t limit = request->max_reconsume_times >= 0 ? request->max_reconsume_times
 							 : (int64_t)group->settings.retry_max_times;
 	bool dead = request->delay_level < 0 || stored->message.reconsume_times >= limit;
-	struct host host = store_host(core);
+	struct host host = core_store_host(core);
 	char origin[MSGID_TEXT_SIZE];
 	struct placed at;
 	uint64_t queue_offset;

@@ -1,0 +1,91 @@
+#include "broker/handlers/handlers.h"
+
+#include <stdio.h>
+
+struct buffer *answer_begin(struct handlers *handlers, const struct request *request, int32_t code, uint64_t wait_offset,
+			    struct span remark, struct encoder *encoder)
+{
+	const struct command *command = request->command;
+
+	if (command_is_oneway(command))
+		return NULL;
+	struct buffer *out = handlers->replies.begin(handlers->replies.context, request->conn_id, wait_offset);
+	if (out != NULL)
+		command_begin(encoder, out, command->serialize_type, code, command->opaque, COMMAND_RESPONSE, remark);
+	return out;
+}
+
+void answer_end(struct handlers *handlers, struct encoder *encoder)
+{
+	/* On failure the buffer holds what it held before, and its `failed` tells the shell to close the connection. */
+	(void)command_end(encoder);
+	handlers->replies.end(handlers->replies.context);
+}
+
+enum status answer_outcome(struct handlers *handlers, const struct request *request, const struct outcome *outcome)
+{
+	struct encoder encoder;
+	struct span remark = outcome->code == RESP_SUCCESS ? SPAN_NONE : span_of(outcome->err.text);
+
+	if (answer_begin(handlers, request, outcome->code, outcome->wait_offset, remark, &encoder) != NULL)
+		answer_end(handlers, &encoder);
+	return ST_OK;
+}
+
+void handlers_refuse(struct handlers *handlers, const struct request *request, int32_t code, const char *remark)
+{
+	struct outcome outcome = { .code = code };
+
+	snprintf(outcome.err.text, sizeof(outcome.err.text), "%s", remark);
+	(void)answer_outcome(handlers, request, &outcome);
+}
+
+enum status answer_bad_header(struct handlers *handlers, const struct request *request, const struct errinfo *err)
+{
+	handlers_refuse(handlers, request, RESP_SYSTEM_ERROR, err->text);
+	return ST_OK;
+}
+
+static enum status not_supported(struct handlers *handlers, const struct request *request)
+{
+	char remark[64];
+
+	snprintf(remark, sizeof(remark), " request type %d not supported", request->command->code);
+	handlers_refuse(handlers, request, RESP_REQUEST_CODE_NOT_SUPPORTED, remark);
+	return ST_OK;
+}
+
+static handler find_handler(int32_t code)
+{
+	switch (code) {
+	case REQ_SEND_MESSAGE:
+	case REQ_SEND_MESSAGE_V2:
+	case REQ_SEND_BATCH_MESSAGE: return handle_send;
+	case REQ_END_TRANSACTION: return handle_end_transaction;
+	case REQ_PULL_MESSAGE:
+	case REQ_LITE_PULL_MESSAGE: return handle_pull;
+	case REQ_QUERY_CONSUMER_OFFSET: return handle_query_offset;
+	case REQ_UPDATE_CONSUMER_OFFSET: return handle_update_offset;
+	case REQ_SEARCH_OFFSET_BY_TIMESTAMP: return handle_search_offset;
+	case REQ_GET_MAX_OFFSET: return handle_max_offset;
+	case REQ_GET_MIN_OFFSET: return handle_min_offset;
+	case REQ_GET_EARLIEST_MSG_STORETIME: return handle_earliest_time;
+	case REQ_VIEW_MESSAGE_BY_ID: return handle_view_message;
+	case REQ_HEART_BEAT: return handle_heartbeat;
+	case REQ_UNREGISTER_CLIENT: return handle_unregister;
+	case REQ_CONSUMER_SEND_MSG_BACK: return handle_send_back;
+	case REQ_GET_CONSUMER_LIST_BY_GROUP: return handle_consumer_list;
+	case REQ_UPDATE_AND_CREATE_TOPIC: return handle_create_topic;
+	case REQ_GET_TOPIC_CONFIG: return handle_get_topic;
+	case REQ_GET_ALL_TOPIC_CONFIG: return handle_all_topics;
+	case REQ_UPDATE_AND_CREATE_SUBSCRIPTIONGROUP: return handle_create_group;
+	case REQ_GET_SUBSCRIPTIONGROUP_CONFIG: return handle_get_group;
+	case REQ_GET_ALL_SUBSCRIPTIONGROUP_CONFIG: return handle_all_groups;
+	default: return not_supported;
+	}
+}
+
+enum status handlers_serve(struct handlers *handlers, const struct request *request)
+{
+	return find_handler(request->command->code)(handlers, request);
+}

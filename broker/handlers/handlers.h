@@ -1,0 +1,87 @@
+/* Requests of clients: one function per request code, one file per family.
+ *
+ * A handler decodes the request's header, calls the core, and writes the answer through `struct replies`. It keeps
+ * nothing: a request that cannot be served now (ST_AGAIN) is run again from its frame. All handlers are listed in
+ * dispatch.c. Pure as the core is: no socket is seen here.
+ * Threads: the loop thread. */
+#ifndef ESCROW_HANDLERS_H
+#define ESCROW_HANDLERS_H
+
+#include "broker/core/core.h"
+#include "lib/wire/command.h"
+#include "lib/wire/message.h"
+
+struct hold;
+
+/* Where answers go; the shell's. An answer with wait_offset leaves once that is committed. */
+struct replies {
+	void *context;
+	/* The buffer to append one whole command to, or NULL when the connection is gone. Follow with `end`. */
+	struct buffer *(*begin)(void *context, uint64_t conn_id, uint64_t wait_offset);
+	void (*end)(void *context);
+};
+
+/* What all handlers share; one per broker. */
+struct handlers {
+	struct core *core;
+	struct replies replies;
+	const char *broker_name;
+	int32_t next_opaque;     /* Of requests that the broker begins. */
+	int64_t boot_time_ms;
+};
+
+/* One request. */
+struct request {
+	const struct command *command;
+	uint64_t conn_id;
+	struct host peer;        /* bornHost of what it sends. */
+	bool again;              /* It was parked and is run again. */
+};
+
+/* Serves a request. ST_OK: answered, or an answer is under way (a held pull), or none is due (one-way).
+ * ST_AGAIN: nothing was done, run it again when what the core misses is there. */
+enum status handlers_serve(struct handlers *handlers, const struct request *request) MUST_USE;
+
+/* Refuses a request before it is looked at ("system busy"). */
+void handlers_refuse(struct handlers *handlers, const struct request *request, int32_t code, const char *remark);
+
+/* Requests that the broker begins, and answers that come late; the core's effects. */
+bool handlers_ask(struct handlers *handlers, uint64_t conn_id, uint64_t half_queue_offset, uint64_t half_offset);
+void handlers_notify_consumer(struct handlers *handlers, uint64_t conn_id, struct span group);
+void handlers_hold_ready(struct handlers *handlers, const struct hold *hold, bool expired);
+
+/* --- for the handlers themselves ------------------------------------------------------------------------ */
+
+typedef enum status (*handler)(struct handlers *handlers, const struct request *request);
+
+/* Begins an answer; NULL when none is due or the connection is gone. */
+struct buffer *answer_begin(struct handlers *handlers, const struct request *request, int32_t code, uint64_t wait_offset,
+			    struct span remark, struct encoder *encoder);
+void answer_end(struct handlers *handlers, struct encoder *encoder);
+/* An answer without fields: success, or the refusal in `outcome`. */
+enum status answer_outcome(struct handlers *handlers, const struct request *request, const struct outcome *outcome);
+/* A header that does not decode: SYSTEM_ERROR with the reason. */
+enum status answer_bad_header(struct handlers *handlers, const struct request *request, const struct errinfo *err);
+
+enum status handle_send(struct handlers *handlers, const struct request *request);
+enum status handle_send_back(struct handlers *handlers, const struct request *request);
+enum status handle_end_transaction(struct handlers *handlers, const struct request *request);
+enum status handle_pull(struct handlers *handlers, const struct request *request);
+enum status handle_query_offset(struct handlers *handlers, const struct request *request);
+enum status handle_update_offset(struct handlers *handlers, const struct request *request);
+enum status handle_search_offset(struct handlers *handlers, const struct request *request);
+enum status handle_max_offset(struct handlers *handlers, const struct request *request);
+enum status handle_min_offset(struct handlers *handlers, const struct request *request);
+enum status handle_earliest_time(struct handlers *handlers, const struct request *request);
+enum status handle_view_message(struct handlers *handlers, const struct request *request);
+enum status handle_heartbeat(struct handlers *handlers, const struct request *request);
+enum status handle_unregister(struct handlers *handlers, const struct request *request);
+enum status handle_consumer_list(struct handlers *handlers, const struct request *request);
+enum status handle_create_topic(struct handlers *handlers, const struct request *request);
+enum status handle_get_topic(struct handlers *handlers, const struct request *request);
+enum status handle_all_topics(struct handlers *handlers, const struct request *request);
+enum status handle_create_group(struct handlers *handlers, const struct request *request);
+enum status handle_get_group(struct handlers *handlers, const struct request *request);
+enum status handle_all_groups(struct handlers *handlers, const struct request *request);
+
+#endif

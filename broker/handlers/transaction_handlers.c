@@ -1,0 +1,100 @@
+/* END_TRANSACTION (37), and CHECK_TRANSACTION_STATE (39), which the broker begins. */
+#include <stdio.h>
+
+#include "broker/core/clients.h"
+#include "broker/core/store_address.h"
+#include "broker/core/transactions.h"
+#include "broker/handlers/handlers.h"
+#include "lib/base/logging.h"
+#include "lib/wire/headers.h"
+#include "lib/wire/msgid.h"
+
+static enum status outcome_asked(int32_t commit_or_rollback, enum record_outcome *out)
+{
+	switch (commit_or_rollback) {
+	case SYSFLAG_TRANSACTION_COMMIT: *out = OUTCOME_COMMIT; return ST_OK;
+	case SYSFLAG_TRANSACTION_ROLLBACK: *out = OUTCOME_ROLLBACK; return ST_OK;
+	case 0: *out = 0; return ST_OK;
+	default: return ST_INVALID;
+	}
+}
+
+enum status handle_end_transaction(struct handlers *handlers, const struct request *request)
+{
+	struct end_transaction_header header;
+	struct outcome outcome = { 0 };
+	enum record_outcome asked;
+
+	if (end_transaction_decode(request->command, &header, &outcome.err) != ST_OK)
+		return answer_bad_header(handlers, request, &outcome.err);
+	if (outcome_asked(header.commit_or_rollback, &asked) != ST_OK) {
+		char remark[96];
+
+		snprintf(remark, sizeof(remark), "commitOrRollback=%d: neither commit (8), rollback (12) nor unknown (0)",
+			 header.commit_or_rollback);
+		handlers_refuse(handlers, request, RESP_INVALID_PARAMETER, remark);
+		return ST_OK;
+	}
+	struct end_request end = {
+		.group = header.producer_group, .half_queue_offset = (uint64_t)header.tran_state_table_offset,
+		.half_offset = (uint64_t)header.commit_log_offset, .outcome = asked, .from_check = header.from_transaction_check,
+		.transaction_id = header.transaction_id, .unique_key = header.msg_id, .conn_id = request->conn_id,
+		.client_id = core_client_id(handlers->core, request->conn_id),
+	};
+	enum status status = core_end_transaction(handlers->core, &end, &outcome);
+	return status == ST_AGAIN ? status : answer_outcome(handlers, request, &outcome);
+}
+
+static void encode_check(struct handlers *handlers, struct encoder *encoder, const struct record_half *half,
+			 uint64_t half_queue_offset, uint64_t half_offset)
+{
+	struct host host = core_store_host(handlers->core);
+	char offset_id[MSGID_TEXT_SIZE];
+	struct check_transaction_header header = {
+		.tran_state_table_offset = (int64_t)half_queue_offset, .commit_log_offset = (int64_t)half_offset,
+		.msg_id = half->unique_key, .transaction_id = half->transaction_id, .topic = SPAN_LITERAL(TOPIC_HALF),
+		.broker_name = span_of(handlers->broker_name),
+	};
+
+	offset_msg_id_encode(&host, (int64_t)half_offset, offset_id);
+	header.offset_msg_id = span_of(offset_id);
+	check_transaction_encode(encoder, &header);
+	command_body(encoder);
+	/* The half as it would be delivered, but under its own name and not committed. */
+	uint8_t *record = buffer_reserve(encoder->out, half->message.size);
+	if (record == NULL)
+		return;
+	struct message message;
+	memcpy(record, half->message.data, half->message.size);
+	if (message_decode((struct span){ record, half->message.size }, &message, NULL) == ST_OK) {
+		message_patch_sys_flag(record, message.sys_flag & ~SYSFLAG_TRANSACTION_MASK);
+		message_patch_queue_offset(record, (int64_t)half_queue_offset);
+		message_patch_physical_offset(record, (int64_t)half_offset);
+		message_patch_prepared_offset(record, 0);
+	}
+	buffer_commit(encoder->out, half->message.size);
+}
+
+bool handlers_ask(struct handlers *handlers, uint64_t conn_id, uint64_t half_queue_offset, uint64_t half_offset)
+{
+	struct record_half half;
+	struct errinfo err;
+	struct encoder encoder;
+	enum status status = core_stored_half(handlers->core, half_offset, &half, &err);
+
+	if (status == ST_AGAIN)
+		return false;
+	if (status != ST_OK) {
+		log_error("checkback", "half message unreadable", "offset=%llu reason=\"%s\"", (unsigned long long)half_offset,
+			  err.text);
+		return false;
+	}
+	struct buffer *out = handlers->replies.begin(handlers->replies.context, conn_id, 0);
+	if (out == NULL)
+		return false;
+	handlers->next_opaque = (handlers->next_opaque + 1) & INT32_MAX;
+	command_begin(&encoder, out, SERIALIZE_JSON, REQ_CHECK_TRANSACTION_STATE, handlers->next_opaque, COMMAND_ONEWAY, SPAN_NONE);
+	encode_check(handlers, &encoder, &half, half_queue_offset, half_offset);
+	answer_end(handlers, &encoder);
+	return true;
+}
