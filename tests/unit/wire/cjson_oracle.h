@@ -6,7 +6,6 @@
 #define ESCROW_TESTS_CJSON_ORACLE_H
 
 #include <cjson/cJSON.h>
-#include <float.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,11 +36,7 @@ static inline bool oracle_number_agrees(const cJSON *item, struct span text)
 
 	if (span_to_cstr(text, copy, sizeof(copy)) != ST_OK)
 		return text.size >= sizeof(copy);
-	/* cJSON prints 15 digits when that is within an epsilon. */
-	double value = strtod(copy, NULL), size = value < 0 ? -value : value;
-	double apart = value < item->valuedouble ? item->valuedouble - value : value - item->valuedouble;
-
-	return value == item->valuedouble || apart <= size * 2 * DBL_EPSILON;
+	return strtod(copy, NULL) == item->valuedouble;
 }
 
 static inline bool oracle_value_agrees(const cJSON *item, struct span text)
@@ -157,12 +152,15 @@ static inline const char *oracle_check(struct span header)
 	if (!has_nul && oracle_decode(header, &command) == ST_OK && !oracle_command_agrees(root, &command))
 		wrong = "the input is read differently";
 	char *printed = cJSON_PrintUnformatted(root);
-	if (wrong == NULL && printed != NULL && oracle_must_accept(root, printed)) {
+	/* Read again: printing rounds numbers, and makes null of infinite ones. */
+	cJSON *reread = printed == NULL ? NULL : cJSON_Parse(printed);
+	if (wrong == NULL && cJSON_IsObject(reread) && oracle_must_accept(reread, printed)) {
 		if (oracle_decode(span_of(printed), &command) != ST_OK)
 			wrong = "the printed form is refused";
-		else if (!oracle_command_agrees(root, &command))
+		else if (!oracle_command_agrees(reread, &command))
 			wrong = "the printed form is read differently";
 	}
+	cJSON_Delete(reread);
 	cJSON_free(printed);
 	cJSON_Delete(root);
 	return wrong;
