@@ -17,8 +17,9 @@ struct buffer *answer_begin(struct handlers *handlers, const struct request *req
 
 void answer_end(struct handlers *handlers, struct encoder *encoder)
 {
-	/* On failure the buffer holds what it held before, and its `failed` tells the shell to close the connection. */
-	(void)command_end(encoder);
+	/* On failure nothing was added, and the buffer's `failed` makes the shell close the connection. */
+	if (!command_end(encoder))
+		encoder->out->failed = true;
 	handlers->replies.end(handlers->replies.context);
 }
 

@@ -36,6 +36,7 @@ struct client_conn {
 	char address[ADDRESS_SIZE];
 	enum conn_state state;
 	int fd;
+	uint32_t generation; /* Of the connection: raised when one ends. */
 	struct event *read_event;
 	struct event *write_event;
 	bool writing;
@@ -104,6 +105,7 @@ static void drop_conn(struct client_conn *conn, enum status status)
 	if (conn->fd >= 0)
 		close(conn->fd);
 	conn->fd = -1;
+	conn->generation++;
 	conn->state = CONN_IDLE;
 	buffer_reset(&conn->input);
 	buffer_reset(&conn->output);
@@ -131,6 +133,7 @@ static void got_response(struct client_conn *conn, const struct command *command
 static bool got_frame(struct client_conn *conn, struct span frame)
 {
 	struct client *client = conn->client;
+	uint32_t generation = conn->generation;
 	struct errinfo err;
 	uint32_t suppressed;
 
@@ -145,7 +148,7 @@ static bool got_frame(struct client_conn *conn, struct span frame)
 		got_response(conn, &client->command);
 	else if (client->callbacks.on_request != NULL)
 		client->callbacks.on_request(client->callbacks.context, conn, &client->command);
-	return conn->fd >= 0;
+	return conn->generation == generation;
 }
 
 static void take_frames(struct client_conn *conn)
@@ -271,7 +274,7 @@ static enum status start_connecting(struct client_conn *conn, struct errinfo *er
 {
 	struct client *client = conn->client;
 	struct sockaddr_storage to;
-	socklen_t size;
+	socklen_t size = 0;
 	int on = 1;
 
 	if (loop_now_ms(client->loop) < conn->retry_after_ms)
@@ -425,7 +428,7 @@ struct encoder *client_begin_on(struct client *client, struct client_conn *conn,
 
 struct encoder *client_begin(struct client *client, const char *address, int32_t code, bool oneway, struct errinfo *err)
 {
-	struct client_conn *conn;
+	struct client_conn *conn = NULL;
 
 	if (get_conn(client, address, &conn, err) != ST_OK)
 		return NULL;
