@@ -94,7 +94,7 @@ struct encoder {
 /* Begins a command. `remark` may be empty (absent). */
 void command_begin(struct encoder *encoder, struct buffer *out, uint8_t serialize_type, int32_t code, int32_t opaque,
 		   int32_t flag, struct span remark);
-/* Fields, between begin and body. */
+/* Fields, between begin and body. Values may be anything; names are ours and hold nothing that JSON would escape. */
 void command_put(struct encoder *encoder, const char *name, struct span value);
 void command_put_named(struct encoder *encoder, struct span name, struct span value);
 void command_put_named_i64(struct encoder *encoder, struct span name, int64_t value);
