@@ -1,0 +1,496 @@
+#include "broker/shell/broker.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <utlist.h>
+
+#include "broker/core/clients.h"
+#include "broker/core/settings.h"
+#include "broker/projections/oplog_projector.h"
+#include "broker/shell/deferred.h"
+#include "broker/shell/disk.h"
+#include "broker/shell/registrar.h"
+#include "broker/shell/replies.h"
+#include "lib/base/clock.h"
+#include "lib/base/logging.h"
+#include "lib/index/pagefile.h"
+#include "lib/log/commitlog.h"
+#include "lib/net/service.h"
+
+enum { TICK_MS = 10, STOP_LIMIT_MS = 3000, PROJECTOR_GRACE_MS = 1000, PARKED_BYTES_MAX = 64 * 1024 * 1024 };
+
+struct broker {
+	const struct broker_config *config;
+	struct loop *loop;
+	struct mailbox *mailbox;
+	struct commitlog *log;
+	struct pagefile *files;
+	struct core *core;
+	struct disk *disk;
+	struct server *server;
+	struct client *client;
+	struct registrar *registrar;
+	struct oplog_projector *projector;
+	struct parked_replies replies;
+	struct handlers handlers;
+	struct deferred_queue deferred;
+	struct loop_timer tick;
+	bool stopping;
+	bool dead;             /* The log has failed; `failure` says how. */
+	int64_t stop_since_ms;
+	struct errinfo failure;
+	struct log_gate decode_gate;
+	struct command command;
+	struct command_scratch scratch;
+};
+
+static void set_time(struct broker *broker)
+{
+	core_set_time(broker->core, clock_wall_ms(clock_system()), clock_mono_ms(clock_system()));
+}
+
+/* --- requests -------------------------------------------------------------------------------------------- */
+
+static struct host host_of(const struct peer_address *peer)
+{
+	struct host host = { .ip_size = peer->ip_size, .port = peer->port };
+
+	memcpy(host.ip, peer->ip, sizeof(host.ip));
+	return host;
+}
+
+static void on_cold_read(void *context)
+{
+	struct deferred *deferred = context;
+
+	deferred->reading = false;
+}
+
+/* Starts what a parked request waits for. Without a wish it waits for room in the log or an index page: both are
+ * tried again at each turn that may have brought them. */
+static void start_wish(struct broker *broker, struct deferred *deferred)
+{
+	uint64_t offset;
+	uint32_t size;
+
+	if (!core_take_cold_read(broker->core, &offset, &size))
+		return;
+	if (disk_warm(broker->disk, offset, size, on_cold_read, deferred) == ST_OK)
+		deferred->reading = true;
+}
+
+/* Serves one frame. ST_AGAIN: to be run again. */
+static enum status serve(struct broker *broker, uint64_t conn_id_of, const struct peer_address *peer, struct span frame,
+			 bool again, bool refuse_busy)
+{
+	struct errinfo err;
+
+	if (command_decode(frame, &broker->scratch, &broker->command, &err) != ST_OK)
+		return errinfo_set(&broker->failure, ST_INVALID, "%s", err.text);
+	if (command_is_response(&broker->command))
+		return ST_OK; /* Nothing that we ask is answered so. */
+	struct request request = { .command = &broker->command, .conn_id = conn_id_of, .peer = host_of(peer), .again = again };
+	if (broker->stopping || refuse_busy) {
+		handlers_refuse(&broker->handlers, &request, broker->stopping ? RESP_SERVICE_NOT_AVAILABLE : RESP_SYSTEM_BUSY,
+				broker->stopping ? "the broker is stopping" : "[PCBUSY_CLEAN_QUEUE]broker busy, try again");
+		return ST_OK;
+	}
+	return handlers_serve(&broker->handlers, &request);
+}
+
+static void on_frame(void *context, struct conn *conn, struct span frame)
+{
+	struct broker *broker = context;
+	uint64_t id = conn_id(conn);
+	bool busy = replies_in_flight(conn) >= broker->config->in_flight_max ||
+		    replies_parked_bytes(&broker->replies) > PARKED_BYTES_MAX;
+	enum status status = serve(broker, id, conn_peer(conn), frame, false, busy);
+	uint32_t suppressed;
+
+	if (status == ST_AGAIN) {
+		struct deferred *deferred = deferred_add(&broker->deferred, id, frame, loop_now_ms(broker->loop));
+
+		if (deferred != NULL)
+			start_wish(broker, deferred);
+		else
+			(void)serve(broker, id, conn_peer(conn), frame, false, true);
+	} else if (status == ST_INVALID) {
+		if (log_gate_pass(&broker->decode_gate, loop_now_ms(broker->loop), &suppressed))
+			log_warn("net", "frame rejected", "peer=%s reason=\"%s\" suppressed=%u", conn_peer(conn)->text,
+				 broker->failure.text, suppressed);
+		conn_close(conn, NULL);
+	}
+}
+
+/* Runs parked requests again; each once. */
+static void run_deferred(struct broker *broker)
+{
+	int64_t now = loop_now_ms(broker->loop);
+	struct deferred *deferred, *next;
+
+	DL_FOREACH_SAFE(broker->deferred.head, deferred, next) {
+		if (deferred->reading)
+			continue;
+		struct conn *conn = server_find(broker->server, deferred->conn_id);
+		struct span frame = { deferred->frame, deferred->frame_size };
+		bool too_late = now - deferred->since_ms > DEFER_MAX_MS;
+		if (conn != NULL && serve(broker, deferred->conn_id, conn_peer(conn), frame, true, too_late) == ST_AGAIN) {
+			start_wish(broker, deferred);
+			continue;
+		}
+		deferred_take(&broker->deferred, deferred);
+		free(deferred);
+	}
+}
+
+static void on_conn_close(void *context, struct conn *conn)
+{
+	struct broker *broker = context;
+
+	if (broker->core != NULL)
+		core_connection_gone(broker->core, conn_id(conn));
+}
+
+/* --- effects of the core ------------------------------------------------------------------------------------ */
+
+static bool effect_ask(void *context, uint64_t conn, uint64_t half_queue_offset, uint64_t half_offset)
+{
+	struct broker *broker = context;
+	uint64_t offset;
+	uint32_t size;
+
+	if (handlers_ask(&broker->handlers, conn, half_queue_offset, half_offset))
+		return true;
+	/* A half that is only on disk: have it read, so that the next try finds it in the page cache. */
+	if (core_take_cold_read(broker->core, &offset, &size))
+		(void)(disk_warm(broker->disk, offset, size, NULL, NULL) == ST_OK);
+	return false;
+}
+
+static void effect_notify(void *context, uint64_t conn, struct span group)
+{
+	handlers_notify_consumer(&((struct broker *)context)->handlers, conn, group);
+}
+
+static void effect_hold_ready(void *context, const struct hold *hold, bool expired)
+{
+	handlers_hold_ready(&((struct broker *)context)->handlers, hold, expired);
+}
+
+static void effect_topics_changed(void *context)
+{
+	struct broker *broker = context;
+
+	if (broker->registrar != NULL)
+		registrar_changed(broker->registrar);
+}
+
+/* --- the loop -------------------------------------------------------------------------------------------------- */
+
+static void on_flushed(void *context)
+{
+	struct broker *broker = context;
+
+	set_time(broker);
+	core_committed(broker->core);
+	replies_release(&broker->replies, core_committed_offset(broker->core));
+	oplog_projector_advance(broker->projector, commitlog_durable(broker->log));
+	if (broker->deferred.head != NULL)
+		run_deferred(broker);
+}
+
+static void on_index_read(void *context)
+{
+	run_deferred(context);
+}
+
+static void on_disk_failed(void *context, const struct errinfo *err)
+{
+	struct broker *broker = context;
+
+	if (broker->dead)
+		return;
+	log_error("log", "write failed, stopping: nothing more is acknowledged", "reason=\"%s\"", err->text);
+	broker->dead = true;
+	broker->failure = *err;
+	loop_stop(broker->loop);
+}
+
+static bool may_stop(const struct broker *broker)
+{
+	bool all_durable = commitlog_durable(broker->log) == commitlog_appended(broker->log);
+
+	return all_durable && replies_parked_bytes(&broker->replies) == 0 && broker->deferred.head == NULL &&
+	       !server_has_output(broker->server) && !client_busy(broker->client);
+}
+
+static void on_tick(void *context)
+{
+	struct broker *broker = context;
+
+	set_time(broker);
+	core_tick(broker->core);
+	if (broker->deferred.head != NULL)
+		run_deferred(broker);
+	if (broker->stopping &&
+	    (may_stop(broker) || loop_now_ms(broker->loop) - broker->stop_since_ms > STOP_LIMIT_MS))
+		loop_stop(broker->loop);
+}
+
+static void on_turn_end(void *context)
+{
+	struct broker *broker = context;
+
+	set_time(broker);
+	core_turn_end(broker->core);
+	disk_turn_end(broker->disk, loop_now_ms(broker->loop));
+	registrar_turn_end(broker->registrar);
+}
+
+static void on_stop(void *context)
+{
+	struct broker *broker = context;
+
+	if (broker->stopping)
+		return;
+	log_info("broker", "stopping", NULL);
+	broker->stopping = true;
+	broker->stop_since_ms = loop_now_ms(broker->loop);
+	server_stop_accepting(broker->server);
+	registrar_unregister(broker->registrar);
+	if (core_flush_offsets(broker->core) != ST_OK)
+		log_warn("broker", "consumer offsets not written", "reason=\"no room in the log\"");
+}
+
+/* --- start ---------------------------------------------------------------------------------------------------- */
+
+static enum status make_dirs(const char *path, struct errinfo *err)
+{
+	char part[CONFIG_TEXT_SIZE];
+
+	for (const char *at = path; *at != '\0';) {
+		at += strspn(at, "/");
+		at += strcspn(at, "/");
+		snprintf(part, sizeof(part), "%.*s", (int)(at - path), path);
+		if (mkdir(part, 0755) != 0 && errno != EEXIST)
+			return errinfo_set(err, ST_IO, "storePathRootDir: make directory %s: %s", part, strerror(errno));
+	}
+	return ST_OK;
+}
+
+static enum status open_store(struct broker *broker, struct errinfo *err)
+{
+	const struct broker_config *config = broker->config;
+	char index_path[CONFIG_TEXT_SIZE + 32];
+	struct commitlog_config log_config = {
+		.root = config->store_path_root_dir, .cluster = config->broker_cluster_name,
+		.segment_size = (uint64_t)config->mapped_file_size_commit_log & ~(uint64_t)4095,
+		.ring_size = (uint64_t)config->tail_ring_size,
+	};
+
+	enum status status = make_dirs(config->store_path_root_dir, err);
+	if (status == ST_OK)
+		status = commitlog_open(&log_config, vfs_posix(), &broker->log, err);
+	if (status != ST_OK)
+		return status;
+	snprintf(index_path, sizeof(index_path), "%s/index.pages", config->store_path_root_dir);
+	struct pagefile_config files_config = { .path = index_path, .cache_bytes = (uint64_t)config->index_cache_size,
+						.read_inline = true };
+	return pagefile_open(&files_config, vfs_posix(), &broker->files, err);
+}
+
+static enum status fill_core_config(const struct broker_config *config, struct core_config *out, struct errinfo *err)
+{
+	struct in_addr ip;
+
+	if (inet_pton(AF_INET, config->broker_ip1, &ip) != 1)
+		return errinfo_set(err, ST_INVALID, "brokerIP1=%s: not an IPv4 address", config->broker_ip1);
+	*out = (struct core_config){
+		.cluster_name = config->broker_cluster_name,
+		.broker_name = config->broker_name,
+		.store_ipv4 = ntohl(ip.s_addr),
+		.sync_flush = config->flush_disk_type == FLUSH_SYNC,
+		.auto_create_topic = config->auto_create_topic_enable,
+		.auto_create_group = config->auto_create_subscription_group,
+		.reject_transactions = config->reject_transaction_message,
+		.long_polling = config->long_polling_enable,
+		.default_topic_queue_nums = (uint32_t)config->default_topic_queue_nums,
+		.max_message_size = (uint32_t)config->max_message_size,
+		.young_queue_bytes = (uint64_t)config->mapped_file_size_commit_log,
+		.offset_flush_interval_ms = config->offset_flush_interval_ms,
+		.pending_max = (uint64_t)config->pending_transaction_max,
+		.pending_group_max = (uint64_t)config->pending_transaction_group_max,
+		.resend_window_count = (uint64_t)config->resend_window_count,
+		.delayed_max = 2000000,
+		.topic_max = 100000,
+		.group_max = 100000,
+		.name_max = 1000000,
+		.member_max = 1000000,
+		.hold_max = 500000,
+		.checkback = checkback_config_default(),
+	};
+	out->checkback.transaction_timeout_ms = config->transaction_timeout_ms;
+	out->checkback.check_interval_ms = config->transaction_check_interval_ms;
+	out->checkback.answer_timeout_ms = config->transaction_check_answer_timeout_ms;
+	out->checkback.check_max = (uint32_t)config->transaction_check_max;
+	out->checkback.policy = (enum checkback_policy)config->transaction_undecided_policy;
+	return core_config_set_delay_levels(out, config->message_delay_level, err);
+}
+
+static enum status open_server(struct broker *broker, struct errinfo *err)
+{
+	const struct broker_config *config = broker->config;
+	struct server_config server_config = {
+		.name = "net", .bind_address = config->bind_address, .port = (uint16_t)config->listen_port,
+		.frame_size_max = (uint32_t)config->frame_size_max, .connections_max = (uint32_t)config->connections_max,
+		.connections_per_address_max = (uint32_t)config->connections_per_address_max,
+		.output_bytes_max = (size_t)config->output_bytes_max,
+	};
+	struct server_callbacks callbacks = { broker, on_frame, on_conn_close };
+
+	/* Before the server's own hook, which writes what this one produces. */
+	loop_add_turn_end(broker->loop, on_turn_end, broker);
+	return server_create(broker->loop, &server_config, &callbacks, &broker->server, err);
+}
+
+static enum status open_core(struct broker *broker, struct errinfo *err)
+{
+	struct core_effects effects = { broker, effect_ask, effect_notify, effect_hold_ready, effect_topics_changed };
+	struct core_config config;
+	enum status status = fill_core_config(broker->config, &config, err);
+
+	if (status != ST_OK)
+		return status;
+	config.store_port = server_port(broker->server);
+	replies_init(&broker->replies, broker->server);
+	broker->handlers = (struct handlers){ .replies = replies_sink(&broker->replies),
+					      .broker_name = broker->config->broker_name,
+					      .boot_time_ms = clock_wall_ms(clock_system()) };
+	status = core_open(&config, broker->log, broker->files, clock_wall_ms(clock_system()),
+			   clock_mono_ms(clock_system()), &effects, &broker->core, err);
+	if (status != ST_OK)
+		return errinfo_wrap(err, status, "open store %s", broker->config->store_path_root_dir);
+	broker->handlers.core = broker->core;
+	broker->replies.committed = core_committed_offset(broker->core);
+	return ST_OK;
+}
+
+static enum status open_registrar(struct broker *broker, struct errinfo *err)
+{
+	const struct broker_config *config = broker->config;
+	struct client_config client_config = { .name = "registrar" };
+	struct client_callbacks callbacks = { 0 };
+	struct registrar_config registrar_config = {
+		.name_servers = config->namesrv_addr, .cluster_name = config->broker_cluster_name,
+		.broker_name = config->broker_name, .broker_id = config->broker_id, .interval_ms = config->register_interval_ms,
+	};
+	unsigned port = server_port(broker->server);
+
+	snprintf(registrar_config.broker_addr, sizeof(registrar_config.broker_addr), "%.256s:%u", config->broker_ip1, port);
+	snprintf(registrar_config.ha_server_addr, sizeof(registrar_config.ha_server_addr), "%.256s:%u", config->broker_ip1,
+		 port + 1);
+	broker->client = client_create(broker->loop, &client_config, &callbacks);
+	if (broker->client == NULL)
+		return errinfo_set(err, ST_NOMEM, "no memory for the client");
+	return registrar_create(broker->loop, broker->client, &registrar_config, core_topics(broker->core), &broker->registrar,
+				err);
+}
+
+static enum status open_disk(struct broker *broker, struct errinfo *err)
+{
+	struct disk_callbacks callbacks = { broker, on_flushed, on_index_read, on_disk_failed };
+
+	return disk_create(broker->mailbox, broker->log, broker->files, broker->config->flush_disk_type == FLUSH_SYNC,
+			   &callbacks, &broker->disk, err);
+}
+
+static enum status start(struct broker *broker, struct errinfo *err)
+{
+	const struct broker_config *config = broker->config;
+	enum status status;
+
+	broker->loop = loop_create();
+	broker->mailbox = broker->loop == NULL ? NULL : mailbox_create(broker->loop);
+	if (broker->mailbox == NULL)
+		return errinfo_set(err, ST_NOMEM, "no memory for the event loop");
+	/* The port first: a second broker on it should fail before it looks at the store. */
+	status = open_server(broker, err);
+	if (status == ST_OK)
+		status = open_store(broker, err);
+	if (status == ST_OK)
+		status = open_core(broker, err);
+	if (status == ST_OK)
+		status = open_registrar(broker, err);
+	if (status == ST_OK)
+		status = open_disk(broker, err);
+	if (status == ST_OK && config->oplog.enable)
+		status = oplog_projector_start(&config->oplog, config->store_path_root_dir, config->broker_name,
+					       commitlog_durable(broker->log), &broker->projector, err);
+	if (status == ST_OK)
+		status = service_signals(broker->loop, on_stop, broker, err);
+	if (status == ST_OK && loop_timer_start(broker->loop, &broker->tick, TICK_MS, true, on_tick, broker) != ST_OK)
+		status = errinfo_set(err, ST_NOMEM, "no memory for the timer");
+	return status;
+}
+
+/* --- end ------------------------------------------------------------------------------------------------------- */
+
+static enum status finish(struct broker *broker, enum status status, struct errinfo *err)
+{
+	loop_timer_stop(&broker->tick);
+	if (broker->disk != NULL) {
+		disk_stop(broker->disk);
+		/* The last reports of the workers. */
+		while (!disk_idle(broker->disk) && !broker->dead)
+			loop_turn(broker->loop, 0);
+	}
+	oplog_projector_stop(broker->projector, PROJECTOR_GRACE_MS);
+	server_destroy(broker->server);
+	client_destroy(broker->client);
+	registrar_destroy(broker->registrar);
+	deferred_clear(&broker->deferred);
+	replies_deinit(&broker->replies);
+	core_close(broker->core);
+	pagefile_close(broker->files);
+	if (broker->log != NULL) {
+		struct errinfo close_err;
+		enum status closed = commitlog_close(broker->log, status == ST_OK && !broker->dead, &close_err);
+
+		if (closed != ST_OK && status == ST_OK) {
+			*err = close_err;
+			status = closed;
+		}
+	}
+	disk_destroy(broker->disk);
+	mailbox_destroy(broker->mailbox);
+	loop_destroy(broker->loop);
+	return status;
+}
+
+enum status broker_run(const struct broker_config *config, struct errinfo *err)
+{
+	struct broker *broker = calloc(1, sizeof(*broker));
+
+	if (broker == NULL)
+		return errinfo_set(err, ST_NOMEM, "no memory");
+	broker->config = config;
+	enum status status = start(broker, err);
+	if (status == ST_OK) {
+		registrar_start(broker->registrar);
+		log_info("broker", "serving", "name=%s cluster=%s store=%s", config->broker_name, config->broker_cluster_name,
+			 config->store_path_root_dir);
+		service_ready("escrow-broker", config->bind_address, server_port(broker->server));
+		loop_run(broker->loop);
+		if (broker->dead) {
+			*err = broker->failure;
+			status = err->code;
+		}
+	}
+	status = finish(broker, status, err);
+	free(broker);
+	return status;
+}

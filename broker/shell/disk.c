@@ -1,0 +1,268 @@
+#include "broker/shell/disk.h"
+
+#include <stddef.h>
+#include <stdlib.h>
+
+#include "lib/base/logging.h"
+#include "lib/index/pagefile.h"
+#include "lib/log/commitlog.h"
+#include "lib/net/worker.h"
+
+enum { SYNC_INTERVAL_MS = 500, FULL_PAUSE_MS = 1000, WARM_MAX = 64, WARM_BYTES_MAX = 32 * 1024 * 1024 };
+
+/* One job of each kind is under way at most, except reads. */
+struct flush_work {
+	struct work work;
+	struct log_flush_job job;
+	bool out;
+};
+struct prepare_work {
+	struct work work;
+	struct log_prepare_job job;
+	bool out;
+};
+struct index_flush_work {
+	struct work work;
+	struct pagefile_flush_job job;
+	bool out;
+};
+struct index_read_work {
+	struct work work;
+	struct pagefile_read_job job;
+	bool out;
+};
+
+struct disk {
+	struct commitlog *log;
+	struct pagefile *files;
+	struct disk_callbacks callbacks;
+	bool sync;
+	struct worker *flusher, *housekeeper, *reader;
+	struct flush_work flush;
+	struct prepare_work prepare;
+	struct index_flush_work index_flush;
+	struct index_read_work index_read;
+	int64_t now_ms, last_sync_ms, prepare_after_ms;
+	uint32_t warm_count;
+};
+
+#define OWNER(type, pointer, member) ((type *)((char *)(pointer) - offsetof(type, member)))
+
+/* --- the log's tail ------------------------------------------------------------------------------------- */
+
+static void flush_run(struct work *work)
+{
+	log_flush_run(&OWNER(struct flush_work, work, work)->job);
+}
+
+static void flush_done(struct work *work)
+{
+	struct disk *disk = OWNER(struct disk, OWNER(struct flush_work, work, work), flush);
+	struct errinfo err;
+
+	disk->flush.out = false;
+	if (commitlog_flush_done(disk->log, &disk->flush.job, &err) != ST_OK)
+		disk->callbacks.failed(disk->callbacks.context, &err);
+	else
+		disk->callbacks.flushed(disk->callbacks.context);
+}
+
+static void start_flush(struct disk *disk)
+{
+	bool sync = disk->sync || disk->now_ms - disk->last_sync_ms >= SYNC_INTERVAL_MS;
+
+	if (disk->flush.out || !commitlog_take_flush(disk->log, sync, &disk->flush.job))
+		return;
+	if (sync)
+		disk->last_sync_ms = disk->now_ms;
+	disk->flush.out = true;
+	worker_submit(disk->flusher, &disk->flush.work);
+}
+
+/* --- ahead and behind ------------------------------------------------------------------------------------- */
+
+static void prepare_run(struct work *work)
+{
+	log_prepare_run(&OWNER(struct prepare_work, work, work)->job);
+}
+
+static void prepare_done(struct work *work)
+{
+	struct disk *disk = OWNER(struct disk, OWNER(struct prepare_work, work, work), prepare);
+	struct errinfo err;
+	enum status status = commitlog_prepare_done(disk->log, &disk->prepare.job, &err);
+
+	disk->prepare.out = false;
+	if (status == ST_FULL) {
+		log_error("log", "no space to prepare the log", "reason=\"%s\"", err.text);
+		disk->prepare_after_ms = disk->now_ms + FULL_PAUSE_MS;
+	} else if (status != ST_OK) {
+		disk->callbacks.failed(disk->callbacks.context, &err);
+	}
+}
+
+static void index_flush_run(struct work *work)
+{
+	pagefile_flush_run(&OWNER(struct index_flush_work, work, work)->job);
+}
+
+static void index_flush_done(struct work *work)
+{
+	struct disk *disk = OWNER(struct disk, OWNER(struct index_flush_work, work, work), index_flush);
+	struct errinfo err;
+
+	disk->index_flush.out = false;
+	if (pagefile_flush_done(disk->files, &disk->index_flush.job, &err) != ST_OK)
+		log_error("index", "write behind failed, trying again", "reason=\"%s\"", err.text);
+}
+
+static void start_housekeeping(struct disk *disk)
+{
+	if (!disk->prepare.out && disk->now_ms >= disk->prepare_after_ms &&
+	    commitlog_take_prepare(disk->log, &disk->prepare.job)) {
+		disk->prepare.out = true;
+		worker_submit(disk->housekeeper, &disk->prepare.work);
+	}
+	if (!disk->index_flush.out && pagefile_take_flush(disk->files, &disk->index_flush.job)) {
+		disk->index_flush.out = true;
+		worker_submit(disk->housekeeper, &disk->index_flush.work);
+	}
+}
+
+/* --- reads -------------------------------------------------------------------------------------------------- */
+
+static void index_read_run(struct work *work)
+{
+	pagefile_read_run(&OWNER(struct index_read_work, work, work)->job);
+}
+
+static void index_read_done(struct work *work)
+{
+	struct disk *disk = OWNER(struct disk, OWNER(struct index_read_work, work, work), index_read);
+	struct errinfo err;
+
+	disk->index_read.out = false;
+	if (pagefile_read_done(disk->files, &disk->index_read.job, &err) != ST_OK)
+		log_error("index", "read failed", "reason=\"%s\"", err.text);
+	disk->callbacks.index_read(disk->callbacks.context);
+}
+
+static void start_index_read(struct disk *disk)
+{
+	if (disk->index_read.out || !pagefile_take_read(disk->files, &disk->index_read.job))
+		return;
+	disk->index_read.out = true;
+	worker_submit(disk->reader, &disk->index_read.work);
+}
+
+struct warm_work {
+	struct work work;
+	struct disk *disk;
+	struct log_read_job job;
+	void (*done)(void *context);
+	void *context;
+	uint8_t data[];
+};
+
+static void warm_run(struct work *work)
+{
+	log_read_run(&OWNER(struct warm_work, work, work)->job);
+}
+
+static void warm_done(struct work *work)
+{
+	struct warm_work *warm = OWNER(struct warm_work, work, work);
+
+	warm->disk->warm_count--;
+	if (warm->job.result != ST_OK)
+		log_error("log", "cold read failed", "reason=\"%s\"", warm->job.err.text);
+	if (warm->done != NULL)
+		warm->done(warm->context);
+	free(warm);
+}
+
+enum status disk_warm(struct disk *disk, uint64_t offset, uint32_t size, void (*done)(void *context), void *context)
+{
+	uint64_t limit = commitlog_read_limit(disk->log, offset);
+
+	if (size > limit)
+		size = (uint32_t)limit;
+	if (size > WARM_BYTES_MAX)
+		size = WARM_BYTES_MAX;
+	if (disk->warm_count >= WARM_MAX || size == 0)
+		return ST_BUSY;
+	struct warm_work *warm = malloc(sizeof(*warm) + size);
+	if (warm == NULL)
+		return ST_BUSY;
+	warm->work = (struct work){ .run = warm_run, .done = warm_done };
+	warm->disk = disk;
+	warm->done = done;
+	warm->context = context;
+	if (commitlog_prepare_read(disk->log, offset, size, false, warm->data, &warm->job, NULL) != ST_OK) {
+		free(warm);
+		return ST_BUSY;
+	}
+	disk->warm_count++;
+	worker_submit(disk->reader, &warm->work);
+	return ST_OK;
+}
+
+/* --- life ----------------------------------------------------------------------------------------------------- */
+
+enum status disk_create(struct mailbox *mailbox, struct commitlog *log, struct pagefile *files, bool sync,
+			const struct disk_callbacks *callbacks, struct disk **out, struct errinfo *err)
+{
+	struct disk *disk = calloc(1, sizeof(*disk));
+
+	if (disk == NULL)
+		return errinfo_set(err, ST_NOMEM, "no memory for the disk workers");
+	disk->log = log;
+	disk->files = files;
+	disk->sync = sync;
+	disk->callbacks = *callbacks;
+	disk->flush.work = (struct work){ .run = flush_run, .done = flush_done };
+	disk->prepare.work = (struct work){ .run = prepare_run, .done = prepare_done };
+	disk->index_flush.work = (struct work){ .run = index_flush_run, .done = index_flush_done };
+	disk->index_read.work = (struct work){ .run = index_read_run, .done = index_read_done };
+	enum status status = worker_create("flusher", mailbox, &disk->flusher, err);
+	if (status == ST_OK)
+		status = worker_create("housekeeper", mailbox, &disk->housekeeper, err);
+	if (status == ST_OK)
+		status = worker_create("reader", mailbox, &disk->reader, err);
+	if (status != ST_OK) {
+		disk_stop(disk);
+		disk_destroy(disk);
+		return status;
+	}
+	*out = disk;
+	return ST_OK;
+}
+
+void disk_turn_end(struct disk *disk, int64_t now_ms)
+{
+	disk->now_ms = now_ms;
+	start_flush(disk);
+	start_housekeeping(disk);
+	start_index_read(disk);
+}
+
+bool disk_idle(const struct disk *disk)
+{
+	return !disk->flush.out && !disk->prepare.out && !disk->index_flush.out && !disk->index_read.out &&
+	       disk->warm_count == 0;
+}
+
+void disk_stop(struct disk *disk)
+{
+	if (disk == NULL)
+		return;
+	worker_stop(disk->flusher);
+	worker_stop(disk->housekeeper);
+	worker_stop(disk->reader);
+	disk->flusher = disk->housekeeper = disk->reader = NULL;
+}
+
+void disk_destroy(struct disk *disk)
+{
+	free(disk);
+}

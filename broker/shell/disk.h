@@ -1,0 +1,37 @@
+/* The broker's disk work: takes jobs from log and page file, runs them on worker threads, reports them back.
+ *
+ * The flusher writes and syncs the log's tail whenever there is something and it is idle: no timer, one sync for all
+ * that came during the last one. The housekeeper zero-fills the log ahead and writes index pages behind. The reader
+ * brings what is only on disk into the page cache.
+ * Threads: all functions the loop thread's; docs/threading.md shows who hands what to whom. */
+#ifndef ESCROW_SHELL_DISK_H
+#define ESCROW_SHELL_DISK_H
+
+#include "lib/base/status.h"
+#include "lib/net/mailbox.h"
+
+struct commitlog;
+struct disk;
+struct pagefile;
+
+struct disk_callbacks {
+	void *context;
+	void (*flushed)(void *context);                            /* Watermarks have moved. */
+	void (*index_read)(void *context);                         /* An index page has come. */
+	void (*failed)(void *context, const struct errinfo *err);  /* Final: stop. */
+};
+
+/* `sync`: sync every write; otherwise write at once and sync each SYNC_INTERVAL. */
+enum status disk_create(struct mailbox *mailbox, struct commitlog *log, struct pagefile *files, bool sync,
+			const struct disk_callbacks *callbacks, struct disk **out, struct errinfo *err) MUST_USE;
+/* Starts what can be started. Call at the end of each turn. */
+void disk_turn_end(struct disk *disk, int64_t now_ms);
+/* Reads [offset, offset + size) of the log into the page cache; `done` (may be NULL) follows in the loop.
+ * ST_BUSY: too many are under way. */
+enum status disk_warm(struct disk *disk, uint64_t offset, uint32_t size, void (*done)(void *context), void *context) MUST_USE;
+bool disk_idle(const struct disk *disk);
+/* Ends the threads; their last reports come with the next turns of the loop. Then disk_destroy. */
+void disk_stop(struct disk *disk);
+void disk_destroy(struct disk *disk);
+
+#endif
