@@ -64,7 +64,7 @@ enum status handle_get_topic(struct handlers *handlers, const struct request *re
 		return ST_OK;
 	command_body(&encoder);
 	struct json_writer writer = json_writer_of(out);
-	struct topic_config config = topic_config_of(topic);
+	struct topic_config config = core_topic_config(topic);
 	topic_config_encode(&writer, &config);
 	answer_end(handlers, &encoder);
 	return ST_OK;

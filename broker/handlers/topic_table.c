@@ -2,7 +2,7 @@
 
 #include <stdlib.h>
 
-struct topic_config topic_config_of(const struct topic *topic)
+struct topic_config core_topic_config(const struct topic *topic)
 {
 	const struct topic_settings *s = &topic->settings;
 
@@ -27,7 +27,7 @@ enum status topic_table_make(const struct topics *topics, struct topic_table *ou
 	if (out->topics == NULL)
 		return ST_NOMEM;
 	for (const struct topic *topic = topics_first(topics); topic != NULL; topic = topics_next(topic))
-		out->topics[count++] = topic_config_of(topic);
+		out->topics[count++] = core_topic_config(topic);
 	out->count = count;
 	out->version = (struct data_version){ 0, version.timestamp_ms, version.counter };
 	return ST_OK;

@@ -14,7 +14,7 @@ struct topic_table {
 	struct data_version version;
 };
 
-struct topic_config topic_config_of(const struct topic *topic);
+struct topic_config core_topic_config(const struct topic *topic);
 enum status topic_table_make(const struct topics *topics, struct topic_table *out) MUST_USE;
 void topic_table_free(struct topic_table *table);
 
