@@ -79,7 +79,8 @@ enum status oplog_batch_add_txn(struct oplog_batch *batch, const struct oplog_tx
 		return ST_FULL;
 	*copy = *txn;
 	if (keep_span(batch, &copy->transaction_id) != ST_OK || keep_span(batch, &copy->group) != ST_OK ||
-	    keep_span(batch, &copy->topic) != ST_OK || keep_span(batch, &copy->decider) != ST_OK)
+	    keep_span(batch, &copy->topic) != ST_OK || keep_span(batch, &copy->decider) != ST_OK ||
+	    keep_span(batch, &copy->reason) != ST_OK)
 		return ST_NOMEM;
 	batch->txn_count++;
 	return ST_OK;
@@ -92,7 +93,7 @@ enum status oplog_batch_add_event(struct oplog_batch *batch, const struct oplog_
 	if (batch->event_count == batch->row_max)
 		return ST_FULL;
 	*copy = *event;
-	if (keep_span(batch, &copy->actor_name) != ST_OK)
+	if (keep_span(batch, &copy->actor_name) != ST_OK || keep_span(batch, &copy->reason) != ST_OK)
 		return ST_NOMEM;
 	batch->event_count++;
 	return ST_OK;

@@ -74,6 +74,7 @@ struct oplog_txn {
 	uint64_t queue_offset;
 	int64_t deliver_at_ms;    /* 0: at once. */
 	uint64_t request_id;      /* 0: none. */
+	struct span reason;       /* Empty: none was given. */
 	uint64_t state_offset;    /* Of the record. */
 };
 
@@ -87,8 +88,25 @@ struct oplog_event {
 	enum oplog_actor actor;
 	struct span actor_name;   /* Empty: not known. */
 	uint32_t checks;
-	enum oplog_detail detail; /* OPLOG_UNKNOWN unless the event is OPLOG_REFUSED or OPLOG_CHECK_ANSWERED. */
+	enum oplog_detail detail; /* The outcome asked for (OPLOG_REFUSED), or the answer (OPLOG_CHECK_ANSWERED). */
+	uint32_t repeats;         /* OPLOG_REFUSED: refusals before this one that were counted only. */
+	struct span reason;       /* Empty: none was given. */
 };
+
+/* Who takes the facts. A failure ends the record and is returned. */
+struct oplog_sink {
+	/* A half message was stored: a transaction that is open, and probably decided soon. */
+	enum status (*half)(void *context, const struct oplog_txn *half, struct errinfo *err);
+	/* A transaction came into a state (also: an old half was carried to the log's end). */
+	enum status (*txn)(void *context, const struct oplog_txn *txn, struct errinfo *err);
+	enum status (*event)(void *context, const struct oplog_event *event, struct errinfo *err);
+	void *context;
+};
+
+/* Gives the facts of one record to the sink; most kinds have none. *time_ms_io is raised to the record's time, where
+ * it says one. ST_CORRUPT, ST_VERSION for a payload that cannot be read; failures of the sink. */
+enum status oplog_facts(const struct log_record *record, const struct oplog_sink *sink, int64_t *time_ms_io,
+			struct errinfo *err) MUST_USE;
 
 
 #endif

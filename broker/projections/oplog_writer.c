@@ -18,6 +18,7 @@ enum {
 	STATEMENT_MAX = 4 * 1024 * 1024, /* Larger ones are not faster. */
 	TRANSACTION_ID_CHARS = 128,      /* Column widths. */
 	CLUSTER_CHARS = 64,
+	REASON_CHARS = 255,
 	WRITER_NAME_SIZE = 96,
 	PARTITION_DAYS_AHEAD = 7,
 };
@@ -365,6 +366,14 @@ static void name_or_null(struct oplog_writer *writer, struct db_rows *rows, stru
 		db_rows_u64(rows, oplog_names_id(writer->names, OPLOG_CLIENT_NAME, name));
 }
 
+static void reason_or_null(struct db_rows *rows, struct span reason)
+{
+	if (reason.size == 0)
+		db_rows_null(rows);
+	else
+		db_rows_text(rows, reason, REASON_CHARS);
+}
+
 static void put_txn(struct oplog_writer *writer, struct db_rows *rows, const struct oplog_txn *txn)
 {
 	db_rows_begin(rows);
@@ -397,6 +406,7 @@ static void put_txn(struct oplog_writer *writer, struct db_rows *rows, const str
 		db_rows_null(rows);
 	else
 		db_rows_u64(rows, txn->request_id);
+	reason_or_null(rows, txn->reason);
 	db_rows_u64(rows, txn->state_offset);
 }
 
@@ -412,9 +422,9 @@ static enum status write_txns(struct oplog_writer *writer, const struct oplog_ba
 	db_rows_init(&rows, writer->conn,
 		     "INSERT INTO txn (log_no, half_offset, created_at, half_queue_offset, transaction_id, group_id, topic_id,"
 		     " queue_id, size, state, decided_by, decider_id, decided_at, checks, queue_offset, deliver_at, request_id,"
-		     " state_offset) VALUES ",
+		     " reason, state_offset) VALUES ",
 		     " ON DUPLICATE KEY UPDATE " NEWER("state") NEWER("decided_by") NEWER("decider_id") NEWER("decided_at")
-		     NEWER("checks") NEWER("queue_offset") NEWER("deliver_at") NEWER("request_id")
+		     NEWER("checks") NEWER("queue_offset") NEWER("deliver_at") NEWER("request_id") NEWER("reason")
 		     "state_offset = GREATEST(state_offset, VALUES(state_offset))",
 		     size_max);
 	for (size_t i = 0; st == ST_OK && i < batch->txn_count; i++) {
@@ -435,7 +445,7 @@ static enum status write_events(struct oplog_writer *writer, const struct oplog_
 
 	db_rows_init(&rows, writer->conn,
 		     "INSERT INTO txn_event (log_no, record_offset, part, at, half_offset, event, actor, actor_id, checks,"
-		     " detail) VALUES ",
+		     " detail, repeats, reason) VALUES ",
 		     " ON DUPLICATE KEY UPDATE part = VALUES(part)", size_max);
 	for (size_t i = 0; st == ST_OK && i < batch->event_count; i++) {
 		const struct oplog_event *event = &batch->events[i];
@@ -450,6 +460,8 @@ static enum status write_events(struct oplog_writer *writer, const struct oplog_
 		name_or_null(writer, &rows, event->actor_name);
 		db_rows_u64(&rows, event->checks);
 		db_rows_u64(&rows, event->detail);
+		db_rows_u64(&rows, event->repeats);
+		reason_or_null(&rows, event->reason);
 		st = db_rows_end(&rows, err);
 	}
 	if (st == ST_OK)

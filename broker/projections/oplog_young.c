@@ -88,7 +88,8 @@ static void copy_span(struct span *field, uint8_t **room)
 
 static struct oplog_txn *copy_half(const struct oplog_txn *half)
 {
-	size_t size = half->transaction_id.size + half->group.size + half->topic.size + half->decider.size;
+	size_t size = half->transaction_id.size + half->group.size + half->topic.size + half->decider.size +
+		      half->reason.size;
 	struct oplog_txn *copy = malloc(sizeof(*copy) + size);
 
 	if (copy == NULL)
@@ -99,6 +100,7 @@ static struct oplog_txn *copy_half(const struct oplog_txn *half)
 	copy_span(&copy->group, &room);
 	copy_span(&copy->topic, &room);
 	copy_span(&copy->decider, &room);
+	copy_span(&copy->reason, &room);
 	return copy;
 }
 

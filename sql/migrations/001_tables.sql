@@ -53,11 +53,12 @@ CREATE TABLE IF NOT EXISTS txn (
   state           TINYINT UNSIGNED  NOT NULL COMMENT '1 prepared, 2 committed, 3 rolled back, 4 parked',
   decided_by      TINYINT UNSIGNED  NOT NULL COMMENT 'Who brought it into this state: 0 nobody yet, 1 producer, 2 check-back, 3 operator, 4 SQL request, 5 policy',
   decider_id      INT UNSIGNED      NULL     COMMENT 'Which client or operator, see client_name',
-  decided_at      DATETIME(3)       NULL     COMMENT 'When it came into this state, UTC; NULL while prepared',
+  decided_at      DATETIME(3)       NULL     COMMENT 'When it came into this state, UTC; NULL while nobody has decided',
   checks          INT UNSIGNED      NOT NULL COMMENT 'Check-backs that were answered "unknown"',
   queue_offset    BIGINT UNSIGNED   NULL     COMMENT 'Place of the committed message in its queue; NULL when not committed or delivered later',
   deliver_at      DATETIME(3)       NULL     COMMENT 'When a delayed message is due, UTC',
   request_id      BIGINT UNSIGNED   NULL     COMMENT 'Request that led to the decision, if it came by SQL',
+  reason          VARCHAR(255)      NULL     COMMENT 'Why, if whoever decided said so',
   state_offset    BIGINT UNSIGNED   NOT NULL COMMENT 'Log offset of the record that set this state; of a committed message also its physical offset',
   PRIMARY KEY (log_no, half_offset, created_at),
   KEY transaction_id (transaction_id),
@@ -77,6 +78,8 @@ CREATE TABLE IF NOT EXISTS txn_event (
   actor_id        INT UNSIGNED      NULL     COMMENT 'Which client or operator, see client_name',
   checks          INT UNSIGNED      NOT NULL COMMENT 'Check-backs answered "unknown" so far',
   detail          TINYINT UNSIGNED  NOT NULL COMMENT 'Outcome asked for (refused), or the answer (check answered): 0 unknown, 1 commit, 2 rollback',
+  repeats         INT UNSIGNED      NOT NULL COMMENT 'Refusals before this one that were counted only',
+  reason          VARCHAR(255)      NULL     COMMENT 'Why, if the actor said so',
   PRIMARY KEY (log_no, record_offset, part, at),
   KEY txn (log_no, half_offset)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin COMMENT='What happened to a transaction besides an ordinary decision by its producer'

@@ -13,6 +13,7 @@ SELECT t.transaction_id,
        t.created_at                         AS prepared_at,
        t.decided_at,
        TIMESTAMPDIFF(MICROSECOND, t.created_at, t.decided_at) DIV 1000 AS open_ms,
+       t.reason,
        t.checks,
        t.queue_offset,
        t.deliver_at,
@@ -37,7 +38,8 @@ SELECT t.transaction_id,
        CASE t.state WHEN 1 THEN 'prepared' WHEN 4 THEN 'parked' END AS state,
        t.created_at                         AS prepared_at,
        TIMESTAMPDIFF(SECOND, t.created_at, UTC_TIMESTAMP()) AS age_s,
-       t.checks,
+       (SELECT COALESCE(MAX(e.checks), 0) FROM txn_event e
+        WHERE e.log_no = t.log_no AND e.half_offset = t.half_offset) AS checks,
        t.log_no,
        t.half_offset
 FROM txn t
@@ -59,12 +61,13 @@ SELECT t.transaction_id,
        'producer'                           AS actor,
        CAST(NULL AS CHAR(255))              AS actor_name,
        0                                    AS checks,
-       CAST(NULL AS CHAR(16))               AS detail
+       CAST(NULL AS CHAR(16))               AS detail,
+       CAST(NULL AS CHAR(255))              AS reason
 FROM txn t
 UNION ALL
 SELECT t.transaction_id, t.log_no, t.half_offset, t.decided_at, t.state_offset, 0,
        CASE t.state WHEN 2 THEN 'committed' WHEN 3 THEN 'rolled back' END,
-       'producer', c.name, t.checks, NULL
+       'producer', c.name, t.checks, NULL, t.reason
 FROM txn t
 LEFT JOIN client_name c ON c.id = t.decider_id
 WHERE t.state IN (2, 3) AND t.decided_by = 1
@@ -74,7 +77,8 @@ SELECT t.transaction_id, t.log_no, t.half_offset, e.at, e.record_offset, e.part,
                     WHEN 5 THEN 'parked' WHEN 6 THEN 'resumed' WHEN 7 THEN 'refused' END,
        CASE e.actor WHEN 1 THEN 'producer' WHEN 2 THEN 'check-back' WHEN 3 THEN 'operator' WHEN 4 THEN 'SQL request' WHEN 5 THEN 'policy' END,
        c.name, e.checks,
-       CASE WHEN e.event IN (2, 7) THEN CASE e.detail WHEN 1 THEN 'commit' WHEN 2 THEN 'rollback' ELSE 'unknown' END END
+       CASE WHEN e.event IN (2, 7) THEN CASE e.detail WHEN 1 THEN 'commit' WHEN 2 THEN 'rollback' ELSE 'unknown' END END,
+       e.reason
 FROM txn t
 JOIN txn_event e ON e.log_no = t.log_no AND e.half_offset = t.half_offset
 LEFT JOIN client_name c ON c.id = e.actor_id;
