@@ -58,7 +58,8 @@ enum status oplog_projector_start(const struct oplog_config *config, const char 
 void oplog_projector_advance(struct oplog_projector *projector, uint64_t durable);
 
 /* Lets the thread finish what is durable, for at most `grace_ms` and only while MySQL answers, joins it and frees.
- * What is left is written after the next start. NULL is allowed. */
+ * What is left is written after the next start. A thread that still waits for a dumb server then is left behind, with
+ * its memory, for the process is about to end: MySQL must not delay that. NULL is allowed. */
 void oplog_projector_stop(struct oplog_projector *projector, int64_t grace_ms);
 
 /* A consistent copy for metrics. NULL gives all zeros. */

@@ -1,0 +1,622 @@
+/* See oplog_projector.h.
+ *
+ * The thread's loop: connect if needed, fill the batch from the log, write it, sleep when there is nothing to do. A
+ * batch whose write failed is kept and sealed (nothing is added), so that after the reconnection the cursor tells
+ * whether exactly this batch is there. */
+#include "broker/projections/oplog_projector.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "broker/projections/oplog_batch.h"
+#include "broker/projections/oplog_facts.h"
+#include "broker/projections/oplog_schema.h"
+#include "broker/projections/oplog_writer.h"
+#include "broker/projections/oplog_young.h"
+#include "lib/base/clock.h"
+#include "lib/base/logging.h"
+#include "lib/log/logreader.h"
+#include "lib/record/record_transaction.h"
+
+enum {
+	BATCH_SLACK = RECORD_CHECKS_MAX + 1, /* Rows that one record may add to a batch that was not full before it. */
+	LINGER_MS = 20,                      /* After a wake-up, so that a batch is worth its commit. */
+	IDLE_CURSOR_MS = 1000,               /* How often the cursor moves when there are no rows. */
+	MAINTAIN_MS = 3600 * 1000,
+	RETRY_FIRST_MS = 100,
+	REPEAT_LINE_MS = 60 * 1000,          /* The same failure is logged again after this. */
+	FILL_BYTES_MAX = 64 * 1024 * 1024,   /* Log read in one go, so that the cursor moves and a stop is heard. */
+};
+
+struct oplog_projector {
+	struct oplog_config config;
+	char *store_root;
+	char *broker_name;
+	pthread_t thread;
+	int wake_fd;
+	_Atomic uint64_t durable;
+	_Atomic bool sleeping; /* The thread wants to be woken by the next advance. */
+	_Atomic bool stopping;
+	_Atomic int64_t stop_until_ms;
+
+	pthread_mutex_t lock; /* Guards status, finished. */
+	pthread_cond_t finished_cond;
+	bool finished;
+	struct oplog_status status;
+
+	/* The thread's own. */
+	struct oplog_writer *writer;
+	struct logreader *reader;
+	struct oplog_young *young;
+	struct oplog_batch batch;
+	bool batch_sealed;       /* A write of it was tried. */
+	uint64_t batch_target;   /* Where the cursor goes with it, once sealed. */
+	uint64_t cursor;         /* Where it is. */
+	int64_t log_time_ms;     /* Highest time read from the log. */
+	bool caught_up;
+	int64_t cursor_moved_ms; /* Monotonic. */
+	int64_t maintain_at_ms;  /* Monotonic. */
+	int64_t retry_delay_ms;
+	bool failing;
+	int64_t failure_logged_ms;
+	char failure_text[ERRINFO_TEXT_SIZE];
+};
+
+#define STATE_CASE(name, text) case name: return text;
+const char *oplog_state_text(enum oplog_state state)
+{
+	switch (state) {
+		OPLOG_STATE_MAP(STATE_CASE)
+	}
+	return "?";
+}
+
+static int64_t now_mono(void)
+{
+	return clock_mono_ms(clock_system());
+}
+
+/* --- status and log lines ------------------------------------------------------------------------------------- */
+
+static void set_state(struct oplog_projector *p, enum oplog_state state)
+{
+	uint64_t position = p->reader == NULL ? p->cursor : logreader_position(p->reader);
+
+	pthread_mutex_lock(&p->lock);
+	if (p->status.state != OPLOG_STOPPED)
+		p->status.state = state;
+	p->status.cursor = p->cursor;
+	p->status.lag_bytes = atomic_load(&p->durable) > position ? atomic_load(&p->durable) - position : 0;
+	p->status.young_count = oplog_young_count(p->young);
+	pthread_mutex_unlock(&p->lock);
+}
+
+static void note_failure(struct oplog_projector *p, const struct errinfo *err)
+{
+	int64_t now = now_mono();
+
+	pthread_mutex_lock(&p->lock);
+	p->status.failure_count++;
+	memcpy(p->status.last_error, err->text, sizeof(p->status.last_error));
+	pthread_mutex_unlock(&p->lock);
+	bool repeated = p->failing && strcmp(p->failure_text, err->text) == 0;
+	p->failing = true;
+	if (repeated && now - p->failure_logged_ms < REPEAT_LINE_MS)
+		return;
+	memcpy(p->failure_text, err->text, sizeof(p->failure_text));
+	p->failure_logged_ms = now;
+	log_warn("oplog", "MySQL op log cannot be written, trying again",
+		 "cursor=%" PRIu64 " retry_ms=%" PRId64 " error=\"%s\"", p->cursor, p->retry_delay_ms, err->text);
+}
+
+static void note_success(struct oplog_projector *p, size_t rows)
+{
+	pthread_mutex_lock(&p->lock);
+	p->status.last_error[0] = '\0';
+	p->status.last_success_ms = clock_wall_ms(clock_system());
+	p->status.row_count += rows;
+	p->status.batch_count++;
+	pthread_mutex_unlock(&p->lock);
+	if (p->failing)
+		log_info("oplog", "MySQL op log is written again", "cursor=%" PRIu64, p->cursor);
+	p->failing = false;
+	p->retry_delay_ms = RETRY_FIRST_MS;
+}
+
+static void stop_for_good(struct oplog_projector *p, const struct errinfo *err)
+{
+	pthread_mutex_lock(&p->lock);
+	p->status.state = OPLOG_STOPPED;
+	memcpy(p->status.last_error, err->text, sizeof(p->status.last_error));
+	pthread_mutex_unlock(&p->lock);
+	log_error("oplog", "MySQL op log stopped; the broker goes on without it until it is restarted",
+		  "cursor=%" PRIu64 " error=\"%s\"", p->cursor, err->text);
+}
+
+/* --- sleeping ------------------------------------------------------------------------------------------------- */
+
+static void wait_for_wake(struct oplog_projector *p, int64_t timeout_ms)
+{
+	struct pollfd ready = { p->wake_fd, POLLIN, 0 };
+	uint64_t count;
+
+	if (poll(&ready, 1, timeout_ms > INT32_MAX ? INT32_MAX : (int)timeout_ms) > 0 &&
+	    read(p->wake_fd, &count, sizeof(count)) < 0 && errno != EAGAIN)
+		log_warn("oplog", "eventfd cannot be read", "error=\"%s\"", strerror(errno));
+}
+
+/* Until the time is over or a stop is asked for. */
+static void pause_for(struct oplog_projector *p, int64_t ms)
+{
+	int64_t until = now_mono() + ms, left;
+
+	while (!atomic_load(&p->stopping) && (left = until - now_mono()) > 0)
+		wait_for_wake(p, left);
+}
+
+/* Until the log grows, or the time is over, or a stop is asked for. */
+static void sleep_until_advance(struct oplog_projector *p, int64_t timeout_ms)
+{
+	uint64_t position = logreader_position(p->reader);
+
+	atomic_store(&p->sleeping, true);
+	/* Looked at after `sleeping` is visible, so no advance can be missed. */
+	if (atomic_load(&p->durable) <= position && !atomic_load(&p->stopping))
+		wait_for_wake(p, timeout_ms);
+	bool advanced = !atomic_exchange(&p->sleeping, false) || atomic_load(&p->durable) > position;
+	if (advanced)
+		pause_for(p, LINGER_MS);
+}
+
+/* --- from the log into the batch ------------------------------------------------------------------------------ */
+
+static enum status take_txn(void *context, const struct oplog_txn *txn, struct errinfo *err)
+{
+	struct oplog_projector *p = context;
+	enum status st = oplog_batch_add_txn(&p->batch, txn);
+
+	/* A half that was carried is older than all young ones, so that the search fails. */
+	oplog_young_remove(p->young, txn->half_offset);
+	return st == ST_OK ? ST_OK : errinfo_set(err, st, "op log batch: %s", status_text(st));
+}
+
+static enum status take_half(void *context, const struct oplog_txn *half, struct errinfo *err)
+{
+	struct oplog_projector *p = context;
+	struct oplog_txn oldest;
+	enum status st = ST_OK;
+
+	while (st == ST_OK && oplog_young_full(p->young) && oplog_young_oldest(p->young, 0, true, &oldest))
+		st = take_txn(p, &oldest, err);
+	if (st != ST_OK)
+		return st;
+	st = oplog_young_add(p->young, half);
+	return st == ST_OK ? ST_OK : errinfo_set(err, st, "op log's young transactions: %s", status_text(st));
+}
+
+static enum status take_event(void *context, const struct oplog_event *event, struct errinfo *err)
+{
+	struct oplog_projector *p = context;
+	enum status st = oplog_batch_add_event(&p->batch, event);
+
+	return st == ST_OK ? ST_OK : errinfo_set(err, st, "op log batch: %s", status_text(st));
+}
+
+static bool batch_full(const struct oplog_projector *p)
+{
+	return oplog_batch_rows(&p->batch) >= (size_t)p->config.batch_max;
+}
+
+/* Rows for what has been open for long enough. In a backlog the log's own time counts: its decisions are yet to be
+ * read. */
+static enum status take_due(struct oplog_projector *p, struct errinfo *err)
+{
+	int64_t wall = clock_wall_ms(clock_system());
+	int64_t now = p->caught_up && wall > p->log_time_ms ? wall : p->log_time_ms;
+	struct oplog_txn half;
+	enum status st = ST_OK;
+
+	while (st == ST_OK && !batch_full(p) &&
+	       oplog_young_oldest(p->young, now - p->config.prepared_after_ms, false, &half))
+		st = take_txn(p, &half, err);
+	return st;
+}
+
+static enum status fill_batch(struct oplog_projector *p, struct errinfo *err)
+{
+	const struct oplog_sink sink = { take_half, take_txn, take_event, p };
+	uint64_t begin = logreader_position(p->reader);
+	enum status st = ST_OK;
+
+	p->caught_up = false;
+	while (!batch_full(p) && logreader_position(p->reader) - begin < FILL_BYTES_MAX) {
+		struct log_record record;
+		st = logreader_next(p->reader, atomic_load(&p->durable), &record, err);
+		if (st == ST_AGAIN) {
+			p->caught_up = true;
+			break;
+		}
+		if (st != ST_OK)
+			return errinfo_wrap(err, st, "read the log at %" PRIu64, logreader_position(p->reader));
+		st = oplog_facts(&record, &sink, &p->log_time_ms, err);
+		if (st != ST_OK)
+			return errinfo_wrap(err, st, "%s record at %" PRIu64, log_kind_text(record.kind), record.offset);
+	}
+	return take_due(p, err);
+}
+
+/* Everything below is in MySQL once the batch is. The oldest young half holds it back. */
+static uint64_t cursor_target(struct oplog_projector *p)
+{
+	struct oplog_txn oldest;
+
+	if (oplog_young_oldest(p->young, 0, true, &oldest))
+		return oldest.half_offset;
+	return logreader_position(p->reader);
+}
+
+/* --- connecting ----------------------------------------------------------------------------------------------- */
+
+static void forget_batch(struct oplog_projector *p)
+{
+	oplog_batch_reset(&p->batch);
+	p->batch_sealed = false;
+}
+
+static void close_reader(struct oplog_projector *p)
+{
+	logreader_close(p->reader);
+	p->reader = NULL;
+	oplog_young_clear(p->young);
+	forget_batch(p);
+	p->log_time_ms = 0;
+}
+
+/* Reads from the cursor on, with empty hands. */
+static enum status restart_at_cursor(struct oplog_projector *p, struct errinfo *err)
+{
+	uint64_t durable = atomic_load(&p->durable);
+
+	close_reader(p);
+	if (p->cursor > durable)
+		return errinfo_set(err, ST_CONFLICT,
+				   "the cursor in MySQL (%" PRIu64 ") is ahead of the log's end (%" PRIu64
+				   "): this store is an older copy of the one that was projected; give it a database of "
+				   "its own (opLogMysqlDatabase)",
+				   p->cursor, durable);
+	enum status st = logreader_open(vfs_posix(), p->store_root, p->cursor, &p->reader, err);
+	if (st != ST_NOTFOUND || p->cursor == 0)
+		return st;
+	st = logreader_open(vfs_posix(), p->store_root, 0, &p->reader, err);
+	if (st != ST_OK)
+		return st;
+	uint64_t start = logreader_position(p->reader);
+	log_warn("oplog", "the log no longer holds what was to be projected, going on with what it holds",
+		 "cursor=%" PRIu64 " oldest=%" PRIu64, p->cursor, start);
+	st = start < p->cursor ? errinfo_set(err, ST_CORRUPT, "cursor %" PRIu64 " is not a place in the log", p->cursor)
+			       : oplog_writer_skip(p->writer, start, err);
+	if (st == ST_OK)
+		p->cursor = start;
+	return st;
+}
+
+static enum status connect_writer(struct oplog_projector *p, struct errinfo *err)
+{
+	uint64_t position;
+	enum status st = ST_OK;
+
+	/* For the log's identity only; the place comes from MySQL. */
+	if (p->reader == NULL)
+		st = logreader_open(vfs_posix(), p->store_root, 0, &p->reader, err);
+	if (st != ST_OK)
+		return st;
+	struct oplog_log_identity identity = { logreader_log_id(p->reader), logreader_cluster(p->reader) };
+	st = oplog_writer_connect(p->writer, &identity, &position, err);
+	if (st != ST_OK)
+		return st;
+	p->maintain_at_ms = now_mono();
+	p->cursor_moved_ms = now_mono();
+	if (p->batch_sealed && position == p->cursor)
+		return ST_OK; /* It is not there (or need not have moved the cursor): once more. */
+	if (p->batch_sealed && position == p->batch_target) {
+		p->cursor = position;
+		forget_batch(p);
+		return ST_OK;
+	}
+	p->cursor = position;
+	return restart_at_cursor(p, err);
+}
+
+/* --- the loop ------------------------------------------------------------------------------------------------- */
+
+static void maintain(struct oplog_projector *p)
+{
+	struct errinfo err;
+
+	if (now_mono() < p->maintain_at_ms)
+		return;
+	p->maintain_at_ms = now_mono() + MAINTAIN_MS;
+	if (oplog_writer_maintain(p->writer, &err) != ST_OK)
+		log_warn("oplog", "day partitions not maintained, rows go to p_max meanwhile", "error=\"%s\"", err.text);
+}
+
+static enum status write_batch(struct oplog_projector *p, struct errinfo *err)
+{
+	size_t rows = oplog_batch_rows(&p->batch);
+
+	if (!p->batch_sealed)
+		p->batch_target = cursor_target(p);
+	p->batch_sealed = true;
+	enum status st = oplog_writer_write(p->writer, &p->batch, p->batch_target, err);
+	if (st != ST_OK)
+		return st;
+	p->cursor = p->batch_target;
+	p->cursor_moved_ms = now_mono();
+	forget_batch(p);
+	note_success(p, rows);
+	return ST_OK;
+}
+
+static int64_t sleep_time(struct oplog_projector *p)
+{
+	int64_t until = p->maintain_at_ms - now_mono();
+	struct oplog_txn oldest;
+
+	if (oplog_young_oldest(p->young, 0, true, &oldest)) {
+		int64_t due = oldest.created_ms + p->config.prepared_after_ms - clock_wall_ms(clock_system());
+		until = due < until ? due : until;
+	}
+	if (cursor_target(p) > p->cursor) {
+		int64_t move = p->cursor_moved_ms + IDLE_CURSOR_MS - now_mono();
+		until = move < until ? move : until;
+	}
+	/* A clock that jumps must not make this a busy loop. */
+	return until < 1 ? 1 : until;
+}
+
+static bool must_write(struct oplog_projector *p)
+{
+	if (p->batch_sealed || oplog_batch_rows(&p->batch) > 0)
+		return true;
+	bool idle_over = now_mono() - p->cursor_moved_ms >= IDLE_CURSOR_MS || atomic_load(&p->stopping);
+	return idle_over && cursor_target(p) > p->cursor;
+}
+
+static enum status turn(struct oplog_projector *p, struct errinfo *err)
+{
+	enum status st = ST_OK;
+
+	if (!oplog_writer_connected(p->writer)) {
+		set_state(p, OPLOG_CONNECTING);
+		st = connect_writer(p, err);
+	}
+	if (st != ST_OK)
+		return st;
+	maintain(p);
+	if (!p->batch_sealed)
+		st = fill_batch(p, err);
+	if (st != ST_OK)
+		return st;
+	if (must_write(p)) {
+		set_state(p, p->caught_up ? OPLOG_CURRENT : OPLOG_CATCHING_UP);
+		return write_batch(p, err);
+	}
+	set_state(p, p->caught_up ? OPLOG_CURRENT : OPLOG_CATCHING_UP);
+	if (p->caught_up && !atomic_load(&p->stopping))
+		sleep_until_advance(p, sleep_time(p));
+	return ST_OK;
+}
+
+/* Asked to stop, and there is nothing left to do, or no time, or no server. */
+static bool may_end(struct oplog_projector *p)
+{
+	if (!atomic_load(&p->stopping))
+		return false;
+	return now_mono() >= atomic_load(&p->stop_until_ms) || !oplog_writer_connected(p->writer) ||
+	       (p->caught_up && !must_write(p));
+}
+
+static bool is_final(enum status st)
+{
+	return st == ST_CONFLICT || st == ST_CORRUPT || st == ST_VERSION;
+}
+
+/* False when there is nothing to try again. */
+static bool after_failure(struct oplog_projector *p, enum status st, const struct errinfo *err)
+{
+	/* A schema of another version comes while connecting, and somebody may migrate it; a record of a newer version
+	 * stays what it is. */
+	bool was_connected = oplog_writer_connected(p->writer);
+
+	oplog_writer_disconnect(p->writer);
+	if (is_final(st) && (st != ST_VERSION || was_connected)) {
+		stop_for_good(p, err);
+		return false;
+	}
+	/* What was read without being kept (memory, disk) is read again. */
+	if (!p->batch_sealed)
+		close_reader(p);
+	note_failure(p, err);
+	set_state(p, OPLOG_CONNECTING);
+	pause_for(p, p->retry_delay_ms);
+	p->retry_delay_ms = p->retry_delay_ms * 2 < p->config.retry_max_ms ? p->retry_delay_ms * 2 : p->config.retry_max_ms;
+	return true;
+}
+
+static void *run(void *context)
+{
+	struct oplog_projector *p = context;
+	struct errinfo err;
+	enum status st = db_thread_begin(&err);
+
+	if (st != ST_OK) {
+		stop_for_good(p, &err);
+	} else {
+		do {
+			st = turn(p, &err);
+			if (st != ST_OK && !after_failure(p, st, &err))
+				break;
+		} while (!may_end(p));
+		oplog_writer_disconnect(p->writer);
+		db_thread_end();
+	}
+	pthread_mutex_lock(&p->lock);
+	p->finished = true;
+	pthread_cond_signal(&p->finished_cond);
+	pthread_mutex_unlock(&p->lock);
+	return NULL;
+}
+
+/* --- the loop thread's side ----------------------------------------------------------------------------------- */
+
+static void destroy(struct oplog_projector *p)
+{
+	if (p->wake_fd >= 0)
+		close(p->wake_fd);
+	logreader_close(p->reader);
+	oplog_batch_deinit(&p->batch);
+	oplog_young_free(p->young);
+	oplog_writer_free(p->writer);
+	pthread_cond_destroy(&p->finished_cond);
+	pthread_mutex_destroy(&p->lock);
+	explicit_bzero(p->config.password, sizeof(p->config.password));
+	free(p->store_root);
+	free(p->broker_name);
+	free(p);
+}
+
+static struct oplog_projector *create(const struct oplog_config *config, const char *store_root, const char *broker_name,
+				      uint64_t durable)
+{
+	struct oplog_projector *p = calloc(1, sizeof(*p));
+	pthread_condattr_t attributes;
+
+	if (p == NULL)
+		return NULL;
+	p->config = *config;
+	atomic_store(&p->durable, durable);
+	p->retry_delay_ms = RETRY_FIRST_MS;
+	pthread_mutex_init(&p->lock, NULL);
+	pthread_condattr_init(&attributes);
+	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+	pthread_cond_init(&p->finished_cond, &attributes);
+	pthread_condattr_destroy(&attributes);
+	p->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	p->store_root = strdup(store_root);
+	p->broker_name = strdup(broker_name);
+	p->young = oplog_young_new((uint32_t)config->open_max);
+	enum status batch = oplog_batch_init(&p->batch, (size_t)config->batch_max + BATCH_SLACK);
+	if (p->broker_name != NULL)
+		p->writer = oplog_writer_new(&p->config, p->broker_name);
+	if (p->wake_fd < 0 || p->store_root == NULL || p->young == NULL || batch != ST_OK || p->writer == NULL) {
+		destroy(p);
+		return NULL;
+	}
+	return p;
+}
+
+enum status oplog_projector_start(const struct oplog_config *config, const char *store_root, const char *broker_name,
+				  uint64_t durable, struct oplog_projector **out, struct errinfo *err)
+{
+	char password[CONFIG_TEXT_SIZE];
+	sigset_t all, old;
+
+	if (!oplog_database_name_valid(config->database))
+		return errinfo_set(err, ST_INVALID,
+				   "opLogMysqlDatabase=%s: must be 1 to 64 letters, digits and underscores", config->database);
+	enum status st = oplog_password(config, password, err);
+	explicit_bzero(password, sizeof(password));
+	if (st != ST_OK)
+		return st;
+	struct oplog_projector *p = create(config, store_root, broker_name, durable);
+	if (p == NULL)
+		return errinfo_set(err, ST_NOMEM, "op log projector: out of memory or file descriptors");
+	/* Signals are the loop thread's. */
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	int failure = pthread_create(&p->thread, NULL, run, p);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	if (failure != 0) {
+		destroy(p);
+		return errinfo_set(err, ST_NOMEM, "op log projector: thread: %s", strerror(failure));
+	}
+	*out = p;
+	return ST_OK;
+}
+
+static void wake(struct oplog_projector *p)
+{
+	uint64_t one = 1;
+
+	/* EAGAIN: it is full of wake-ups already. */
+	if (write(p->wake_fd, &one, sizeof(one)) < 0 && errno != EAGAIN)
+		log_warn("oplog", "eventfd cannot be written", "error=\"%s\"", strerror(errno));
+}
+
+void oplog_projector_advance(struct oplog_projector *projector, uint64_t durable)
+{
+	if (projector == NULL)
+		return;
+	atomic_store(&projector->durable, durable);
+	if (atomic_load(&projector->sleeping) && atomic_exchange(&projector->sleeping, false))
+		wake(projector);
+}
+
+/* True when the thread has ended within the time. */
+static bool wait_finished(struct oplog_projector *p, int64_t timeout_ms)
+{
+	struct timespec until;
+
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += timeout_ms / 1000;
+	until.tv_nsec += timeout_ms % 1000 * 1000000;
+	if (until.tv_nsec >= 1000000000) {
+		until.tv_nsec -= 1000000000;
+		until.tv_sec++;
+	}
+	pthread_mutex_lock(&p->lock);
+	while (!p->finished && pthread_cond_timedwait(&p->finished_cond, &p->lock, &until) == 0)
+		;
+	bool finished = p->finished;
+	pthread_mutex_unlock(&p->lock);
+	return finished;
+}
+
+void oplog_projector_stop(struct oplog_projector *projector, int64_t grace_ms)
+{
+	if (projector == NULL)
+		return;
+	atomic_store(&projector->stop_until_ms, now_mono() + grace_ms);
+	atomic_store(&projector->stopping, true);
+	wake(projector);
+	/* A little more than the grace, so that a healthy thread that uses it up is still joined. */
+	if (!wait_finished(projector, grace_ms + 500)) {
+		log_warn("oplog", "MySQL does not answer, leaving the op log as it is; the next start goes on from its cursor",
+			 NULL);
+		pthread_detach(projector->thread);
+		return;
+	}
+	pthread_join(projector->thread, NULL);
+	destroy(projector);
+}
+
+void oplog_projector_status(struct oplog_projector *projector, struct oplog_status *out)
+{
+	*out = (struct oplog_status){ 0 };
+	if (projector == NULL)
+		return;
+	pthread_mutex_lock(&projector->lock);
+	*out = projector->status;
+	pthread_mutex_unlock(&projector->lock);
+	out->durable = atomic_load(&projector->durable);
+}
