@@ -1,0 +1,21 @@
+/* Requests to the name server: decode, ask the tables, answer. Pure but for log lines. Threads: the loop thread. */
+#ifndef ESCROW_NAMESRV_HANDLERS_H
+#define ESCROW_NAMESRV_HANDLERS_H
+
+#include "lib/wire/command.h"
+#include "namesrv/kv.h"
+#include "namesrv/route_table.h"
+
+struct namesrv {
+	struct route_table *routes;
+	struct kv *kv;
+	bool order_message_enable; /* Routes carry the topic's ORDER_TOPIC_CONFIG. */
+};
+
+/* Serves one request; appends the answer to `out` unless it is one-way. */
+void namesrv_serve(struct namesrv *namesrv, const struct command *request, uint64_t conn_id, const char *peer,
+		   int64_t now_ms, struct buffer *out);
+/* Log lines of brokers that go; for route_table_expire and route_table_connection_gone. */
+void namesrv_broker_gone(void *context, struct span broker_name, struct span addr);
+
+#endif

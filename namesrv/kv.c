@@ -1,0 +1,118 @@
+#include "namesrv/kv.h"
+
+#include <stdlib.h>
+#include <utlist.h>
+
+#include "lib/wire/body_route.h"
+
+struct entry {
+	struct entry *prev, *next;
+	size_t name_space_size, key_size, value_size;
+	uint8_t text[]; /* namespace, key, value */
+};
+
+struct kv {
+	struct entry *entries;
+	size_t count;
+};
+
+struct kv *kv_create(void)
+{
+	return calloc(1, sizeof(struct kv));
+}
+
+void kv_destroy(struct kv *kv)
+{
+	struct entry *entry, *next;
+
+	if (kv == NULL)
+		return;
+	DL_FOREACH_SAFE(kv->entries, entry, next)
+		free(entry);
+	free(kv);
+}
+
+static struct span name_space_of(const struct entry *entry)
+{
+	return (struct span){ entry->text, entry->name_space_size };
+}
+
+static struct span key_of(const struct entry *entry)
+{
+	return (struct span){ entry->text + entry->name_space_size, entry->key_size };
+}
+
+static struct span value_of(const struct entry *entry)
+{
+	return (struct span){ entry->text + entry->name_space_size + entry->key_size, entry->value_size };
+}
+
+static struct entry *find(const struct kv *kv, struct span name_space, struct span key)
+{
+	struct entry *entry;
+
+	DL_FOREACH(kv->entries, entry) {
+		if (span_equal(name_space_of(entry), name_space) && span_equal(key_of(entry), key))
+			return entry;
+	}
+	return NULL;
+}
+
+enum status kv_put(struct kv *kv, struct span name_space, struct span key, struct span value, struct errinfo *err)
+{
+	if (name_space.size + key.size + value.size > KV_TEXT_MAX)
+		return errinfo_set(err, ST_TOOBIG, "a setting of more than %d bytes", KV_TEXT_MAX);
+	if (find(kv, name_space, key) == NULL && kv->count >= KV_COUNT_MAX)
+		return errinfo_set(err, ST_FULL, "%d settings, the limit", KV_COUNT_MAX);
+	struct entry *entry = malloc(sizeof(*entry) + name_space.size + key.size + value.size);
+	if (entry == NULL)
+		return errinfo_set(err, ST_NOMEM, "no memory for the setting");
+	entry->name_space_size = name_space.size;
+	entry->key_size = key.size;
+	entry->value_size = value.size;
+	memcpy(entry->text, name_space.data, name_space.size);
+	memcpy(entry->text + name_space.size, key.data, key.size);
+	if (value.size > 0)
+		memcpy(entry->text + name_space.size + key.size, value.data, value.size);
+	kv_delete(kv, name_space, key);
+	DL_APPEND(kv->entries, entry);
+	kv->count++;
+	return ST_OK;
+}
+
+struct span kv_get(const struct kv *kv, struct span name_space, struct span key)
+{
+	const struct entry *entry = find(kv, name_space, key);
+
+	return entry == NULL ? SPAN_NONE : value_of(entry);
+}
+
+void kv_delete(struct kv *kv, struct span name_space, struct span key)
+{
+	struct entry *entry = find(kv, name_space, key);
+
+	if (entry == NULL)
+		return;
+	DL_DELETE(kv->entries, entry);
+	kv->count--;
+	free(entry);
+}
+
+bool kv_table(const struct kv *kv, struct span name_space, struct buffer *out)
+{
+	const struct entry *entry;
+	struct json_writer w;
+	bool any = false;
+
+	DL_FOREACH(kv->entries, entry) {
+		if (!span_equal(name_space_of(entry), name_space))
+			continue;
+		if (!any)
+			kv_table_begin(&w, out);
+		any = true;
+		kv_table_put(&w, key_of(entry), value_of(entry));
+	}
+	if (any)
+		kv_table_end(&w);
+	return any;
+}

@@ -1,0 +1,24 @@
+/* The name server's key-value settings: (namespace, key) -> value. In memory only: ORDER_TOPIC_CONFIG is the one
+ * namespace with a meaning on the wire, and tools set it anew. Bounded. Threads: the loop thread. */
+#ifndef ESCROW_NAMESRV_KV_H
+#define ESCROW_NAMESRV_KV_H
+
+#include <stdbool.h>
+
+#include "lib/base/bytes.h"
+#include "lib/base/status.h"
+
+enum { KV_COUNT_MAX = 10000, KV_TEXT_MAX = 65536 };
+
+struct kv;
+
+struct kv *kv_create(void);
+void kv_destroy(struct kv *kv);
+enum status kv_put(struct kv *kv, struct span name_space, struct span key, struct span value, struct errinfo *err) MUST_USE;
+/* {NULL, 0} if absent. */
+struct span kv_get(const struct kv *kv, struct span name_space, struct span key);
+void kv_delete(struct kv *kv, struct span name_space, struct span key);
+/* Appends KVTable JSON of a namespace; false if it has no key. */
+bool kv_table(const struct kv *kv, struct span name_space, struct buffer *out);
+
+#endif
