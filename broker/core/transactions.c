@@ -319,6 +319,35 @@ enum status core_end_transaction(struct core *core, const struct end_request *re
 	return decide(core, entry, &half, request->outcome, (enum record_who)who, request->client_id, outcome);
 }
 
+enum status core_operator_decide(struct core *core, uint64_t half_offset, enum record_outcome asked, struct span operator_name,
+				 struct outcome *outcome)
+{
+	struct record_half half;
+	struct half_entry known;
+	enum txn_state next;
+	enum status status = core_stored_half(core, half_offset, &half, &outcome->err);
+
+	if (status != ST_OK)
+		return read_failed(status, &outcome->err, outcome);
+	/* The half index knows which halves are real: bytes of a message could look like one. */
+	core->wish_size = 0;
+	status = half_index_get(&core->halves, half.half_queue_offset, &known, &outcome->err);
+	if (status == ST_OK && known.half_offset != half_offset)
+		status = ST_NOTFOUND;
+	if (status != ST_OK)
+		return read_failed(status, &outcome->err, outcome);
+	switch (txn_decide((enum txn_state)known.state, event_of(asked), TXN_OPERATOR, &next)) {
+	case TXN_SAME: return core_accept(outcome, known.decision_offset + 1);
+	case TXN_APPLY: break;
+	default:
+		return core_refuse(outcome, RESP_ILLEGAL_OPERATION, "the transaction is already %s",
+				   txn_state_text((enum txn_state)known.state));
+	}
+	struct pending *entry = pending_find(core->pending, half.half_queue_offset);
+	assert(entry != NULL);
+	return decide(core, entry, &half, asked, WHO_OPERATOR, operator_name, outcome);
+}
+
 /* --- effects of check-back ------------------------------------------------------------------------------ */
 
 bool transactions_ask(void *context, struct pending *entry, uint64_t conn_id)

@@ -24,6 +24,10 @@ struct end_request {
 /* ST_OK: done, or it was so already. */
 enum status core_end_transaction(struct core *core, const struct end_request *request, struct outcome *outcome) MUST_USE;
 
+/* An operator's word about the half at this log offset: commit, roll back, park, or have it asked about again (resume). */
+enum status core_operator_decide(struct core *core, uint64_t half_offset, enum record_outcome asked, struct span operator_name,
+				 struct outcome *outcome) MUST_USE;
+
 /* Everything about a half that a check-back needs. Valid until the next record is begun or read.
  * ST_AGAIN: it must be read from disk first (core_take_cold_read). */
 enum status core_stored_half(struct core *core, uint64_t half_offset, struct record_half *out,

@@ -63,6 +63,7 @@ static handler find_handler(int32_t code)
 	case REQ_SEND_MESSAGE_V2:
 	case REQ_SEND_BATCH_MESSAGE: return handle_send;
 	case REQ_END_TRANSACTION: return handle_end_transaction;
+	case REQ_RESUME_CHECK_HALF_MESSAGE: return handle_resume_check;
 	case REQ_PULL_MESSAGE:
 	case REQ_LITE_PULL_MESSAGE: return handle_pull;
 	case REQ_QUERY_CONSUMER_OFFSET: return handle_query_offset;

@@ -66,6 +66,7 @@ enum status answer_bad_header(struct handlers *handlers, const struct request *r
 enum status handle_send(struct handlers *handlers, const struct request *request);
 enum status handle_send_back(struct handlers *handlers, const struct request *request);
 enum status handle_end_transaction(struct handlers *handlers, const struct request *request);
+enum status handle_resume_check(struct handlers *handlers, const struct request *request);
 enum status handle_pull(struct handlers *handlers, const struct request *request);
 enum status handle_query_offset(struct handlers *handlers, const struct request *request);
 enum status handle_update_offset(struct handlers *handlers, const struct request *request);

@@ -1,4 +1,4 @@
-/* END_TRANSACTION (37), and CHECK_TRANSACTION_STATE (39), which the broker begins. */
+/* END_TRANSACTION (37), RESUME_CHECK_HALF_MESSAGE (323), and CHECK_TRANSACTION_STATE (39), which the broker begins. */
 #include <stdio.h>
 
 #include "broker/core/clients.h"
@@ -42,6 +42,22 @@ enum status handle_end_transaction(struct handlers *handlers, const struct reque
 		.client_id = core_client_id(handlers->core, request->conn_id),
 	};
 	enum status status = core_end_transaction(handlers->core, &end, &outcome);
+	return status == ST_AGAIN ? status : answer_outcome(handlers, request, &outcome);
+}
+
+enum status handle_resume_check(struct handlers *handlers, const struct request *request)
+{
+	struct span id = command_field(request->command, "msgId");
+	struct outcome outcome = { 0 };
+	struct host host;
+	int64_t half_offset;
+
+	if (offset_msg_id_decode(id, &host, &half_offset) != ST_OK) {
+		handlers_refuse(handlers, request, RESP_INVALID_PARAMETER, "msgId is not the offset id of a half message");
+		return ST_OK;
+	}
+	enum status status = core_operator_decide(handlers->core, (uint64_t)half_offset, OUTCOME_RESUME,
+						  SPAN_LITERAL("RESUME_CHECK_HALF_MESSAGE"), &outcome);
 	return status == ST_AGAIN ? status : answer_outcome(handlers, request, &outcome);
 }
 
