@@ -1,0 +1,73 @@
+package interop;
+
+import java.io.PrintStream;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.regex.Pattern;
+
+/**
+ * Runs the cases against the brokers of one name server: {@code Main NAMESRV escrow|rocketmq [PATTERN [AT_ONCE]]}.
+ * Each has topics and groups of its own, so several run at once; most of their time is waiting. Prints "PASS name",
+ * "FAIL name: why" or "SKIP name", and last "N passed, N failed".
+ */
+public final class Main {
+    private static final int AT_ONCE = 8;
+    private static final long CASES_SECONDS_MAX = 240;
+
+    private Main() {
+    }
+
+    public static void main(String[] args) throws Exception {
+        if (args.length < 2) {
+            System.err.println("usage: Main NAMESRV escrow|rocketmq [PATTERN [AT_ONCE]]");
+            System.exit(2);
+        }
+        Pattern only = Pattern.compile(args.length > 2 ? args[2] : "");
+        int atOnce = args.length > 3 ? Integer.parseInt(args[3]) : AT_ONCE;
+        PrintStream out = System.out;
+        List<Case> cases = new ArrayList<>();
+        cases.addAll(TransactionCases.all());
+        cases.addAll(RawEndCases.all());
+        cases.addAll(ConsumerCases.all());
+        cases.addAll(SendCases.all());
+        cases.addAll(AdminCases.all());
+
+        AtomicInteger passed = new AtomicInteger();
+        AtomicInteger failed = new AtomicInteger();
+        ExecutorService pool = Executors.newFixedThreadPool(atOnce);
+        for (Case one : cases) {
+            if (!only.matcher(one.name).find()) {
+                continue;
+            }
+            if (one.scope == Case.Scope.ESCROW && !args[1].equals("escrow")) {
+                out.println("SKIP " + one.name);
+                continue;
+            }
+            pool.execute(() -> (run(one, args[0], out) ? passed : failed).incrementAndGet());
+        }
+        pool.shutdown();
+        if (!pool.awaitTermination(CASES_SECONDS_MAX, TimeUnit.SECONDS)) {
+            out.println("FAIL all: not through after " + CASES_SECONDS_MAX + " s");
+            failed.incrementAndGet();
+        }
+        out.println(passed + " passed, " + failed + " failed");
+        System.exit(failed.get() == 0 && passed.get() > 0 ? 0 : 1);
+    }
+
+    private static boolean run(Case one, String namesrv, PrintStream out) {
+        long begin = System.nanoTime();
+        try (Kit kit = new Kit(namesrv, one.name)) {
+            one.body.run(kit);
+            out.printf("PASS %s (%.1f s)%n", one.name, (System.nanoTime() - begin) / 1e9);
+            return true;
+        } catch (Throwable e) {
+            out.println("FAIL " + one.name + ": " + e);
+            e.printStackTrace();
+            return false;
+        }
+    }
+}
