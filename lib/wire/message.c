@@ -3,7 +3,6 @@
 #include <assert.h>
 #include <libdeflate.h>
 
-#include "lib/wire/codes.h"
 
 #define MAGIC_V1 0xDAA320A7u
 #define MAGIC_V2 0xDAA320ABu

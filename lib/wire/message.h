@@ -16,6 +16,7 @@
 
 #include "lib/base/bytes.h"
 #include "lib/base/status.h"
+#include "lib/wire/codes.h"
 
 enum {
 	MESSAGE_QUEUE_ID_AT = 12,
