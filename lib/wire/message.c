@@ -3,7 +3,6 @@
 #include <assert.h>
 #include <libdeflate.h>
 
-
 #define MAGIC_V1 0xDAA320A7u
 #define MAGIC_V2 0xDAA320ABu
 enum { BATCH_FIXED_SIZE = 22, HOST_V4_SIZE = 8, HOST_V6_SIZE = 20, STORE_TIMESTAMP_AT_V4 = 56 };
