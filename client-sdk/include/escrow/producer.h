@@ -7,7 +7,7 @@
  *
  * Two forms. With a callback:
  *
- *     escrow_send_in_transaction(producer, message, place_order, &order, 3000, &result, &err);
+ *     escrow_producer_send_in_transaction(producer, message, place_order, &order, 3000, &result, &err);
  *
  * or step by step, where the local transaction cannot be put into a function:
  *
@@ -119,10 +119,11 @@ typedef enum escrow_local_result (*escrow_local_fn)(escrow_transaction *transact
  * ESCROW_OK with result->state; ESCROW_CONFLICT with state ESCROW_CONFLICTING; any other code: the message is not in
  * escrow and `local` was not called (with err->outcome_unknown a half may exist; check-back will roll it back, as the
  * barrier, or your check callback, finds no local transaction). Any thread. */
-ESCROW_API enum escrow_code escrow_send_in_transaction(escrow_producer *producer, const escrow_message *message,
-						       escrow_local_fn local, void *context, int64_t deadline_ms,
-						       struct escrow_transaction_result *result,
-						       struct escrow_error *err);
+ESCROW_API enum escrow_code escrow_producer_send_in_transaction(escrow_producer *producer,
+								const escrow_message *message, escrow_local_fn local,
+								void *context, int64_t deadline_ms,
+								struct escrow_transaction_result *result,
+								struct escrow_error *err);
 
 /* Puts the message in escrow. On ESCROW_OK the transaction must be released, before the producer is stopped.
  * After a lost answer the half is offered again to the same broker, which answers with the same half; another broker is
