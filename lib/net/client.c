@@ -280,8 +280,10 @@ static enum status start_connecting(struct client_conn *conn, struct errinfo *er
 	if (loop_now_ms(client->loop) < conn->retry_after_ms)
 		return errinfo_set(err, ST_CLOSED, "connect to %s: failed a moment ago", conn->address);
 	enum status status = resolve(conn->address, &to, &size, err);
-	if (status != ST_OK)
+	if (status != ST_OK) {
+		connect_failed(conn); /* A resolver that cannot answer must not hold the loop at every request. */
 		return status;
+	}
 	conn->fd = socket(to.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (conn->fd < 0)
 		return errinfo_set(err, ST_IO, "open a socket: %s", strerror(errno));

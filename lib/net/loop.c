@@ -22,7 +22,7 @@ struct loop {
 	struct event *signal_events[SIGNALS_MAX];
 	int signal_count;
 	bool stopping;
-	int64_t now_ms;
+	int64_t now_ms; /* 0: not read in this turn yet. */
 };
 
 struct loop *loop_create(void)
@@ -40,7 +40,6 @@ struct loop *loop_create(void)
 		free(loop);
 		return NULL;
 	}
-	loop->now_ms = clock_mono_ms(clock_system());
 	return loop;
 }
 
@@ -59,15 +58,20 @@ struct event_base *loop_base(struct loop *loop)
 	return loop->base;
 }
 
-int64_t loop_now_ms(const struct loop *loop)
+int64_t loop_now_ms(struct loop *loop)
 {
+	if (loop->now_ms == 0)
+		loop->now_ms = clock_mono_ms(clock_system());
 	return loop->now_ms;
 }
 
 static void run_hooks(struct loop *loop)
 {
+	loop->now_ms = 0;
 	for (int i = 0; i < loop->hook_count; i++)
 		loop->hooks[i].callback(loop->hooks[i].context);
+	/* The wait that follows takes time. */
+	loop->now_ms = 0;
 }
 
 void loop_run(struct loop *loop)
@@ -76,7 +80,6 @@ void loop_run(struct loop *loop)
 		/* Fails only without any event; there is always the mailbox or a listener. */
 		if (event_base_loop(loop->base, EVLOOP_ONCE) != 0)
 			break;
-		loop->now_ms = clock_mono_ms(clock_system());
 		run_hooks(loop);
 	}
 	loop->stopping = false;
@@ -88,7 +91,6 @@ void loop_turn(struct loop *loop, int64_t wait_ms)
 
 	if (event_base_loopexit(loop->base, &wait) == 0)
 		(void)event_base_loop(loop->base, EVLOOP_ONCE);
-	loop->now_ms = clock_mono_ms(clock_system());
 	run_hooks(loop);
 }
 

@@ -41,6 +41,7 @@ struct conn {
 	bool dirty;
 	bool closing;
 	bool reading;
+	bool held;                 /* `input` may hold whole frames, which wait for room in `output`. */
 	bool writing;              /* write_event is armed. */
 	struct peer_address peer;
 	struct address_count *address;
@@ -82,6 +83,9 @@ static void set_reading(struct conn *conn, bool reading)
 	if (conn->reading == reading)
 		return;
 	conn->reading = reading;
+	/* Time during which we did not read is not the peer's. */
+	if (reading && conn->partial_since_ms != 0)
+		conn->partial_since_ms = loop_now_ms(conn->server->loop);
 	/* event_add and event_del fail only for lack of memory; the connection then ends by its idle limit. */
 	if (reading)
 		(void)event_add(conn->read_event, NULL);
@@ -89,11 +93,17 @@ static void set_reading(struct conn *conn, bool reading)
 		(void)event_del(conn->read_event);
 }
 
+static bool output_full(const struct conn *conn)
+{
+	return buffer_size(&conn->output) > conn->server->config.output_bytes_max / 4;
+}
+
 static void update_reading(struct conn *conn)
 {
-	bool full = buffer_size(&conn->output) > conn->server->config.output_bytes_max / 4;
-
-	set_reading(conn, !conn->closing && !full && !conn->server->paused);
+	set_reading(conn, !conn->closing && !output_full(conn) && !conn->server->paused);
+	/* What waits in `input` is served in the next turn, as if it had just come. */
+	if (conn->reading && conn->held)
+		event_active(conn->read_event, EV_READ, 0);
 }
 
 void conn_close(struct conn *conn, const char *reason)
@@ -112,7 +122,17 @@ void conn_close(struct conn *conn, const char *reason)
 
 /* --- input ----------------------------------------------------------------------------------------------- */
 
-/* Hands over every complete frame of `bytes`; returns how many bytes that were. */
+static void send_output(struct conn *conn);
+
+/* True if the output has room for one more answer; writes it out if that helps. */
+static bool make_room(struct conn *conn)
+{
+	if (output_full(conn) && !conn->writing)
+		send_output(conn);
+	return !output_full(conn);
+}
+
+/* Hands over the complete frames of `bytes`, while there is room for answers; returns how many bytes that were. */
 static size_t take_frames(struct conn *conn, struct span bytes)
 {
 	struct server *server = conn->server;
@@ -123,6 +143,10 @@ static size_t take_frames(struct conn *conn, struct span bytes)
 		const char *reason;
 		size_t size;
 
+		if (!make_room(conn)) {
+			conn->held = !conn->closing;
+			return taken;
+		}
 		switch (frame_scan(rest, server->config.frame_size_max, &size, &reason)) {
 		case FRAME_COMPLETE:
 			server->callbacks.on_frame(server->callbacks.context, conn, (struct span){ rest.data, size });
@@ -137,6 +161,26 @@ static size_t take_frames(struct conn *conn, struct span bytes)
 		}
 	}
 	return bytes.size;
+}
+
+/* After take_frames: is the rest a frame that the peer has still to finish? */
+static void note_partial(struct conn *conn, bool progress)
+{
+	if (buffer_size(&conn->input) == 0 || conn->held)
+		conn->partial_since_ms = 0;
+	else if (progress || conn->partial_since_ms == 0)
+		conn->partial_since_ms = loop_now_ms(conn->server->loop);
+}
+
+static void serve_held(struct conn *conn)
+{
+	conn->held = false;
+	size_t taken = take_frames(conn, buffer_span(&conn->input));
+	if (conn->closing)
+		return;
+	buffer_consume(&conn->input, taken);
+	buffer_trim(&conn->input, KEEP_BUFFER);
+	note_partial(conn, taken > 0);
 }
 
 static void got_bytes(struct conn *conn, struct span bytes)
@@ -168,10 +212,7 @@ static void got_bytes(struct conn *conn, struct span bytes)
 		if (conn->input.failed)
 			conn_close(conn, "no memory for its frame");
 	}
-	if (buffer_size(&conn->input) == 0)
-		conn->partial_since_ms = 0;
-	else if (taken > 0 || conn->partial_since_ms == 0)
-		conn->partial_since_ms = conn->last_active_ms;
+	note_partial(conn, taken > 0);
 }
 
 static void on_readable(evutil_socket_t fd, short what, void *context)
@@ -180,7 +221,9 @@ static void on_readable(evutil_socket_t fd, short what, void *context)
 	struct server *server = conn->server;
 
 	(void)what;
-	if (conn->closing)
+	if (conn->held && conn->reading)
+		serve_held(conn);
+	if (conn->closing || conn->held || !conn->reading)
 		return;
 	ssize_t got = recv(fd, server->read_buffer, READ_SIZE, 0);
 	if (got > 0)
@@ -192,8 +235,6 @@ static void on_readable(evutil_socket_t fd, short what, void *context)
 }
 
 /* --- output ---------------------------------------------------------------------------------------------- */
-
-static void send_output(struct conn *conn);
 
 static void on_writable(evutil_socket_t fd, short what, void *context)
 {
@@ -293,15 +334,18 @@ static void end_turn(void *context)
 	struct server *server = context;
 	struct conn *conn;
 
-	while ((conn = server->dirty) != NULL) {
-		server->dirty = conn->dirty_next;
-		conn->dirty = false;
-		if (!conn->writing)
-			send_output(conn);
-		else
-			update_reading(conn);
-	}
-	while ((conn = server->closing) != NULL) {
+	/* The end of one connection may write to another and may close it: nothing is freed while it is in the dirty list. */
+	for (;;) {
+		while ((conn = server->dirty) != NULL) {
+			server->dirty = conn->dirty_next;
+			conn->dirty = false;
+			if (!conn->writing)
+				send_output(conn);
+			else
+				update_reading(conn);
+		}
+		if ((conn = server->closing) == NULL)
+			break;
 		server->closing = conn->closing_next;
 		free_conn(conn);
 	}
@@ -314,7 +358,8 @@ static void sweep(void *context)
 	struct conn *conn, *next;
 
 	HASH_ITER(hh, server->conns, conn, next) {
-		if (conn->partial_since_ms != 0 && now - conn->partial_since_ms > server->config.partial_frame_ms)
+		if (conn->reading && conn->partial_since_ms != 0 &&
+		    now - conn->partial_since_ms > server->config.partial_frame_ms)
 			conn_close(conn, "the rest of its frame did not come");
 		else if (now - conn->last_active_ms > server->config.idle_ms)
 			conn_close(conn, "idle");
@@ -340,7 +385,7 @@ static void fill_peer(const struct sockaddr_storage *from, struct peer_address *
 		peer->port = ntohs(in6->sin6_port);
 	}
 	inet_ntop(peer->ip_size == 4 ? AF_INET : AF_INET6, peer->ip, text, sizeof(text));
-	snprintf(peer->text, sizeof(peer->text), "%s:%u", text, peer->port);
+	snprintf(peer->text, sizeof(peer->text), peer->ip_size == 4 ? "%s:%u" : "[%s]:%u", text, peer->port);
 }
 
 static struct address_count *count_address(struct server *server, const struct peer_address *peer)
