@@ -1,0 +1,65 @@
+/* A client for tests that shows every byte: one blocking connection, requests by hand, and programs of ours started and
+ * killed. Aborts the test program with a message when something is not as it must be (a broker that does not start). */
+#ifndef ESCROW_TESTS_RAWCLIENT_H
+#define ESCROW_TESTS_RAWCLIENT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "lib/wire/command.h"
+
+/* --- programs --- */
+
+struct program {
+	pid_t pid;
+	unsigned port;     /* From its "ready" line. */
+	char ready[256];   /* That line. */
+};
+/* Starts $ESCROW_BUILD/<argv[0]> (default build/) with its standard error in `log_path`, waits for "ready". */
+struct program program_start(const char *const argv[], const char *log_path);
+/* Runs it to its end: exit code, and its standard error into `err`. */
+int program_run(const char *const argv[], char *err, size_t err_size);
+/* Sends the signal and waits; returns the exit code, or 128 + signal. *took_ms (may be NULL): how long that took. */
+int program_stop(struct program *program, int signal_number, int64_t *took_ms);
+bool program_alive(const struct program *program);
+
+/* --- connections --- */
+
+struct raw;
+
+/* NULL if nobody listens. */
+struct raw *raw_connect(unsigned port);
+void raw_close(struct raw *raw);
+/* Begins a request; put fields and body, then raw_send. */
+struct encoder *raw_begin(struct raw *raw, int32_t code, bool oneway);
+/* Sends it; returns its opaque. False: the connection is gone. */
+bool raw_send(struct raw *raw, int32_t *opaque_out);
+/* Sends bytes as they are. */
+bool raw_send_bytes(struct raw *raw, const void *data, size_t size);
+/* The next command, request or response; valid until the next call. NULL: time is up, or the connection is gone. */
+const struct command *raw_receive(struct raw *raw, int64_t timeout_ms);
+/* raw_send, then the response to it. */
+const struct command *raw_call(struct raw *raw, int64_t timeout_ms);
+/* True if the peer has closed. */
+bool raw_closed(struct raw *raw, int64_t timeout_ms);
+
+/* --- requests that tests need everywhere --- */
+
+/* Registers as a producer of the group. */
+bool raw_heartbeat(struct raw *raw, const char *client_id, const char *group);
+struct raw_half {
+	int64_t queue_offset;
+	int64_t log_offset;
+};
+/* Sends a half message (UNIQ_KEY `key`, body of `size` bytes); the response code, -1 if none came. */
+int raw_half_send(struct raw *raw, const char *group, const char *topic, const char *key, size_t size, struct raw_half *out);
+/* END_TRANSACTION (8 commit, 12 rollback, 0 unknown), two-way; the response code, -1 if none came. */
+int raw_end(struct raw *raw, const char *group, const char *key, const struct raw_half *half, int outcome);
+/* Reads a queue from its beginning to its end; calls back with each message's UNIQ_KEY. Returns the count, -1 on failure. */
+int raw_read_queue(struct raw *raw, const char *group, const char *topic, int queue_id,
+		   void (*visit)(void *context, struct span key), void *context);
+
+int64_t raw_now_ms(void);
+
+#endif
