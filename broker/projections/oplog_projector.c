@@ -49,9 +49,10 @@ struct oplog_projector {
 	_Atomic bool stopping;
 	_Atomic int64_t stop_until_ms;
 
-	pthread_mutex_t lock; /* Guards status, finished. */
+	pthread_mutex_t lock; /* Guards status, finished, left_behind. */
 	pthread_cond_t finished_cond;
 	bool finished;
+	bool left_behind; /* Nobody joins: the thread frees. */
 	struct oplog_status status;
 
 	/* The thread's own. */
@@ -453,6 +454,22 @@ static bool after_failure(struct oplog_projector *p, enum status st, const struc
 	return true;
 }
 
+static void destroy(struct oplog_projector *p)
+{
+	if (p->wake_fd >= 0)
+		close(p->wake_fd);
+	logreader_close(p->reader);
+	oplog_batch_deinit(&p->batch);
+	oplog_young_free(p->young);
+	oplog_writer_free(p->writer);
+	pthread_cond_destroy(&p->finished_cond);
+	pthread_mutex_destroy(&p->lock);
+	explicit_bzero(p->config.password, sizeof(p->config.password));
+	free(p->store_root);
+	free(p->broker_name);
+	free(p);
+}
+
 static void *run(void *context)
 {
 	struct oplog_projector *p = context;
@@ -472,28 +489,15 @@ static void *run(void *context)
 	}
 	pthread_mutex_lock(&p->lock);
 	p->finished = true;
+	bool left_behind = p->left_behind;
 	pthread_cond_signal(&p->finished_cond);
 	pthread_mutex_unlock(&p->lock);
+	if (left_behind)
+		destroy(p);
 	return NULL;
 }
 
 /* --- the loop thread's side ----------------------------------------------------------------------------------- */
-
-static void destroy(struct oplog_projector *p)
-{
-	if (p->wake_fd >= 0)
-		close(p->wake_fd);
-	logreader_close(p->reader);
-	oplog_batch_deinit(&p->batch);
-	oplog_young_free(p->young);
-	oplog_writer_free(p->writer);
-	pthread_cond_destroy(&p->finished_cond);
-	pthread_mutex_destroy(&p->lock);
-	explicit_bzero(p->config.password, sizeof(p->config.password));
-	free(p->store_root);
-	free(p->broker_name);
-	free(p);
-}
 
 static struct oplog_projector *create(const struct oplog_config *config, const char *store_root, const char *broker_name,
 				      uint64_t durable)
@@ -572,8 +576,8 @@ void oplog_projector_advance(struct oplog_projector *projector, uint64_t durable
 		wake(projector);
 }
 
-/* True when the thread has ended within the time. */
-static bool wait_finished(struct oplog_projector *p, int64_t timeout_ms)
+/* True when the thread has ended within the time; otherwise it is left behind, and *p is its own. */
+static bool wait_or_leave(struct oplog_projector *p, int64_t timeout_ms)
 {
 	struct timespec until;
 
@@ -588,6 +592,9 @@ static bool wait_finished(struct oplog_projector *p, int64_t timeout_ms)
 	while (!p->finished && pthread_cond_timedwait(&p->finished_cond, &p->lock, &until) == 0)
 		;
 	bool finished = p->finished;
+	p->left_behind = !finished;
+	if (!finished)
+		pthread_detach(p->thread);
 	pthread_mutex_unlock(&p->lock);
 	return finished;
 }
@@ -600,10 +607,9 @@ void oplog_projector_stop(struct oplog_projector *projector, int64_t grace_ms)
 	atomic_store(&projector->stopping, true);
 	wake(projector);
 	/* A little more than the grace, so that a healthy thread that uses it up is still joined. */
-	if (!wait_finished(projector, grace_ms + 500)) {
+	if (!wait_or_leave(projector, grace_ms + 500)) {
 		log_warn("oplog", "MySQL does not answer, leaving the op log as it is; the next start goes on from its cursor",
 			 NULL);
-		pthread_detach(projector->thread);
 		return;
 	}
 	pthread_join(projector->thread, NULL);
