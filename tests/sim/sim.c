@@ -68,6 +68,7 @@ struct sim {
 	uint64_t trace;
 	uint64_t transitions[8][8];
 	uint64_t kinds[LOG_KIND_END];
+	struct waiting *waitings;
 	uint64_t next_conn;
 	uint64_t producers[GROUPS];   /* Connection of a live producer, 0: none. */
 };
@@ -107,7 +108,9 @@ static struct span topic_name(int topic)
 
 /* --- sending ------------------------------------------------------------------------------------------------- */
 
+/* An answer on its way. Those of a broker that died never come: all are freed in the end. */
 struct waiting {
+	struct waiting *next;
 	struct sim *sim;
 	struct item *item;
 	uint64_t half_queue_offset, half_offset;
@@ -128,6 +131,8 @@ static struct waiting *waiting_new(struct sim *s, struct item *item, int kind)
 	waiting->sim = s;
 	waiting->item = item;
 	waiting->kind = kind;
+	waiting->next = s->waitings;
+	s->waitings = waiting;
 	return waiting;
 }
 
@@ -159,7 +164,6 @@ static void on_acked(void *context, uint64_t tag)
 			waiting->sim->offsets[waiting->consumer][waiting->topic] = waiting->offset;
 		break;
 	}
-	free(waiting);
 }
 
 static enum status send_item(struct sim *s, struct item *item, struct send_result *result, struct outcome *outcome)
@@ -601,6 +605,12 @@ static uint64_t run_seed(uint64_t seed, uint64_t transitions[8][8], uint64_t kin
 	}
 	uint64_t result = s->trace;
 	world_destroy(s->world);
+	while (s->waitings != NULL) {
+		struct waiting *waiting = s->waitings;
+
+		s->waitings = waiting->next;
+		free(waiting);
+	}
 	free(s);
 	return result;
 }
