@@ -29,15 +29,25 @@ static char socket_path[512];
 static char password_path[512];
 static struct db_conn *admin; /* root */
 
+/* Leaves no server behind. */
+static void give_up(const char *what, const char *why)
+{
+	char command[700];
+
+	fprintf(stderr, "%s: %s\n", what, why);
+	snprintf(command, sizeof(command), "tests/support/mariadb kill %s", server_dir);
+	if (system(command) != 0)
+		fprintf(stderr, "the server of %s may still run\n", server_dir);
+	abort();
+}
+
 #define MUST(call)                                                              \
 	do {                                                                    \
 		struct errinfo must_err = { ST_OK, "" };                        \
 		struct errinfo *err = &must_err;                                \
 		enum status must_st = (call);                                   \
-		if (must_st != ST_OK) {                                         \
-			fprintf(stderr, "%s: %s\n", #call, must_err.text);      \
-			abort();                                                \
-		}                                                               \
+		if (must_st != ST_OK)                                           \
+			give_up(#call, must_err.text);                          \
 	} while (0)
 
 /* --- the server ----------------------------------------------------------------------------------------------- */
@@ -50,10 +60,8 @@ static void shell(const char *format, const char *a, const char *b)
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
 	snprintf(command, sizeof(command), format, a, b);
 #pragma GCC diagnostic pop
-	if (system(command) != 0) {
-		fprintf(stderr, "failed: %s\n", command);
-		abort();
-	}
+	if (system(command) != 0)
+		give_up("failed", command);
 }
 
 static void connect_admin(void)
@@ -138,7 +146,7 @@ static void fresh_database(void)
 		 " -o opLogMysqlPassword=d-secret >/dev/null",
 		 getenv("ESCROW_BUILD") ? getenv("ESCROW_BUILD") : "build", socket_path);
 	if (system(command) != 0)
-		abort();
+		give_up("failed", "escrow-log migrate");
 	sql("USE escrow_oplog");
 }
 
@@ -197,7 +205,7 @@ static uint8_t *begin_record(struct test_log *t, enum log_kind kind, size_t size
 		payload = commitlog_begin(t->log, kind, size, offset_out);
 	}
 	if (payload == NULL)
-		abort();
+		give_up("test log", "no room");
 	return payload;
 }
 
@@ -338,10 +346,8 @@ static struct oplog_status status_of(struct oplog_projector *projector)
 static void wait_projected(struct test_log *t, struct oplog_projector *projector)
 {
 	for (int waited = 0; status_of(projector).cursor < commitlog_durable(t->log); waited += POLL_MS) {
-		if (waited > WAIT_LIMIT_MS || status_of(projector).state == OPLOG_STOPPED) {
-			fprintf(stderr, "not projected: %s\n", status_of(projector).last_error);
-			abort();
-		}
+		if (waited > WAIT_LIMIT_MS || status_of(projector).state == OPLOG_STOPPED)
+			give_up("not projected", status_of(projector).last_error);
 		usleep(POLL_MS * 1000);
 	}
 }
