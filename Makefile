@@ -27,6 +27,9 @@ archive   = $(BUILD)/lib/lib$(subst /,-,$(1)).a
 ARCHIVES := $(foreach d,$(LIB_DIRS),$(if $(call sources,$(d)),$(call archive,$(d))))
 # The archives form cycles only by mistake; a group keeps the link line independent of order inside broker/.
 LINK_ARCHIVES = -Wl,--start-group $(ARCHIVES) -Wl,--end-group
+# The daemons and tools do not see the SDK.
+SERVER_ARCHIVES := $(filter-out %/libclient-sdk-src.a,$(ARCHIVES))
+LINK_SERVER = -Wl,--start-group $(SERVER_ARCHIVES) -Wl,--end-group
 
 SUPPORT_SRC := $(wildcard tests/support/*.c)
 SUPPORT_OBJ := $(SUPPORT_SRC:%.c=$(BUILD)/obj/%.o)
@@ -56,12 +59,12 @@ $(call archive,$(1)): $(patsubst %.c,$(BUILD)/obj/%.o,$(call sources,$(1)))
 endef
 $(foreach d,$(LIB_DIRS),$(if $(call sources,$(d)),$(eval $(call archive_rule,$(d)))))
 
-$(BUILD)/escrow-namesrv: $(BUILD)/obj/namesrv/main.o $(ARCHIVES)
-	$(CC) $(LDFLAGS) -o $@ $< $(LINK_ARCHIVES) $(LIBS)
-$(BUILD)/escrow-broker: $(BUILD)/obj/broker/shell/main.o $(ARCHIVES)
-	$(CC) $(LDFLAGS) -o $@ $< $(LINK_ARCHIVES) $(LIBS)
-$(TOOLS:%=$(BUILD)/%): $(BUILD)/%: $(BUILD)/obj/tools/%.o $(ARCHIVES)
-	$(CC) $(LDFLAGS) -o $@ $< $(LINK_ARCHIVES) $(LIBS)
+$(BUILD)/escrow-namesrv: $(BUILD)/obj/namesrv/main.o $(SERVER_ARCHIVES)
+	$(CC) $(LDFLAGS) -o $@ $< $(LINK_SERVER) $(LIBS)
+$(BUILD)/escrow-broker: $(BUILD)/obj/broker/shell/main.o $(SERVER_ARCHIVES)
+	$(CC) $(LDFLAGS) -o $@ $< $(LINK_SERVER) $(LIBS)
+$(TOOLS:%=$(BUILD)/%): $(BUILD)/%: $(BUILD)/obj/tools/%.o $(SERVER_ARCHIVES)
+	$(CC) $(LDFLAGS) -o $@ $< $(LINK_SERVER) $(LIBS)
 $(BENCHES:%=$(BUILD)/%): $(BUILD)/%: $(BUILD)/obj/bench/%.o $(ARCHIVES)
 	$(CC) $(LDFLAGS) -o $@ $< $(LINK_ARCHIVES) $(LIBS)
 
