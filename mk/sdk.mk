@@ -2,7 +2,7 @@
 PREFIX  ?= /usr/local
 DESTDIR ?=
 SDK_VERSION := 0.1.0
-SDK_LIBS    := -levent_core -lmariadb -lcjson -ldeflate -lz
+SDK_LIBS    := -levent_core -lmariadb -lcjson -ldeflate -lz -llz4 -lzstd
 
 SDK_DIRS    := client-sdk/src lib/net lib/mysql lib/wire lib/base
 SDK_OBJ     := $(patsubst %.c,$(BUILD)/obj/%.o,$(foreach d,$(SDK_DIRS),$(call sources,$(d))))

@@ -71,7 +71,7 @@ enum status pool_create(const struct pool_config *config, struct pool **out, str
 	}
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	if (error != 0) {
-		pool_stop(pool);
+		pool_destroy(pool);
 		return errinfo_set(err, ST_NOMEM, "start thread %s: %s", config->name, strerror(error));
 	}
 	*out = pool;
@@ -95,18 +95,26 @@ bool pool_submit(struct pool *pool, struct pool_job *job)
 
 void pool_stop(struct pool *pool)
 {
-	if (pool == NULL)
-		return;
 	pthread_mutex_lock(&pool->lock);
 	pool->stopping = true;
+	struct pool_job *left = pool->head;
+	pool->head = NULL;
+	pool->tail = &pool->head;
 	pthread_cond_broadcast(&pool->work);
 	pthread_mutex_unlock(&pool->lock);
-	for (int i = 0; i < pool->started; i++)
-		pthread_join(pool->threads[i], NULL);
-	for (struct pool_job *job = pool->head, *next; job != NULL; job = next) {
-		next = job->next;
-		job->discard(job);
+	for (; pool->started > 0; pool->started--)
+		pthread_join(pool->threads[pool->started - 1], NULL);
+	for (struct pool_job *next; left != NULL; left = next) {
+		next = left->next;
+		left->discard(left);
 	}
+}
+
+void pool_destroy(struct pool *pool)
+{
+	if (pool == NULL)
+		return;
+	pool_stop(pool);
 	pthread_cond_destroy(&pool->work);
 	pthread_mutex_destroy(&pool->lock);
 	free(pool);

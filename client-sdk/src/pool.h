@@ -30,7 +30,9 @@ struct pool_config {
 enum status pool_create(const struct pool_config *config, struct pool **out, struct errinfo *err) MUST_USE;
 /* False: the queue is full or the pool is stopping; the job stays the caller's. */
 bool pool_submit(struct pool *pool, struct pool_job *job) MUST_USE;
-/* Finishes the running jobs, discards the waiting ones, joins the threads. NULL is allowed. */
+/* Finishes the running jobs, joins the threads, discards the waiting jobs; pool_submit refuses from now on. */
 void pool_stop(struct pool *pool);
+/* Stops and frees; nobody submits any more. NULL is allowed. */
+void pool_destroy(struct pool *pool);
 
 #endif

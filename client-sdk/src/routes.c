@@ -1,5 +1,6 @@
 #include "client-sdk/src/routes.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "lib/base/logging.h"
@@ -22,6 +23,7 @@ struct routes {
 	struct topic_route *topics;
 	route_callback on_route;
 	void *context;
+	bool stopped;
 	struct log_gate gate;
 };
 
@@ -55,6 +57,9 @@ static void look_up(void *context);
 
 static void again_in(struct topic_route *route, int64_t after_ms)
 {
+	if (route->routes->stopped)
+		return;
+	route->due_ms = loop_now_ms(route->routes->loop) + after_ms;
 	/* Without memory for a timer the topic is asked about again when somebody needs it (routes_refresh). */
 	if (loop_timer_start(route->routes->loop, &route->timer, after_ms, false, look_up, route) != ST_OK)
 		log_warn("sdk", "no timer for a route", "topic=%s", route->topic);
@@ -162,6 +167,8 @@ static void ask(struct topic_route *route, const char *topic)
 	struct routes *routes = route->routes;
 	struct route_header header = { .topic = span_of(topic), .accept_standard_json_only = true };
 	struct errinfo err;
+	if (routes->stopped)
+		return;
 	struct encoder *encoder = client_begin(routes->client, routes->servers.addresses[routes->server],
 					       REQ_GET_ROUTEINFO_BY_TOPIC, false, &err);
 
@@ -210,6 +217,13 @@ void routes_destroy(struct routes *routes)
 	free(routes);
 }
 
+void routes_stop(struct routes *routes)
+{
+	routes->stopped = true;
+	for (struct topic_route *route = routes->topics; route != NULL; route = route->hh.next)
+		loop_timer_stop(&route->timer);
+}
+
 struct topic_route *routes_watch(struct routes *routes, const char *topic, bool publish)
 {
 	struct topic_route *route = NULL;
@@ -237,7 +251,7 @@ struct topic_route *routes_first(struct routes *routes)
 
 void routes_refresh(struct topic_route *route)
 {
-	if (!route->asking)
+	if (!route->asking && route->due_ms > loop_now_ms(route->routes->loop) + REFRESH_SOON_MS)
 		again_in(route, REFRESH_SOON_MS);
 }
 

@@ -27,6 +27,7 @@ struct topic_route {
 	unsigned misses;         /* Look-ups in a row without a result. */
 	unsigned tries;          /* Name servers asked in this look-up. */
 	bool asking;
+	int64_t due_ms;          /* Of the timer. */
 	struct loop_timer timer;
 };
 
@@ -43,6 +44,8 @@ typedef void (*route_callback)(void *context, struct topic_route *route);
 
 struct routes *routes_create(struct loop *loop, struct client *client, const struct name_servers *servers,
 			     route_callback on_route, void *context);
+/* Asks no more. */
+void routes_stop(struct routes *routes);
 void routes_destroy(struct routes *routes);
 /* Starts watching, or returns the topic as it is watched. NULL: no memory or too many topics. */
 struct topic_route *routes_watch(struct routes *routes, const char *topic, bool publish);
