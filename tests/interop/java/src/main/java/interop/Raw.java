@@ -84,7 +84,7 @@ final class Raw implements AutoCloseable {
         for (int i = 0; i < fields.length; i += 2) {
             header.append(i == 0 ? "" : ",").append(quote(fields[i])).append(':').append(quote(fields[i + 1]));
         }
-        header.append("},\"flag\":0,\"language\":\"JAVA\",\"opaque\":").append(++opaque).append(",\"version\":409}");
+        header.append("},\"flag\":0,\"language\":\"OTHER\",\"opaque\":").append(++opaque).append(",\"version\":409}");
         byte[] bytes = header.toString().getBytes(StandardCharsets.UTF_8);
         java.io.ByteArrayOutputStream frame = new java.io.ByteArrayOutputStream();
         DataOutputStream data = new DataOutputStream(frame);
