@@ -78,6 +78,12 @@ static void register_broker(struct call *call)
 			 (long long)header.broker_id, topic_count);
 	if (!begin(call, &encoder))
 		return;
+	if (header.broker_id != MASTER_ID) {
+		struct register_reply_header reply;
+
+		route_table_master(call->namesrv->routes, header.broker_name, &reply);
+		register_reply_encode(&encoder, &reply);
+	}
 	command_body(&encoder);
 	(void)kv_table(call->namesrv->kv, SPAN_LITERAL(NAMESPACE_ORDER_TOPIC_CONFIG), call->out);
 	finish(call, &encoder);
@@ -348,7 +354,7 @@ static void get_config(struct call *call)
 	if (!begin(call, &encoder))
 		return;
 	command_body(&encoder);
-	buffer_printf(call->out, "orderMessageEnable=%s\n", call->namesrv->order_message_enable ? "true" : "false");
+	buffer_append_span(call->out, call->namesrv->config_text);
 	finish(call, &encoder);
 }
 

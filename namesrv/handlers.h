@@ -9,7 +9,7 @@
 struct namesrv {
 	struct route_table *routes;
 	struct kv *kv;
-	bool order_message_enable; /* Routes carry the topic's ORDER_TOPIC_CONFIG. */
+	struct span config_text; /* What GET_NAMESRV_CONFIG answers: key=value lines. Borrowed. */
 };
 
 /* Serves one request; appends the answer to `out` unless it is one-way. */

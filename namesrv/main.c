@@ -1,5 +1,7 @@
 /* escrow-namesrv: where clients learn which brokers serve a topic. Options, sockets, the liveness scan. */
 #include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "lib/base/config.h"
@@ -60,6 +62,7 @@ struct process {
 	struct server *server;
 	struct loop_timer scan, stop_limit;
 	struct log_gate decode_gate;
+	char *config_text; /* From open_memstream. */
 	struct command command;
 	struct command_scratch scratch;
 };
@@ -130,6 +133,20 @@ static enum status check(struct namesrv_config *config, struct errinfo *err)
 	return ST_OK;
 }
 
+static enum status write_config_text(struct process *p, struct errinfo *err)
+{
+	size_t size = 0;
+	FILE *out = open_memstream(&p->config_text, &size);
+
+	if (out == NULL)
+		return errinfo_set(err, ST_NOMEM, "no memory");
+	config_print(&spec, &p->config, out);
+	if (fclose(out) != 0)
+		return errinfo_set(err, ST_NOMEM, "no memory");
+	p->namesrv.config_text = (struct span){ (const uint8_t *)p->config_text, size };
+	return ST_OK;
+}
+
 static enum status start(struct process *p, struct errinfo *err)
 {
 	struct server_config server_config = {
@@ -145,7 +162,9 @@ static enum status start(struct process *p, struct errinfo *err)
 	p->namesrv.kv = kv_create();
 	if (p->loop == NULL || p->namesrv.routes == NULL || p->namesrv.kv == NULL)
 		return errinfo_set(err, ST_NOMEM, "no memory");
-	enum status status = server_create(p->loop, &server_config, &callbacks, &p->server, err);
+	enum status status = write_config_text(p, err);
+	if (status == ST_OK)
+		status = server_create(p->loop, &server_config, &callbacks, &p->server, err);
 	if (status == ST_OK)
 		status = service_signals(p->loop, on_stop, p, err);
 	if (status == ST_OK && loop_timer_start(p->loop, &p->scan, p->config.scan_interval_ms, true, on_scan, p) != ST_OK)
@@ -161,6 +180,7 @@ static void finish(struct process *p)
 	route_table_destroy(p->namesrv.routes);
 	kv_destroy(p->namesrv.kv);
 	loop_destroy(p->loop);
+	free(p->config_text);
 }
 
 int main(int argc, char **argv)

@@ -21,7 +21,7 @@ struct live {
 	int64_t timeout_ms;
 	uint64_t conn_id;
 	struct data_version version;
-	struct span addr; /* Owned. */
+	struct span addr, ha_addr; /* Owned. */
 };
 
 /* One broker name: a master and its slaves. */
@@ -100,6 +100,15 @@ static struct route_topic *find_topic(const struct route_table *table, struct sp
 	return topic;
 }
 
+static struct live *find_member(const struct broker *broker, int64_t broker_id)
+{
+	struct live *live = NULL;
+
+	if (broker != NULL)
+		DL_SEARCH_SCALAR(broker->lives, live, broker_id, broker_id);
+	return live;
+}
+
 /* --- going ------------------------------------------------------------------------------------------------ */
 
 static void free_topic(struct route_table *table, struct route_topic *topic)
@@ -131,6 +140,15 @@ static void drop_rows(struct route_table *table, const struct broker *broker)
 	}
 }
 
+static void free_broker(struct route_table *table, struct broker *broker)
+{
+	HASH_DEL(table->brokers, broker);
+	free_span(broker->name);
+	free_span(broker->cluster);
+	free_span(broker->zone);
+	free(broker);
+}
+
 static void remove_live(struct route_table *table, struct live *live, route_table_gone gone, void *context)
 {
 	struct broker *broker = live->broker;
@@ -140,15 +158,12 @@ static void remove_live(struct route_table *table, struct live *live, route_tabl
 	DL_DELETE(broker->lives, live);
 	HASH_DEL(table->lives, live);
 	free_span(live->addr);
+	free_span(live->ha_addr);
 	free(live);
 	if (broker->lives != NULL)
 		return;
 	drop_rows(table, broker);
-	HASH_DEL(table->brokers, broker);
-	free_span(broker->name);
-	free_span(broker->cluster);
-	free_span(broker->zone);
-	free(broker);
+	free_broker(table, broker);
 }
 
 void route_table_destroy(struct route_table *table)
@@ -211,6 +226,17 @@ bool route_table_version(const struct route_table *table, struct span addr, stru
 	return live != NULL;
 }
 
+void route_table_master(const struct route_table *table, struct span broker_name, struct register_reply_header *out)
+{
+	const struct live *master = find_member(find_broker(table, broker_name), MASTER_ID);
+
+	*out = (struct register_reply_header){ 0 };
+	if (master == NULL)
+		return;
+	out->master_addr = master->addr;
+	out->ha_server_addr = master->ha_addr;
+}
+
 static struct broker *make_broker(struct route_table *table, const struct broker_header *header)
 {
 	struct broker *broker = find_broker(table, header->broker_name);
@@ -250,6 +276,8 @@ static struct live *make_live(struct route_table *table, const struct broker_hea
 	live = calloc(1, sizeof(*live));
 	struct span addr = copy(header->broker_addr);
 	if (broker == NULL || live == NULL || addr.data == NULL) {
+		if (broker != NULL && broker->lives == NULL)
+			free_broker(table, broker);
 		free(live);
 		free_span(addr);
 		return NULL;
@@ -297,7 +325,8 @@ static struct route_topic *make_topic(struct route_table *table, struct span nam
 	return topic;
 }
 
-static bool set_row(struct route_table *table, struct broker *broker, const struct topic_config *config)
+/* `changed` false: only a topic that is not there yet is written. */
+static bool set_row(struct route_table *table, struct broker *broker, const struct topic_config *config, bool changed)
 {
 	struct route_topic *topic = make_topic(table, config->name);
 	struct queue_row *row;
@@ -305,6 +334,8 @@ static bool set_row(struct route_table *table, struct broker *broker, const stru
 	if (topic == NULL)
 		return false;
 	DL_SEARCH_SCALAR(topic->rows, row, broker, broker);
+	if (row != NULL && !changed)
+		return true;
 	if (row == NULL) {
 		row = calloc(1, sizeof(*row));
 		if (row == NULL) {
@@ -327,18 +358,23 @@ static bool contributes(const struct live *live)
 {
 	const struct broker *broker = live->broker;
 
-	return live->broker_id == 0 || (broker->enable_acting_master && broker->lives == live);
+	return live->broker_id == MASTER_ID || (broker->enable_acting_master && broker->lives == live);
 }
 
 enum status route_table_register(struct route_table *table, const struct broker_header *header,
 				 const struct topic_config_table *topics, uint64_t conn_id, int64_t now_ms, bool *is_new,
 				 struct errinfo *err)
 {
-	struct live *known = find_live(table, header->broker_addr);
+	const struct live *known = find_live(table, header->broker_addr);
+	const struct live *member = find_member(find_broker(table, header->broker_name), header->broker_id);
 
-	if (known == NULL && topics->topic_count == 1)
+	*is_new = false;
+	if (member == NULL && topics->topic_count == 1)
 		return errinfo_set(err, ST_DENIED, "Can't register topicConfigWrapper because broker[%.*s]=%lld has not registered",
 				   SPAN_ARGS(header->broker_addr), (long long)header->broker_id);
+	/* A master that was replaced and does not know it yet: it is answered, but it does not come back. */
+	if (member != NULL && member != known && member->version.state_version > topics->version.state_version)
+		return ST_OK;
 	if (known == NULL && HASH_COUNT(table->lives) >= BROKERS_MAX)
 		return errinfo_set(err, ST_TOOBIG, "this name server knows %d brokers, its limit", BROKERS_MAX);
 	struct live *live = make_live(table, header, is_new);
@@ -347,15 +383,16 @@ enum status route_table_register(struct route_table *table, const struct broker_
 	bool changed = *is_new || !data_version_equal(&live->version, &topics->version);
 	live->broker->cluster = set_text(live->broker->cluster, header->cluster_name);
 	live->broker->zone = set_text(live->broker->zone, header->zone_name);
+	live->ha_addr = set_text(live->ha_addr, header->ha_server_addr);
 	live->broker->enable_acting_master = header->enable_acting_master;
 	live->seen_ms = now_ms;
 	live->timeout_ms = header->heartbeat_timeout_ms > 0 ? header->heartbeat_timeout_ms : table->broker_timeout_ms;
 	live->conn_id = conn_id;
 	live->version = topics->version;
-	if (!changed || !contributes(live))
+	if (!contributes(live))
 		return ST_OK;
 	for (size_t i = 0; i < topics->topic_count; i++) {
-		if (!set_row(table, live->broker, &topics->topics[i]))
+		if (!set_row(table, live->broker, &topics->topics[i], changed))
 			return errinfo_set(err, ST_TOOBIG, "no room for topic %.*s", SPAN_ARGS(topics->topics[i].name));
 	}
 	return ST_OK;

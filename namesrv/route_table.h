@@ -2,8 +2,8 @@
  *
  * Pure: times and connection ids are parameters. Soft state, rebuilt by the brokers' registrations; nothing is stored.
  * Rules are RocketMQ's (RouteInfoManager): only masters contribute queues (or the lowest slave of a broker with acting
- * master), a topic that a later registration leaves out is kept, an unchanged DataVersion changes no queue.
- * Bounded by BROKERS_MAX and TOPICS_MAX. Threads: the loop thread. */
+ * master), a topic that a later registration leaves out is kept, an unchanged DataVersion changes no queue but brings
+ * back a topic that was deleted here. Bounded by BROKERS_MAX and ROUTE_TOPICS_MAX. Threads: the loop thread. */
 #ifndef ESCROW_NAMESRV_ROUTE_TABLE_H
 #define ESCROW_NAMESRV_ROUTE_TABLE_H
 
@@ -23,7 +23,8 @@ struct route_table *route_table_create(int64_t broker_timeout_ms);
 void route_table_destroy(struct route_table *table);
 
 /* REGISTER_BROKER with its decoded body. *is_new: the address was not known. ST_DENIED (a single topic for an unknown
- * broker), ST_TOOBIG, ST_NOMEM, each with a remark. */
+ * broker), ST_TOOBIG, ST_NOMEM, each with a remark. ST_OK without effect if another address has the same name and id
+ * and a newer stateVersion. */
 enum status route_table_register(struct route_table *table, const struct broker_header *header,
 				 const struct topic_config_table *topics, uint64_t conn_id, int64_t now_ms, bool *is_new,
 				 struct errinfo *err) MUST_USE;
@@ -33,6 +34,9 @@ bool route_table_unregister(struct route_table *table, struct span broker_name, 
 void route_table_touch(struct route_table *table, struct span addr, int64_t now_ms);
 /* The DataVersion of the last registration; false if the address is not known. */
 bool route_table_version(const struct route_table *table, struct span addr, struct data_version *out);
+
+/* What a slave is told of its master; empty texts if there is none. Borrowed until the next change. */
+void route_table_master(const struct route_table *table, struct span broker_name, struct register_reply_header *out);
 
 /* Called with the address of each broker that goes. */
 typedef void (*route_table_gone)(void *context, struct span broker_name, struct span addr);
