@@ -73,7 +73,14 @@ static void connect_admin(void)
 
 static void start_server(void)
 {
+	char path[600];
+	size_t size;
+
 	shell("tests/support/mariadb start %s >%s", server_dir, "/dev/null");
+	snprintf(path, sizeof(path), "%s/socket-path", server_dir);
+	uint8_t *text = check_read_file(path, &size);
+	snprintf(socket_path, sizeof(socket_path), "%.*s", (int)strcspn((const char *)text, "\n"), (const char *)text);
+	free(text);
 	connect_admin();
 }
 
@@ -799,6 +806,64 @@ static void test_a_damaged_log_stops_the_projector_and_is_found_by_check(void)
 	close_log(&log);
 }
 
+static void test_a_gap_in_the_log_is_passed_and_noted(void)
+{
+	char command[600];
+	struct test_log log;
+
+	fresh_database();
+	new_log(&log, "gap");
+	put_many(&log, 10, noon);
+	project_once(&log);
+	put_many(&log, 25000, noon);
+	/* What retention does to a log whose op log was off for too long. */
+	snprintf(command, sizeof(command), "rm %s/commitlog/%020d", log.root, 0);
+	CU_ASSERT_EQUAL_FATAL(system(command), 0);
+	project_once(&log);
+	uint64_t count = sql_u64("SELECT COUNT(*) FROM txn");
+	CU_ASSERT(count > 10 && count < 25010);
+	CU_ASSERT_EQUAL(sql_u64("SELECT COUNT(*) FROM broker_log WHERE skipped_bytes > 1000000"), 1);
+	close_log(&log);
+}
+
+/* Runs escrow-log and gives what it wrote to standard error; caller frees. */
+static char *escrow_log_complaint(const char *arguments, int *exit_status_out)
+{
+	char command[1200], path[600];
+	size_t size;
+
+	snprintf(path, sizeof(path), "%s/complaint", base_dir);
+	snprintf(command, sizeof(command), "%s/escrow-log %s >/dev/null 2>%s",
+		 getenv("ESCROW_BUILD") ? getenv("ESCROW_BUILD") : "build", arguments, path);
+	*exit_status_out = system(command);
+	char *bytes = (char *)check_read_file(path, &size), *text = strndup(bytes, size);
+	free(bytes);
+	return text;
+}
+
+static void test_escrow_log_says_what_is_wrong_with_a_command(void)
+{
+	static const char *const cases[][2] = {
+		{ "", "no verb" }, { "frobnicate /tmp", "unknown verb frobnicate" }, { "oplog", "STORE_DIR is missing" },
+		{ "oplog /nonexistent", "/nonexistent/commitlog" }, { "dump /nonexistent --from x", "not an offset: x" },
+		{ "check /nonexistent --fast", "unknown option --fast" },
+		{ "migrate -o opLogMysqlDatabase=a.b", "must be 1 to 64 letters" },
+		{ "migrate -o opLogMysqlSocket=/nonexistent/s", "/nonexistent/s" },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		int exit_status;
+		char *text = escrow_log_complaint(cases[i][0], &exit_status);
+		CU_ASSERT_NOT_EQUAL(exit_status, 0);
+		CU_ASSERT_PTR_NOT_NULL(strstr(text, cases[i][1]));
+		if (strstr(text, cases[i][1]) == NULL)
+			fprintf(stderr, "escrow-log %s: %s", cases[i][0], text);
+		/* One line. */
+		CU_ASSERT_PTR_EQUAL(strchr(text, '\n'), text + strlen(text) - 1);
+		free(text);
+	}
+}
+
 static void test_rows_of_other_days_find_their_partition(void)
 {
 	struct test_log log;
@@ -867,6 +932,8 @@ int main(void)
 		CHECK_TEST(test_a_read_only_server_and_another_schema_are_waited_out),
 		CHECK_TEST(test_a_cursor_ahead_of_the_log_stops_the_projector),
 		CHECK_TEST(test_a_damaged_log_stops_the_projector_and_is_found_by_check),
+		CHECK_TEST(test_a_gap_in_the_log_is_passed_and_noted),
+		CHECK_TEST(test_escrow_log_says_what_is_wrong_with_a_command),
 		CHECK_TEST(test_rows_of_other_days_find_their_partition),
 		CHECK_TEST(test_the_speed),
 	};
@@ -874,7 +941,6 @@ int main(void)
 	MUST(db_thread_begin(err));
 	base_dir = check_make_dir();
 	snprintf(server_dir, sizeof(server_dir), "%s/server", base_dir);
-	snprintf(socket_path, sizeof(socket_path), "%s/server/mysql.sock", base_dir);
 	snprintf(password_path, sizeof(password_path), "%s/password", base_dir);
 	write_password();
 	start_server();
