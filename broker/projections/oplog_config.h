@@ -64,9 +64,9 @@ struct oplog_config {
 	OPLOG_NUMBER(struct_type, field, "opLogPreparedAfterMs", prepared_after_ms, "1000", "ms", 0, 86400000,       \
 		     "A transaction that is still open after this time gets its row at once; a faster one gets it "  \
 		     "with its decision."),                                                                          \
-	OPLOG_NUMBER(struct_type, field, "opLogOpenMax", open_max, "1000000", "transactions", 1000, 100000000,       \
-		     "Young open transactions that the projector remembers; beyond that they get their row with "    \
-		     "their decision only."),                                                                        \
+	OPLOG_NUMBER(struct_type, field, "opLogOpenMax", open_max, "200000", "transactions", 1000, 100000000,       \
+		     "Open transactions younger than opLogPreparedAfterMs that the projector remembers; beyond that " \
+		     "the oldest get their row early."),                                                             \
 	OPLOG_NUMBER(struct_type, field, "opLogBatchMax", batch_max, "2000", "rows", 1, 20000,                       \
 		     "Rows written in one MySQL transaction."),                                                      \
 	OPLOG_NUMBER(struct_type, field, "opLogRetryMaxMs", retry_max_ms, "30000", "ms", 100, 3600000,               \
