@@ -1,0 +1,202 @@
+package main
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/apache/rocketmq-client-go/v2"
+	"github.com/apache/rocketmq-client-go/v2/admin"
+	"github.com/apache/rocketmq-client-go/v2/consumer"
+	"github.com/apache/rocketmq-client-go/v2/primitive"
+	"github.com/apache/rocketmq-client-go/v2/producer"
+)
+
+const (
+	come        = 30 * time.Second // what must come comes within
+	settle      = 3 * time.Second  // and nothing else comes within another
+	sendTimeout = 10 * time.Second
+)
+
+var (
+	sequence int64
+	runName  = strconv.FormatInt(time.Now().Unix()%1000000, 36) + strconv.FormatInt(int64(os.Getpid()), 36)
+)
+
+// kit is what one case works with: names of its own and clients that end with it.
+type kit struct {
+	namesrv, topic, group string
+	closers               []func()
+}
+
+func newKit(namesrv, name string) *kit {
+	return &kit{namesrv: namesrv, topic: "T_go_" + name + "_" + runName, group: "G_go_" + name + "_" + runName}
+}
+
+func (k *kit) close() {
+	for i := len(k.closers) - 1; i >= 0; i-- {
+		k.closers[i]()
+	}
+}
+
+func (k *kit) resolver() primitive.NsResolver {
+	return primitive.NewPassthroughResolver([]string{k.namesrv})
+}
+
+// instance names are never shared: clients of one name share connections and the first one's groups.
+func (k *kit) instance() string {
+	return fmt.Sprintf("%s-%d", k.group, atomic.AddInt64(&sequence, 1))
+}
+
+func await(what string, limit time.Duration, condition func() bool) error {
+	for end := time.Now().Add(limit); !condition(); time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(end) {
+			return fmt.Errorf("%s: not within %v", what, limit)
+		}
+	}
+	return nil
+}
+
+// ask sends one plain frame to the name server and returns the answer's header and body.
+func (k *kit) ask(code int, fields string) (header, body string, err error) {
+	conn, err := net.DialTimeout("tcp", k.namesrv, 3*time.Second)
+	if err != nil {
+		return "", "", err
+	}
+	defer conn.Close()
+	_ = conn.SetDeadline(time.Now().Add(5 * time.Second))
+	text := fmt.Sprintf(`{"code":%d,"extFields":{%s},"flag":0,"language":"OTHER","opaque":1,"version":409}`, code, fields)
+	frame := make([]byte, 8, 8+len(text))
+	binary.BigEndian.PutUint32(frame, uint32(4+len(text)))
+	binary.BigEndian.PutUint32(frame[4:], uint32(len(text)))
+	if _, err = conn.Write(append(frame, text...)); err != nil {
+		return "", "", err
+	}
+	if _, err = io.ReadFull(conn, frame[:8]); err != nil {
+		return "", "", err
+	}
+	length, headerLength := binary.BigEndian.Uint32(frame), binary.BigEndian.Uint32(frame[4:])&0xFFFFFF
+	rest := make([]byte, length-4)
+	if _, err = io.ReadFull(conn, rest); err != nil {
+		return "", "", err
+	}
+	return string(rest[:headerLength]), string(rest[headerLength:]), nil
+}
+
+func (k *kit) awaitRoute(topic string, limit time.Duration) error {
+	return await("route of "+topic, limit, func() bool {
+		header, _, err := k.ask(105, `"topic":"`+topic+`"`)
+		return err == nil && regexp.MustCompile(`"code":0\b`).MatchString(header)
+	})
+}
+
+// createTopic goes through the client's admin, and waits: a Go consumer fails to start without a route.
+func (k *kit) createTopic() error {
+	_, info, err := k.ask(106, "")
+	if err != nil {
+		return err
+	}
+	address := regexp.MustCompile(`"brokerAddrs":\{"?0"?:"([^"]+)"`).FindStringSubmatch(info)
+	if address == nil {
+		return fmt.Errorf("no broker in %s", info)
+	}
+	a, err := admin.NewAdmin(admin.WithResolver(k.resolver()))
+	if err != nil {
+		return err
+	}
+	defer a.Close()
+	if err = a.CreateTopic(context.Background(), admin.WithTopicCreate(k.topic), admin.WithBrokerAddrCreate(address[1]),
+		admin.WithReadQueueNums(4), admin.WithWriteQueueNums(4)); err != nil {
+		return err
+	}
+	return k.awaitRoute(k.topic, 10*time.Second)
+}
+
+func (k *kit) message(key, tag string) *primitive.Message {
+	message := primitive.NewMessage(k.topic, []byte("body of "+key))
+	message.WithKeys([]string{key})
+	message.WithTag(tag)
+	message.WithProperty("colour", "grün")
+	return message
+}
+
+func (k *kit) producer() (rocketmq.Producer, error) {
+	p, err := rocketmq.NewProducer(producer.WithNsResolver(k.resolver()), producer.WithGroupName(k.group+"_p"),
+		producer.WithInstanceName(k.instance()), producer.WithSendMsgTimeout(sendTimeout))
+	if err != nil {
+		return nil, err
+	}
+	k.closers = append(k.closers, func() { _ = p.Shutdown() })
+	return p, p.Start()
+}
+
+func (k *kit) transactional(listener primitive.TransactionListener) (rocketmq.TransactionProducer, error) {
+	p, err := rocketmq.NewTransactionProducer(listener, producer.WithNsResolver(k.resolver()),
+		producer.WithGroupName(k.group+"_tx"), producer.WithInstanceName(k.instance()),
+		producer.WithSendMsgTimeout(sendTimeout))
+	if err != nil {
+		return nil, err
+	}
+	k.closers = append(k.closers, func() { _ = p.Shutdown() })
+	return p, p.Start()
+}
+
+type consume func(*primitive.ConsumeConcurrentlyContext, *primitive.MessageExt) consumer.ConsumeResult
+
+func succeed(*primitive.ConsumeConcurrentlyContext, *primitive.MessageExt) consumer.ConsumeResult {
+	return consumer.ConsumeSuccess
+}
+
+// subscribe starts a push consumer; the function that it returns ends it, and so does the end of the case.
+func (k *kit) subscribe(group, topic, tags string, in *inbox, do consume, options ...consumer.Option) (func(), error) {
+	c, err := rocketmq.NewPushConsumer(append([]consumer.Option{consumer.WithNsResolver(k.resolver()),
+		consumer.WithGroupName(group), consumer.WithInstance(k.instance()),
+		consumer.WithConsumeFromWhere(consumer.ConsumeFromFirstOffset)}, options...)...)
+	if err != nil {
+		return nil, err
+	}
+	selector := consumer.MessageSelector{}
+	if tags != "*" {
+		selector = consumer.MessageSelector{Type: consumer.TAG, Expression: tags}
+	}
+	err = c.Subscribe(topic, selector,
+		func(ctx context.Context, messages ...*primitive.MessageExt) (consumer.ConsumeResult, error) {
+			concurrently, _ := primitive.GetConcurrentlyCtx(ctx)
+			in.add(messages[0])
+			return do(concurrently, messages[0]), nil
+		})
+	if err != nil {
+		return nil, err
+	}
+	ended := false
+	end := func() {
+		if !ended {
+			ended = true
+			_ = c.Shutdown()
+		}
+	}
+	k.closers = append(k.closers, end)
+	return end, c.Start()
+}
+
+// listen subscribes the case's group to all of its topic.
+func (k *kit) listen() (*inbox, error) {
+	if err := k.createTopic(); err != nil {
+		return nil, err
+	}
+	in := newInbox()
+	_, err := k.subscribe(k.group+"_c", k.topic, "*", in, succeed)
+	return in, err
+}
+
+func keyOf(message *primitive.MessageExt) string {
+	return strings.TrimSpace(message.GetKeys())
+}
