@@ -252,6 +252,12 @@ static void sweep_holds(struct core *core)
 	}
 }
 
+void core_answer_holds(struct core *core)
+{
+	while (core->holds.all != NULL)
+		holds_finish(&core->holds, core->holds.all, core->effects.hold_ready, core->effects.context, true);
+}
+
 void core_tick(struct core *core)
 {
 	deliver_due(core);

@@ -66,6 +66,8 @@ void core_turn_end(struct core *core);
 void core_committed(struct core *core);
 /* Up to here answers may be sent: durable, or written with ASYNC_FLUSH. */
 uint64_t core_committed_offset(const struct core *core);
+/* Answers every waiting pull as if its time were up (before stopping). */
+void core_answer_holds(struct core *core);
 /* Writes every dirty consumer offset to the log (before stopping). ST_AGAIN if the log has no room. */
 enum status core_flush_offsets(struct core *core) MUST_USE;
 

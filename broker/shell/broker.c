@@ -43,6 +43,7 @@ struct broker {
 	bool dead;             /* The log has failed; `failure` says how. */
 	int64_t stop_since_ms;
 	struct errinfo failure;
+	struct errinfo decode_error; /* Of the last frame that serve() gave ST_INVALID for. */
 	struct log_gate decode_gate;
 	struct command command;
 	struct command_scratch scratch;
@@ -83,14 +84,12 @@ static void start_wish(struct broker *broker, struct deferred *deferred)
 		deferred->reading = true;
 }
 
-/* Serves one frame. ST_AGAIN: to be run again. */
+/* Serves one frame. ST_AGAIN: to be run again. ST_INVALID: not a command, see decode_error. */
 static enum status serve(struct broker *broker, uint64_t conn_id_of, const struct peer_address *peer, struct span frame,
 			 bool again, bool refuse_busy)
 {
-	struct errinfo err;
-
-	if (command_decode(frame, &broker->scratch, &broker->command, &err) != ST_OK)
-		return errinfo_set(&broker->failure, ST_INVALID, "%s", err.text);
+	if (command_decode(frame, &broker->scratch, &broker->command, &broker->decode_error) != ST_OK)
+		return ST_INVALID;
 	if (command_is_response(&broker->command))
 		return ST_OK; /* Nothing that we ask is answered so. */
 	struct request request = { .command = &broker->command, .conn_id = conn_id_of, .peer = host_of(peer), .again = again };
@@ -121,7 +120,7 @@ static void on_frame(void *context, struct conn *conn, struct span frame)
 	} else if (status == ST_INVALID) {
 		if (log_gate_pass(&broker->decode_gate, loop_now_ms(broker->loop), &suppressed))
 			log_warn("net", "frame rejected", "peer=%s reason=\"%s\" suppressed=%u", conn_peer(conn)->text,
-				 broker->failure.text, suppressed);
+				 broker->decode_error.text, suppressed);
 		conn_close(conn, NULL);
 	}
 }
@@ -262,6 +261,7 @@ static void on_stop(void *context)
 	broker->stop_since_ms = loop_now_ms(broker->loop);
 	server_stop_accepting(broker->server);
 	registrar_unregister(broker->registrar);
+	core_answer_holds(broker->core);
 	if (core_flush_offsets(broker->core) != ST_OK)
 		log_warn("broker", "consumer offsets not written", "reason=\"no room in the log\"");
 }
@@ -328,9 +328,9 @@ static enum status fill_core_config(const struct broker_config *config, struct c
 		.delayed_max = 2000000,
 		.topic_max = 100000,
 		.group_max = 100000,
-		.name_max = 1000000,
-		.member_max = 1000000,
-		.hold_max = 500000,
+		.name_max = 200000,
+		.member_max = 200000,
+		.hold_max = 100000,
 		.checkback = checkback_config_default(),
 	};
 	out->checkback.transaction_timeout_ms = config->transaction_timeout_ms;
