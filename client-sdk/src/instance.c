@@ -174,7 +174,7 @@ static void leave_when_quiet(void *context)
 {
 	struct instance *instance = context;
 
-	if (!client_busy(instance->client) || instance_now_ms(instance) >= instance->leave_deadline_ms) {
+	if (instance->goodbyes == 0 || instance_now_ms(instance) >= instance->leave_deadline_ms) {
 		loop_timer_stop(&instance->leave_timer);
 		loop_stop(instance->loop);
 	}
@@ -205,26 +205,38 @@ void instance_stop(struct instance *instance, void (*say_goodbye)(void *context)
 	instance->running = false;
 }
 
-void instance_deinit(struct instance *instance)
+void instance_close(struct instance *instance)
 {
-	if (instance->loop == NULL)
+	if (instance->closed || instance->loop == NULL)
 		return;
+	instance->closed = true;
 	if (instance->brokers != NULL)
 		brokers_stop(instance->brokers);
 	if (instance->routes != NULL)
 		routes_stop(instance->routes);
 	loop_timer_stop(&instance->leave_timer);
 	client_destroy(instance->client);
+	instance->client = NULL;
+}
+
+void instance_deinit(struct instance *instance)
+{
+	if (instance->loop == NULL)
+		return;
+	instance_close(instance);
 	routes_destroy(instance->routes);
 	brokers_destroy(instance->brokers);
 	mailbox_destroy(instance->mailbox);
 	loop_destroy(instance->loop);
 }
 
-static void ignore_answer(void *context, enum status status, const struct command *response, const struct errinfo *err)
+static void on_goodbye_answer(void *context, enum status status, const struct command *response,
+			      const struct errinfo *err)
 {
-	(void)context;
+	struct instance *instance = context;
+
 	(void)response;
+	instance->goodbyes--;
 	if (status != ST_OK)
 		log_info("sdk", "unregistering not acknowledged", "reason=\"%s\"", err->text);
 }
@@ -241,7 +253,8 @@ void instance_unregister(struct instance *instance, struct span producer_group, 
 		if (encoder == NULL)
 			continue; /* It sees the connection go. */
 		unregister_client_encode(encoder, &header);
-		client_send(instance->client, GOODBYE_TIMEOUT_MS, ignore_answer, NULL);
+		instance->goodbyes++;
+		client_send(instance->client, GOODBYE_TIMEOUT_MS, on_goodbye_answer, instance);
 	}
 }
 

@@ -42,7 +42,9 @@ struct instance {
 	void (*say_goodbye)(void *context); /* Sends what must be sent before the end. */
 	int64_t leave_deadline_ms;
 	int64_t leave_ms;
+	uint32_t goodbyes; /* Requests that the end waits for. */
 	bool leaving;
+	bool closed;
 };
 
 /* `slaves`: heartbeats also go to slaves. */
@@ -50,9 +52,12 @@ enum escrow_code instance_init(struct instance *instance, const char *name_serve
 			       bool slaves, const struct instance_callbacks *callbacks, struct escrow_error *err);
 enum escrow_code instance_start(struct instance *instance, const char *thread_name, struct escrow_error *err);
 void instance_post(struct instance *instance, struct letter *letter);
-/* Runs `say_goodbye` in the loop, waits until all requests are answered, but not over deadline_ms, ends the thread. */
+/* Runs `say_goodbye` in the loop, waits until the requests counted in `goodbyes` are answered, but not over deadline_ms,
+ * ends the thread. */
 void instance_stop(struct instance *instance, void (*say_goodbye)(void *context), int64_t deadline_ms);
-/* After instance_stop, or instead of instance_start. */
+/* After instance_stop, or instead of instance_start: every request ends with ST_CLOSED, nothing new begins. */
+void instance_close(struct instance *instance);
+/* Closes if need be, frees. Timers of the user must have been stopped. */
 void instance_deinit(struct instance *instance);
 /* UNREGISTER_CLIENT to every broker that knows us. */
 void instance_unregister(struct instance *instance, struct span producer_group, struct span consumer_group);
