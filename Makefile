@@ -31,8 +31,9 @@ LINK_ARCHIVES = -Wl,--start-group $(ARCHIVES) -Wl,--end-group
 SERVER_ARCHIVES := $(filter-out %/libclient-sdk-src.a,$(ARCHIVES))
 LINK_SERVER = -Wl,--start-group $(SERVER_ARCHIVES) -Wl,--end-group
 
+# What tests share, as an archive, so that a unit test links only what it uses.
 SUPPORT_SRC := $(wildcard tests/support/*.c)
-SUPPORT_OBJ := $(SUPPORT_SRC:%.c=$(BUILD)/obj/%.o)
+SUPPORT_OBJ := $(BUILD)/lib/libsupport.a
 
 PROGRAMS := $(if $(wildcard namesrv/main.c),escrow-namesrv) $(if $(wildcard broker/shell/main.c),escrow-broker)
 TOOLS    := $(patsubst tools/%.c,%,$(wildcard tools/escrow-*.c))
@@ -58,6 +59,11 @@ $(call archive,$(1)): $(patsubst %.c,$(BUILD)/obj/%.o,$(call sources,$(1)))
 	$(AR) rcs $$@ $$^
 endef
 $(foreach d,$(LIB_DIRS),$(if $(call sources,$(d)),$(eval $(call archive_rule,$(d)))))
+
+$(SUPPORT_OBJ): $(SUPPORT_SRC:%.c=$(BUILD)/obj/%.o)
+	@mkdir -p $(@D)
+	@rm -f $@
+	$(AR) rcs $@ $^
 
 $(BUILD)/escrow-namesrv: $(BUILD)/obj/namesrv/main.o $(SERVER_ARCHIVES)
 	$(CC) $(LDFLAGS) -o $@ $< $(LINK_SERVER) $(LIBS)

@@ -9,7 +9,7 @@ SIM_SEEDS ?= 40
 ifneq ($(SIM_SRC),)
 $(SIM): $(SIM_SRC:%.c=$(BUILD)/obj/%.o) $(SUPPORT_OBJ) $(ARCHIVES)
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(LINK_ARCHIVES) -lcunit $(LIBS)
+	$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(SUPPORT_OBJ) $(LINK_ARCHIVES) -lcunit $(LIBS)
 endif
 
 sim: $(SIM) ## the simulator: broker core, log and check-back on virtual time; SIM_SEEDS=n, SEED=first

@@ -189,7 +189,7 @@ enum status disk_warm(struct disk *disk, uint64_t offset, uint32_t size, void (*
 		size = (uint32_t)limit;
 	if (size > WARM_BYTES_MAX)
 		size = WARM_BYTES_MAX;
-	if (disk->warm_count >= WARM_MAX || size == 0)
+	if (disk->warm_count >= WARM_MAX || size == 0 || disk->reader == NULL)
 		return ST_BUSY;
 	struct warm_work *warm = malloc(sizeof(*warm) + size);
 	if (warm == NULL)
@@ -241,6 +241,8 @@ enum status disk_create(struct mailbox *mailbox, struct commitlog *log, struct p
 void disk_turn_end(struct disk *disk, int64_t now_ms)
 {
 	disk->now_ms = now_ms;
+	if (disk->flusher == NULL)
+		return; /* Stopped: only the last reports are still coming in. */
 	start_flush(disk);
 	start_housekeeping(disk);
 	start_index_read(disk);

@@ -71,6 +71,29 @@ static void test_ready_line_and_orderly_end(void)
 	check_remove_dir(dir);
 }
 
+static void test_orderly_end_under_load(void)
+{
+	int64_t took_ms;
+	int answered = 0;
+
+	fresh();
+	struct program broker = start_broker(0, "6000");
+	struct raw *raw = connect_to(&broker);
+	for (int i = 0; i < 5000; i++) {
+		char key[16];
+
+		snprintf(key, sizeof(key), "L%d", i);
+		CU_ASSERT_FATAL(raw_half_post(raw, "g", "orders", key, 1000));
+	}
+	CU_ASSERT_EQUAL(program_stop(&broker, SIGTERM, &took_ms), 0);
+	CU_ASSERT(took_ms < 5000);
+	while (raw_receive(raw, 100) != NULL)
+		answered++;
+	CU_ASSERT(answered > 0);
+	raw_close(raw);
+	check_remove_dir(dir);
+}
+
 static void expect_refusal(const char *const argv[], const char *what)
 {
 	char err[4096];
@@ -379,6 +402,7 @@ int main(void)
 {
 	static const struct check_test tests[] = {
 		CHECK_TEST(test_ready_line_and_orderly_end),
+		CHECK_TEST(test_orderly_end_under_load),
 		CHECK_TEST(test_bad_starts_say_why),
 		CHECK_TEST(test_damaged_store_is_refused),
 		CHECK_TEST(test_first_decision_wins),

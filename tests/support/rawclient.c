@@ -273,7 +273,7 @@ bool raw_heartbeat(struct raw *raw, const char *client_id, const char *group)
 	return answer != NULL && answer->code == RESP_SUCCESS;
 }
 
-int raw_half_send(struct raw *raw, const char *group, const char *topic, const char *key, size_t size, struct raw_half *out)
+static void begin_half(struct raw *raw, const char *group, const char *topic, const char *key, size_t size)
 {
 	struct buffer properties;
 	struct send_header header = {
@@ -281,9 +281,6 @@ int raw_half_send(struct raw *raw, const char *group, const char *topic, const c
 		.default_topic_queue_nums = 4, .queue_id = 0, .sys_flag = SYSFLAG_TRANSACTION_PREPARED, .born_timestamp = 1,
 		.max_reconsume_times = -1,
 	};
-	struct send_reply_header reply;
-	struct host host;
-	struct errinfo err;
 
 	buffer_init(&properties, 4096);
 	property_put(&properties, PROPERTY_TRAN_MSG, SPAN_LITERAL("true"));
@@ -297,6 +294,21 @@ int raw_half_send(struct raw *raw, const char *group, const char *topic, const c
 	memset(body, 'x', size);
 	buffer_commit(encoder->out, size);
 	buffer_deinit(&properties);
+}
+
+bool raw_half_post(struct raw *raw, const char *group, const char *topic, const char *key, size_t size)
+{
+	begin_half(raw, group, topic, key, size);
+	return raw_send(raw, NULL);
+}
+
+int raw_half_send(struct raw *raw, const char *group, const char *topic, const char *key, size_t size, struct raw_half *out)
+{
+	struct send_reply_header reply;
+	struct host host;
+	struct errinfo err;
+
+	begin_half(raw, group, topic, key, size);
 	const struct command *answer = raw_call(raw, 5000);
 	if (answer == NULL || answer->code != RESP_SUCCESS)
 		return answer == NULL ? -1 : answer->code;

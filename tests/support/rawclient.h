@@ -52,6 +52,8 @@ struct raw_half {
 	int64_t queue_offset;
 	int64_t log_offset;
 };
+/* The same without waiting for its answer. */
+bool raw_half_post(struct raw *raw, const char *group, const char *topic, const char *key, size_t size);
 /* Sends a half message (UNIQ_KEY `key`, body of `size` bytes); the response code, -1 if none came. */
 int raw_half_send(struct raw *raw, const char *group, const char *topic, const char *key, size_t size, struct raw_half *out);
 /* END_TRANSACTION (8 commit, 12 rollback, 0 unknown), two-way; the response code, -1 if none came. */
