@@ -333,10 +333,13 @@ static void test_rest_of_a_frame_has_a_deadline(void)
 	fixture_open(&f, &config);
 	int drip = dial(server_port(f.server)), idle = dial(server_port(f.server));
 	size_t at = 0;
+	int64_t next_ms = 0;
 	/* A byte now and then does not extend it. */
 	CU_ASSERT(TURN_UNTIL(f.loop, ({
-		if (at < size - 1 && send(drip, frame + at, 1, MSG_NOSIGNAL) == 1)
+		if (loop_now_ms(f.loop) >= next_ms && at < size - 1 && send(drip, frame + at, 1, MSG_NOSIGNAL) == 1) {
+			next_ms = loop_now_ms(f.loop) + 20;
 			at++;
+		}
 		f.closes == 1;
 	})));
 	CU_ASSERT(hangs_up(&f, drip));
