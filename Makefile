@@ -5,6 +5,9 @@
 # entry and stays out of the archives. tests/unit/<mod>/<name>_test.c is one CUnit binary each.
 
 BUILD   ?= build
+# V=1 shows the commands.
+V       ?=
+say      = $(if $(V),,@echo "  $(1) $@";)
 ifeq ($(origin CC),default)
 CC      := gcc
 endif
@@ -50,36 +53,36 @@ programs: $(PROGRAMS:%=$(BUILD)/%) $(TOOLS:%=$(BUILD)/%) ## name server, broker,
 
 $(BUILD)/obj/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) -MMD -MP -c -o $@ $<
+	$(call say,cc  )$(CC) $(CFLAGS) -MMD -MP -c -o $@ $<
 
 define archive_rule
 $(call archive,$(1)): $(patsubst %.c,$(BUILD)/obj/%.o,$(call sources,$(1)))
 	@mkdir -p $$(@D)
 	@rm -f $$@
-	$(AR) rcs $$@ $$^
+	$$(call say,ar  )$(AR) rcs $$@ $$^
 endef
 $(foreach d,$(LIB_DIRS),$(if $(call sources,$(d)),$(eval $(call archive_rule,$(d)))))
 
 $(SUPPORT_OBJ): $(SUPPORT_SRC:%.c=$(BUILD)/obj/%.o)
 	@mkdir -p $(@D)
 	@rm -f $@
-	$(AR) rcs $@ $^
+	$(call say,ar  )$(AR) rcs $@ $^
 
 $(BUILD)/escrow-namesrv: $(BUILD)/obj/namesrv/main.o $(SERVER_ARCHIVES)
-	$(CC) $(LDFLAGS) -o $@ $< $(LINK_SERVER) $(LIBS)
+	$(call say,link)$(CC) $(LDFLAGS) -o $@ $< $(LINK_SERVER) $(LIBS)
 $(BUILD)/escrow-broker: $(BUILD)/obj/broker/shell/main.o $(SERVER_ARCHIVES)
-	$(CC) $(LDFLAGS) -o $@ $< $(LINK_SERVER) $(LIBS)
+	$(call say,link)$(CC) $(LDFLAGS) -o $@ $< $(LINK_SERVER) $(LIBS)
 $(TOOLS:%=$(BUILD)/%): $(BUILD)/%: $(BUILD)/obj/tools/%.o $(SERVER_ARCHIVES)
-	$(CC) $(LDFLAGS) -o $@ $< $(LINK_SERVER) $(LIBS)
+	$(call say,link)$(CC) $(LDFLAGS) -o $@ $< $(LINK_SERVER) $(LIBS)
 $(BENCHES:%=$(BUILD)/%): $(BUILD)/%: $(BUILD)/obj/bench/%.o $(ARCHIVES)
-	$(CC) $(LDFLAGS) -o $@ $< $(LINK_ARCHIVES) $(LIBS)
+	$(call say,link)$(CC) $(LDFLAGS) -o $@ $< $(LINK_ARCHIVES) $(LIBS)
 
 -include mk/sdk.mk
 
 # --- tests --------------------------------------------------------------------------------------------------------
 $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(SUPPORT_OBJ) $(ARCHIVES)
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS) -o $@ $< $(SUPPORT_OBJ) $(LINK_ARCHIVES) -lcunit $(LIBS)
+	$(call say,link)$(CC) $(LDFLAGS) -o $@ $< $(SUPPORT_OBJ) $(LINK_ARCHIVES) -lcunit $(LIBS)
 
 # A unit test links only the archives of its own module and what lies below it.
 deps_base     := lib/base
@@ -100,7 +103,7 @@ existing       = $(foreach d,$(1),$(if $(call sources,$(d)),$(call archive,$(d))
 define unit_rule
 $(BUILD)/tests/unit/$(1)/%: $(BUILD)/obj/tests/unit/$(1)/%.o $(SUPPORT_OBJ) $(call existing,$(if $(deps_$(1)),$(deps_$(1)),$(LIB_DIRS)))
 	@mkdir -p $$(@D)
-	$(CC) $(LDFLAGS) -o $$@ $$< $(SUPPORT_OBJ) -Wl,--start-group $(call existing,$(if $(deps_$(1)),$(deps_$(1)),$(LIB_DIRS))) -Wl,--end-group -lcunit $(LIBS)
+	$$(call say,link)$(CC) $(LDFLAGS) -o $$@ $$< $(SUPPORT_OBJ) -Wl,--start-group $(call existing,$(if $(deps_$(1)),$(deps_$(1)),$(LIB_DIRS))) -Wl,--end-group -lcunit $(LIBS)
 unit-$(1): $(call unit_bins,$(1))
 	@set -e; for t in $$^; do echo "== $$$$t"; $$$$t; done
 endef

@@ -9,7 +9,7 @@ SIM_SEEDS ?= 40
 ifneq ($(SIM_SRC),)
 $(SIM): $(SIM_SRC:%.c=$(BUILD)/obj/%.o) $(SUPPORT_OBJ) $(ARCHIVES)
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(SUPPORT_OBJ) $(LINK_ARCHIVES) -lcunit $(LIBS)
+	$(call say,link)$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(SUPPORT_OBJ) $(LINK_ARCHIVES) -lcunit $(LIBS)
 endif
 
 sim: $(SIM) ## the simulator: broker core, log and check-back on virtual time; SIM_SEEDS=n, SEED=first
@@ -45,7 +45,7 @@ fuzz: ## every fuzz target for FUZZ_SECONDS (10)
 
 $(BUILD)/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(SUPPORT_OBJ) $(ARCHIVES)
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS) -fsanitize=fuzzer -o $@ $< $(SUPPORT_OBJ) $(LINK_ARCHIVES) -lcunit $(LIBS)
+	$(call say,link)$(CC) $(LDFLAGS) -fsanitize=fuzzer -o $@ $< $(SUPPORT_OBJ) $(LINK_ARCHIVES) -lcunit $(LIBS)
 
 fuzz-run: $(FUZZERS:%=$(BUILD)/fuzz/%)
 	@tests/support/fuzz-all $(BUILD)/fuzz $(FUZZ_SECONDS) $(FUZZERS)
