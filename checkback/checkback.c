@@ -7,26 +7,40 @@
 
 #include "checkback/schedule.h"
 
-/* Where an entry is: the low bits of pending.place. */
-enum place { PLACE_NONE, PLACE_YOUNG, PLACE_WHEEL, PLACE_WAITING, PLACE_ASKED, PLACE_MASK = 0x0f };
+/* Where an entry is: the low bits of pending.place. From PLACE_LINES on: in that line of its group. */
+enum place { PLACE_NONE, PLACE_YOUNG, PLACE_WHEEL, PLACE_ASKED, PLACE_LINES, PLACE_MASK = 0x0f };
 /* Its high bits: the connection asked last did not answer; its first deadline has passed. */
 enum { MARK_AVOID = 0x80, MARK_IN_DOUBT = 0x40 };
 
-enum { RETRY_MS = 100, QUANTUM_BYTES = 64 * 1024 };
+/* The lines of a group: everything in doubt that nobody is being asked about. All entries of a line wait equally
+ * long, so each line is in the order of its deadlines, and what rests costs nothing until its line is looked at. */
+enum { LINE_WAITING, LINE_RETRY, LINE_BACKOFF, BACKOFF_STEPS = 4, LINE_COUNT = LINE_BACKOFF + BACKOFF_STEPS };
+
+enum {
+	RETRY_MS = 100,               /* After a question that could not be sent. */
+	EXHAUSTED_RETRY_MS = 1000,    /* After a policy decision that could not be recorded. */
+	QUANTUM_BYTES = 64 * 1024,    /* A group's turn. */
+	FAILURES_PER_TICK = 256,      /* Questions that could not be sent; bounds the work on a connection that is stuck. */
+	BACKOFF_FIRST_COUNT = 3,      /* So many UNKNOWNs wait check_interval; each further one twice as long, up to 8 times. */
+};
 
 struct producer {
 	uint64_t conn_id;
 	uint32_t window;
+	bool silent;       /* Let a question time out and has answered none since. */
 	struct line asked; /* In order of asking, which is the order of their time-outs. */
 };
 
 struct group {
-	struct group *busy_prev, *busy_next;
-	bool busy; /* Somebody waits or was asked. */
+	struct group *busy_prev, *busy_next;   /* There are producers, and something is in doubt: looked at each tick. */
+	struct group *ready_prev, *ready_next; /* Perhaps there is something to ask: looked at by dispatch. */
+	bool busy, ready;
 	struct producer *producers;
 	uint32_t producer_count;
-	uint32_t producer_next; /* Round robin. */
-	struct line waiting;
+	uint32_t producer_next;     /* Round robin. */
+	struct line lines[LINE_COUNT];
+	uint32_t held_count;        /* In the lines and asked about. */
+	int64_t returned_mono_ms;   /* When the first producer came back: what rested before is asked at once. */
 	int64_t deficit;
 };
 
@@ -37,11 +51,12 @@ struct checkback {
 	struct schedule schedule;
 	struct group **groups; /* By group id. */
 	uint32_t group_end;
-	struct group *busy;
+	struct group *busy, *ready;
 	uint64_t in_doubt;
 	int64_t now_mono_ms;
 	int64_t budget_bytes; /* May go below 0: the last question is sent whole. */
 	int64_t budget_at_ms;
+	uint32_t failures_left; /* Of this tick. */
 };
 
 struct checkback_config checkback_config_default(void)
@@ -71,6 +86,7 @@ struct checkback *checkback_create(const struct checkback_config *config, struct
 	cb->effects = *effects;
 	cb->now_mono_ms = cb->budget_at_ms = now_mono_ms;
 	cb->budget_bytes = (int64_t)config->bytes_per_second;
+	cb->failures_left = FAILURES_PER_TICK;
 	schedule_init(&cb->schedule, table, now_mono_ms);
 	return cb;
 }
@@ -109,7 +125,9 @@ enum status checkback_reserve(struct checkback *cb, uint32_t group_id)
 	struct group *group = calloc(1, sizeof(*group));
 	if (group == NULL)
 		return ST_NOMEM;
-	line_init(&group->waiting);
+	for (int i = 0; i < LINE_COUNT; i++)
+		line_init(&group->lines[i]);
+	group->returned_mono_ms = INT64_MIN;
 	cb->groups[group_id] = group;
 	return ST_OK;
 }
@@ -129,35 +147,75 @@ static struct producer *find_producer(const struct group *group, uint64_t conn_i
 	return NULL;
 }
 
-static void set_busy(struct checkback *cb, struct group *group)
+/* After its producers or what it holds changed: is it to be looked at? */
+static void look_at(struct checkback *cb, struct group *group, bool now)
 {
-	if (group->busy)
-		return;
-	group->busy = true;
-	DL_APPEND2(cb->busy, group, busy_prev, busy_next);
+	bool busy = group->producer_count > 0 && group->held_count > 0;
+
+	if (busy != group->busy) {
+		group->busy = busy;
+		if (busy)
+			DL_APPEND2(cb->busy, group, busy_prev, busy_next);
+		else
+			DL_DELETE2(cb->busy, group, busy_prev, busy_next);
+	}
+	bool ready = busy && (now || group->ready);
+	if (ready != group->ready) {
+		group->ready = ready;
+		if (ready)
+			DL_APPEND2(cb->ready, group, ready_prev, ready_next);
+		else
+			DL_DELETE2(cb->ready, group, ready_prev, ready_next);
+	}
 }
 
 /* --- places ------------------------------------------------------------------------------------------ */
 
-static enum place place_of(const struct pending *entry)
+static unsigned place_of(const struct pending *entry)
 {
-	return (enum place)(entry->place & PLACE_MASK);
+	return entry->place & PLACE_MASK;
 }
 
-static void set_place(struct pending *entry, enum place place)
+static void set_place(struct pending *entry, unsigned place)
 {
 	entry->place = (uint8_t)((entry->place & MARK_IN_DOUBT) | place);
 }
 
-static void set_waiting(struct checkback *cb, struct pending *entry, bool avoid_last)
+int64_t checkback_backoff_ms(const struct checkback_config *config, uint32_t answered)
+{
+	uint32_t step = answered <= BACKOFF_FIRST_COUNT ? 0 : answered - BACKOFF_FIRST_COUNT;
+
+	return config->check_interval_ms << (step < BACKOFF_STEPS ? step : BACKOFF_STEPS - 1);
+}
+
+/* How long an entry stays in a line before it is asked about. */
+static int64_t line_delay_ms(const struct checkback *cb, int line)
+{
+	switch (line) {
+	case LINE_WAITING: return 0;
+	case LINE_RETRY: return RETRY_MS;
+	default: return cb->config.check_interval_ms << (line - LINE_BACKOFF);
+	}
+}
+
+static int backoff_line(uint32_t answered)
+{
+	uint32_t step = answered <= BACKOFF_FIRST_COUNT ? 0 : answered - BACKOFF_FIRST_COUNT;
+
+	return LINE_BACKOFF + (int)(step < BACKOFF_STEPS ? step : BACKOFF_STEPS - 1);
+}
+
+static void set_line(struct checkback *cb, struct pending *entry, int line, bool avoid_last)
 {
 	struct group *group = group_of(cb, entry);
 
-	set_place(entry, PLACE_WAITING);
+	set_place(entry, PLACE_LINES + (unsigned)line);
 	if (avoid_last)
 		entry->place |= MARK_AVOID;
-	line_append(&group->waiting, cb->table, entry);
-	set_busy(cb, group);
+	entry->due_mono_ms = cb->now_mono_ms + line_delay_ms(cb, line);
+	line_append(&group->lines[line], cb->table, entry);
+	group->held_count++;
+	look_at(cb, group, line == LINE_WAITING);
 }
 
 static void set_wheel(struct checkback *cb, struct pending *entry, int64_t due_mono_ms)
@@ -171,13 +229,17 @@ static void set_wheel(struct checkback *cb, struct pending *entry, int64_t due_m
 static void unplace(struct checkback *cb, struct pending *entry)
 {
 	struct group *group = group_of(cb, entry);
+	unsigned place = place_of(entry);
 
-	switch (place_of(entry)) {
-	case PLACE_YOUNG: schedule_remove(&cb->schedule, entry, true); break;
-	case PLACE_WHEEL: schedule_remove(&cb->schedule, entry, false); break;
-	case PLACE_WAITING: line_remove(&group->waiting, cb->table, entry); break;
-	case PLACE_ASKED: line_remove(&find_producer(group, entry->conn_id)->asked, cb->table, entry); break;
-	default: break;
+	if (place == PLACE_YOUNG || place == PLACE_WHEEL) {
+		schedule_remove(&cb->schedule, entry, place == PLACE_YOUNG);
+	} else if (place != PLACE_NONE) {
+		if (place == PLACE_ASKED)
+			line_remove(&find_producer(group, entry->conn_id)->asked, cb->table, entry);
+		else
+			line_remove(&group->lines[place - PLACE_LINES], cb->table, entry);
+		group->held_count--;
+		look_at(cb, group, place == PLACE_ASKED); /* There is room for another question. */
 	}
 	set_place(entry, PLACE_NONE);
 }
@@ -192,45 +254,52 @@ uint64_t checkback_in_doubt(const struct checkback *cb)
 void checkback_opened(struct checkback *cb, struct pending *entry, int64_t delay_ms, int64_t now_mono_ms)
 {
 	assert(entry->place == PLACE_NONE);
+	cb->now_mono_ms = now_mono_ms;
 	entry->due_mono_ms = now_mono_ms + (delay_ms > 0 ? delay_ms : 0);
-	entry->place = schedule_first(&cb->schedule, entry) ? PLACE_YOUNG : PLACE_WHEEL;
+	/* A long immunity at the end of the young line would send all that follow to the wheel. */
+	if (delay_ms > cb->config.transaction_timeout_ms)
+		set_wheel(cb, entry, entry->due_mono_ms);
+	else
+		set_place(entry, schedule_first(&cb->schedule, entry) ? PLACE_YOUNG : PLACE_WHEEL);
+}
+
+/* The connection that was asked has answered. */
+static void note_answer(struct checkback *cb, const struct pending *entry)
+{
+	if (place_of(entry) != PLACE_ASKED)
+		return;
+	struct producer *producer = find_producer(group_of(cb, entry), entry->conn_id);
+
+	producer->silent = false;
+	if (producer->window < cb->config.window_max)
+		producer->window++;
 }
 
 void checkback_closed(struct checkback *cb, struct pending *entry)
 {
 	if ((entry->place & MARK_IN_DOUBT) != 0)
 		cb->in_doubt--;
-	if (place_of(entry) == PLACE_ASKED) {
-		struct producer *producer = find_producer(group_of(cb, entry), entry->conn_id);
-
-		if (producer->window < cb->config.window_max)
-			producer->window++;
-	}
+	note_answer(cb, entry);
 	unplace(cb, entry);
 	entry->place = PLACE_NONE;
 }
 
-int64_t checkback_backoff_ms(const struct checkback_config *config, uint32_t answered)
-{
-	uint32_t doublings = answered <= 3 ? 0 : answered - 3;
-
-	return config->check_interval_ms << (doublings < 3 ? doublings : 3);
-}
-
 void checkback_answered_unknown(struct checkback *cb, struct pending *entry, int64_t now_mono_ms)
 {
-	if (place_of(entry) == PLACE_NONE)
-		return; /* Parked. */
-	if (place_of(entry) == PLACE_ASKED) {
-		struct producer *producer = find_producer(group_of(cb, entry), entry->conn_id);
+	unsigned place = place_of(entry);
 
-		if (producer->window < cb->config.window_max)
-			producer->window++;
-	}
+	/* Parked; or nobody is waiting for an answer: the deadline that it has stands. */
+	if (place == PLACE_NONE || place == PLACE_YOUNG || place == PLACE_WHEEL)
+		return;
+	cb->now_mono_ms = now_mono_ms;
+	note_answer(cb, entry);
 	unplace(cb, entry);
-	set_wheel(cb, entry, now_mono_ms + checkback_backoff_ms(&cb->config, entry->answered));
-	if (entry->answered >= cb->config.check_max)
-		cb->effects.exhausted(cb->effects.context, entry);
+	if (entry->answered < cb->config.check_max) {
+		set_line(cb, entry, backoff_line(entry->answered), false);
+		return;
+	}
+	set_wheel(cb, entry, now_mono_ms + EXHAUSTED_RETRY_MS);
+	cb->effects.exhausted(cb->effects.context, entry);
 }
 
 enum status checkback_producer_seen(struct checkback *cb, uint32_t group_id, uint64_t conn_id)
@@ -245,9 +314,11 @@ enum status checkback_producer_seen(struct checkback *cb, uint32_t group_id, uin
 		return ST_NOMEM;
 	group->producers = producers;
 	struct producer *producer = &producers[group->producer_count++];
-	producer->conn_id = conn_id;
-	producer->window = cb->config.window_start;
+	*producer = (struct producer){ .conn_id = conn_id, .window = cb->config.window_start };
 	line_init(&producer->asked);
+	if (group->producer_count == 1)
+		group->returned_mono_ms = cb->now_mono_ms;
+	look_at(cb, group, true);
 	return ST_OK;
 }
 
@@ -259,11 +330,13 @@ void checkback_producer_gone(struct checkback *cb, uint32_t group_id, uint64_t c
 
 	if (producer == NULL)
 		return;
+	/* To the end of the line: if one of these questions is what kills its producer, the others come first. */
 	while ((entry = line_first(&producer->asked, cb->table)) != NULL) {
 		unplace(cb, entry);
-		set_waiting(cb, entry, false);
+		set_line(cb, entry, LINE_WAITING, false);
 	}
 	*producer = group->producers[--group->producer_count];
+	look_at(cb, group, true);
 }
 
 static void on_due(void *context, struct pending *entry)
@@ -276,11 +349,11 @@ static void on_due(void *context, struct pending *entry)
 		cb->in_doubt++;
 	}
 	if (entry->answered >= cb->config.check_max) {
-		set_wheel(cb, entry, cb->now_mono_ms + 1000);
+		set_wheel(cb, entry, cb->now_mono_ms + EXHAUSTED_RETRY_MS);
 		cb->effects.exhausted(cb->effects.context, entry);
 		return;
 	}
-	set_waiting(cb, entry, false);
+	set_line(cb, entry, LINE_WAITING, false);
 }
 
 static void expire_asked(struct checkback *cb, struct group *group)
@@ -292,11 +365,15 @@ static void expire_asked(struct checkback *cb, struct group *group)
 
 		while ((entry = line_first(&producer->asked, cb->table)) != NULL && entry->due_mono_ms <= cb->now_mono_ms) {
 			unplace(cb, entry);
-			set_waiting(cb, entry, true);
+			set_line(cb, entry, LINE_WAITING, true);
 			timed_out = true;
 		}
-		if (timed_out && producer->window / 2 >= cb->config.window_min)
-			producer->window /= 2;
+		if (!timed_out)
+			continue;
+		producer->silent = true;
+		producer->window /= 2;
+		if (producer->window < cb->config.window_min)
+			producer->window = cb->config.window_min;
 	}
 }
 
@@ -310,110 +387,136 @@ static void refill_budget(struct checkback *cb)
 	cb->budget_at_ms = cb->now_mono_ms;
 }
 
-void checkback_tick(struct checkback *cb, int64_t now_mono_ms)
-{
-	struct group *group;
+/* --- dispatch ---------------------------------------------------------------------------------------- */
 
-	cb->now_mono_ms = now_mono_ms;
-	refill_budget(cb);
-	schedule_advance(&cb->schedule, now_mono_ms, on_due, cb);
-	DL_FOREACH2(cb->busy, group, busy_next)
-		expire_asked(cb, group);
+/* Is this entry of a line to be asked about now? */
+static bool is_eligible(const struct checkback *cb, const struct group *group, int line, const struct pending *entry)
+{
+	/* What rested when the group came back does not rest any longer: another process answers. */
+	return entry->due_mono_ms <= cb->now_mono_ms ||
+	       entry->due_mono_ms - line_delay_ms(cb, line) < group->returned_mono_ms;
 }
 
-/* --- dispatch ---------------------------------------------------------------------------------------- */
+/* The oldest, in half order, of those that stand first in the group's lines and may be asked about. NULL: none. */
+static struct pending *next_to_ask(const struct checkback *cb, const struct group *group)
+{
+	struct pending *oldest = NULL;
+
+	for (int i = 0; i < LINE_COUNT; i++) {
+		struct pending *entry = line_first(&group->lines[i], cb->table);
+
+		if (entry == NULL || !is_eligible(cb, group, i, entry))
+			continue;
+		if (oldest == NULL || entry->half_queue_offset < oldest->half_queue_offset)
+			oldest = entry;
+	}
+	return oldest;
+}
+
+void checkback_tick(struct checkback *cb, int64_t now_mono_ms)
+{
+	struct group *group, *next;
+
+	cb->now_mono_ms = now_mono_ms;
+	cb->failures_left = FAILURES_PER_TICK;
+	refill_budget(cb);
+	schedule_advance(&cb->schedule, now_mono_ms, on_due, cb);
+	DL_FOREACH_SAFE2(cb->busy, group, next, busy_next) {
+		expire_asked(cb, group);
+		if (!group->ready && next_to_ask(cb, group) != NULL)
+			look_at(cb, group, true);
+	}
+}
 
 static bool has_room(const struct producer *producer)
 {
 	return producer->asked.count < producer->window;
 }
 
-/* Who is asked: the sender (or the one asked last, unless it did not answer), else the next with room. */
+/* Who is asked: the sender, or the one asked last; somebody else if that one let this question or others time out, as
+ * long as there is somebody with room. NULL: nobody has room. */
 static struct producer *choose(struct group *group, const struct pending *entry)
 {
 	bool avoid = (entry->place & MARK_AVOID) != 0;
-	struct producer *last = find_producer(group, entry->conn_id);
+	struct producer *last = find_producer(group, entry->conn_id), *best = NULL;
+	int best_rank = -1;
 
-	if (last != NULL && has_room(last) && (!avoid || group->producer_count == 1))
+	if (last != NULL && !avoid && !last->silent && has_room(last))
 		return last;
 	for (uint32_t i = 0; i < group->producer_count; i++) {
-		struct producer *producer = &group->producers[group->producer_next++ % group->producer_count];
+		struct producer *producer = &group->producers[(group->producer_next + i) % group->producer_count];
+		int rank = (producer->silent ? 0 : 2) + (avoid && producer == last ? 0 : 1);
 
-		if (has_room(producer) && !(avoid && producer == last))
-			return producer;
+		if (rank > best_rank && has_room(producer)) {
+			best = producer;
+			best_rank = rank;
+		}
 	}
-	return NULL;
+	if (best != NULL)
+		group->producer_next = (uint32_t)(best - group->producers) + 1;
+	return best;
 }
 
-/* Asks about the group's first waiting entry. False: no producer has room. */
-static bool ask_first(struct checkback *cb, struct group *group)
+static void ask(struct checkback *cb, struct group *group, struct producer *producer, struct pending *entry)
 {
-	struct pending *entry = line_first(&group->waiting, cb->table);
-	struct producer *producer = choose(group, entry);
+	uint64_t conn_id = producer->conn_id;
 
-	if (producer == NULL)
-		return false;
 	unplace(cb, entry);
-	if (!cb->effects.ask(cb->effects.context, entry, producer->conn_id)) {
-		set_wheel(cb, entry, cb->now_mono_ms + RETRY_MS);
-		return true;
+	group->deficit -= entry->record_size;
+	bool sent = cb->effects.ask(cb->effects.context, entry, conn_id);
+	producer = find_producer(group, conn_id); /* Sending may have ended the connection. */
+	if (!sent || producer == NULL) {
+		cb->failures_left--;
+		set_line(cb, entry, LINE_RETRY, false);
+		return;
 	}
 	if (entry->attempts < UINT16_MAX)
 		entry->attempts++;
-	entry->conn_id = producer->conn_id;
+	entry->conn_id = conn_id;
 	set_place(entry, PLACE_ASKED);
 	entry->due_mono_ms = cb->now_mono_ms + cb->config.answer_timeout_ms;
 	line_append(&producer->asked, cb->table, entry);
-	group->deficit -= entry->record_size;
+	group->held_count++;
+	look_at(cb, group, true);
 	cb->budget_bytes -= entry->record_size;
-	return true;
 }
 
-static bool has_budget(const struct checkback *cb)
+static bool may_ask(const struct checkback *cb)
 {
-	return cb->config.bytes_per_second == 0 || cb->budget_bytes > 0;
+	return (cb->config.bytes_per_second == 0 || cb->budget_bytes > 0) && cb->failures_left > 0;
 }
 
-/* One turn of a group. True if it may have more to ask. */
+/* One turn of a group. False: it has no more to ask, or nobody to ask. */
 static bool serve_group(struct checkback *cb, struct group *group)
 {
-	group->deficit += QUANTUM_BYTES;
-	while (group->waiting.count > 0 && group->deficit > 0 && has_budget(cb)) {
-		if (!ask_first(cb, group)) {
+	if (group->deficit <= 0)
+		group->deficit += QUANTUM_BYTES;
+	while (group->deficit > 0 && may_ask(cb)) {
+		struct pending *entry = next_to_ask(cb, group);
+		struct producer *producer = entry == NULL ? NULL : choose(group, entry);
+
+		if (producer == NULL) {
 			group->deficit = 0;
 			return false;
 		}
+		ask(cb, group, producer, entry);
 	}
-	if (group->waiting.count == 0)
-		group->deficit = 0;
-	return group->waiting.count > 0 && has_budget(cb);
-}
-
-static bool has_asked(const struct group *group)
-{
-	for (uint32_t i = 0; i < group->producer_count; i++) {
-		if (group->producers[i].asked.count > 0)
-			return true;
-	}
-	return false;
+	return true;
 }
 
 void checkback_dispatch(struct checkback *cb, int64_t now_mono_ms)
 {
-	bool more = cb->busy != NULL;
+	struct group *group;
 
 	cb->now_mono_ms = now_mono_ms;
-	while (more) {
-		struct group *group, *next;
+	while ((group = cb->ready) != NULL && may_ask(cb)) {
+		bool more = serve_group(cb, group);
 
-		more = false;
-		DL_FOREACH_SAFE2(cb->busy, group, next, busy_next) {
-			if (group->producer_count > 0 && group->waiting.count > 0)
-				more = serve_group(cb, group) || more;
-			if (group->waiting.count == 0 && !has_asked(group)) {
-				group->busy = false;
-				DL_DELETE2(cb->busy, group, busy_prev, busy_next);
-			}
+		/* To the end: others have their turn, also if the budget ran out just now. */
+		if (group->ready) {
+			group->ready = false;
+			DL_DELETE2(cb->ready, group, ready_prev, ready_next);
 		}
+		look_at(cb, group, more);
 	}
 }

@@ -5,10 +5,11 @@
  *
  * - A transaction's first check is due `transaction_timeout_ms` (or its own immunity) after it was stored. Default
  *   deadlines ascend with the half queue, so they wait in one line and a normal transaction costs no timer.
- * - Past its deadline it is *in doubt* and waits in its group's line, in half order, until a producer of the group has
- *   room. A group that returns is asked about all that wait at once, never about younger ones.
+ * - Past its deadline it is *in doubt* and waits in its group's lines until a producer of the group has room; the oldest
+ *   half goes first. A group whose first producer returns is asked at once about all in doubt, also about those that
+ *   were backing off, never about younger ones. While no producer is there, they cost nothing.
  * - Asked is the connection that sent the half first, then others. No answer by `answer_timeout_ms`: another one, not
- *   counted. The connection is gone: another one at once.
+ *   counted; who let a question time out comes last until it answers one. The connection is gone: another one at once.
  * - UNKNOWN is counted and backs off: check_interval_ms for the first three answers, then doubling up to eight times.
  *   `check_max` UNKNOWNs: the effect `exhausted` (the policy's turn).
  * - Each connection has a window of questions under way: `window_start`, one more per answer up to `window_max`, halved
@@ -40,7 +41,9 @@ struct checkback_config checkback_config_default(void);
 
 struct checkback_effects {
 	void *context;
-	/* Ask this connection. False: not possible now; asked again later, not counted. */
+	/* Ask this connection. False: not possible now (its output is full, the body is being read from disk): tried again
+	 * 100 ms later, not counted. entry->attempts is raised after it returns true. May call checkback_producer_gone,
+	 * nothing else of this module. */
 	bool (*ask)(void *context, struct pending *entry, uint64_t conn_id);
 	/* check_max answers said UNKNOWN: decide by policy (and call checkback_closed). If that fails, it is called
 	 * again later. */
@@ -63,7 +66,8 @@ enum status checkback_reserve(struct checkback *checkback, uint32_t group_id) MU
 void checkback_opened(struct checkback *checkback, struct pending *entry, int64_t delay_ms, int64_t now_mono_ms);
 /* It was decided or parked: forget it. Call before it leaves the pending table. */
 void checkback_closed(struct checkback *checkback, struct pending *entry);
-/* An UNKNOWN arrived as the answer to a check, in time or late. entry->answered has been raised by the caller. */
+/* An UNKNOWN arrived as the answer to a check, in time or late. entry->answered has been raised by the caller. If the
+ * entry is not in doubt yet, its first deadline stands. May call `exhausted`. */
 void checkback_answered_unknown(struct checkback *checkback, struct pending *entry, int64_t now_mono_ms);
 /* A heartbeat shows a producer of the group; known ones are fine. ST_NOMEM: not known yet, the next one tries again. */
 enum status checkback_producer_seen(struct checkback *checkback, uint32_t group_id, uint64_t conn_id) MUST_USE;

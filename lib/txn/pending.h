@@ -1,6 +1,6 @@
 /* The pending table: every transaction that is not decided yet, in memory.
  *
- * Entries live in slabs and do not move; an index by half-queue offset (linear probing over keyed positions) finds
+ * Entries live in slabs and do not move; an index by half-queue offset (linear probing) finds
  * them. About 80 bytes each all in. The core owns the table and the fields of an entry; the fields under "check-back"
  * belong to checkback/, which keeps each entry in exactly one of its lists.
  * Room is reserved before a record is appended, so that taking the entry in cannot fail.
