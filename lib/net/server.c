@@ -35,6 +35,7 @@ struct conn {
 	struct event *write_event; /* Made when a write is short. */
 	struct buffer input;       /* A partial frame. */
 	struct buffer output;
+	size_t output_counted;     /* Its part of the server's output_total. */
 	int64_t last_active_ms;
 	int64_t partial_since_ms;  /* 0: no partial frame. */
 	bool seen_bytes;
@@ -62,7 +63,7 @@ struct server {
 	struct conn *closing;
 	struct address_count *addresses;
 	uint64_t next_id;
-	bool paused;
+	size_t output_total;
 	struct log_gate bad_frame_gate, refuse_gate, close_gate;
 	uint8_t read_buffer[READ_SIZE];
 };
@@ -93,14 +94,24 @@ static void set_reading(struct conn *conn, bool reading)
 		(void)event_del(conn->read_event);
 }
 
+/* Keeps the sum over all connections; call whenever a connection's output has changed. */
+static void count_output(struct conn *conn)
+{
+	conn->server->output_total += buffer_size(&conn->output) - conn->output_counted;
+	conn->output_counted = buffer_size(&conn->output);
+}
+
 static bool output_full(const struct conn *conn)
 {
-	return buffer_size(&conn->output) > conn->server->config.output_bytes_max / 4;
+	const struct server *server = conn->server;
+	bool crowded = server->output_total > server->config.output_total_max;
+
+	return buffer_size(&conn->output) > (crowded ? KEEP_BUFFER : server->config.output_bytes_max / 4);
 }
 
 static void update_reading(struct conn *conn)
 {
-	set_reading(conn, !conn->closing && !output_full(conn) && !conn->server->paused);
+	set_reading(conn, !conn->closing && !output_full(conn));
 	/* What waits in `input` is served in the next turn, as if it had just come. */
 	if (conn->reading && conn->held)
 		event_active(conn->read_event, EV_READ, 0);
@@ -274,6 +285,7 @@ static void send_output(struct conn *conn)
 		if ((size_t)sent < out.size)
 			break;
 	}
+	count_output(conn);
 	bool left = buffer_size(&conn->output) > 0;
 	if (left && !conn->writing)
 		arm_write(conn);
@@ -295,6 +307,7 @@ void conn_written(struct conn *conn)
 {
 	struct server *server = conn->server;
 
+	count_output(conn);
 	if (conn->output.failed || buffer_size(&conn->output) > server->config.output_bytes_max) {
 		conn_close(conn, "it does not read its answers");
 		return;
@@ -320,6 +333,7 @@ static void free_conn(struct conn *conn)
 		event_free(conn->write_event);
 	close(conn->fd);
 	buffer_deinit(&conn->input);
+	server->output_total -= conn->output_counted;
 	buffer_deinit(&conn->output);
 	if (--conn->address->count == 0) {
 		HASH_DEL(server->addresses, conn->address);
@@ -545,6 +559,8 @@ enum status server_create(struct loop *loop, const struct server_config *config,
 	server->fd = -1;
 	if (server->config.partial_frame_ms == 0)
 		server->config.partial_frame_ms = 10 * 1000;
+	if (server->config.output_total_max == 0)
+		server->config.output_total_max = 256 * 1024 * 1024;
 	if (server->config.idle_ms == 0)
 		server->config.idle_ms = 120 * 1000;
 	enum status status = listen_on(server, err);
@@ -604,15 +620,6 @@ bool server_has_output(const struct server *server)
 uint32_t server_connection_count(const struct server *server)
 {
 	return HASH_COUNT(server->conns);
-}
-
-void server_pause(struct server *server, bool paused)
-{
-	if (server->paused == paused)
-		return;
-	server->paused = paused;
-	for (struct conn *conn = server->conns; conn != NULL; conn = conn->hh.next)
-		update_reading(conn);
 }
 
 struct conn *server_find(struct server *server, uint64_t id)

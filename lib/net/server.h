@@ -27,6 +27,7 @@ struct server_config {
 	uint32_t connections_max;
 	uint32_t connections_per_address_max;
 	size_t output_bytes_max;
+	size_t output_total_max;   /* Of all connections: beyond it each may hold 64 KiB only; 0 = 256 MiB. */
 	int64_t partial_frame_ms;  /* 0 = 10 s. */
 	int64_t idle_ms;           /* 0 = 120 s. */
 };
@@ -50,9 +51,6 @@ void server_stop_accepting(struct server *server);
 /* True while some connection has output that its peer has not taken. */
 bool server_has_output(const struct server *server);
 uint32_t server_connection_count(const struct server *server);
-/* Reading stops (and resumes) for all connections: back-pressure. */
-void server_pause(struct server *server, bool paused);
-
 struct conn *server_find(struct server *server, uint64_t conn_id);
 uint64_t conn_id(const struct conn *conn);
 struct peer_address {
