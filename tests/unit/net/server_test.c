@@ -364,30 +364,34 @@ static void test_idle_connection_is_closed(void)
 	fixture_close(&f);
 }
 
-static void test_pause_holds_requests_back(void)
+/* Peers that do not read, each within its own limit: together they are over the sum, and a third has to wait. */
+static void test_unread_output_of_all_is_bounded(void)
 {
 	struct server_config config = fixture_config();
 	struct fixture f;
 	size_t size;
-	uint8_t *frame = make_frame(0, &size), back[16];
+	uint8_t *frame = make_frame(0, &size);
+	int fds[3];
 
+	config.output_bytes_max = 128 * 1024 * 1024; /* A quarter is far above what one gets here. */
+	config.output_total_max = 4 * 1024 * 1024;
 	fixture_open(&f, &config);
-	int fd = dial(server_port(f.server));
-	put(&f, fd, frame, size);
-	CU_ASSERT_FATAL(get(&f, fd, back, size));
-	server_pause(f.server, true);
-	int late = dial(server_port(f.server));
-	put(&f, fd, frame, size);
-	put(&f, late, frame, size);
+	f.mode = FLOOD;
+	f.flood_size = 12 * 1024 * 1024;
+	for (uint32_t i = 0; i < 3; i++) {
+		fds[i] = dial(server_port(f.server));
+		put(&f, fds[i], frame, size);
+		CU_ASSERT(TURN_UNTIL(f.loop, f.frames == i + 1));
+	}
+	for (int i = 0; i < 3; i++)
+		put(&f, fds[i], frame, size);
 	for (int i = 0; i < 20; i++)
 		loop_turn(f.loop, 1);
-	CU_ASSERT_EQUAL(f.frames, 1);
-	server_pause(f.server, false);
-	CU_ASSERT(get(&f, fd, back, size));
-	CU_ASSERT(get(&f, late, back, size));
+	CU_ASSERT_EQUAL(f.frames, 3); /* Alone, each would have been served again: see the limit. */
+	CU_ASSERT_EQUAL(f.closes, 0);
 	free(frame);
-	close(fd);
-	close(late);
+	for (int i = 0; i < 3; i++)
+		close(fds[i]);
 	fixture_close(&f);
 }
 
@@ -451,7 +455,7 @@ int main(void)
 		CHECK_TEST(test_many_requests_at_once_wait_for_room),
 		CHECK_TEST(test_rest_of_a_frame_has_a_deadline),
 		CHECK_TEST(test_idle_connection_is_closed),
-		CHECK_TEST(test_pause_holds_requests_back),
+		CHECK_TEST(test_unread_output_of_all_is_bounded),
 		CHECK_TEST(test_port_taken_and_bad_address_are_named),
 		CHECK_TEST(test_stop_accepting_serves_who_is_there),
 	};
