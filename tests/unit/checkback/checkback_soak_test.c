@@ -184,6 +184,7 @@ static void come_to_rest(struct soak *s)
 			if (s->halves[n].open && s->halves[n].outstanding_conn != 0) {
 				s->halves[n].open = false;
 				world_decide(s->world, n);
+				check_asks(s);
 			}
 		}
 	}
