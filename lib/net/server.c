@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <uthash.h>
 #include <utlist.h>
@@ -17,6 +18,10 @@
 #include "lib/wire/frame.h"
 
 enum { READ_SIZE = 256 * 1024, KEEP_BUFFER = 64 * 1024, SWEEP_MS = 1000, ACCEPT_PAUSE_MS = 100, LISTEN_BACKLOG = 1024 };
+/* After that long without traffic a connection keeps no buffers. */
+enum { TRIM_AFTER_MS = 5000 };
+/* Descriptors that are not connections: the log, the listener, other clients of the process. */
+enum { OTHER_DESCRIPTORS = 512 };
 
 struct address_count {
 	UT_hash_handle hh;
@@ -35,7 +40,8 @@ struct conn {
 	struct event *write_event; /* Made when a write is short. */
 	struct buffer input;       /* A partial frame. */
 	struct buffer output;
-	size_t output_counted;     /* Its part of the server's output_total. */
+	size_t input_counted;      /* Their parts of the server's totals. */
+	size_t output_counted;
 	int64_t last_active_ms;
 	int64_t partial_since_ms;  /* 0: no partial frame. */
 	bool seen_bytes;
@@ -63,6 +69,7 @@ struct server {
 	struct conn *closing;
 	struct address_count *addresses;
 	uint64_t next_id;
+	size_t input_total;
 	size_t output_total;
 	struct log_gate bad_frame_gate, refuse_gate, close_gate;
 	uint8_t read_buffer[READ_SIZE];
@@ -99,6 +106,12 @@ static void count_output(struct conn *conn)
 {
 	conn->server->output_total += buffer_size(&conn->output) - conn->output_counted;
 	conn->output_counted = buffer_size(&conn->output);
+}
+
+static void count_input(struct conn *conn)
+{
+	conn->server->input_total += buffer_size(&conn->input) - conn->input_counted;
+	conn->input_counted = buffer_size(&conn->input);
 }
 
 static bool output_full(const struct conn *conn)
@@ -183,6 +196,23 @@ static void note_partial(struct conn *conn, bool progress)
 		conn->partial_since_ms = loop_now_ms(conn->server->loop);
 }
 
+/* Begun frames of all peers take more than their share of memory: who holds most of it goes, until it is enough.
+ * Outside of callbacks, so nobody looks at those bytes. */
+static void shed_input(struct server *server)
+{
+	while (server->input_total > server->config.input_total_max) {
+		struct conn *conn, *largest = server->conns;
+
+		for (conn = server->conns; conn != NULL; conn = conn->hh.next) {
+			if (conn->input_counted > largest->input_counted)
+				largest = conn;
+		}
+		conn_close(largest, "begun frames take too much memory, its most");
+		buffer_deinit(&largest->input);
+		count_input(largest);
+	}
+}
+
 static void serve_held(struct conn *conn)
 {
 	conn->held = false;
@@ -191,6 +221,7 @@ static void serve_held(struct conn *conn)
 		return;
 	buffer_consume(&conn->input, taken);
 	buffer_trim(&conn->input, KEEP_BUFFER);
+	count_input(conn);
 	note_partial(conn, taken > 0);
 }
 
@@ -224,6 +255,8 @@ static void got_bytes(struct conn *conn, struct span bytes)
 			conn_close(conn, "no memory for its frame");
 	}
 	note_partial(conn, taken > 0);
+	count_input(conn);
+	shed_input(conn->server);
 }
 
 static void on_readable(evutil_socket_t fd, short what, void *context)
@@ -332,6 +365,7 @@ static void free_conn(struct conn *conn)
 	if (conn->write_event != NULL)
 		event_free(conn->write_event);
 	close(conn->fd);
+	server->input_total -= conn->input_counted;
 	buffer_deinit(&conn->input);
 	server->output_total -= conn->output_counted;
 	buffer_deinit(&conn->output);
@@ -377,6 +411,10 @@ static void sweep(void *context)
 			conn_close(conn, "the rest of its frame did not come");
 		else if (now - conn->last_active_ms > server->config.idle_ms)
 			conn_close(conn, "idle");
+		if (now - conn->last_active_ms > TRIM_AFTER_MS) {
+			buffer_trim(&conn->input, 0);
+			buffer_trim(&conn->output, 0);
+		}
 	}
 }
 
@@ -546,6 +584,21 @@ static enum status listen_on(struct server *server, struct errinfo *err)
 	return ST_OK;
 }
 
+/* Shells start programs with 1024 descriptors, whatever the machine allows. */
+static void raise_descriptor_limit(const struct server_config *config)
+{
+	rlim_t wanted = (rlim_t)config->connections_max + OTHER_DESCRIPTORS;
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted)
+		return;
+	limit.rlim_cur = limit.rlim_max < wanted ? limit.rlim_max : wanted;
+	if (setrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur < wanted)
+		log_warn(config->name, "fewer descriptors than connections",
+			 "descriptors=%llu connectionsMax=%u hint=\"raise the hard limit (ulimit -Hn)\"",
+			 (unsigned long long)limit.rlim_cur, config->connections_max);
+}
+
 enum status server_create(struct loop *loop, const struct server_config *config,
 			  const struct server_callbacks *callbacks, struct server **out, struct errinfo *err)
 {
@@ -561,6 +614,8 @@ enum status server_create(struct loop *loop, const struct server_config *config,
 		server->config.partial_frame_ms = 10 * 1000;
 	if (server->config.output_total_max == 0)
 		server->config.output_total_max = 256 * 1024 * 1024;
+	if (server->config.input_total_max == 0)
+		server->config.input_total_max = 256 * 1024 * 1024;
 	if (server->config.idle_ms == 0)
 		server->config.idle_ms = 120 * 1000;
 	enum status status = listen_on(server, err);
@@ -574,6 +629,7 @@ enum status server_create(struct loop *loop, const struct server_config *config,
 		server_destroy(server);
 		return status;
 	}
+	raise_descriptor_limit(&server->config);
 	loop_add_turn_end(loop, end_turn, server);
 	*out = server;
 	return ST_OK;

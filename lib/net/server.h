@@ -3,7 +3,7 @@
  * All complete frames of one read are handed over in one turn; answers are appended to the connection's output buffer
  * and leave with one write per connection at the end of the turn. Input is read into one buffer that all connections
  * share, and only a partial frame is kept, so idle connections cost little.
- * Limits: frame size, connections in all and per address, unread output (above a quarter of the limit the peer's
+ * Limits: frame size, connections in all and per address, begun frames of all, unread output (above a quarter of the limit the peer's
  * requests wait, above it the connection is closed), 10 s for the rest of a begun frame, idle time.
  * Connections are named by ids that are never used again; a closed connection's id finds nothing.
  * Threads: the loop thread. */
@@ -28,6 +28,7 @@ struct server_config {
 	uint32_t connections_per_address_max;
 	size_t output_bytes_max;
 	size_t output_total_max;   /* Of all connections: beyond it each may hold 64 KiB only; 0 = 256 MiB. */
+	size_t input_total_max;    /* Begun frames of all connections: beyond it the largest is closed; 0 = 256 MiB. */
 	int64_t partial_frame_ms;  /* 0 = 10 s. */
 	int64_t idle_ms;           /* 0 = 120 s. */
 };
@@ -41,7 +42,8 @@ struct server_callbacks {
 };
 
 /* Listens. ST_IO: port taken and the like; the text names address and port. Registers a turn-end hook that writes the
- * output: add hooks that produce output before. */
+ * output: add hooks that produce output before. Raises the process's soft limit of descriptors to what connections_max
+ * needs, and warns if the hard limit forbids it. */
 enum status server_create(struct loop *loop, const struct server_config *config,
 			  const struct server_callbacks *callbacks, struct server **out, struct errinfo *err) MUST_USE;
 /* Closes everything without waiting. */

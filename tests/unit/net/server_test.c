@@ -1,6 +1,8 @@
 /* lib/net's server against peers that behave and peers that do not. */
 #include "tests/unit/net/net_fixture.h"
 
+#include <sys/resource.h>
+
 static void test_pipelined_frames_are_answered_in_order(void)
 {
 	enum { COUNT = 1000 };
@@ -395,6 +397,67 @@ static void test_unread_output_of_all_is_bounded(void)
 	fixture_close(&f);
 }
 
+/* Frames begun and not finished, each within its limit: who holds most of the memory goes, the others finish theirs. */
+static void test_begun_frames_of_all_are_bounded(void)
+{
+	static const size_t begun[] = { 20 * 1000, 50 * 1000, 30 * 1000 };
+	struct server_config config = fixture_config();
+	struct fixture f;
+	size_t size;
+	uint8_t *frame = make_frame(60 * 1000, &size), *back = malloc(size);
+	int fds[3];
+
+	config.input_total_max = 90 * 1000; /* The second begun frame, with either other one, would still fit. */
+	fixture_open(&f, &config);
+	for (int i = 0; i < 3; i++) {
+		fds[i] = dial(server_port(f.server));
+		put(&f, fds[i], frame, begun[i]);
+	}
+	CU_ASSERT(hangs_up(&f, fds[1]));
+	CU_ASSERT_EQUAL(f.closes, 1);
+	CU_ASSERT_EQUAL(server_connection_count(f.server), 2);
+	/* What the closed one held is free again, as often as one likes. */
+	for (int round = 0; round < 10; round++) {
+		int late = dial(server_port(f.server));
+
+		put(&f, late, frame, 35 * 1000);
+		CU_ASSERT(TURN_UNTIL(f.loop, server_connection_count(f.server) == 3));
+		close(late);
+		CU_ASSERT(TURN_UNTIL(f.loop, server_connection_count(f.server) == 2));
+	}
+	CU_ASSERT_EQUAL(f.closes, 11);
+	for (int i = 0; i < 3; i += 2) {
+		put(&f, fds[i], frame + begun[i], size - begun[i]);
+		CU_ASSERT(get(&f, fds[i], back, size));
+		CU_ASSERT_EQUAL(memcmp(back, frame, size), 0);
+	}
+	CU_ASSERT_EQUAL(f.frames, 2);
+	free(back);
+	free(frame);
+	for (int i = 0; i < 3; i++)
+		close(fds[i]);
+	fixture_close(&f);
+}
+
+static void test_descriptor_limit_follows_the_connections(void)
+{
+	struct server_config config = fixture_config();
+	struct rlimit before, low, after;
+	struct fixture f;
+
+	CU_ASSERT_EQUAL_FATAL(getrlimit(RLIMIT_NOFILE, &before), 0);
+	low = before;
+	low.rlim_cur = 64;
+	CU_ASSERT_EQUAL_FATAL(setrlimit(RLIMIT_NOFILE, &low), 0);
+	config.connections_max = 300;
+	fixture_open(&f, &config);
+	CU_ASSERT_EQUAL(getrlimit(RLIMIT_NOFILE, &after), 0);
+	CU_ASSERT(after.rlim_cur >= 300 || after.rlim_cur == after.rlim_max);
+	CU_ASSERT_EQUAL(after.rlim_max, before.rlim_max);
+	fixture_close(&f);
+	CU_ASSERT_EQUAL(setrlimit(RLIMIT_NOFILE, &before), 0);
+}
+
 static void test_port_taken_and_bad_address_are_named(void)
 {
 	struct server_config config = fixture_config();
@@ -456,6 +519,8 @@ int main(void)
 		CHECK_TEST(test_rest_of_a_frame_has_a_deadline),
 		CHECK_TEST(test_idle_connection_is_closed),
 		CHECK_TEST(test_unread_output_of_all_is_bounded),
+		CHECK_TEST(test_begun_frames_of_all_are_bounded),
+		CHECK_TEST(test_descriptor_limit_follows_the_connections),
 		CHECK_TEST(test_port_taken_and_bad_address_are_named),
 		CHECK_TEST(test_stop_accepting_serves_who_is_there),
 	};
