@@ -21,7 +21,8 @@
 #include "lib/log/commitlog.h"
 #include "lib/net/service.h"
 
-enum { TICK_MS = 10, STOP_LIMIT_MS = 3000, PROJECTOR_GRACE_MS = 1000, PARKED_BYTES_MAX = 64 * 1024 * 1024 };
+enum { TICK_MS = 10, STOP_LIMIT_MS = 3000, PROJECTOR_GRACE_MS = 1000, PARKED_BYTES_MAX = 64 * 1024 * 1024,
+       PREPARE_CHUNK = 4 * 1024 * 1024 };
 
 struct broker {
 	const struct broker_config *config;
@@ -289,7 +290,7 @@ static enum status open_store(struct broker *broker, struct errinfo *err)
 	struct commitlog_config log_config = {
 		.root = config->store_path_root_dir, .cluster = config->broker_cluster_name,
 		.segment_size = (uint64_t)config->mapped_file_size_commit_log & ~(uint64_t)4095,
-		.ring_size = (uint64_t)config->tail_ring_size,
+		.ring_size = (uint64_t)config->tail_ring_size, .prepare_chunk = PREPARE_CHUNK,
 	};
 
 	enum status status = make_dirs(config->store_path_root_dir, err);

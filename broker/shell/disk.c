@@ -8,6 +8,8 @@
 #include "lib/log/commitlog.h"
 #include "lib/net/worker.h"
 
+/* Zero-filling competes with the flusher for the disk: so far ahead it goes at once, further only while the log rests. */
+enum { PREPARE_AHEAD = 128 * 1024 * 1024, REST_MS = 200 };
 enum { SYNC_INTERVAL_MS = 500, FULL_PAUSE_MS = 1000, WARM_MAX = 64, WARM_BYTES_MAX = 32 * 1024 * 1024 };
 
 /* One job of each kind is under way at most, except reads. */
@@ -42,7 +44,7 @@ struct disk {
 	struct prepare_work prepare;
 	struct index_flush_work index_flush;
 	struct index_read_work index_read;
-	int64_t now_ms, last_sync_ms, prepare_after_ms;
+	int64_t now_ms, last_sync_ms, last_flush_ms, prepare_after_ms;
 	uint32_t warm_count;
 };
 
@@ -73,6 +75,7 @@ static void start_flush(struct disk *disk)
 
 	if (disk->flush.out || !commitlog_take_flush(disk->log, sync, &disk->flush.job))
 		return;
+	disk->last_flush_ms = disk->now_ms;
 	if (sync)
 		disk->last_sync_ms = disk->now_ms;
 	disk->flush.out = true;
@@ -118,7 +121,9 @@ static void index_flush_done(struct work *work)
 
 static void start_housekeeping(struct disk *disk)
 {
-	if (!disk->prepare.out && disk->now_ms >= disk->prepare_after_ms &&
+	bool wanted = commitlog_prepared_ahead(disk->log) < PREPARE_AHEAD || disk->now_ms - disk->last_flush_ms >= REST_MS;
+
+	if (wanted && !disk->prepare.out && disk->now_ms >= disk->prepare_after_ms &&
 	    commitlog_take_prepare(disk->log, &disk->prepare.job)) {
 		disk->prepare.out = true;
 		worker_submit(disk->housekeeper, &disk->prepare.work);

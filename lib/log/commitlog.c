@@ -366,6 +366,16 @@ static void describe_new_segment(struct commitlog *log, struct log_prepare_job *
 	job->size = log->prepare_chunk < log->segment_size ? log->prepare_chunk : log->segment_size;
 }
 
+uint64_t commitlog_prepared_ahead(const struct commitlog *log)
+{
+	const struct segment *tail = &log->segments[log->tail];
+	uint64_t ahead = less(tail->base + tail->prepared, log->appended);
+
+	for (size_t i = log->tail + 1; i < log->segment_count; i++)
+		ahead += log->segments[i].prepared;
+	return ahead;
+}
+
 bool commitlog_take_prepare(struct commitlog *log, struct log_prepare_job *out)
 {
 	if (log->failed || log->prepare_out)
