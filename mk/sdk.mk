@@ -56,6 +56,13 @@ install-sdk: sdk ## headers, libraries and escrow.pc below $(DESTDIR)$(PREFIX)
 	install -m 644 $(BUILD)/escrow.pc $(DESTDIR)$(PREFIX)/lib/pkgconfig
 	install -m 644 client-sdk/sql/barrier.sql $(DESTDIR)$(PREFIX)/share/escrow
 
+# The SDK's tests have a broker of their own, which only they link.
+SDK_TESTS    := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/sdk/*_test.c))
+SDK_TEST_OBJ := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/support/sdk/*.c) tests/support/check.c)
+$(SDK_TESTS): $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(SDK_TEST_OBJ) $(SDK_OBJ)
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -o $@ $^ -lcunit $(LIBS)
+
 demo: all ## orders, payments, crashes, and whether they agree in the end
 	BUILD=$(BUILD) client-sdk/examples/demo/run
 
