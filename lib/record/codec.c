@@ -4,19 +4,21 @@ enum status record_begin(struct span payload, const char *kind, struct reader *r
 {
 	*r = reader_of(payload);
 	uint8_t version = reader_u8(r);
-	(void)reader_u8(r); /* Flags: none defined. */
+	uint8_t flags = reader_u8(r);
 	if (r->failed)
 		return errinfo_set(err, ST_CORRUPT, "%s record: %zu bytes are too few", kind, payload.size);
 	if (version != RECORD_VERSION)
 		return errinfo_set(err, ST_VERSION, "%s record: format version %u, this program knows %d", kind, version,
 				   RECORD_VERSION);
+	if (flags != 0)
+		return errinfo_set(err, ST_VERSION, "%s record: flags %02x, which this program does not know", kind, flags);
 	return ST_OK;
 }
 
 enum status record_end(const struct reader *r, const char *kind, struct errinfo *err)
 {
 	if (r->failed)
-		return errinfo_set(err, ST_CORRUPT, "%s record: a length runs past its end", kind);
+		return errinfo_set(err, ST_CORRUPT, "%s record: a field is cut off or out of its range", kind);
 	if (r->left != 0)
 		return errinfo_set(err, ST_CORRUPT, "%s record: %zu bytes left over", kind, r->left);
 	return ST_OK;

@@ -1,8 +1,8 @@
 /* How record payloads are put together: fixed-width big-endian numbers, and texts with a 16-bit length.
  *
- * Every payload begins with a format version (1) and a flags byte (0 so far). A reader refuses a newer version with
- * ST_VERSION, and bytes that are left over with ST_CORRUPT: additions raise the version. Shared by the codecs of
- * lib/record, which are pure. */
+ * Every payload begins with a format version (1) and a flags byte (0 so far). A reader refuses another version or an
+ * unknown flag with ST_VERSION; bytes left over and values out of range with ST_CORRUPT: additions raise the version. So
+ * what decodes encodes to the same bytes again. Shared by the codecs of lib/record, which are pure. */
 #ifndef ESCROW_RECORD_CODEC_H
 #define ESCROW_RECORD_CODEC_H
 
@@ -45,6 +45,18 @@ static inline void w_head(struct record_writer *w)
 static inline size_t text_size(struct span s) { return 2 + s.size; }
 
 static inline struct span r_text(struct reader *r) { return reader_take(r, reader_u16(r)); }
+
+/* A number that must lie in [least, most]; anything else fails the reader. */
+static inline uint8_t r_range(struct reader *r, uint8_t least, uint8_t most)
+{
+	uint8_t v = reader_u8(r);
+
+	if (v < least || v > most)
+		r->failed = true;
+	return v;
+}
+
+static inline bool r_bool(struct reader *r) { return r_range(r, 0, 1) == 1; }
 
 /* Begins reading a payload: checks the version. */
 enum status record_begin(struct span payload, const char *kind, struct reader *r, struct errinfo *err) MUST_USE;

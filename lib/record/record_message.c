@@ -84,7 +84,7 @@ enum status record_deliver_decode(struct span payload, struct record_deliver *ou
 	out->body_offset = reader_u64(&r);
 	out->message_size = reader_u32(&r);
 	out->message_delta = reader_u16(&r);
-	out->transactional = reader_u8(&r) != 0;
+	out->transactional = r_bool(&r);
 	out->queue_id = reader_u32(&r);
 	out->queue_offset = reader_u64(&r);
 	out->deliver_time_ms = (int64_t)reader_u64(&r);
@@ -145,7 +145,7 @@ enum status record_carry_decode(struct span payload, struct record_carry *out, s
 	if (status != ST_OK)
 		return status;
 	out->original_offset = reader_u64(&r);
-	out->original_kind = reader_u8(&r);
+	out->original_kind = r_range(&r, CARRY_MESSAGE, CARRY_DECISION);
 	out->payload = reader_take(&r, reader_u32(&r));
 	return record_end(&r, "carry", err);
 }

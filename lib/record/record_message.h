@@ -55,10 +55,13 @@ size_t record_timer_cancel_size(const struct record_timer_cancel *r);
 void record_timer_cancel_encode(const struct record_timer_cancel *r, uint8_t *at);
 enum status record_timer_cancel_decode(struct span payload, struct record_timer_cancel *out, struct errinfo *err) MUST_USE;
 
+/* What can be carried; the numbers are those of the envelope's kinds. */
+enum { CARRY_MESSAGE = 4, CARRY_HALF = 5, CARRY_DECISION = 6 };
+
 /* An old record's payload, carried to the log's end so that its segment can go. Its original offset stays its name. */
 struct record_carry {
 	uint64_t original_offset;
-	uint8_t original_kind;   /* HALF, MESSAGE or DECISION. */
+	uint8_t original_kind;   /* CARRY_... */
 	struct span payload;     /* The original payload; last. */
 };
 size_t record_carry_size(const struct record_carry *r);

@@ -31,8 +31,8 @@ enum status record_topic_decode(struct span payload, struct record_topic *out, s
 
 	if (status != ST_OK)
 		return status;
-	out->deleted = reader_u8(&r) != 0;
-	out->order = reader_u8(&r) != 0;
+	out->deleted = r_bool(&r);
+	out->order = r_bool(&r);
 	out->read_queue_nums = reader_u32(&r);
 	out->write_queue_nums = reader_u32(&r);
 	out->perm = reader_u32(&r);
@@ -80,12 +80,12 @@ enum status record_group_decode(struct span payload, struct record_group *out, s
 
 	if (status != ST_OK)
 		return status;
-	out->deleted = reader_u8(&r) != 0;
-	out->consume_enable = reader_u8(&r) != 0;
-	out->consume_from_min_enable = reader_u8(&r) != 0;
-	out->consume_broadcast_enable = reader_u8(&r) != 0;
-	out->consume_message_orderly = reader_u8(&r) != 0;
-	out->notify_consumer_ids_changed_enable = reader_u8(&r) != 0;
+	out->deleted = r_bool(&r);
+	out->consume_enable = r_bool(&r);
+	out->consume_from_min_enable = r_bool(&r);
+	out->consume_broadcast_enable = r_bool(&r);
+	out->consume_message_orderly = r_bool(&r);
+	out->notify_consumer_ids_changed_enable = r_bool(&r);
 	out->retry_queue_nums = reader_u32(&r);
 	out->retry_max_times = reader_u32(&r);
 	out->broker_id = (int64_t)reader_u64(&r);
@@ -94,7 +94,7 @@ enum status record_group_decode(struct span payload, struct record_group *out, s
 	out->consume_timeout_minute = reader_u32(&r);
 	out->check_interval_ms = reader_u32(&r);
 	out->check_max = reader_u32(&r);
-	out->undecided_policy = reader_u8(&r);
+	out->undecided_policy = r_range(&r, 0, GROUP_POLICY_COMMIT);
 	out->when_ms = (int64_t)reader_u64(&r);
 	out->name = r_text(&r);
 	return record_end(&r, "group", err);

@@ -26,6 +26,9 @@ size_t record_topic_size(const struct record_topic *r);
 void record_topic_encode(const struct record_topic *r, uint8_t *at);
 enum status record_topic_decode(struct span payload, struct record_topic *out, struct errinfo *err) MUST_USE;
 
+/* What to do when a group's producers keep answering UNKNOWN. */
+enum { GROUP_POLICY_DEFAULT = 0, GROUP_POLICY_PARK = 1, GROUP_POLICY_ROLLBACK = 2, GROUP_POLICY_COMMIT = 3 };
+
 /* RocketMQ's SubscriptionGroupConfig, and the group's own rules for transactions (0 = the broker's default). */
 struct record_group {
 	bool deleted;
@@ -42,7 +45,7 @@ struct record_group {
 	uint32_t consume_timeout_minute;
 	uint32_t check_interval_ms;
 	uint32_t check_max;
-	uint8_t undecided_policy;
+	uint8_t undecided_policy; /* GROUP_POLICY_... */
 	int64_t when_ms;
 	struct span name;
 };
