@@ -1,5 +1,6 @@
 #include "client-sdk/src/fail.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 
 #include "escrow/escrow.h"
@@ -30,10 +31,20 @@ const char *escrow_version(void)
 	return ESCROW_VERSION;
 }
 
+/* The process's own choice, as the level itself is. */
+static atomic_bool level_chosen;
+
+void sdk_default_log_level(void)
+{
+	if (!atomic_exchange(&level_chosen, true))
+		log_set_level(LOGLEVEL_WARN);
+}
+
 void escrow_set_log_level(enum escrow_log_level level)
 {
 	static const enum log_level levels[] = { LOGLEVEL_DEBUG, LOGLEVEL_INFO, LOGLEVEL_WARN, LOGLEVEL_ERROR };
 
+	atomic_store(&level_chosen, true);
 	if ((unsigned)level < sizeof(levels) / sizeof(levels[0]))
 		log_set_level(levels[level]);
 }

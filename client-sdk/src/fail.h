@@ -15,4 +15,7 @@ enum escrow_code sdk_fail_status(struct escrow_error *err, const char *what, enu
 enum escrow_code sdk_fail_response(struct escrow_error *err, const char *what, const char *broker, int response_code,
 				   struct span remark);
 
+/* WARN, unless the application has chosen a level. Any thread. */
+void sdk_default_log_level(void);
+
 #endif

@@ -138,6 +138,7 @@ enum escrow_code instance_init(struct instance *instance, const char *name_serve
 	struct errinfo cause;
 
 	memset(instance, 0, sizeof(*instance));
+	sdk_default_log_level();
 	if (name_servers_parse(name_servers, &servers, &cause) != ST_OK)
 		return sdk_fail(err, ESCROW_INVALID, "%s", cause.text);
 	instance->callbacks = *callbacks;

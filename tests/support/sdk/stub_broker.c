@@ -746,8 +746,6 @@ static void start_thread(struct stub *stub)
 static void end(struct stub *stub, void *argument)
 {
 	(void)argument;
-	server_destroy(stub->server);
-	stub->server = NULL;
 	loop_timer_stop(&stub->sweep);
 	loop_stop(stub->loop);
 }
@@ -758,6 +756,8 @@ static void stop_thread(struct stub *stub)
 		return;
 	in_loop(stub, end, NULL);
 	pthread_join(stub->thread, NULL);
+	server_destroy(stub->server);
+	stub->server = NULL;
 	mailbox_destroy(stub->mailbox);
 	loop_destroy(stub->loop);
 	stub->running = false;
