@@ -20,7 +20,7 @@
 #include "lib/txn/resends.h"
 #include "lib/wire/codes.h"
 
-enum { CHECK_BATCH_MAX = 256, CONFLICTS_PER_SECOND = 100, BATCH_MESSAGES_MAX = 1000 };
+enum { CHECK_BATCH_MAX = 256, CHECK_CLIENT_MAX = 256, CONFLICTS_PER_SECOND = 100, BATCH_MESSAGES_MAX = 1000 };
 
 struct core {
 	struct core_config config;
@@ -58,7 +58,8 @@ struct core {
 	uint64_t wish_offset;         /* After ST_AGAIN: what to read from disk; size 0 = room in the log. */
 	uint32_t wish_size;
 
-	struct record_check checks[CHECK_BATCH_MAX]; /* Events of this turn; texts are in the names table. */
+	struct record_check checks[CHECK_BATCH_MAX]; /* Events of this turn. */
+	char check_clients[CHECK_BATCH_MAX][CHECK_CLIENT_MAX]; /* Their texts. */
 	size_t check_count;
 
 	struct buffer properties;     /* Scratch of one operation: the properties of the message being stored. */

@@ -259,15 +259,15 @@ static enum status end_decided(struct core *core, const struct end_request *requ
 
 static void note_check(struct core *core, const struct pending *entry, enum check_event event, struct span client_id)
 {
-	uint32_t name_id;
-
 	if (core->check_count == CHECK_BATCH_MAX)
 		transactions_record_checks(core);
 	if (core->check_count == CHECK_BATCH_MAX)
 		return; /* No room in the log: the counts come with the next event of this transaction. */
-	struct span who = SPAN_NONE;
-	if (client_id.size > 0 && client_id.size < 256 && names_intern(core->names, client_id, &name_id) == ST_OK)
-		who = names_text(core->names, name_id);
+	/* A copy: the client may be gone when the record is written. */
+	char *text = core->check_clients[core->check_count];
+	struct span who = { (const uint8_t *)text, client_id.size < CHECK_CLIENT_MAX ? client_id.size : CHECK_CLIENT_MAX };
+	if (who.size > 0)
+		memcpy(text, client_id.data, who.size);
 	core->checks[core->check_count++] = (struct record_check){
 		.half_offset = entry->half_offset, .half_queue_offset = entry->half_queue_offset,
 		.attempts = entry->attempts, .answered = entry->answered, .event = event, .when_ms = core_store_time(core),

@@ -33,6 +33,8 @@ enum status handle_pull(struct handlers *handlers, const struct request *request
 
 	if (pull_header_decode(command, &header, &outcome.err) != ST_OK)
 		return answer_bad_header(handlers, request, &outcome.err);
+	if (request->again)
+		header.sys_flag &= ~PULL_COMMIT_OFFSET; /* Taken the first time; a newer word may have come since. */
 	enum status status = core_prepare_pull(handlers->core, &header, &pull, &outcome);
 	if (status == ST_OK)
 		status = core_pull(handlers->core, &pull, &result, &outcome);
