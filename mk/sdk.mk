@@ -53,7 +53,7 @@ install-sdk: sdk ## headers, libraries and escrow.pc below $(DESTDIR)$(PREFIX)
 	install -m 755 $(BUILD)/libescrow.so $(DESTDIR)$(PREFIX)/lib/libescrow.so.$(SDK_VERSION)
 	ln -sf libescrow.so.$(SDK_VERSION) $(DESTDIR)$(PREFIX)/lib/libescrow.so.0
 	ln -sf libescrow.so.0 $(DESTDIR)$(PREFIX)/lib/libescrow.so
-	install -m 644 $(BUILD)/escrow.pc $(DESTDIR)$(PREFIX)/lib/pkgconfig
+	sed 's|^prefix=.*|prefix=$(PREFIX)|' $(BUILD)/escrow.pc >$(DESTDIR)$(PREFIX)/lib/pkgconfig/escrow.pc
 	install -m 644 client-sdk/sql/barrier.sql $(DESTDIR)$(PREFIX)/share/escrow
 
 # The SDK's tests have a broker of their own, which only they link.
