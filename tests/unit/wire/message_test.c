@@ -413,7 +413,7 @@ static void test_tag_filters(void)
 		buffer_printf(&expression, "%st%d", i == 0 ? "" : "||", i);
 	CU_ASSERT_EQUAL(tag_filter_parse(buffer_span(&expression), &filter, &err), ST_OK);
 	for (int i = 0; i < TAG_FILTER_TAGS_MAX; i++) {
-		char tag[8];
+		char tag[16];
 
 		snprintf(tag, sizeof(tag), "t%d", i);
 		CU_ASSERT_TRUE(tag_filter_match(&filter, tag_hash(span_of(tag))));
