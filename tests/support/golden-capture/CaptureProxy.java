@@ -25,8 +25,8 @@ import java.util.regex.Pattern;
 /**
  * A TCP proxy that passes every byte on as it came and keeps the first remoting frame of each kind.
  *
- * <p>{@code java CaptureProxy.java PEER OUT_DIR LISTEN_PORT=HOST:PORT...}. A kind is (peer, request code, response code,
- * serialization, variant); a request and its response have one number. Files are OUT_DIR/NNN_peer_what_{req,resp}.bin,
+ * <p>{@code java CaptureProxy.java PEER OUT_DIR WANTED LISTEN_PORT=HOST:PORT...}. A kind is (peer, request code, response code,
+ * serialization, variant); WANTED is a regular expression that its name must contain. A request and its response have one number. Files are OUT_DIR/NNN_peer_what_{req,resp}.bin,
  * each a raw frame with its length word; OUT_DIR/INDEX.tsv gets one line for each. Prints "ready" once it listens.
  */
 public final class CaptureProxy {
@@ -44,12 +44,14 @@ public final class CaptureProxy {
 
     private final String peer;
     private final Path out;
+    private final Pattern wanted;
     private final Set<String> kept = new HashSet<>();
     private int number;
 
-    private CaptureProxy(String peer, Path out) throws IOException {
+    private CaptureProxy(String peer, Path out, Pattern wanted) throws IOException {
         this.peer = peer;
         this.out = out;
+        this.wanted = wanted;
         Files.createDirectories(out);
         try (var files = Files.list(out)) {
             number = files.map(f -> f.getFileName().toString()).filter(f -> f.matches("\\d{3}_.*"))
@@ -58,8 +60,8 @@ public final class CaptureProxy {
     }
 
     public static void main(String[] args) throws Exception {
-        CaptureProxy proxy = new CaptureProxy(args[0], Path.of(args[1]));
-        for (int i = 2; i < args.length; i++) {
+        CaptureProxy proxy = new CaptureProxy(args[0], Path.of(args[1]), Pattern.compile(args[2]));
+        for (int i = 3; i < args.length; i++) {
             String[] parts = args[i].split("[=:]");
             ServerSocket server = new ServerSocket();
             server.setReuseAddress(true);
@@ -130,6 +132,9 @@ public final class CaptureProxy {
             + (request.binary() ? "-binary" : "");
         String outcome = response == null || response.code == 0 ? "" : "-" + response.code;
         if (request.bytes.length > KEPT_MAX || (response != null && response.bytes.length > KEPT_MAX)) {
+            return;
+        }
+        if (!wanted.matcher(what + outcome).find() || (response != null && response.isEmptyCluster())) {
             return;
         }
         if (!kept.add(what + outcome + (response == null ? "-oneway" : ""))) {
@@ -221,6 +226,11 @@ public final class CaptureProxy {
                 header.get(value);
                 fields.put(new String(key, StandardCharsets.UTF_8), new String(value, StandardCharsets.UTF_8));
             }
+        }
+
+        /** A name server's answer before any broker has registered. */
+        boolean isEmptyCluster() {
+            return body().contains("\"brokerAddrTable\":{}");
         }
 
         private String body() {

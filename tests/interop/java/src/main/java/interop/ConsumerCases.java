@@ -13,7 +13,8 @@ import org.apache.rocketmq.common.message.MessageExt;
 
 /** Push consumers: filters, retries, dead letters, sharing, offsets. */
 final class ConsumerCases {
-    private static final long COME_MS = 30_000;
+    /** A 5.x client may start with a subscription version that its broker has not heard of: deaf until its next heartbeat. */
+    private static final long COME_MS = 45_000;
     private static final long SETTLE_MS = 2_000;
 
     private ConsumerCases() {

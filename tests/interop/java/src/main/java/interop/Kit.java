@@ -25,12 +25,14 @@ final class Kit implements AutoCloseable {
         + Long.toString(ProcessHandle.current().pid(), 36);
 
     final String namesrv;
+    final boolean escrow;
     final String topic;
     final String group;
     private final Deque<Runnable> closers = new ArrayDeque<>();
 
-    Kit(String namesrv, String caseName) {
+    Kit(String namesrv, boolean escrow, String caseName) {
         this.namesrv = namesrv;
+        this.escrow = escrow;
         this.topic = "T_" + caseName + "_" + RUN;
         this.group = "G_" + caseName + "_" + RUN;
     }

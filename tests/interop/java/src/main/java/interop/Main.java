@@ -47,7 +47,7 @@ public final class Main {
                 out.println("SKIP " + one.name);
                 continue;
             }
-            pool.execute(() -> (run(one, args[0], out) ? passed : failed).incrementAndGet());
+            pool.execute(() -> (run(one, args[0], args[1], out) ? passed : failed).incrementAndGet());
         }
         pool.shutdown();
         if (!pool.awaitTermination(CASES_SECONDS_MAX, TimeUnit.SECONDS)) {
@@ -58,9 +58,9 @@ public final class Main {
         System.exit(failed.get() == 0 && passed.get() > 0 ? 0 : 1);
     }
 
-    private static boolean run(Case one, String namesrv, PrintStream out) {
+    private static boolean run(Case one, String namesrv, String target, PrintStream out) {
         long begin = System.nanoTime();
-        try (Kit kit = new Kit(namesrv, one.name)) {
+        try (Kit kit = new Kit(namesrv, target.equals("escrow"), one.name)) {
             one.body.run(kit);
             out.printf("PASS %s (%.1f s)%n", one.name, (System.nanoTime() - begin) / 1e9);
             return true;

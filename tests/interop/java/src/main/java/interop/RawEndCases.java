@@ -14,7 +14,7 @@ final class RawEndCases {
     private static final int COMMIT = 8;
     private static final int ROLLBACK = 12;
     private static final int ILLEGAL_OPERATION = 604;
-    private static final long COME_MS = 20_000;
+    private static final long COME_MS = 45_000;
     private static final long SETTLE_MS = 3_000;
 
     private RawEndCases() {
@@ -27,7 +27,7 @@ final class RawEndCases {
             Case.escrow("end-opposite", RawEndCases::opposite),
             Case.escrow("end-at-once", RawEndCases::atOnce),
             Case.escrow("end-race", RawEndCases::race),
-            Case.escrow("end-of-another", RawEndCases::ofAnother),
+            Case.everywhere("end-of-another", RawEndCases::ofAnother),
             Case.escrow("half-resent", RawEndCases::halfResent));
     }
 

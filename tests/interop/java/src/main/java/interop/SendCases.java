@@ -21,7 +21,7 @@ import org.apache.rocketmq.common.message.MessageQueue;
 
 /** Ordinary producers. */
 final class SendCases {
-    private static final long COME_MS = 30_000;
+    private static final long COME_MS = 45_000;
     private static final long SETTLE_MS = 1_500;
 
     private SendCases() {
