@@ -194,6 +194,8 @@ void queue_pull(void *context)
 	/* A queue over its limits is pulled again when a message is finished. */
 	if (!queue->started || queue->pulling || atomic_load(&queue->dropped) || consumer->stopping || is_over_limits(queue))
 		return;
+	if ((size_t)header.max_msg_nums > consumer->queue_messages_max - queue->window.count)
+		header.max_msg_nums = (int32_t)(consumer->queue_messages_max - queue->window.count);
 	loop_timer_stop(&queue->timer);
 	const char *address = queue_address(queue, true);
 	if (address != NULL)
