@@ -16,10 +16,10 @@ void delays_deinit(struct delays *delays)
 
 enum status delays_reserve(struct delays *delays)
 {
-	if (delays->count < delays->capacity)
-		return ST_OK;
 	if (delays->count >= delays->entry_max)
 		return ST_FULL;
+	if (delays->count < delays->capacity)
+		return ST_OK;
 	size_t capacity = delays->capacity == 0 ? 64 : delays->capacity * 2;
 	struct delayed *grown = realloc(delays->heap, capacity * sizeof(*grown));
 
