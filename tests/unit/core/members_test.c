@@ -1,0 +1,204 @@
+/* broker/core/members: who is there, who left, and when a group has to rebalance. */
+#include "tests/support/check.h"
+
+#include <string.h>
+
+#include "broker/core/members.h"
+
+enum { GROUP_A = 1, GROUP_B = 2, TOPIC_X = 11, TOPIC_Y = 12 };
+
+static struct member_client client(uint64_t conn_id, const char *id, int64_t now)
+{
+	return (struct member_client){ .conn_id = conn_id, .client_id = span_of(id), .now_mono_ms = now };
+}
+
+static const struct consumer_profile clustering = { .consume_type = 1 };
+
+static struct subscription subscribe(uint32_t topic, int64_t version, const char *tags)
+{
+	struct subscription s = { .topic_id = topic, .sub_version = version };
+
+	CU_ASSERT_EQUAL(tag_filter_parse(span_of(tags), &s.filter, NULL), ST_OK);
+	return s;
+}
+
+struct gone {
+	uint64_t conns[8];
+	uint32_t groups[8];
+	enum member_role roles[8];
+	size_t count;
+};
+
+static void on_gone(void *context, uint64_t conn_id, uint32_t group_id, enum member_role role)
+{
+	struct gone *gone = context;
+
+	CU_ASSERT_TRUE_FATAL(gone->count < 8);
+	gone->conns[gone->count] = conn_id;
+	gone->groups[gone->count] = group_id;
+	gone->roles[gone->count++] = role;
+}
+
+static void see_producer(struct members *members, uint64_t conn, uint32_t group, int64_t now, bool expect_joined)
+{
+	struct member_client c = client(conn, "c", now);
+	bool joined;
+
+	CU_ASSERT_EQUAL(members_see_producer(members, &c, group, &joined), ST_OK);
+	CU_ASSERT_EQUAL(joined, expect_joined);
+}
+
+static bool see_consumer(struct members *members, uint64_t conn, const char *id, const struct subscription *set, size_t count)
+{
+	struct member_client c = client(conn, id, 0);
+	bool changed = false;
+
+	CU_ASSERT_EQUAL(members_see_consumer(members, &c, GROUP_A, &clustering, set, count, &changed), ST_OK);
+	return changed;
+}
+
+static void test_a_connection_takes_all_its_memberships_along(void)
+{
+	struct members *members = members_create(100);
+	struct subscription s = subscribe(TOPIC_X, 1, "*");
+	struct gone gone = { .count = 0 };
+
+	see_producer(members, 7, GROUP_A, 0, true);
+	see_producer(members, 7, GROUP_A, 0, false);
+	see_producer(members, 7, GROUP_B, 0, true);
+	see_producer(members, 8, GROUP_A, 0, true);
+	CU_ASSERT_TRUE(see_consumer(members, 7, "seven", &s, 1));
+	CU_ASSERT_TRUE(span_is(members_client_id(members, 7), "seven"));
+	members_connection_gone(members, 7, on_gone, &gone);
+	CU_ASSERT_EQUAL(gone.count, 3);
+	CU_ASSERT_EQUAL(members_client_id(members, 7).size, 0);
+	CU_ASSERT_EQUAL(members_each(members, GROUP_A, MEMBER_PRODUCER, NULL, NULL), 1);
+	CU_ASSERT_EQUAL(members_each(members, GROUP_B, MEMBER_PRODUCER, NULL, NULL), 0);
+	CU_ASSERT_PTR_NULL(members_profile(members, GROUP_A));
+	members_connection_gone(members, 7, on_gone, &gone);
+	CU_ASSERT_EQUAL(gone.count, 3);
+	members_destroy(members);
+}
+
+static void test_unregistering_ends_one_role_in_one_group(void)
+{
+	struct members *members = members_create(100);
+	struct subscription s = subscribe(TOPIC_X, 1, "*");
+	struct gone gone = { .count = 0 };
+
+	see_producer(members, 7, GROUP_A, 0, true);
+	(void)see_consumer(members, 7, "seven", &s, 1);
+	members_unregister(members, 7, GROUP_B, MEMBER_PRODUCER, on_gone, &gone);
+	members_unregister(members, 9, GROUP_A, MEMBER_PRODUCER, on_gone, &gone);
+	CU_ASSERT_EQUAL(gone.count, 0);
+	members_unregister(members, 7, GROUP_A, MEMBER_PRODUCER, on_gone, &gone);
+	CU_ASSERT_EQUAL(gone.count, 1);
+	CU_ASSERT_EQUAL(gone.roles[0], MEMBER_PRODUCER);
+	CU_ASSERT_EQUAL(members_each(members, GROUP_A, MEMBER_CONSUMER, NULL, NULL), 1);
+	CU_ASSERT_TRUE(span_is(members_client_id(members, 7), "seven"));
+	members_destroy(members);
+}
+
+static void test_silence_ends_a_membership(void)
+{
+	struct members *members = members_create(100);
+	struct gone gone = { .count = 0 };
+
+	see_producer(members, 1, GROUP_A, 0, true);
+	see_producer(members, 2, GROUP_A, 0, true);
+	see_producer(members, 1, GROUP_B, 0, true);
+	see_producer(members, 1, GROUP_A, 1000, false);
+	members_expire(members, MEMBER_SILENCE_MS, on_gone, &gone);
+	CU_ASSERT_EQUAL(gone.count, 0);
+	members_expire(members, MEMBER_SILENCE_MS + 1, on_gone, &gone);
+	CU_ASSERT_EQUAL(gone.count, 2);
+	CU_ASSERT_EQUAL(members_each(members, GROUP_A, MEMBER_PRODUCER, NULL, NULL), 1);
+	members_expire(members, MEMBER_SILENCE_MS + 1001, on_gone, &gone);
+	CU_ASSERT_EQUAL(gone.count, 3);
+	CU_ASSERT_EQUAL(gone.conns[2], 1);
+	CU_ASSERT_EQUAL(gone.groups[2], GROUP_A);
+	members_destroy(members);
+}
+
+static void test_a_group_changes_with_members_topics_and_filters(void)
+{
+	struct members *members = members_create(100);
+	struct subscription both[2] = { subscribe(TOPIC_X, 1, "*"), subscribe(TOPIC_Y, 1, "a") };
+
+	CU_ASSERT_TRUE(see_consumer(members, 1, "one", both, 1));
+	CU_ASSERT_FALSE(see_consumer(members, 1, "one", both, 1));
+	CU_ASSERT_TRUE(see_consumer(members, 2, "two", both, 1));
+	CU_ASSERT_TRUE(see_consumer(members, 1, "one", both, 2));
+	CU_ASSERT_FALSE(see_consumer(members, 1, "one", both, 2));
+	both[1] = subscribe(TOPIC_Y, 2, "a || b");
+	CU_ASSERT_TRUE(see_consumer(members, 1, "one", both, 2));
+	CU_ASSERT_TRUE(tag_filter_match(&members_subscription(members, GROUP_A, TOPIC_Y)->filter, tag_hash(span_of("b"))));
+	/* A newer version of the same filter is no reason to rebalance. */
+	both[0].sub_version = 5;
+	CU_ASSERT_FALSE(see_consumer(members, 1, "one", both, 2));
+	CU_ASSERT_EQUAL(members_subscription(members, GROUP_A, TOPIC_X)->sub_version, 5);
+	/* A late heartbeat of a member with the older set does not bring it back. */
+	both[1] = subscribe(TOPIC_Y, 1, "a");
+	CU_ASSERT_FALSE(see_consumer(members, 2, "two", both, 2));
+	CU_ASSERT_EQUAL(members_subscription(members, GROUP_A, TOPIC_Y)->sub_version, 2);
+	CU_ASSERT_TRUE(see_consumer(members, 1, "one", both, 1));
+	CU_ASSERT_PTR_NULL(members_subscription(members, GROUP_A, TOPIC_Y));
+	members_destroy(members);
+}
+
+static void test_limit_refuses_new_members_only(void)
+{
+	struct members *members = members_create(2);
+	struct member_client third = client(3, "c", 0);
+	bool joined;
+
+	see_producer(members, 1, GROUP_A, 0, true);
+	see_producer(members, 2, GROUP_A, 0, true);
+	CU_ASSERT_EQUAL(members_see_producer(members, &third, GROUP_A, &joined), ST_FULL);
+	CU_ASSERT_EQUAL(members_each(members, GROUP_A, MEMBER_PRODUCER, NULL, NULL), 2);
+	see_producer(members, 1, GROUP_A, 5, false);
+	members_connection_gone(members, 1, NULL, NULL);
+	see_producer(members, 3, GROUP_A, 0, true);
+	members_destroy(members);
+	members_destroy(NULL);
+}
+
+struct order {
+	uint64_t conns[4];
+	size_t count;
+};
+
+static void on_member(void *context, uint64_t conn_id, struct span client_id)
+{
+	struct order *order = context;
+
+	CU_ASSERT_EQUAL(client_id.size, 1);
+	order->conns[order->count++] = conn_id;
+}
+
+static void test_members_come_in_the_order_of_joining(void)
+{
+	struct members *members = members_create(10);
+	struct order order = { .count = 0 };
+
+	see_producer(members, 30, GROUP_A, 0, true);
+	see_producer(members, 10, GROUP_A, 0, true);
+	see_producer(members, 20, GROUP_A, 0, true);
+	see_producer(members, 30, GROUP_A, 9, false);
+	CU_ASSERT_EQUAL(members_each(members, GROUP_A, MEMBER_PRODUCER, on_member, &order), 3);
+	CU_ASSERT_TRUE(order.conns[0] == 30 && order.conns[1] == 10 && order.conns[2] == 20);
+	members_destroy(members);
+}
+
+int main(void)
+{
+	static const struct check_test tests[] = {
+		CHECK_TEST(test_a_connection_takes_all_its_memberships_along),
+		CHECK_TEST(test_unregistering_ends_one_role_in_one_group),
+		CHECK_TEST(test_silence_ends_a_membership),
+		CHECK_TEST(test_a_group_changes_with_members_topics_and_filters),
+		CHECK_TEST(test_limit_refuses_new_members_only),
+		CHECK_TEST(test_members_come_in_the_order_of_joining),
+	};
+	return check_main("members", tests, sizeof(tests) / sizeof(tests[0]));
+}

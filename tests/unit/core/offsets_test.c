@@ -1,0 +1,94 @@
+/* broker/core/offsets: live, dirty, stored; backwards too; the limit. */
+#include "tests/support/check.h"
+
+#include "broker/core/offsets.h"
+
+static int64_t get(const struct offsets *offsets, uint32_t topic, uint32_t group, uint32_t queue)
+{
+	int64_t value = -77;
+
+	return offsets_get(offsets, topic, group, queue, &value) ? value : -1;
+}
+
+static void note(struct offsets *offsets, uint32_t topic, uint32_t group, uint32_t queue, int64_t value)
+{
+	CU_ASSERT_EQUAL_FATAL(offsets_reserve(offsets, topic, group, queue), ST_OK);
+	offsets_note(offsets, topic, group, queue, value);
+}
+
+static void test_unknown_until_said(void)
+{
+	struct offsets *offsets = offsets_create(10);
+
+	CU_ASSERT_EQUAL(get(offsets, 1, 1, 0), -1);
+	CU_ASSERT_EQUAL(offsets_reserve(offsets, 1, 1, 3), ST_OK);
+	CU_ASSERT_EQUAL(get(offsets, 1, 1, 3), -1);
+	note(offsets, 1, 1, 3, 0);
+	CU_ASSERT_EQUAL(get(offsets, 1, 1, 3), 0);
+	CU_ASSERT_EQUAL(get(offsets, 1, 1, 2), -1);
+	CU_ASSERT_EQUAL(get(offsets, 1, 2, 3), -1);
+	CU_ASSERT_EQUAL(get(offsets, 2, 1, 3), -1);
+	offsets_destroy(offsets);
+	offsets_destroy(NULL);
+}
+
+static void test_notes_are_dirty_until_a_record_says_them(void)
+{
+	struct offsets *offsets = offsets_create(10);
+	struct offsets_entry dirty[4];
+
+	note(offsets, 1, 1, 0, 5);
+	note(offsets, 1, 1, 1, 6);
+	note(offsets, 2, 1, 0, 7);
+	note(offsets, 1, 1, 0, 8); /* Again: its place in line stays, its value is the last. */
+	CU_ASSERT_EQUAL(offsets_dirty_count(offsets), 3);
+	CU_ASSERT_EQUAL(offsets_dirty(offsets, dirty, 2), 2);
+	CU_ASSERT_EQUAL(offsets_dirty(offsets, dirty, 4), 3);
+	CU_ASSERT_TRUE(dirty[0].topic_id == 1 && dirty[0].queue_id == 0 && dirty[0].value == 8);
+	CU_ASSERT_TRUE(dirty[1].topic_id == 1 && dirty[1].queue_id == 1 && dirty[1].value == 6);
+	CU_ASSERT_TRUE(dirty[2].topic_id == 2 && dirty[2].group_id == 1 && dirty[2].value == 7);
+	offsets_apply(offsets, 1, 1, 0, 8);
+	CU_ASSERT_EQUAL(offsets_dirty_count(offsets), 2);
+	/* What is stored already is no change. */
+	offsets_note(offsets, 1, 1, 0, 8);
+	CU_ASSERT_EQUAL(offsets_dirty_count(offsets), 2);
+	CU_ASSERT_EQUAL(offsets_dirty(offsets, dirty, 4), 2);
+	CU_ASSERT_EQUAL(dirty[0].queue_id, 1);
+	offsets_destroy(offsets);
+}
+
+static void test_backwards_is_allowed(void)
+{
+	struct offsets *offsets = offsets_create(10);
+
+	note(offsets, 1, 1, 0, 100);
+	note(offsets, 1, 1, 0, 3);
+	CU_ASSERT_EQUAL(get(offsets, 1, 1, 0), 3);
+	offsets_apply(offsets, 1, 1, 0, 1);
+	CU_ASSERT_EQUAL(get(offsets, 1, 1, 0), 1);
+	CU_ASSERT_EQUAL(offsets_dirty_count(offsets), 0);
+	offsets_destroy(offsets);
+}
+
+static void test_limit_counts_pairs_not_queues(void)
+{
+	struct offsets *offsets = offsets_create(2);
+
+	note(offsets, 1, 1, 0, 1);
+	note(offsets, 1, 2, 0, 1);
+	CU_ASSERT_EQUAL(offsets_reserve(offsets, 2, 1, 0), ST_FULL);
+	CU_ASSERT_EQUAL(offsets_reserve(offsets, 1, 2, 1023), ST_OK);
+	CU_ASSERT_EQUAL(get(offsets, 1, 1, 0), 1);
+	offsets_destroy(offsets);
+}
+
+int main(void)
+{
+	static const struct check_test tests[] = {
+		CHECK_TEST(test_unknown_until_said),
+		CHECK_TEST(test_notes_are_dirty_until_a_record_says_them),
+		CHECK_TEST(test_backwards_is_allowed),
+		CHECK_TEST(test_limit_counts_pairs_not_queues),
+	};
+	return check_main("offsets", tests, sizeof(tests) / sizeof(tests[0]));
+}
