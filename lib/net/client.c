@@ -1,27 +1,27 @@
 #include "lib/net/client.h"
 
-#include <arpa/inet.h>
 #include <assert.h>
 #include <errno.h>
 #include <event2/event.h>
-#include <netdb.h>
+#include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <uthash.h>
-#include <utlist.h>
 #include <unistd.h>
 
 #include "lib/base/logging.h"
+#include "lib/net/address.h"
 
-enum { ADDRESS_SIZE = 288, READ_SIZE = 128 * 1024, SWEEP_MS = 10, RETRY_PAUSE_MS = 100, KEEP_BUFFER = 64 * 1024 };
+enum { READ_SIZE = 128 * 1024, SWEEP_MS = 10, RETRY_PAUSE_MS = 100, KEEP_BUFFER = 64 * 1024 };
 
 struct request {
 	UT_hash_handle hh;
 	struct request *next; /* In the list of failed ones. */
 	int32_t opaque;
+	int64_t sent_ms;
 	int64_t deadline_ms;
 	client_response on_response;
 	void *context;
@@ -35,6 +35,8 @@ struct client_conn {
 	struct client *client;
 	char address[ADDRESS_SIZE];
 	enum conn_state state;
+	struct socket_address candidates[ADDRESS_CANDIDATES_MAX]; /* What `address` means; [0, next_candidate) were tried. */
+	int candidate_count, next_candidate;
 	int fd;
 	uint32_t generation; /* Of the connection: raised when one ends. */
 	struct event *read_event;
@@ -43,6 +45,8 @@ struct client_conn {
 	bool dirty;
 	int64_t state_since_ms;
 	int64_t retry_after_ms;
+	int64_t last_input_ms;
+	int64_t partial_since_ms; /* 0: no partial frame. */
 	struct buffer input;
 	struct buffer output;
 	struct request *requests; /* By opaque. */
@@ -54,7 +58,8 @@ struct client {
 	struct client_callbacks callbacks;
 	struct client_conn *conns;
 	struct request *failed; /* To be told at the turn's end. */
-	struct loop_timer sweep;
+	struct request **failed_tail;
+	struct loop_timer sweep; /* Runs while there is something to wait for. */
 	struct encoder encoder;
 	struct client_conn *begun_conn;
 	int32_t begun_opaque;
@@ -67,13 +72,28 @@ struct client {
 	uint8_t read_buffer[READ_SIZE];
 };
 
+static void sweep(void *context);
+
+/* Time-outs are looked for while something waits; an idle client lets its process sleep. */
+static enum status ensure_sweep(struct client *client)
+{
+	if (client->sweep.event != NULL)
+		return ST_OK;
+	return loop_timer_start(client->loop, &client->sweep, SWEEP_MS, true, sweep, client);
+}
+
 /* --- ends of requests -------------------------------------------------------------------------------------- */
 
 static void fail_request(struct client_conn *conn, struct request *request, enum status status)
 {
 	HASH_DEL(conn->requests, request);
 	request->status = status;
-	LL_APPEND(conn->client->failed, request);
+	request->next = NULL;
+	*conn->client->failed_tail = request;
+	conn->client->failed_tail = &request->next;
+	/* For a turn whose end tells it. Without memory for the timer, the next turn of any other cause does. */
+	if (!conn->client->destroying)
+		(void)ensure_sweep(conn->client);
 }
 
 static void tell_failed(struct client *client)
@@ -84,18 +104,16 @@ static void tell_failed(struct client *client)
 		struct errinfo err;
 
 		client->failed = request->next;
+		if (client->failed == NULL)
+			client->failed_tail = &client->failed;
 		errinfo_set(&err, request->status, "%s", status_text(request->status));
 		request->on_response(request->context, request->status, NULL, &err);
 		free(request);
 	}
 }
 
-static void drop_conn(struct client_conn *conn, enum status status)
+static void close_socket(struct client_conn *conn)
 {
-	struct client *client = conn->client;
-	struct request *request, *next;
-	bool stood = conn->state == CONN_STANDS;
-
 	if (conn->read_event != NULL)
 		event_free(conn->read_event);
 	if (conn->write_event != NULL)
@@ -105,8 +123,18 @@ static void drop_conn(struct client_conn *conn, enum status status)
 	if (conn->fd >= 0)
 		close(conn->fd);
 	conn->fd = -1;
+}
+
+static void drop_conn(struct client_conn *conn, enum status status)
+{
+	struct client *client = conn->client;
+	struct request *request, *next;
+	bool stood = conn->state == CONN_STANDS;
+
+	close_socket(conn);
 	conn->generation++;
 	conn->state = CONN_IDLE;
+	conn->partial_since_ms = 0;
 	buffer_reset(&conn->input);
 	buffer_reset(&conn->output);
 	HASH_ITER(hh, conn->requests, request, next)
@@ -116,6 +144,17 @@ static void drop_conn(struct client_conn *conn, enum status status)
 }
 
 /* --- input --------------------------------------------------------------------------------------------------- */
+
+/* What a peer does wrong is logged, within limits, and ends its connection. */
+static void drop_bad(struct client_conn *conn, const char *event, const char *reason)
+{
+	struct client *client = conn->client;
+	uint32_t suppressed;
+
+	if (log_gate_pass(&client->gate, loop_now_ms(client->loop), &suppressed))
+		log_warn(client->config.name, event, "peer=%s reason=\"%s\" suppressed=%u", conn->address, reason, suppressed);
+	drop_conn(conn, ST_CLOSED);
+}
 
 static void got_response(struct client_conn *conn, const struct command *command)
 {
@@ -135,13 +174,9 @@ static bool got_frame(struct client_conn *conn, struct span frame)
 	struct client *client = conn->client;
 	uint32_t generation = conn->generation;
 	struct errinfo err;
-	uint32_t suppressed;
 
 	if (command_decode(frame, &client->scratch, &client->command, &err) != ST_OK) {
-		if (log_gate_pass(&client->gate, loop_now_ms(client->loop), &suppressed))
-			log_warn(client->config.name, "frame rejected", "peer=%s reason=\"%s\" suppressed=%u", conn->address,
-				 err.text, suppressed);
-		drop_conn(conn, ST_CLOSED);
+		drop_bad(conn, "frame rejected", err.text);
 		return false;
 	}
 	if (command_is_response(&client->command))
@@ -154,6 +189,7 @@ static bool got_frame(struct client_conn *conn, struct span frame)
 static void take_frames(struct client_conn *conn)
 {
 	struct client *client = conn->client;
+	bool progress = false;
 
 	for (;;) {
 		const char *reason;
@@ -163,15 +199,22 @@ static void take_frames(struct client_conn *conn)
 		if (verdict == FRAME_PARTIAL)
 			break;
 		if (verdict == FRAME_BAD) {
-			log_warn(client->config.name, "frame rejected", "peer=%s reason=\"%s\"", conn->address, reason);
-			drop_conn(conn, ST_CLOSED);
+			drop_bad(conn, "frame rejected", reason);
 			return;
 		}
 		struct span frame = { conn->input.data + conn->input.start, size };
 		if (!got_frame(conn, frame))
 			return;
 		buffer_consume(&conn->input, size);
+		progress = true;
 	}
+	if (buffer_size(&conn->input) == 0)
+		conn->partial_since_ms = 0;
+	else if (progress || conn->partial_since_ms == 0)
+		conn->partial_since_ms = loop_now_ms(client->loop);
+	/* Without memory for the timer its rest has no deadline, no more. */
+	if (conn->partial_since_ms != 0)
+		(void)ensure_sweep(client);
 	buffer_trim(&conn->input, KEEP_BUFFER);
 }
 
@@ -187,6 +230,7 @@ static void on_readable(evutil_socket_t fd, short what, void *context)
 		drop_conn(conn, ST_CLOSED);
 		return;
 	}
+	conn->last_input_ms = loop_now_ms(conn->client->loop);
 	buffer_append(&conn->input, conn->client->read_buffer, (size_t)got);
 	if (conn->input.failed)
 		drop_conn(conn, ST_CLOSED);
@@ -229,6 +273,56 @@ static void connect_failed(struct client_conn *conn)
 	drop_conn(conn, ST_CLOSED);
 }
 
+static void on_writable(evutil_socket_t fd, short what, void *context);
+
+/* Starts connecting to one address. */
+static enum status open_socket(struct client_conn *conn, const struct socket_address *to, struct errinfo *err)
+{
+	struct client *client = conn->client;
+	int on = 1;
+
+	conn->fd = socket(to->storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (conn->fd < 0)
+		return errinfo_set(err, ST_CLOSED, "connect to %s: open a socket: %s", conn->address, strerror(errno));
+	setsockopt(conn->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	setsockopt(conn->fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+	if (connect(conn->fd, (const struct sockaddr *)&to->storage, to->size) != 0 && errno != EINPROGRESS)
+		return errinfo_set(err, ST_CLOSED, "connect to %s: %s", conn->address, strerror(errno));
+	conn->read_event = event_new(loop_base(client->loop), conn->fd, EV_READ | EV_PERSIST, on_readable, conn);
+	conn->write_event = event_new(loop_base(client->loop), conn->fd, EV_WRITE | EV_PERSIST, on_writable, conn);
+	if (conn->read_event == NULL || conn->write_event == NULL || event_add(conn->write_event, NULL) != 0)
+		return errinfo_set(err, ST_CLOSED, "connect to %s: out of memory", conn->address);
+	conn->writing = true;
+	return ST_OK;
+}
+
+/* The first of the addresses not tried yet with which connecting can at least begin. Requests stay with `conn`. */
+static enum status try_next(struct client_conn *conn, struct errinfo *err)
+{
+	enum status status = errinfo_set(err, ST_CLOSED, "connect to %s: no address left to try", conn->address);
+
+	while (conn->next_candidate < conn->candidate_count) {
+		status = open_socket(conn, &conn->candidates[conn->next_candidate++], err);
+		if (status == ST_OK) {
+			conn->state = CONN_CONNECTING;
+			conn->state_since_ms = loop_now_ms(conn->client->loop);
+			return ST_OK;
+		}
+		close_socket(conn);
+	}
+	return status;
+}
+
+/* One address did not answer: a name such as localhost may have others. */
+static void candidate_failed(struct client_conn *conn)
+{
+	struct errinfo err;
+
+	close_socket(conn);
+	if (try_next(conn, &err) != ST_OK)
+		connect_failed(conn);
+}
+
 static void on_writable(evutil_socket_t fd, short what, void *context)
 {
 	struct client_conn *conn = context;
@@ -237,70 +331,32 @@ static void on_writable(evutil_socket_t fd, short what, void *context)
 
 	(void)what;
 	if (conn->state == CONN_CONNECTING) {
-		if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) != 0 || error != 0) {
-			connect_failed(conn);
+		if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) != 0 || error != 0 ||
+		    event_add(conn->read_event, NULL) != 0) {
+			candidate_failed(conn);
 			return;
 		}
 		conn->state = CONN_STANDS;
+		conn->state_since_ms = loop_now_ms(conn->client->loop);
 		(void)event_del(conn->write_event);
 		conn->writing = false;
-		if (event_add(conn->read_event, NULL) != 0) {
-			connect_failed(conn);
-			return;
-		}
 	}
 	write_output(conn);
 }
 
-static enum status resolve(const char *address, struct sockaddr_storage *out, socklen_t *size, struct errinfo *err)
-{
-	char host[ADDRESS_SIZE];
-	const char *colon = strrchr(address, ':');
-	struct addrinfo hints = { .ai_socktype = SOCK_STREAM }, *found;
-
-	if (colon == NULL || colon == address || strlen(address) >= sizeof(host))
-		return errinfo_set(err, ST_INVALID, "address \"%.100s\" is not host:port", address);
-	snprintf(host, sizeof(host), "%.*s", (int)(colon - address), address);
-	int error = getaddrinfo(host, colon + 1, &hints, &found);
-	if (error != 0)
-		return errinfo_set(err, ST_IO, "resolve %.100s: %s", address, gai_strerror(error));
-	memcpy(out, found->ai_addr, found->ai_addrlen);
-	*size = found->ai_addrlen;
-	freeaddrinfo(found);
-	return ST_OK;
-}
-
 static enum status start_connecting(struct client_conn *conn, struct errinfo *err)
 {
-	struct client *client = conn->client;
-	struct sockaddr_storage to;
-	socklen_t size = 0;
-	int on = 1;
-
-	if (loop_now_ms(client->loop) < conn->retry_after_ms)
+	if (loop_now_ms(conn->client->loop) < conn->retry_after_ms)
 		return errinfo_set(err, ST_CLOSED, "connect to %s: failed a moment ago", conn->address);
-	enum status status = resolve(conn->address, &to, &size, err);
-	if (status != ST_OK) {
+	if (ensure_sweep(conn->client) != ST_OK)
+		return errinfo_set(err, ST_NOMEM, "connect to %s: out of memory", conn->address);
+	conn->next_candidate = 0;
+	enum status status = address_resolve(conn->address, conn->candidates, &conn->candidate_count, err);
+	if (status == ST_OK)
+		status = try_next(conn, err);
+	if (status != ST_OK)
 		connect_failed(conn); /* A resolver that cannot answer must not hold the loop at every request. */
-		return status;
-	}
-	conn->fd = socket(to.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (conn->fd < 0)
-		return errinfo_set(err, ST_IO, "open a socket: %s", strerror(errno));
-	setsockopt(conn->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-	setsockopt(conn->fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
-	conn->read_event = event_new(loop_base(client->loop), conn->fd, EV_READ | EV_PERSIST, on_readable, conn);
-	conn->write_event = event_new(loop_base(client->loop), conn->fd, EV_WRITE | EV_PERSIST, on_writable, conn);
-	conn->state = CONN_CONNECTING;
-	conn->state_since_ms = loop_now_ms(client->loop);
-	if (conn->read_event == NULL || conn->write_event == NULL || event_add(conn->write_event, NULL) != 0 ||
-	    (connect(conn->fd, (struct sockaddr *)&to, size) != 0 && errno != EINPROGRESS)) {
-		status = errinfo_set(err, ST_CLOSED, "connect to %s: %s", conn->address, strerror(errno));
-		connect_failed(conn);
-		return status;
-	}
-	conn->writing = true;
-	return ST_OK;
+	return status;
 }
 
 static enum status get_conn(struct client *client, const char *address, struct client_conn **out, struct errinfo *err)
@@ -327,21 +383,42 @@ static enum status get_conn(struct client *client, const char *address, struct c
 
 /* --- time ---------------------------------------------------------------------------------------------------------- */
 
+/* Ends requests whose time is over; true if the peer was silent for all of it. */
+static bool sweep_requests(struct client_conn *conn, int64_t now)
+{
+	int64_t silence_ms = conn->client->config.silence_ms;
+	struct request *request, *next;
+	bool silent = false;
+
+	HASH_ITER(hh, conn->requests, request, next) {
+		if (request->deadline_ms > now)
+			continue;
+		if (now - request->sent_ms >= silence_ms && conn->last_input_ms < request->sent_ms)
+			silent = true;
+		fail_request(conn, request, ST_TIMEOUT);
+	}
+	return silent && conn->state == CONN_STANDS && now - conn->state_since_ms >= silence_ms;
+}
+
 static void sweep(void *context)
 {
 	struct client *client = context;
 	int64_t now = loop_now_ms(client->loop);
-	struct client_conn *conn, *next_conn;
-	struct request *request, *next;
+	struct client_conn *conn, *next;
+	bool needed = false;
 
-	HASH_ITER(hh, client->conns, conn, next_conn) {
+	HASH_ITER(hh, client->conns, conn, next) {
 		if (conn->state == CONN_CONNECTING && now - conn->state_since_ms > client->config.connect_timeout_ms)
-			connect_failed(conn);
-		HASH_ITER(hh, conn->requests, request, next) {
-			if (request->deadline_ms <= now)
-				fail_request(conn, request, ST_TIMEOUT);
-		}
+			candidate_failed(conn);
+		/* The path may be dead although nobody closed it: the next request shall find out by connecting anew. */
+		if (sweep_requests(conn, now))
+			drop_bad(conn, "connection given up", "no answer, nor anything else, within a request's time");
+		else if (conn->partial_since_ms != 0 && now - conn->partial_since_ms > client->config.partial_frame_ms)
+			drop_bad(conn, "connection given up", "the rest of a frame did not come");
+		needed |= conn->requests != NULL || conn->state == CONN_CONNECTING || conn->partial_since_ms != 0;
 	}
+	if (!needed && client->failed == NULL)
+		loop_timer_stop(&client->sweep);
 }
 
 static void end_turn(void *context)
@@ -364,6 +441,7 @@ struct client *client_create(struct loop *loop, const struct client_config *conf
 	if (client == NULL)
 		return NULL;
 	client->loop = loop;
+	client->failed_tail = &client->failed;
 	client->config = *config;
 	client->callbacks = *callbacks;
 	if (client->config.frame_size_max == 0)
@@ -374,10 +452,10 @@ struct client *client_create(struct loop *loop, const struct client_config *conf
 		client->config.output_bytes_max = 64 * 1024 * 1024;
 	if (client->config.connect_timeout_ms == 0)
 		client->config.connect_timeout_ms = 3000;
-	if (loop_timer_start(loop, &client->sweep, SWEEP_MS, true, sweep, client) != ST_OK) {
-		free(client);
-		return NULL;
-	}
+	if (client->config.silence_ms == 0)
+		client->config.silence_ms = 1000;
+	if (client->config.partial_frame_ms == 0)
+		client->config.partial_frame_ms = 30 * 1000;
 	loop_add_turn_end(loop, end_turn, client);
 	return client;
 }
@@ -459,12 +537,15 @@ void client_send(struct client *client, int64_t timeout_ms, client_response on_r
 		return;
 	}
 	request->opaque = client->begun_opaque;
-	request->deadline_ms = loop_now_ms(client->loop) + timeout_ms;
+	request->sent_ms = loop_now_ms(client->loop);
+	request->deadline_ms = request->sent_ms + timeout_ms;
 	request->on_response = on_response;
 	request->context = context;
 	HASH_ADD(hh, conn->requests, opaque, sizeof(request->opaque), request);
 	if (!written)
 		fail_request(conn, request, ST_BUSY);
+	else if (ensure_sweep(client) != ST_OK)
+		fail_request(conn, request, ST_NOMEM);
 }
 
 struct encoder *client_begin_answer(struct client *client, struct client_conn *conn, const struct command *request,

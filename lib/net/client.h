@@ -3,8 +3,12 @@
  * A request to an address without a connection starts one; requests wait until it stands, within their own time-outs.
  * Every request ends in exactly one call of its callback, never from inside client_request. Requests that the other
  * side begins (check-backs, notifications) are handed to on_request.
- * An address is "host:port"; a name that is no literal is resolved when connecting, which may block: give literals where
- * that matters. After a failed attempt, and for RETRY_PAUSE_MS, requests to that address fail at once.
+ * An address is "host:port" or "[IPv6]:port"; a name that is no literal is resolved when connecting, which may block:
+ * give literals where that matters. If a name has several addresses, they are tried one after the other. After a failed
+ * attempt, and for RETRY_PAUSE_MS, requests to that address fail at once.
+ * A peer from which nothing at all came while a request ran into a time-out of silence_ms or more is taken for gone: its
+ * connection is closed (its other requests end with ST_CLOSED), and the next request connects anew. So a dead path that
+ * nobody closed (a pulled cable, a proxy that swallows bytes) does not hold a client until TCP gives up.
  * Limits: frame size, requests in flight per connection, output bytes.
  * Threads: the loop thread. */
 #ifndef ESCROW_NET_CLIENT_H
@@ -21,7 +25,9 @@ struct client_config {
 	uint32_t frame_size_max;    /* 0 = 16 MiB. */
 	uint32_t in_flight_max;     /* Per connection; 0 = 4096. */
 	size_t output_bytes_max;    /* 0 = 64 MiB. */
-	int64_t connect_timeout_ms; /* 0 = 3 s. */
+	int64_t connect_timeout_ms; /* For each address of a name; 0 = 3 s. */
+	int64_t silence_ms;         /* Time-outs at least that long tell that a silent peer is gone; 0 = 1 s. */
+	int64_t partial_frame_ms;   /* For the rest of a frame; 0 = 30 s. */
 };
 
 struct client_callbacks {

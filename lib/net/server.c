@@ -1,11 +1,10 @@
 #include "lib/net/server.h"
 
-#include <arpa/inet.h>
 #include <assert.h>
 #include <errno.h>
 #include <event2/event.h>
+#include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -418,28 +417,6 @@ static void sweep(void *context)
 	}
 }
 
-static void fill_peer(const struct sockaddr_storage *from, struct peer_address *peer)
-{
-	char text[INET6_ADDRSTRLEN] = "";
-
-	if (from->ss_family == AF_INET) {
-		const struct sockaddr_in *in = (const void *)from;
-
-		memcpy(peer->ip, &in->sin_addr, 4);
-		peer->ip_size = 4;
-		peer->port = ntohs(in->sin_port);
-	} else {
-		const struct sockaddr_in6 *in6 = (const void *)from;
-		bool mapped = IN6_IS_ADDR_V4MAPPED(&in6->sin6_addr);
-
-		peer->ip_size = mapped ? 4 : 16;
-		memcpy(peer->ip, (const uint8_t *)&in6->sin6_addr + (mapped ? 12 : 0), peer->ip_size);
-		peer->port = ntohs(in6->sin6_port);
-	}
-	inet_ntop(peer->ip_size == 4 ? AF_INET : AF_INET6, peer->ip, text, sizeof(text));
-	snprintf(peer->text, sizeof(peer->text), peer->ip_size == 4 ? "%s:%u" : "[%s]:%u", text, peer->port);
-}
-
 static struct address_count *count_address(struct server *server, const struct peer_address *peer)
 {
 	struct address_count *address = NULL;
@@ -468,7 +445,7 @@ static void add_conn(struct server *server, int fd, const struct sockaddr_storag
 	struct peer_address peer = { 0 };
 	int on = 1;
 
-	fill_peer(from, &peer);
+	address_describe(from, &peer);
 	struct address_count *address = conn == NULL ? NULL : count_address(server, &peer);
 	if (address == NULL) {
 		free(conn);
@@ -539,48 +516,27 @@ static void on_acceptable(evutil_socket_t listener, short what, void *context)
 
 /* --- the listening socket ----------------------------------------------------------------------------------- */
 
-static enum status fill_address(const struct server_config *config, struct sockaddr_storage *out, socklen_t *size,
-				struct errinfo *err)
-{
-	struct sockaddr_in *in = (void *)out;
-	struct sockaddr_in6 *in6 = (void *)out;
-
-	memset(out, 0, sizeof(*out));
-	if (inet_pton(AF_INET, config->bind_address, &in->sin_addr) == 1) {
-		in->sin_family = AF_INET;
-		in->sin_port = htons(config->port);
-		*size = sizeof(*in);
-		return ST_OK;
-	}
-	if (inet_pton(AF_INET6, config->bind_address, &in6->sin6_addr) == 1) {
-		in6->sin6_family = AF_INET6;
-		in6->sin6_port = htons(config->port);
-		*size = sizeof(*in6);
-		return ST_OK;
-	}
-	return errinfo_set(err, ST_INVALID, "bindAddress=%s: not an IPv4 or IPv6 address", config->bind_address);
-}
-
 static enum status listen_on(struct server *server, struct errinfo *err)
 {
-	struct sockaddr_storage address;
-	socklen_t size;
+	const struct server_config *config = &server->config;
+	struct socket_address address;
+	struct peer_address bound;
 	int on = 1;
-	enum status status = fill_address(&server->config, &address, &size, err);
+	enum status status = address_of_literal(config->bind_address, config->port, &address, err);
 
 	if (status != ST_OK)
-		return status;
-	server->fd = socket(address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+		return errinfo_wrap(err, status, "bindAddress");
+	server->fd = socket(address.storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (server->fd < 0)
 		return errinfo_set(err, ST_IO, "open a socket: %s", strerror(errno));
 	setsockopt(server->fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-	if (bind(server->fd, (struct sockaddr *)&address, size) != 0 || listen(server->fd, LISTEN_BACKLOG) != 0)
-		return errinfo_set(err, ST_IO, "listen on %s:%u: %s%s", server->config.bind_address, server->config.port,
-				   strerror(errno), errno == EADDRINUSE ? "; stop the other process or set another listenPort" : "");
-	if (getsockname(server->fd, (struct sockaddr *)&address, &size) != 0)
+	if (bind(server->fd, (struct sockaddr *)&address.storage, address.size) != 0 || listen(server->fd, LISTEN_BACKLOG) != 0)
+		return errinfo_set(err, ST_IO, "listen on %s:%u: %s%s", config->bind_address, config->port, strerror(errno),
+				   errno == EADDRINUSE ? "; stop the other process or set another listenPort" : "");
+	if (getsockname(server->fd, (struct sockaddr *)&address.storage, &address.size) != 0)
 		return errinfo_set(err, ST_IO, "getsockname: %s", strerror(errno));
-	server->port = ntohs(address.ss_family == AF_INET ? ((struct sockaddr_in *)&address)->sin_port
-							  : ((struct sockaddr_in6 *)&address)->sin6_port);
+	address_describe(&address.storage, &bound);
+	server->port = bound.port;
 	return ST_OK;
 }
 

@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "lib/base/bytes.h"
+#include "lib/net/address.h"
 #include "lib/net/loop.h"
 
 struct server;
@@ -55,12 +56,6 @@ bool server_has_output(const struct server *server);
 uint32_t server_connection_count(const struct server *server);
 struct conn *server_find(struct server *server, uint64_t conn_id);
 uint64_t conn_id(const struct conn *conn);
-struct peer_address {
-	uint8_t ip[16];
-	uint8_t ip_size; /* 4 or 16; an IPv4-mapped IPv6 address is given as IPv4. */
-	uint16_t port;
-	char text[64];   /* "127.0.0.1:4711" */
-};
 const struct peer_address *conn_peer(const struct conn *conn);
 /* Where answers go: append whole frames, then conn_written. */
 struct buffer *conn_output(struct conn *conn);

@@ -1,11 +1,34 @@
 /* lib/net's client against a server in the same loop: every request ends once, whatever the peer does. */
 #include "tests/unit/net/net_fixture.h"
 
+#include <dlfcn.h>
+#include <event2/event.h>
+#include <netdb.h>
 #include <stdio.h>
 
 #include "lib/net/client.h"
 
-enum { CODE_ECHO = 1000, CODE_SILENT, CODE_HANG_UP, CODE_ASK_BACK, CODE_GARBAGE, CODE_TWICE };
+enum { CODE_ECHO = 1000, CODE_SILENT, CODE_HANG_UP, CODE_ASK_BACK, CODE_GARBAGE, CODE_TWICE, CODE_HALF };
+
+/* The resolver as a test wants it: "two.homes" has a dead address (::1, where nobody listens) before the good one. Takes
+ * the place of the C library's for this program. */
+int getaddrinfo(const char *host, const char *port, const struct addrinfo *hints, struct addrinfo **out)
+{
+	int (*real)(const char *, const char *, const struct addrinfo *, struct addrinfo **);
+	struct addrinfo *first, *second;
+
+	*(void **)&real = dlsym(RTLD_NEXT, "getaddrinfo");
+	if (strcmp(host, "two.homes") != 0)
+		return real(host, port, hints, out);
+	int error = real("::1", port, hints, &first);
+	if (error == 0)
+		error = real("127.0.0.1", port, hints, &second);
+	if (error == 0) {
+		first->ai_next = second;
+		*out = first;
+	}
+	return error;
+}
 
 struct peers {
 	struct loop *loop;
@@ -58,6 +81,10 @@ static void serve(void *context, struct conn *conn, struct span frame)
 		command_begin(&encoder, out, SERIALIZE_JSON, REQ_CHECK_TRANSACTION_STATE, 77, 0, SPAN_NONE);
 		CU_ASSERT(command_end(&encoder));
 		break;
+	case CODE_HALF:
+		buffer_append(out, "\0\0\1\0\0\0\0\2{}", 10); /* 256 bytes are announced. */
+		conn_written(conn);
+		return;
 	case CODE_TWICE:
 		CU_ASSERT(command_answer(out, &p->command, RESP_SUCCESS, SPAN_NONE));
 		break;
@@ -382,6 +409,141 @@ static void test_callbacks_may_drop_and_ask(void)
 	peers_close(&p);
 }
 
+static void test_every_address_of_a_name_is_tried(void)
+{
+	struct outcome o = { 0 }, again = { 0 };
+	struct peers p;
+
+	peers_open(&p, &plain);
+	snprintf(p.address, sizeof(p.address), "two.homes:%u", server_port(p.server));
+	ask(&p, &o, CODE_ECHO, "x", 5000);
+	CU_ASSERT(TURN_UNTIL(p.loop, o.calls == 1));
+	CU_ASSERT_EQUAL(o.status, ST_OK);
+	CU_ASSERT_EQUAL(p.disconnects, 0);
+	CU_ASSERT_STRING_EQUAL(o.body, "x");
+	client_drop(p.client, p.address);
+	ask(&p, &again, CODE_ECHO, "y", 5000);
+	CU_ASSERT(TURN_UNTIL(p.loop, again.calls == 1));
+	CU_ASSERT_EQUAL(again.status, ST_OK);
+	/* With all of them dead the request ends, once. */
+	server_stop_accepting(p.server);
+	client_drop(p.client, p.address);
+	struct outcome none = { 0 };
+	struct errinfo err;
+	none.peers = &p;
+	struct encoder *encoder = client_begin(p.client, p.address, CODE_ECHO, false, &err);
+	if (encoder != NULL) {
+		client_send(p.client, 5000, on_response, &none);
+		CU_ASSERT(TURN_UNTIL(p.loop, none.calls == 1));
+		CU_ASSERT_EQUAL(none.status, ST_CLOSED);
+	}
+	CU_ASSERT_FALSE(client_connected(p.client, p.address));
+	peers_close(&p);
+	CU_ASSERT_EQUAL(o.calls + again.calls, 2);
+}
+
+static void test_ipv6_literals_with_and_without_brackets(void)
+{
+	static const char *const hosts[] = { "[::1]", "::1" };
+	struct server_config server_config = fixture_config();
+	struct server_callbacks server_callbacks;
+	struct client_callbacks client_callbacks;
+	struct peers p = { 0 };
+	struct errinfo err;
+
+	server_callbacks = (struct server_callbacks){ &p, serve, served_end };
+	client_callbacks = (struct client_callbacks){ &p, asked, disconnected };
+	server_config.bind_address = "::1";
+	p.loop = loop_create();
+	if (server_create(p.loop, &server_config, &server_callbacks, &p.server, &err) != ST_OK) {
+		printf("\nno IPv6 here: %s\n", err.text);
+		loop_destroy(p.loop);
+		return;
+	}
+	p.client = client_create(p.loop, &plain, &client_callbacks);
+	for (int i = 0; i < 2; i++) {
+		struct outcome o = { 0 };
+
+		snprintf(p.address, sizeof(p.address), "%s:%u", hosts[i], server_port(p.server));
+		ask(&p, &o, CODE_ECHO, "six", 5000);
+		CU_ASSERT(TURN_UNTIL(p.loop, o.calls == 1));
+		CU_ASSERT_EQUAL(o.status, ST_OK);
+	}
+	peers_close(&p);
+}
+
+/* Nothing at all during a whole time-out: the connection is replaced. Anything else that comes keeps it. */
+static void test_silent_peer_is_taken_for_gone(void)
+{
+	for (int talks = 0; talks < 2; talks++) {
+		struct client_config config = { .name = "client", .silence_ms = 100 };
+		struct outcome silent = { 0 }, waiting = { 0 }, after = { 0 };
+		struct peers p;
+		int echoes = 0;
+
+		peers_open(&p, &config);
+		ask(&p, &waiting, CODE_SILENT, "", 60000);
+		ask(&p, &silent, CODE_SILENT, "", 300);
+		CU_ASSERT(TURN_UNTIL(p.loop, ({
+			if (talks == 1 && (echoes == 0 || after.calls == 1) && silent.calls == 0) {
+				after = (struct outcome){ 0 };
+				ask(&p, &after, CODE_ECHO, "x", 5000);
+				echoes++;
+			}
+			silent.calls == 1;
+		})));
+		CU_ASSERT_EQUAL(silent.status, ST_TIMEOUT);
+		CU_ASSERT_EQUAL(p.disconnects, talks == 0);
+		CU_ASSERT_EQUAL(waiting.calls, talks == 0);
+		CU_ASSERT_EQUAL(client_connected(p.client, p.address), talks == 1);
+		if (talks == 0) {
+			CU_ASSERT_EQUAL(waiting.status, ST_CLOSED);
+			ask(&p, &after, CODE_ECHO, "x", 5000);
+		}
+		CU_ASSERT(TURN_UNTIL(p.loop, after.calls == 1));
+		CU_ASSERT_EQUAL(after.status, ST_OK);
+		peers_close(&p);
+		CU_ASSERT_EQUAL(waiting.calls, 1);
+	}
+}
+
+static void test_rest_of_a_frame_has_a_deadline(void)
+{
+	struct client_config config = { .name = "client", .partial_frame_ms = 50 };
+	struct outcome o = { 0 };
+	struct peers p;
+
+	peers_open(&p, &config);
+	ask(&p, &o, CODE_HALF, "", 60000);
+	CU_ASSERT(TURN_UNTIL(p.loop, o.calls == 1));
+	CU_ASSERT_EQUAL(o.status, ST_CLOSED);
+	CU_ASSERT_EQUAL(p.disconnects, 1);
+	peers_close(&p);
+}
+
+/* An idle client lets its process sleep: no timer runs when nothing is under way. */
+static void test_idle_client_has_no_timer(void)
+{
+	struct peers p;
+
+	peers_open(&p, &plain);
+	int before = event_base_get_num_events(loop_base(p.loop), EVENT_BASE_COUNT_ADDED), during = 0;
+	for (int round = 0; round < 3; round++) {
+		struct outcome o = { 0 };
+
+		ask(&p, &o, CODE_ECHO, "x", 5000);
+		during = event_base_get_num_events(loop_base(p.loop), EVENT_BASE_COUNT_ADDED);
+		CU_ASSERT(TURN_UNTIL(p.loop, o.calls == 1));
+		CU_ASSERT_EQUAL(o.status, ST_OK);
+		client_drop(p.client, p.address);
+	}
+	CU_ASSERT(during > before);
+	/* (loop_turn leaves a timer of its own behind; it passes.) */
+	CU_ASSERT(TURN_UNTIL(p.loop, server_connection_count(p.server) == 0));
+	CU_ASSERT(TURN_UNTIL(p.loop, event_base_get_num_events(loop_base(p.loop), EVENT_BASE_COUNT_ADDED) == before));
+	peers_close(&p);
+}
+
 int main(void)
 {
 	static const struct check_test tests[] = {
@@ -396,6 +558,11 @@ int main(void)
 		CHECK_TEST(test_requests_in_flight_are_limited),
 		CHECK_TEST(test_output_limit_fails_the_request_not_the_connection),
 		CHECK_TEST(test_callbacks_may_drop_and_ask),
+		CHECK_TEST(test_every_address_of_a_name_is_tried),
+		CHECK_TEST(test_ipv6_literals_with_and_without_brackets),
+		CHECK_TEST(test_silent_peer_is_taken_for_gone),
+		CHECK_TEST(test_rest_of_a_frame_has_a_deadline),
+		CHECK_TEST(test_idle_client_has_no_timer),
 	};
 	return check_main("client", tests, sizeof(tests) / sizeof(tests[0]));
 }

@@ -405,6 +405,7 @@ static void test_begun_frames_of_all_are_bounded(void)
 	struct fixture f;
 	size_t size;
 	uint8_t *frame = make_frame(60 * 1000, &size), *back = malloc(size);
+	size_t begun_late = 35 * 1000;
 	int fds[3];
 
 	config.input_total_max = 90 * 1000; /* The second begun frame, with either other one, would still fit. */
@@ -414,24 +415,31 @@ static void test_begun_frames_of_all_are_bounded(void)
 		put(&f, fds[i], frame, begun[i]);
 	}
 	CU_ASSERT(hangs_up(&f, fds[1]));
+	close(fds[1]);
 	CU_ASSERT_EQUAL(f.closes, 1);
 	CU_ASSERT_EQUAL(server_connection_count(f.server), 2);
 	/* What the closed one held is free again, as often as one likes. */
 	for (int round = 0; round < 10; round++) {
 		int late = dial(server_port(f.server));
 
-		put(&f, late, frame, 35 * 1000);
+		put(&f, late, frame, begun_late);
 		CU_ASSERT(TURN_UNTIL(f.loop, server_connection_count(f.server) == 3));
 		close(late);
 		CU_ASSERT(TURN_UNTIL(f.loop, server_connection_count(f.server) == 2));
 	}
 	CU_ASSERT_EQUAL(f.closes, 11);
+	fds[1] = dial(server_port(f.server));
+	put(&f, fds[1], frame, begun_late);
+	for (int i = 0; i < 10; i++)
+		loop_turn(f.loop, 1);
+	put(&f, fds[1], frame + begun_late, size - begun_late);
+	CU_ASSERT(get(&f, fds[1], back, size));
 	for (int i = 0; i < 3; i += 2) {
 		put(&f, fds[i], frame + begun[i], size - begun[i]);
 		CU_ASSERT(get(&f, fds[i], back, size));
 		CU_ASSERT_EQUAL(memcmp(back, frame, size), 0);
 	}
-	CU_ASSERT_EQUAL(f.frames, 2);
+	CU_ASSERT_EQUAL(f.frames, 3);
 	free(back);
 	free(frame);
 	for (int i = 0; i < 3; i++)
