@@ -14,13 +14,13 @@ sdk: $(BUILD)/libescrow.a $(BUILD)/libescrow.so $(BUILD)/escrow.pc $(BUILD)/sdk-
 # Linked into one object first, whose inner names are made local: an application may have its own `loop_run`.
 $(BUILD)/libescrow.a: $(SDK_OBJ)
 	@rm -f $@
-	$(LD) -r -o $(BUILD)/libescrow.o $^
-	$(OBJCOPY) --wildcard --keep-global-symbol='escrow_*' $(BUILD)/libescrow.o
-	$(AR) rcs $@ $(BUILD)/libescrow.o
+	$(call say,link)$(LD) -r -o $(BUILD)/libescrow.o $^
+	@$(OBJCOPY) --wildcard --keep-global-symbol='escrow_*' $(BUILD)/libescrow.o
+	@$(AR) rcs $@ $(BUILD)/libescrow.o
 OBJCOPY ?= objcopy
 
 $(BUILD)/libescrow.so: $(SDK_OBJ) client-sdk/libescrow.map
-	$(CC) -shared $(LDFLAGS) -Wl,-soname,libescrow.so.0 -Wl,--version-script=client-sdk/libescrow.map $(if $(SANITIZE),,-Wl,--no-undefined) \
+	$(call say,link)$(CC) -shared $(LDFLAGS) -Wl,-soname,libescrow.so.0 -Wl,--version-script=client-sdk/libescrow.map $(if $(SANITIZE),,-Wl,--no-undefined) \
 		-o $@ $(SDK_OBJ) $(SDK_LIBS)
 	@ln -sf libescrow.so $(BUILD)/libescrow.so.0
 
@@ -43,7 +43,7 @@ $(BUILD)/sdk-headers.ok: $(SDK_HEADERS)
 
 $(SDK_EXAMPLE_BINS): $(BUILD)/examples/%: client-sdk/examples/%.c $(BUILD)/libescrow.a $(SDK_HEADERS)
 	@mkdir -p $(@D)
-	$(CC) -std=c11 -D_GNU_SOURCE $(OPT) -g $(WARN) $(SANITIZE) -Iclient-sdk/include $(MYSQL_CFLAGS) -pthread \
+	$(call say,cc  )$(CC) -std=c11 -D_GNU_SOURCE $(OPT) -g $(WARN) $(SANITIZE) -Iclient-sdk/include $(MYSQL_CFLAGS) -pthread \
 		-o $@ $< $(LDFLAGS) $(BUILD)/libescrow.a $(SDK_LIBS)
 
 install-sdk: sdk ## headers, libraries and escrow.pc below $(DESTDIR)$(PREFIX)
@@ -55,13 +55,6 @@ install-sdk: sdk ## headers, libraries and escrow.pc below $(DESTDIR)$(PREFIX)
 	ln -sf libescrow.so.0 $(DESTDIR)$(PREFIX)/lib/libescrow.so
 	sed 's|^prefix=.*|prefix=$(PREFIX)|' $(BUILD)/escrow.pc >$(DESTDIR)$(PREFIX)/lib/pkgconfig/escrow.pc
 	install -m 644 client-sdk/sql/barrier.sql $(DESTDIR)$(PREFIX)/share/escrow
-
-# The SDK's tests have a broker of their own, which only they link.
-SDK_TESTS    := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/sdk/*_test.c))
-SDK_TEST_OBJ := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/support/sdk/*.c) tests/support/check.c)
-$(SDK_TESTS): $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(SDK_TEST_OBJ) $(SDK_OBJ)
-	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS) -o $@ $^ -lcunit $(LIBS)
 
 demo: all ## orders, payments, crashes, and whether they agree in the end
 	BUILD=$(BUILD) client-sdk/examples/demo/run

@@ -109,15 +109,3 @@ const char *view_broker_address(const struct view_broker *broker, int64_t broker
 	}
 	return NULL;
 }
-
-bool route_view_equal(const struct route_view *a, const struct route_view *b)
-{
-	if (a == NULL || b == NULL)
-		return a == b;
-	return a->broker_count == b->broker_count && a->publish_count == b->publish_count &&
-	       a->subscribe_count == b->subscribe_count &&
-	       memcmp(a->brokers, b->brokers, a->broker_count * sizeof(*a->brokers)) == 0 &&
-	       (a->publish_count == 0 || memcmp(a->publish, b->publish, a->publish_count * sizeof(*a->publish)) == 0) &&
-	       (a->subscribe_count == 0 ||
-		memcmp(a->subscribe, b->subscribe, a->subscribe_count * sizeof(*a->subscribe)) == 0);
-}

@@ -45,6 +45,5 @@ enum status route_view_make(const struct route *route, int32_t template_queues_m
 void route_view_free(struct route_view *view);
 /* The address of a broker by id, or NULL. */
 const char *view_broker_address(const struct view_broker *broker, int64_t broker_id);
-bool route_view_equal(const struct route_view *a, const struct route_view *b);
 
 #endif

@@ -55,7 +55,7 @@ struct escrow_producer_config {
 	escrow_check_fn check;
 	void *check_context;
 	const struct escrow_mysql_target *barrier; /* Copied. */
-	int check_threads;         /* Default 2. */
+	int check_threads;         /* Default 4; with a barrier each has a database connection of its own once used. */
 	int check_queue_max;       /* Check-backs waiting for a thread, default 2000; more are dropped and counted. */
 	int64_t send_timeout_ms;   /* The default deadline, 3000. */
 	int64_t attempt_timeout_ms; /* Wait for one answer before the next attempt, where repeating is safe; 1000. */

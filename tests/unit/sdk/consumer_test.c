@@ -9,7 +9,7 @@
 #include "escrow/escrow.h"
 #include "lib/wire/codes.h"
 #include "tests/support/check.h"
-#include "tests/support/sdk/stub_broker.h"
+#include "tests/support/stub_broker.h"
 
 enum { SEEN_MAX = 8192, WAIT_S = 20 };
 

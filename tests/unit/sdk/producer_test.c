@@ -7,7 +7,7 @@
 #include "escrow/escrow.h"
 #include "lib/wire/codes.h"
 #include "tests/support/check.h"
-#include "tests/support/sdk/stub_broker.h"
+#include "tests/support/stub_broker.h"
 
 enum { LONG_MS = 15000 };
 

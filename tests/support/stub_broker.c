@@ -1,4 +1,4 @@
-#include "tests/support/sdk/stub_broker.h"
+#include "tests/support/stub_broker.h"
 
 #include <pthread.h>
 #include <stdio.h>
