@@ -56,6 +56,13 @@ install-sdk: sdk ## headers, libraries and escrow.pc below $(DESTDIR)$(PREFIX)
 	sed 's|^prefix=.*|prefix=$(PREFIX)|' $(BUILD)/escrow.pc >$(DESTDIR)$(PREFIX)/lib/pkgconfig/escrow.pc
 	install -m 644 client-sdk/sql/barrier.sql $(DESTDIR)$(PREFIX)/share/escrow
 
+# The suite sees what an application sees: the public headers and the static library.
+$(BUILD)/tests/integration/sdk_suite: tests/integration/sdk_suite.c $(BUILD)/libescrow.a $(SDK_HEADERS)
+	@mkdir -p $(@D)
+	$(call say,link)$(CC) -std=c11 -D_GNU_SOURCE $(OPT) -g $(WARN) $(SANITIZE) -Iclient-sdk/include -pthread \
+		-o $@ $< $(LDFLAGS) $(BUILD)/libescrow.a $(SDK_LIBS)
+integration: $(BUILD)/tests/integration/sdk_suite
+
 demo: all ## orders, payments, crashes, and whether they agree in the end
 	BUILD=$(BUILD) client-sdk/examples/demo/run
 

@@ -29,7 +29,7 @@ test: all ## every test
 asan: ## unit tests, simulator and integration under AddressSanitizer + UBSan
 	@$(MAKE) --no-print-directory BUILD=build/asan OPT=-O1 \
 		SANITIZE="-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer" \
-		SIM_SEEDS=10 unit sim integration
+		SIM_SEEDS=20 unit sim integration
 
 tsan: ## unit tests, simulator and integration under ThreadSanitizer
 	@$(MAKE) --no-print-directory BUILD=build/tsan OPT=-O1 \

@@ -558,9 +558,9 @@ static void run_operation(struct sim *s)
 		op_resend(s, any_item(s));
 	else if (dice < 64)
 		op_end(s, any_item(s));
-	else if (dice < 67)
+	else if (dice < 69)
 		op_operator(s, any_item(s));
-	else if (dice < 72)
+	else if (dice < 73)
 		op_producer(s);
 	else if (dice < 80)
 		op_pull(s);
@@ -664,7 +664,7 @@ int main(int argc, char **argv)
 			return 1;
 		}
 	}
-	int missing = seeds >= 10 ? check_coverage(transitions, kinds) : 0;
+	int missing = seeds >= 20 ? check_coverage(transitions, kinds) : 0;
 	printf("%" PRIu64 " passed, %d failed\n", seeds, missing);
 	return missing == 0 ? 0 : 1;
 }
