@@ -217,7 +217,7 @@ static enum status answer_resend(struct core *core, uint64_t half_queue_offset, 
 }
 
 static enum status check_half(struct core *core, const struct send_request *request, struct span group,
-			      uint32_t *group_id, struct outcome *outcome)
+			      struct outcome *outcome)
 {
 	if (core->config.reject_transactions)
 		return core_refuse(outcome, RESP_NO_PERMISSION, "the broker[%s] sending transaction message is forbidden",
@@ -228,13 +228,20 @@ static enum status check_half(struct core *core, const struct send_request *requ
 		outcome->code = RESP_INVALID_PARAMETER;
 		return ST_DENIED;
 	}
-	if (names_intern(core->names, group, group_id) != ST_OK)
+	return ST_OK;
+}
+
+static enum status reserve_half(struct core *core, struct span group, struct outcome *outcome)
+{
+	uint32_t group_id;
+
+	if (names_intern(core->names, group, &group_id) != ST_OK)
 		return core_refuse(outcome, RESP_SYSTEM_BUSY, "this broker knows too many groups already");
-	if (pending_group_count(core->pending, *group_id) >= core->config.pending_group_max)
+	if (pending_group_count(core->pending, group_id) >= core->config.pending_group_max)
 		return core_refuse(outcome, RESP_SYSTEM_BUSY,
 				   "[REJECTREQUEST]group %.*s has %u undecided transactions, its limit (pendingTransactionGroupMax)",
-				   SPAN_ARGS(group), pending_group_count(core->pending, *group_id));
-	if (apply_reserve_half(core, *group_id, &outcome->err) != ST_OK)
+				   SPAN_ARGS(group), pending_group_count(core->pending, group_id));
+	if (apply_reserve_half(core, group_id, &outcome->err) != ST_OK)
 		return core_refuse(outcome, RESP_SYSTEM_BUSY, "[REJECTREQUEST]%s", outcome->err.text);
 	return ST_OK;
 }
@@ -330,7 +337,6 @@ static enum status send_one(struct core *core, const struct send_request *reques
 	struct known_properties known;
 	struct incoming in = { 0 };
 	uint64_t known_half;
-	uint32_t group_id = 0;
 
 	properties_scan(request->properties, &known);
 	bool half = property_is_true(request->properties, PROPERTY_TRAN_MSG) &&
@@ -341,7 +347,7 @@ static enum status send_one(struct core *core, const struct send_request *reques
 	in.tag_hash = tag_hash(known.tags);
 	enum status status = wanted_delay(core, &known, &in.delay_ms, outcome);
 	if (status == ST_OK && half)
-		status = check_half(core, request, group, &group_id, outcome);
+		status = check_half(core, request, group, outcome);
 	if (status == ST_OK && !half)
 		status = redirect_dead(core, request, &in, outcome);
 	if (status != ST_OK)
@@ -349,6 +355,11 @@ static enum status send_one(struct core *core, const struct send_request *reques
 	struct span unique_key = unique_key_of(core, &known, result->unique_key);
 	if (half && resends_find(core->resends, core_resend_name(core, group, unique_key), &known_half))
 		return answer_resend(core, known_half, result, outcome);
+	/* After the resends: they need no room. */
+	if (half)
+		status = reserve_half(core, group, outcome);
+	if (status != ST_OK)
+		return status;
 	status = build_properties(core, request->properties, unique_key, half, outcome);
 	if (status != ST_OK)
 		return status;
