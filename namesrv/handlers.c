@@ -48,6 +48,17 @@ void namesrv_broker_gone(void *context, struct span broker_name, struct span add
 	log_info("namesrv", "broker gone", "name=%.*s addr=%.*s", SPAN_ARGS(broker_name), SPAN_ARGS(addr));
 }
 
+/* Whoever can connect can provoke these, so few are logged. */
+static void refuse_registration(struct call *call, const struct errinfo *err)
+{
+	uint32_t suppressed;
+
+	if (log_gate_pass(&call->namesrv->refusal_gate, call->now_ms, &suppressed))
+		log_warn("namesrv", "registration refused", "peer=%s reason=\"%s\" suppressed=%u", call->peer, err->text,
+			 suppressed);
+	answer(call, RESP_SYSTEM_ERROR, err->text);
+}
+
 static void register_broker(struct call *call)
 {
 	struct broker_header header;
@@ -59,8 +70,7 @@ static void register_broker(struct call *call)
 	if (register_broker_decode(call->request, &header, &err) != ST_OK ||
 	    register_body_decode(call->request->body, header.compressed, header.body_crc32, call->request->version, &topics,
 				 &err) != ST_OK) {
-		log_warn("namesrv", "registration refused", "peer=%s reason=\"%s\"", call->peer, err.text);
-		answer(call, RESP_SYSTEM_ERROR, err.text);
+		refuse_registration(call, &err);
 		return;
 	}
 	enum status status = route_table_register(call->namesrv->routes, &header, &topics, call->conn_id, call->now_ms, &is_new,
@@ -68,8 +78,7 @@ static void register_broker(struct call *call)
 	size_t topic_count = topics.topic_count;
 	topic_config_table_free(&topics);
 	if (status != ST_OK) {
-		log_warn("namesrv", "registration refused", "peer=%s reason=\"%s\"", call->peer, err.text);
-		answer(call, RESP_SYSTEM_ERROR, err.text);
+		refuse_registration(call, &err);
 		return;
 	}
 	if (is_new)
@@ -155,11 +164,14 @@ static void route_by_topic(struct call *call)
 	}
 	if (out == NULL)
 		return;
+	struct span order_conf = SPAN_NONE;
+	if (call->namesrv->order_message_enable)
+		order_conf = kv_get(call->namesrv->kv, SPAN_LITERAL(NAMESPACE_ORDER_TOPIC_CONFIG), header.topic);
 	size_t before = buffer_size(out);
 	if (begin(call, &encoder)) {
 		command_body(&encoder);
 		/* Quoted ids are read by every known client, whatever its version. */
-		if (route_table_route(call->namesrv->routes, header.topic, true, out)) {
+		if (route_table_route(call->namesrv->routes, header.topic, order_conf, true, out)) {
 			finish(call, &encoder);
 			return;
 		}
@@ -188,6 +200,20 @@ static void all_topics(struct call *call)
 		return;
 	command_body(&encoder);
 	route_table_topics(call->namesrv->routes, call->out);
+	finish(call, &encoder);
+}
+
+static void unit_topics(struct call *call)
+{
+	bool sub = call->request->code != REQ_GET_UNIT_TOPIC_LIST;
+	bool not_unit = call->request->code == REQ_GET_HAS_UNIT_SUB_UNUNIT_TOPIC_LIST;
+	struct encoder encoder;
+
+	if (!begin(call, &encoder))
+		return;
+	command_body(&encoder);
+	route_table_unit_topics(call->namesrv->routes, sub ? TOPIC_FLAG_UNIT_SUB : TOPIC_FLAG_UNIT,
+				not_unit ? TOPIC_FLAG_UNIT : 0, call->out);
 	finish(call, &encoder);
 }
 
@@ -244,6 +270,22 @@ static void delete_topic(struct call *call)
 	}
 	route_table_delete_topic(call->namesrv->routes, topic, command_field(call->request, "clusterName"));
 	answer(call, RESP_SUCCESS, "");
+}
+
+static void register_topic(struct call *call)
+{
+	struct span topic;
+	struct route route;
+	struct errinfo err;
+	enum status status = topic_header_decode(call->request, &topic, &err);
+
+	if (status == ST_OK)
+		status = route_decode(call->request->body, &route, &err);
+	if (status == ST_OK) {
+		status = route_table_add_topic(call->namesrv->routes, topic, route.queues, route.queue_count, &err);
+		route_free(&route);
+	}
+	answer(call, status == ST_OK ? RESP_SUCCESS : RESP_SYSTEM_ERROR, status == ST_OK ? "" : err.text);
 }
 
 static void set_write_perm(struct call *call, bool writable, const char *field)
@@ -385,6 +427,10 @@ static handler find_handler(int32_t code)
 	case REQ_GET_TOPICS_BY_CLUSTER: return topics_by_cluster;
 	case REQ_GET_BROKER_MEMBER_GROUP: return member_group;
 	case REQ_DELETE_TOPIC_IN_NAMESRV: return delete_topic;
+	case REQ_REGISTER_TOPIC_IN_NAMESRV: return register_topic;
+	case REQ_GET_UNIT_TOPIC_LIST:
+	case REQ_GET_HAS_UNIT_SUB_TOPIC_LIST:
+	case REQ_GET_HAS_UNIT_SUB_UNUNIT_TOPIC_LIST: return unit_topics;
 	case REQ_WIPE_WRITE_PERM_OF_BROKER: return wipe_write_perm;
 	case REQ_ADD_WRITE_PERM_OF_BROKER: return add_write_perm;
 	case REQ_PUT_KV_CONFIG: return put_kv;

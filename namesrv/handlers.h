@@ -2,6 +2,7 @@
 #ifndef ESCROW_NAMESRV_HANDLERS_H
 #define ESCROW_NAMESRV_HANDLERS_H
 
+#include "lib/base/logging.h"
 #include "lib/wire/command.h"
 #include "namesrv/kv.h"
 #include "namesrv/route_table.h"
@@ -10,6 +11,8 @@ struct namesrv {
 	struct route_table *routes;
 	struct kv *kv;
 	struct span config_text; /* What GET_NAMESRV_CONFIG answers: key=value lines. Borrowed. */
+	bool order_message_enable; /* Routes name the topic's entry in ORDER_TOPIC_CONFIG. */
+	struct log_gate refusal_gate;
 };
 
 /* Serves one request; appends the answer to `out` unless it is one-way. */

@@ -14,6 +14,7 @@ struct entry {
 struct kv {
 	struct entry *entries;
 	size_t count;
+	size_t bytes;
 };
 
 struct kv *kv_create(void)
@@ -47,6 +48,11 @@ static struct span value_of(const struct entry *entry)
 	return (struct span){ entry->text + entry->name_space_size + entry->key_size, entry->value_size };
 }
 
+static size_t size_of(const struct entry *entry)
+{
+	return entry->name_space_size + entry->key_size + entry->value_size;
+}
+
 static struct entry *find(const struct kv *kv, struct span name_space, struct span key)
 {
 	struct entry *entry;
@@ -60,11 +66,16 @@ static struct entry *find(const struct kv *kv, struct span name_space, struct sp
 
 enum status kv_put(struct kv *kv, struct span name_space, struct span key, struct span value, struct errinfo *err)
 {
-	if (name_space.size + key.size + value.size > KV_TEXT_MAX)
+	const struct entry *old = find(kv, name_space, key);
+	size_t size = name_space.size + key.size + value.size;
+
+	if (size > KV_TEXT_MAX)
 		return errinfo_set(err, ST_TOOBIG, "a setting of more than %d bytes", KV_TEXT_MAX);
-	if (find(kv, name_space, key) == NULL && kv->count >= KV_COUNT_MAX)
+	if (old == NULL && kv->count >= KV_COUNT_MAX)
 		return errinfo_set(err, ST_FULL, "%d settings, the limit", KV_COUNT_MAX);
-	struct entry *entry = malloc(sizeof(*entry) + name_space.size + key.size + value.size);
+	if (kv->bytes - (old == NULL ? 0 : size_of(old)) + size > KV_BYTES_MAX)
+		return errinfo_set(err, ST_FULL, "settings of %d bytes in all, the limit", KV_BYTES_MAX);
+	struct entry *entry = malloc(sizeof(*entry) + size);
 	if (entry == NULL)
 		return errinfo_set(err, ST_NOMEM, "no memory for the setting");
 	entry->name_space_size = name_space.size;
@@ -77,6 +88,7 @@ enum status kv_put(struct kv *kv, struct span name_space, struct span key, struc
 	kv_delete(kv, name_space, key);
 	DL_APPEND(kv->entries, entry);
 	kv->count++;
+	kv->bytes += size;
 	return ST_OK;
 }
 
@@ -95,6 +107,7 @@ void kv_delete(struct kv *kv, struct span name_space, struct span key)
 		return;
 	DL_DELETE(kv->entries, entry);
 	kv->count--;
+	kv->bytes -= size_of(entry);
 	free(entry);
 }
 

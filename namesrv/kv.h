@@ -8,7 +8,8 @@
 #include "lib/base/bytes.h"
 #include "lib/base/status.h"
 
-enum { KV_COUNT_MAX = 10000, KV_TEXT_MAX = 65536 };
+/* One setting; all of them together. Each registration is answered with those of ORDER_TOPIC_CONFIG. */
+enum { KV_COUNT_MAX = 10000, KV_TEXT_MAX = 65536, KV_BYTES_MAX = 4 * 1024 * 1024 };
 
 struct kv;
 

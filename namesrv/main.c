@@ -15,6 +15,7 @@ struct namesrv_config {
 	char log_level[CONFIG_TEXT_SIZE];
 	int64_t listen_port;
 	bool allow_insecure;
+	bool order_message_enable;
 	int64_t scan_interval_ms;
 	int64_t broker_timeout_ms;
 	int64_t connections_max;
@@ -38,6 +39,8 @@ static const struct config_option options[] = {
 	       "Interval of the search for brokers that went silent."),
 	NUMBER("brokerTimeout", broker_timeout_ms, "120000", "ms", 100, 86400000,
 	       "Silence after which a broker is taken out, unless it asked for another time itself."),
+	{ .key = "orderMessageEnable", .type = CONFIG_BOOL, .offset = AT(order_message_enable), .def = "false",
+	  .help = "Routes name the brokers of an ordered topic, as set with PUT_KV_CONFIG (updateTopic -o)." },
 	NUMBER("connectionsMax", connections_max, "20000", "connections", 1, 1000000, "Open connections."),
 	NUMBER("connectionsPerAddressMax", connections_per_address_max, "20000", "connections", 1, 1000000,
 	       "Open connections of one client address."),
@@ -45,7 +48,7 @@ static const struct config_option options[] = {
 };
 
 static const char *const known_unused[] = {
-	"rocketmqHome", "kvConfigPath", "configStorePath", "productEnvName", "clusterTest", "orderMessageEnable",
+	"rocketmqHome", "kvConfigPath", "configStorePath", "productEnvName", "clusterTest",
 	"returnOrderTopicConfigToBroker", "clientRequestThreadPoolNums", "defaultThreadPoolNums",
 	"clientRequestThreadPoolQueueCapacity", "defaultThreadPoolQueueCapacity", "unRegisterBrokerQueueCapacity",
 	"supportActingMaster", "enableAllTopicList", "enableTopicList", "notifyMinBrokerIdChanged",
@@ -160,6 +163,7 @@ static enum status start(struct process *p, struct errinfo *err)
 	p->loop = loop_create();
 	p->namesrv.routes = route_table_create(p->config.broker_timeout_ms);
 	p->namesrv.kv = kv_create();
+	p->namesrv.order_message_enable = p->config.order_message_enable;
 	if (p->loop == NULL || p->namesrv.routes == NULL || p->namesrv.kv == NULL)
 		return errinfo_set(err, ST_NOMEM, "no memory");
 	enum status status = write_config_text(p, err);

@@ -1,55 +1,8 @@
-#include "namesrv/route_table.h"
-
 #include <stdlib.h>
 #include <string.h>
-#include <uthash.h>
-#include <utlist.h>
 
-#include "lib/wire/body_route.h"
 #include "lib/wire/codes.h"
-#include "lib/wire/names.h"
-
-struct broker;
-
-/* One process: an address. */
-struct live {
-	UT_hash_handle hh;
-	struct live *prev, *next; /* In its broker's list, by id. */
-	struct broker *broker;
-	int64_t broker_id;
-	int64_t seen_ms;
-	int64_t timeout_ms;
-	uint64_t conn_id;
-	struct data_version version;
-	struct span addr, ha_addr; /* Owned. */
-};
-
-/* One broker name: a master and its slaves. */
-struct broker {
-	UT_hash_handle hh;
-	struct live *lives;
-	bool enable_acting_master;
-	struct span name, cluster, zone; /* Owned. */
-};
-
-struct queue_row {
-	struct queue_row *prev, *next;
-	struct broker *broker;
-	int32_t read_queue_nums, write_queue_nums, perm, sys_flag;
-};
-
-struct route_topic {
-	UT_hash_handle hh;
-	struct queue_row *rows;
-	struct span name; /* Owned. */
-};
-
-struct route_table {
-	struct live *lives;
-	struct broker *brokers;
-	struct route_topic *topics;
-	int64_t broker_timeout_ms;
-};
+#include "namesrv/route_state.h"
 
 /* An owned copy; {NULL, 0} without memory or for an empty text. */
 static struct span copy(struct span s)
@@ -71,32 +24,39 @@ struct route_table *route_table_create(int64_t broker_timeout_ms)
 {
 	struct route_table *table = calloc(1, sizeof(*table));
 
-	if (table != NULL)
-		table->broker_timeout_ms = broker_timeout_ms;
+	if (table == NULL)
+		return NULL;
+	table->broker_timeout_ms = broker_timeout_ms;
+	table->key = hash_key_random();
 	return table;
+}
+
+static unsigned hash_of(const struct route_table *table, struct span name)
+{
+	return (unsigned)hash128_bytes(table->key, name.data, name.size).lo;
 }
 
 static struct live *find_live(const struct route_table *table, struct span addr)
 {
 	struct live *live = NULL;
 
-	HASH_FIND(hh, table->lives, addr.data, addr.size, live);
+	HASH_FIND_BYHASHVALUE(hh, table->lives, addr.data, addr.size, hash_of(table, addr), live);
 	return live;
 }
 
-static struct broker *find_broker(const struct route_table *table, struct span name)
+struct broker *route_find_broker(const struct route_table *table, struct span name)
 {
 	struct broker *broker = NULL;
 
-	HASH_FIND(hh, table->brokers, name.data, name.size, broker);
+	HASH_FIND_BYHASHVALUE(hh, table->brokers, name.data, name.size, hash_of(table, name), broker);
 	return broker;
 }
 
-static struct route_topic *find_topic(const struct route_table *table, struct span name)
+struct route_topic *route_find_topic(const struct route_table *table, struct span name)
 {
 	struct route_topic *topic = NULL;
 
-	HASH_FIND(hh, table->topics, name.data, name.size, topic);
+	HASH_FIND_BYHASHVALUE(hh, table->topics, name.data, name.size, hash_of(table, name), topic);
 	return topic;
 }
 
@@ -228,7 +188,7 @@ bool route_table_version(const struct route_table *table, struct span addr, stru
 
 void route_table_master(const struct route_table *table, struct span broker_name, struct register_reply_header *out)
 {
-	const struct live *master = find_member(find_broker(table, broker_name), MASTER_ID);
+	const struct live *master = find_member(route_find_broker(table, broker_name), MASTER_ID);
 
 	*out = (struct register_reply_header){ 0 };
 	if (master == NULL)
@@ -239,7 +199,7 @@ void route_table_master(const struct route_table *table, struct span broker_name
 
 static struct broker *make_broker(struct route_table *table, const struct broker_header *header)
 {
-	struct broker *broker = find_broker(table, header->broker_name);
+	struct broker *broker = route_find_broker(table, header->broker_name);
 
 	if (broker != NULL)
 		return broker;
@@ -251,7 +211,7 @@ static struct broker *make_broker(struct route_table *table, const struct broker
 		free(broker);
 		return NULL;
 	}
-	HASH_ADD_KEYPTR(hh, table->brokers, broker->name.data, broker->name.size, broker);
+	HASH_ADD_KEYPTR_BYHASHVALUE(hh, table->brokers, broker->name.data, broker->name.size, hash_of(table, broker->name), broker);
 	return broker;
 }
 
@@ -286,7 +246,7 @@ static struct live *make_live(struct route_table *table, const struct broker_hea
 	live->broker_id = header->broker_id;
 	live->addr = addr;
 	DL_INSERT_INORDER(broker->lives, live, by_id);
-	HASH_ADD_KEYPTR(hh, table->lives, live->addr.data, live->addr.size, live);
+	HASH_ADD_KEYPTR_BYHASHVALUE(hh, table->lives, live->addr.data, live->addr.size, hash_of(table, live->addr), live);
 	/* Another address with the same id: this one has taken its place. */
 	DL_FOREACH(broker->lives, other) {
 		if (other != live && other->broker_id == live->broker_id) {
@@ -307,7 +267,7 @@ static struct span set_text(struct span old, struct span text)
 
 static struct route_topic *make_topic(struct route_table *table, struct span name)
 {
-	struct route_topic *topic = find_topic(table, name);
+	struct route_topic *topic = route_find_topic(table, name);
 
 	if (topic != NULL)
 		return topic;
@@ -321,7 +281,7 @@ static struct route_topic *make_topic(struct route_table *table, struct span nam
 		free(topic);
 		return NULL;
 	}
-	HASH_ADD_KEYPTR(hh, table->topics, topic->name.data, topic->name.size, topic);
+	HASH_ADD_KEYPTR_BYHASHVALUE(hh, table->topics, topic->name.data, topic->name.size, hash_of(table, topic->name), topic);
 	return topic;
 }
 
@@ -366,7 +326,7 @@ enum status route_table_register(struct route_table *table, const struct broker_
 				 struct errinfo *err)
 {
 	const struct live *known = find_live(table, header->broker_addr);
-	const struct live *member = find_member(find_broker(table, header->broker_name), header->broker_id);
+	const struct live *member = find_member(route_find_broker(table, header->broker_name), header->broker_id);
 
 	*is_new = false;
 	if (member == NULL && topics->topic_count == 1)
@@ -398,153 +358,11 @@ enum status route_table_register(struct route_table *table, const struct broker_
 	return ST_OK;
 }
 
-/* --- answers --------------------------------------------------------------------------------------------------- */
-
-enum { ADDRS_MAX = 64, ROUTE_BROKERS_MAX = BROKERS_MAX };
-
-static void fill_broker(const struct broker *broker, struct broker_addr addrs[ADDRS_MAX], struct broker_data *out)
-{
-	const struct live *live;
-	size_t count = 0;
-
-	DL_FOREACH(broker->lives, live) {
-		if (count < ADDRS_MAX)
-			addrs[count++] = (struct broker_addr){ live->broker_id, live->addr };
-	}
-	*out = (struct broker_data){ .broker_name = broker->name, .cluster = broker->cluster, .addrs = addrs,
-				     .addr_count = count, .enable_acting_master = broker->enable_acting_master,
-				     .zone_name = broker->zone };
-}
-
-bool route_table_route(const struct route_table *table, struct span name, bool quoted_ids, struct buffer *out)
-{
-	const struct route_topic *topic = find_topic(table, name);
-	const struct queue_row *row;
-	size_t count = 0, made = 0;
-
-	if (topic == NULL)
-		return false;
-	DL_COUNT(topic->rows, row, count);
-	struct broker_data *brokers = calloc(count, sizeof(*brokers));
-	struct broker_addr(*addrs)[ADDRS_MAX] = calloc(count, sizeof(*addrs));
-	struct queue_data *queues = calloc(count, sizeof(*queues));
-	if (brokers == NULL || addrs == NULL || queues == NULL) {
-		out->failed = true;
-		count = 0;
-	}
-	DL_FOREACH(topic->rows, row) {
-		if (made == count)
-			break;
-		fill_broker(row->broker, addrs[made], &brokers[made]);
-		queues[made] = (struct queue_data){ row->broker->name, row->read_queue_nums, row->write_queue_nums, row->perm,
-						    row->sys_flag };
-		made++;
-	}
-	struct route route = { .brokers = brokers, .broker_count = made, .queues = queues, .queue_count = made };
-	route_encode(out, &route, quoted_ids);
-	free(brokers);
-	free(addrs);
-	free(queues);
-	return true;
-}
-
-void route_table_cluster_info(const struct route_table *table, bool quoted_ids, struct buffer *out)
-{
-	size_t count = HASH_COUNT(table->brokers), made = 0;
-	struct broker_data *brokers = calloc(count + 1, sizeof(*brokers));
-	struct broker_addr(*addrs)[ADDRS_MAX] = calloc(count + 1, sizeof(*addrs));
-
-	if (brokers == NULL || addrs == NULL) {
-		out->failed = true;
-	} else {
-		for (const struct broker *broker = table->brokers; broker != NULL; broker = broker->hh.next, made++)
-			fill_broker(broker, addrs[made], &brokers[made]);
-		cluster_info_encode(out, brokers, made, quoted_ids);
-	}
-	free(brokers);
-	free(addrs);
-}
-
-static bool in_cluster(const struct route_topic *topic, struct span cluster)
-{
-	const struct queue_row *row;
-
-	DL_FOREACH(topic->rows, row) {
-		if (span_equal(row->broker->cluster, cluster))
-			return true;
-	}
-	return false;
-}
-
-void route_table_topics_by_cluster(const struct route_table *table, struct span cluster, struct buffer *out)
-{
-	struct span *names = calloc(HASH_COUNT(table->topics) + 1, sizeof(*names));
-	size_t count = 0;
-
-	if (names == NULL) {
-		out->failed = true;
-		return;
-	}
-	for (const struct route_topic *topic = table->topics; topic != NULL; topic = topic->hh.next) {
-		if (cluster.size == 0 || in_cluster(topic, cluster))
-			names[count++] = topic->name;
-	}
-	topic_list_encode(out, names, count);
-	free(names);
-}
-
-void route_table_topics(const struct route_table *table, struct buffer *out)
-{
-	route_table_topics_by_cluster(table, SPAN_NONE, out);
-}
-
-void route_table_system_topics(const struct route_table *table, struct buffer *out)
-{
-	struct span *names = calloc(2 * (size_t)HASH_COUNT(table->brokers) + 1, sizeof(*names));
-	size_t count = 0;
-
-	if (names == NULL) {
-		out->failed = true;
-		return;
-	}
-	for (const struct broker *broker = table->brokers; broker != NULL; broker = broker->hh.next) {
-		names[count++] = broker->cluster;
-		names[count++] = broker->name;
-	}
-	topic_list_encode(out, names, count);
-	free(names);
-}
-
-bool route_table_members(const struct route_table *table, struct span cluster, struct span broker_name, struct buffer *out)
-{
-	const struct broker *broker = find_broker(table, broker_name);
-	const struct live *live;
-	struct json_writer w = json_writer_of(out);
-
-	json_open(&w, '{');
-	json_key(&w, "brokerMemberGroup");
-	json_open(&w, '{');
-	json_key(&w, "brokerAddrs");
-	json_open(&w, '{');
-	if (broker != NULL) {
-		DL_FOREACH(broker->lives, live) {
-			json_key_i64(&w, live->broker_id, true);
-			json_put_text(&w, live->addr);
-		}
-	}
-	json_close(&w, '}');
-	json_member_put_text(&w, "brokerName", broker_name);
-	json_member_put_text(&w, "cluster", cluster);
-	json_close(&w, '}');
-	json_close(&w, '}');
-	return broker != NULL;
-}
-
 /* --- an operator's word -------------------------------------------------------------------------------------------- */
 
 void route_table_delete_topic(struct route_table *table, struct span name, struct span cluster)
 {
-	struct route_topic *topic = find_topic(table, name);
+	struct route_topic *topic = route_find_topic(table, name);
 	struct queue_row *row, *next;
 
 	if (topic == NULL)
@@ -561,7 +379,7 @@ void route_table_delete_topic(struct route_table *table, struct span name, struc
 
 uint32_t route_table_set_write_perm(struct route_table *table, struct span broker_name, bool writable)
 {
-	const struct broker *broker = find_broker(table, broker_name);
+	const struct broker *broker = route_find_broker(table, broker_name);
 	uint32_t count = 0;
 	struct queue_row *row;
 
@@ -574,4 +392,20 @@ uint32_t route_table_set_write_perm(struct route_table *table, struct span broke
 		}
 	}
 	return count;
+}
+
+enum status route_table_add_topic(struct route_table *table, struct span topic, const struct queue_data *queues,
+				  size_t count, struct errinfo *err)
+{
+	for (size_t i = 0; i < count; i++) {
+		const struct queue_data *queue = &queues[i];
+		struct broker *broker = route_find_broker(table, queue->broker_name);
+		struct topic_config config = { .name = topic, .read_queue_nums = queue->read_queue_nums,
+					       .write_queue_nums = queue->write_queue_nums, .perm = queue->perm,
+					       .sys_flag = queue->topic_sys_flag };
+
+		if (broker != NULL && !set_row(table, broker, &config, true))
+			return errinfo_set(err, ST_TOOBIG, "no room for topic %.*s", SPAN_ARGS(topic));
+	}
+	return ST_OK;
 }

@@ -13,6 +13,7 @@
 #include "lib/base/bytes.h"
 #include "lib/base/status.h"
 #include "lib/wire/body_register.h"
+#include "lib/wire/body_route.h"
 #include "lib/wire/header_namesrv.h"
 
 enum { BROKERS_MAX = 4096, ROUTE_TOPICS_MAX = 1000 * 1000 };
@@ -43,18 +44,25 @@ typedef void (*route_table_gone)(void *context, struct span broker_name, struct 
 void route_table_connection_gone(struct route_table *table, uint64_t conn_id, route_table_gone gone, void *context);
 void route_table_expire(struct route_table *table, int64_t now_ms, route_table_gone gone, void *context);
 
-/* Appends the body of the answer. False: no such topic (or no such broker). */
-bool route_table_route(const struct route_table *table, struct span topic, bool quoted_ids, struct buffer *out);
+/* Appends the body of the answer. False: no such topic (or no such broker). `order_topic_conf` may be empty. */
+bool route_table_route(const struct route_table *table, struct span topic, struct span order_topic_conf, bool quoted_ids,
+		       struct buffer *out);
 void route_table_cluster_info(const struct route_table *table, bool quoted_ids, struct buffer *out);
 void route_table_topics(const struct route_table *table, struct buffer *out);
 /* Topics with a queue on a broker of the cluster. */
 void route_table_topics_by_cluster(const struct route_table *table, struct span cluster, struct buffer *out);
+/* Topics whose topicSysFlag has the bits of `flags` and none of `flags_missing`. */
+enum { TOPIC_FLAG_UNIT = 1, TOPIC_FLAG_UNIT_SUB = 2 };
+void route_table_unit_topics(const struct route_table *table, int32_t flags, int32_t flags_missing, struct buffer *out);
 /* Names of clusters and brokers, as GET_SYSTEM_TOPIC_LIST_FROM_NS gives them. */
 void route_table_system_topics(const struct route_table *table, struct buffer *out);
 bool route_table_members(const struct route_table *table, struct span cluster, struct span broker_name, struct buffer *out);
 
 /* DELETE_TOPIC_IN_NAMESRV; an empty cluster means everywhere. */
 void route_table_delete_topic(struct route_table *table, struct span topic, struct span cluster);
+/* REGISTER_TOPIC_IN_NAMESRV: queues on brokers that are not known are passed over. ST_TOOBIG. */
+enum status route_table_add_topic(struct route_table *table, struct span topic, const struct queue_data *queues,
+				  size_t count, struct errinfo *err) MUST_USE;
 /* WIPE_WRITE_PERM_OF_BROKER, ADD_WRITE_PERM_OF_BROKER: number of topics changed. */
 uint32_t route_table_set_write_perm(struct route_table *table, struct span broker_name, bool writable);
 
