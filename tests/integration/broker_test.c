@@ -349,6 +349,70 @@ static void test_in_doubt_resolve_within_a_second_of_the_first_heartbeat(void)
 	check_remove_dir(dir);
 }
 
+/* --- name servers ------------------------------------------------------------------------------------------------- */
+
+static struct program start_namesrv(unsigned port)
+{
+	char port_option[64];
+
+	snprintf(port_option, sizeof(port_option), "listenPort=%u", port);
+	return program_start((const char *const[]){ "escrow-namesrv", "-o", port_option, NULL }, log_path);
+}
+
+static bool has_route(unsigned port)
+{
+	struct route_header header = { .topic = SPAN_LITERAL("TBW102") };
+	struct raw *raw = raw_connect(port);
+	bool found = false;
+
+	if (raw != NULL) {
+		route_header_encode(raw_begin(raw, REQ_GET_ROUTEINFO_BY_TOPIC, false), &header);
+		const struct command *answer = raw_call(raw, 1000);
+		found = answer != NULL && answer->code == RESP_SUCCESS;
+	}
+	raw_close(raw);
+	return found;
+}
+
+/* Waits for the broker's route; how long that took, -1 after three seconds. */
+static int64_t wait_for_route(unsigned port)
+{
+	int64_t start = raw_now_ms();
+
+	while (!has_route(port)) {
+		if (raw_now_ms() - start > 3000)
+			return -1;
+		usleep(10000);
+	}
+	return raw_now_ms() - start;
+}
+
+static void test_registers_with_all_name_servers_and_again_when_one_returns(void)
+{
+	char servers[128], store_option[600];
+
+	fresh();
+	struct program first = start_namesrv(0), second = start_namesrv(0);
+	snprintf(servers, sizeof(servers), "namesrvAddr=127.0.0.1:%u;127.0.0.1:%u", first.port, second.port);
+	option(store_option, sizeof(store_option), "storePathRootDir", store);
+	struct program broker = program_start((const char *const[]){ "escrow-broker", "-o", "listenPort=0", "-o", store_option,
+								      "-o", servers, NULL }, log_path);
+	CU_ASSERT(wait_for_route(first.port) >= 0);
+	CU_ASSERT(wait_for_route(second.port) >= 0);
+	unsigned port = first.port;
+	program_stop(&first, SIGKILL, NULL);
+	usleep(1500000); /* Long enough for the broker to have given up on it for now. */
+	first = start_namesrv(port);
+	int64_t took_ms = wait_for_route(port);
+	printf(" [registered again after %lld ms]", (long long)took_ms);
+	CU_ASSERT(took_ms >= 0 && took_ms < 1000);
+	CU_ASSERT_EQUAL(program_stop(&broker, SIGTERM, NULL), 0);
+	CU_ASSERT_FALSE(has_route(port)); /* It unregistered. */
+	CU_ASSERT_EQUAL(program_stop(&first, SIGTERM, NULL), 0);
+	CU_ASSERT_EQUAL(program_stop(&second, SIGTERM, NULL), 0);
+	check_remove_dir(dir);
+}
+
 /* --- hostile peers ------------------------------------------------------------------------------------------------ */
 
 static void test_hostile_bytes_hurt_nobody_else(void)
@@ -408,6 +472,7 @@ int main(void)
 		CHECK_TEST(test_first_decision_wins),
 		CHECK_TEST(test_kill_loses_nothing_acknowledged),
 		CHECK_TEST(test_in_doubt_resolve_within_a_second_of_the_first_heartbeat),
+		CHECK_TEST(test_registers_with_all_name_servers_and_again_when_one_returns),
 		CHECK_TEST(test_hostile_bytes_hurt_nobody_else),
 	};
 
