@@ -1,6 +1,7 @@
 # Shared by run and cross: builds the suites, starts and ends targets. Sourced; wants here, root, cache and build set.
 java4=4.9.8
 java5=5.4.0
+suite=       # pid of the suite that runs
 started=     # pids of our own programs
 stock_dirs=  # folders of stock peers
 namesrv=${namesrv:-}
@@ -19,10 +20,20 @@ build_go() {
 	(cd "$here/go" && GOTOOLCHAIN=local GOFLAGS=-mod=mod go build -o "$cache/go/suite" .) >&2
 }
 
+# supervise COMMAND...: runs it so that a signal to this script ends it at once.
+supervise() {
+	"$@" &
+	suite=$!
+	wait $suite
+	status=$?
+	suite=
+	return $status
+}
+
 # run_java VERSION NAMESRV TARGET PATTERN [JVM_OPTION]...
 run_java() {
 	version=$1 at=$2 whose=$3 pattern=$4; shift 4
-	java -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Xmx512m "-Duser.home=$cache/home" \
+	supervise java -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Xmx512m "-Duser.home=$cache/home" \
 		"-Drocketmq.home.dir=$here/java/src/main/rocketmq-home" "$@" \
 		-cp "$cache/java-$version/classes:$cache/java-$version/lib/*" interop.Main "$at" "$whose" "$pattern"
 }
@@ -87,6 +98,7 @@ start_escrow_broker() {
 
 # finish: ends what was started, the newest first.
 finish() {
+	[ -n "$suite" ] && kill "$suite" 2>/dev/null
 	order=
 	for pid in $started; do order="$pid $order"; done
 	for pid in $order; do

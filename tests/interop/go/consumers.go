@@ -83,7 +83,7 @@ func retried(k *kit) error {
 		return err
 	}
 	// The route of the retry topic is looked up every 30 s.
-	if err = await("each twice", 2*come, func() bool { return in.size() >= 2*len(keys) }); err != nil {
+	if err = await("each twice", 3*come, func() bool { return in.size() >= 2*len(keys) }); err != nil {
 		return err
 	}
 	time.Sleep(settle)
@@ -115,7 +115,7 @@ func deadLetter(k *kit) error {
 		return err
 	}
 	dead := "%DLQ%" + k.group + "_c"
-	if err = k.awaitRoute(dead, 2*come); err != nil {
+	if err = k.awaitRoute(dead, 3*come); err != nil {
 		return err
 	}
 	letters := newInbox()
