@@ -9,8 +9,9 @@
 
 /* Where an entry is: the low bits of pending.place. From PLACE_LINES on: in that line of its group. */
 enum place { PLACE_NONE, PLACE_YOUNG, PLACE_WHEEL, PLACE_ASKED, PLACE_LINES, PLACE_MASK = 0x0f };
-/* Its high bits: the connection asked last did not answer; its first deadline has passed. */
-enum { MARK_AVOID = 0x80, MARK_IN_DOUBT = 0x40 };
+/* Its high bits: the connection asked last did not answer; its first deadline has passed; the group's return (modulo 4)
+ * after which it was put into its line. */
+enum { MARK_AVOID = 0x80, MARK_IN_DOUBT = 0x40, MARK_RETURN_SHIFT = 4, MARK_RETURN = 3 << MARK_RETURN_SHIFT };
 
 /* The lines of a group: everything in doubt that nobody is being asked about. All entries of a line wait equally
  * long, so each line is in the order of its deadlines, and what rests costs nothing until its line is looked at. */
@@ -41,6 +42,7 @@ struct group {
 	struct line lines[LINE_COUNT];
 	uint32_t held_count;        /* In the lines and asked about. */
 	int64_t returned_mono_ms;   /* When the first producer came back: what rested before is asked at once. */
+	uint8_t return_number;      /* Modulo 4, already shifted: tells apart what happens within one millisecond. */
 	int64_t deficit;
 };
 
@@ -210,6 +212,7 @@ static void set_line(struct checkback *cb, struct pending *entry, int line, bool
 	struct group *group = group_of(cb, entry);
 
 	set_place(entry, PLACE_LINES + (unsigned)line);
+	entry->place |= group->return_number;
 	if (avoid_last)
 		entry->place |= MARK_AVOID;
 	entry->due_mono_ms = cb->now_mono_ms + line_delay_ms(cb, line);
@@ -316,8 +319,10 @@ enum status checkback_producer_seen(struct checkback *cb, uint32_t group_id, uin
 	struct producer *producer = &producers[group->producer_count++];
 	*producer = (struct producer){ .conn_id = conn_id, .window = cb->config.window_start };
 	line_init(&producer->asked);
-	if (group->producer_count == 1)
+	if (group->producer_count == 1) {
 		group->returned_mono_ms = cb->now_mono_ms;
+		group->return_number = (uint8_t)((group->return_number + (1 << MARK_RETURN_SHIFT)) & MARK_RETURN);
+	}
 	look_at(cb, group, true);
 	return ST_OK;
 }
@@ -393,7 +398,7 @@ static void refill_budget(struct checkback *cb)
 static bool is_eligible(const struct checkback *cb, const struct group *group, int line, const struct pending *entry)
 {
 	/* What rested when the group came back does not rest any longer: another process answers. */
-	return entry->due_mono_ms <= cb->now_mono_ms ||
+	return entry->due_mono_ms <= cb->now_mono_ms || (entry->place & MARK_RETURN) != group->return_number ||
 	       entry->due_mono_ms - line_delay_ms(cb, line) < group->returned_mono_ms;
 }
 

@@ -97,7 +97,10 @@ void schedule_advance(struct schedule *schedule, int64_t now_mono_ms, schedule_d
 {
 	struct pending *entry;
 
-	while ((entry = line_first(&schedule->young, schedule->table)) != NULL && entry->due_mono_ms <= now_mono_ms) {
+	for (int left = YOUNG_PER_ADVANCE; left > 0; left--) {
+		entry = line_first(&schedule->young, schedule->table);
+		if (entry == NULL || entry->due_mono_ms > now_mono_ms)
+			break;
 		line_remove(&schedule->young, schedule->table, entry);
 		due(context, entry);
 	}

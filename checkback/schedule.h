@@ -9,6 +9,8 @@
 #include "lib/txn/pending.h"
 
 enum { WHEEL_SLOTS = 4096, WHEEL_TICK_MS = 16 };
+/* After a start millions may be due at once: so many of the young line leave it per call, the next call goes on. */
+enum { YOUNG_PER_ADVANCE = 20000 };
 
 /* A doubly linked line of entries. */
 struct line {
@@ -35,7 +37,7 @@ bool schedule_first(struct schedule *schedule, struct pending *entry);
 /* Waits until entry->due_mono_ms in the wheel. */
 void schedule_later(struct schedule *schedule, struct pending *entry);
 void schedule_remove(struct schedule *schedule, struct pending *entry, bool young);
-/* Takes every due entry out and hands it over. `due` may schedule entries again. */
+/* Takes what is due out and hands it over. `due` may schedule entries again. */
 typedef void (*schedule_due)(void *context, struct pending *entry);
 void schedule_advance(struct schedule *schedule, int64_t now_mono_ms, schedule_due due, void *context);
 

@@ -242,6 +242,18 @@ static void test_return_of_a_group_ends_its_back_offs(void)
 	}
 	world_pass(w, 20000); /* Once only: now they back off again. */
 	CU_ASSERT_EQUAL(w->asked_count, 12);
+	/* The same within one millisecond. */
+	checkback_producer_gone(w->checkback, GROUP, CONN_B);
+	world_seen(w, GROUP, CONN_A);
+	CU_ASSERT_EQUAL_FATAL(w->asked_count, 18);
+	world_unknown(w, 5);
+	checkback_producer_gone(w->checkback, GROUP, CONN_A);
+	world_seen(w, GROUP, CONN_A);
+	CU_ASSERT_EQUAL(w->asked_count, 24);
+	world_unknown(w, 5);
+	world_pass(w, 20000);
+	for (size_t i = 24; i < w->asked_count; i++)
+		CU_ASSERT_NOT_EQUAL(w->asked[i].half, 5);
 	world_free(w);
 }
 
@@ -424,6 +436,21 @@ static void test_a_resumed_one_is_asked_about_at_once(void)
 	world_free(w);
 }
 
+static void test_millions_due_at_once_are_taken_in_slices(void)
+{
+	struct world *w = world_new();
+
+	world_seen(w, GROUP, CONN_A);
+	for (uint64_t half = 0; half < 50000; half++)
+		world_open_delayed(w, half, GROUP, 0, 0);
+	world_pass(w, STEP_MS);
+	CU_ASSERT_EQUAL(checkback_in_doubt(w->checkback), 20000);
+	CU_ASSERT_EQUAL(w->asked_count, 128);
+	world_pass(w, 2 * STEP_MS);
+	CU_ASSERT_EQUAL(checkback_in_doubt(w->checkback), 50000);
+	world_free(w);
+}
+
 int main(void)
 {
 	static const struct check_test tests[] = {
@@ -446,6 +473,7 @@ int main(void)
 		CHECK_TEST(test_a_stuck_connection_costs_a_bounded_number_of_tries),
 		CHECK_TEST(test_groups_share_the_byte_budget),
 		CHECK_TEST(test_a_resumed_one_is_asked_about_at_once),
+		CHECK_TEST(test_millions_due_at_once_are_taken_in_slices),
 	};
 	return check_main("checkback", tests, sizeof(tests) / sizeof(tests[0]));
 }
