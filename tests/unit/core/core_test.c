@@ -130,7 +130,8 @@ static void test_the_first_decision_stands(void)
 static void test_a_resend_gets_the_first_ones_offsets(void)
 {
 	struct fixture *f = fixture_create(NULL);
-	struct sent sent = { .topic = "t", .key = "k", .half = true }, other = { .topic = "t", .key = "k", .half = true, .group = "others" };
+	struct sent sent = { .topic = "t", .key = "k", .half = true };
+	struct sent other = { .topic = "t", .key = "k", .half = true, .group = "others" };
 	struct send_result first = must_send(f, sent), again;
 	struct outcome outcome;
 
