@@ -17,7 +17,7 @@ build_java() {
 
 build_go() {
 	mkdir -p "$cache/go"
-	(cd "$here/go" && GOTOOLCHAIN=local GOFLAGS=-mod=mod go build -o "$cache/go/suite" .) >&2
+	(cd "$here/go" && GOTOOLCHAIN=local GOFLAGS=-mod=mod go build -buildvcs=false -o "$cache/go/suite" .) >&2
 }
 
 # supervise COMMAND...: runs it so that a signal to this script ends it at once.
