@@ -6,7 +6,7 @@
 #include "lib/base/logging.h"
 #include "lib/wire/headers.h"
 
-enum { SEND_BACK_TIMEOUT_MS = 5000, LOCAL_RETRY_MS = 5000, DEAD_LETTER_LEVEL = -1 };
+enum { SEND_BACK_TIMEOUT_MS = 5000, LOCAL_RETRY_MS = 5000, DEAD_LETTER_LEVEL = -1, DRAINED_COMMIT_MS = 100 };
 
 static void submit(struct consume_job *job);
 static void send_back(struct consume_job *job);
@@ -57,6 +57,10 @@ static void finished(struct consume_job *job)
 	escrow_message_destroy(job->message);
 	job->message = NULL;
 	window_finish(&queue->window, &job->entry, taken, queue);
+	/* A drained queue stores its position at once, so that another member that takes it over sees little again. */
+	if (queue->window.head == NULL &&
+	    instance_now_ms(&consumer->instance) - queue->committed_at_ms >= DRAINED_COMMIT_MS)
+		queue_commit(queue, false);
 	if (queue->timer.event == NULL)
 		queue_pull(queue);
 	consume_pull_starved(consumer);

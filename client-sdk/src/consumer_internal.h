@@ -53,6 +53,7 @@ struct queue {
 	int64_t pulled_at_ms;
 	int64_t committed;     /* Position that the broker has acknowledged. */
 	int64_t committing_to;
+	int64_t committed_at_ms; /* When it was last tried. */
 	int64_t suggested_broker_id;
 	struct window window;
 	struct loop_timer timer;

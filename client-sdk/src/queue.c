@@ -262,6 +262,7 @@ void queue_commit(struct queue *queue, bool goodbye)
 	update_consumer_offset_encode(encoder, &header);
 	queue->committing = true;
 	queue->committing_to = position;
+	queue->committed_at_ms = instance_now_ms(&consumer->instance);
 	queue->requests++;
 	if (goodbye)
 		consumer->instance.goodbyes++;
