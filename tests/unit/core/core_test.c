@@ -574,13 +574,13 @@ static void describe(struct fixture *f, struct buffer *out)
 	pulled_free(&p);
 }
 
-static void random_traffic(struct fixture *f, uint64_t *random, struct send_result *halves, size_t *half_count)
+static void random_traffic(struct fixture *f, int round, uint64_t *random, struct send_result *halves, size_t *half_count)
 {
 	struct outcome outcome;
 	char key[32];
 
 	for (int i = 0; i < 150; i++) {
-		snprintf(key, sizeof(key), "key-%llu", (unsigned long long)check_random(random) % 100000);
+		snprintf(key, sizeof(key), "key-%d-%d", round, i);
 		struct sent sent = { .topic = check_random(random) % 2 == 0 ? "t" : "u", .key = key, .tag = "A",
 				     .queue_id = (int32_t)(check_random(random) % 4),
 				     .delay_level = check_random(random) % 4 == 0 ? 1 : 0, .half = check_random(random) % 2 == 0 };
@@ -613,7 +613,7 @@ static void test_a_restart_gives_the_same_state(void)
 	for (int round = 0; round < 5; round++) {
 		struct buffer before, after;
 
-		random_traffic(f, &random, halves, &half_count);
+		random_traffic(f, round, &random, halves, &half_count);
 		describe(f, &before);
 		fixture_restart(f);
 		describe(f, &after);
