@@ -208,6 +208,11 @@ void core_set_time(struct core *core, int64_t wall_ms, int64_t mono_ms)
 	core->mono_ms = mono_ms;
 }
 
+int64_t core_now_ms(const struct core *core)
+{
+	return core->mono_ms;
+}
+
 /* Gives due delayed messages their places. What finds no room in the log comes with the next tick. */
 static void deliver_due(struct core *core)
 {

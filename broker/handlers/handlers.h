@@ -8,6 +8,7 @@
 #define ESCROW_HANDLERS_H
 
 #include "broker/core/core.h"
+#include "lib/base/logging.h"
 #include "lib/wire/command.h"
 #include "lib/wire/message.h"
 
@@ -27,7 +28,7 @@ struct handlers {
 	struct replies replies;
 	const char *broker_name;
 	int32_t next_opaque;     /* Of requests that the broker begins. */
-	int64_t boot_time_ms;
+	struct log_gate unreadable_gate;
 };
 
 /* One request. */

@@ -100,9 +100,11 @@ bool handlers_ask(struct handlers *handlers, uint64_t conn_id, uint64_t half_que
 
 	if (status == ST_AGAIN)
 		return false;
+	uint32_t suppressed;
 	if (status != ST_OK) {
-		log_error("checkback", "half message unreadable", "offset=%llu reason=\"%s\"", (unsigned long long)half_offset,
-			  err.text);
+		if (log_gate_pass(&handlers->unreadable_gate, core_now_ms(handlers->core), &suppressed))
+			log_error("checkback", "half message unreadable", "offset=%llu reason=\"%s\" suppressed=%u",
+				  (unsigned long long)half_offset, err.text, suppressed);
 		return false;
 	}
 	struct buffer *out = handlers->replies.begin(handlers->replies.context, conn_id, 0);

@@ -369,8 +369,7 @@ static enum status open_core(struct broker *broker, struct errinfo *err)
 	config.store_port = server_port(broker->server);
 	replies_init(&broker->replies, broker->server);
 	broker->handlers = (struct handlers){ .replies = replies_sink(&broker->replies),
-					      .broker_name = broker->config->broker_name,
-					      .boot_time_ms = clock_wall_ms(clock_system()) };
+					      .broker_name = broker->config->broker_name };
 	status = core_open(&config, broker->log, broker->files, clock_wall_ms(clock_system()),
 			   clock_mono_ms(clock_system()), &effects, &broker->core, err);
 	if (status != ST_OK)

@@ -2,6 +2,7 @@
 #include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "lib/log/commitlog.h"
@@ -74,6 +75,12 @@ static enum status create_segment(struct log_prepare_job *job, struct errinfo *e
 		if (vfs_unlink(job->vfs, temporary, NULL) != ST_OK)
 			return status; /* The first failure is the one to tell; the next attempt truncates the file. */
 		return status;
+	}
+	/* Errors later on name the file as it is called now. */
+	char *path = strdup(job->path);
+	if (path != NULL) {
+		free(file->path);
+		file->path = path;
 	}
 	job->file = file;
 	return ST_OK;
