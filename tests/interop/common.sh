@@ -113,7 +113,7 @@ finish() {
 
 # count LOG STATUS: adds a suite's totals to passed and failed and prints what failed.
 count() {
-	grep -E '^(PASS|FAIL|SKIP) ' "$1"
+	grep -E '^(PASS|FAIL|SKIP|INFO) ' "$1"
 	p=$(grep -c '^PASS ' "$1")
 	f=$(grep -c '^FAIL ' "$1")
 	if [ "$f" -eq 0 ] && { [ "$2" -ne 0 ] || [ "$p" -eq 0 ]; }; then
