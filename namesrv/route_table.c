@@ -33,7 +33,8 @@ struct route_table *route_table_create(int64_t broker_timeout_ms)
 
 static unsigned hash_of(const struct route_table *table, struct span name)
 {
-	return (unsigned)hash128_bytes(table->key, name.data, name.size).lo;
+	/* What a peer leaves out is {NULL, 0}. */
+	return (unsigned)hash128_bytes(table->key, name.size == 0 ? "" : (const char *)name.data, name.size).lo;
 }
 
 static struct live *find_live(const struct route_table *table, struct span addr)

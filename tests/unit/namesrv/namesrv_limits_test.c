@@ -128,6 +128,39 @@ static void test_refused_registrations_are_logged_a_few_times(void)
 	bench_close(b);
 }
 
+/* Requests with nothing where a name belongs are answered, and change nothing. */
+static void test_names_left_empty(void)
+{
+	static const int32_t codes[] = { REQ_UNREGISTER_BROKER, REQ_GET_ROUTEINFO_BY_TOPIC, REQ_GET_TOPICS_BY_CLUSTER,
+					 REQ_WIPE_WRITE_PERM_OF_BROKER, REQ_ADD_WRITE_PERM_OF_BROKER,
+					 REQ_DELETE_TOPIC_IN_NAMESRV, REQ_GET_BROKER_MEMBER_GROUP, REQ_BROKER_HEARTBEAT,
+					 REQ_GET_KV_CONFIG, REQ_DELETE_KV_CONFIG, REQ_QUERY_DATA_VERSION };
+	static const char *const fields[] = { "brokerName", "brokerAddr", "clusterName", "cluster", "topic", "namespace", "key" };
+
+	for (int serialize = 0; serialize < 2; serialize++) {
+		struct bench *b = bench_open();
+		struct registration r = plain();
+
+		CU_ASSERT_EQUAL(put(b, &r), RESP_SUCCESS);
+		for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++) {
+			buffer_reset(&b->request_bytes);
+			command_begin(&b->encoder, &b->request_bytes, (uint8_t)serialize, codes[i], 42, 0, SPAN_NONE);
+			for (size_t k = 0; k < sizeof(fields) / sizeof(fields[0]); k++)
+				command_put_text(&b->encoder, fields[k], "");
+			command_put_text(&b->encoder, "brokerId", "0");
+			CU_ASSERT_NOT_EQUAL(serve(b, 9), -1);
+		}
+		r.addr = "";
+		(void)put(b, &r);
+		r.addr = "127.0.0.1:10911";
+		r.name = "";
+		(void)put(b, &r);
+		CU_ASSERT_EQUAL(ask_route(b, "T1"), RESP_SUCCESS);
+		CU_ASSERT(body_is(b, ROUTE_A(4, 6)));
+		bench_close(b);
+	}
+}
+
 /* Sends REGISTER_TOPIC_IN_NAMESRV with queues on two brokers. */
 static int32_t register_topic(struct bench *b, const char *topic, const char *broker, const char *other, int32_t flag)
 {
@@ -213,6 +246,7 @@ int main(void)
 		CHECK_TEST(test_brokers_are_bounded),
 		CHECK_TEST(test_hundred_thousand_topics_in_one_registration),
 		CHECK_TEST(test_refused_registrations_are_logged_a_few_times),
+		CHECK_TEST(test_names_left_empty),
 		CHECK_TEST(test_topic_set_by_hand_on_known_brokers),
 		CHECK_TEST(test_lists_of_unit_topics),
 		CHECK_TEST(test_order_of_a_topic_is_in_its_route_when_enabled),
