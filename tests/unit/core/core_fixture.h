@@ -67,7 +67,7 @@ static void on_hold(void *context, const struct hold *hold, bool expired)
 }
 
 /* Lets the disk work: with `flush` until all is durable, else only what makes room. */
-static void fixture_disk(struct fixture *f, bool flush)
+static inline void fixture_disk(struct fixture *f, bool flush)
 {
 	struct log_flush_job flush_job;
 	struct log_prepare_job prepare;
@@ -84,7 +84,7 @@ static void fixture_disk(struct fixture *f, bool flush)
 	core_committed(f->core);
 }
 
-static void fixture_open(struct fixture *f)
+static inline void fixture_open(struct fixture *f)
 {
 	struct commitlog_config log_config = { .root = "/store", .cluster = "c", .segment_size = 1024 * 1024,
 					       .ring_size = 512 * 1024, .prepare_chunk = 64 * 1024, .clock = &f->clock.clock };
@@ -105,7 +105,7 @@ static void fixture_open(struct fixture *f)
 	fixture_disk(f, true);
 }
 
-static void fixture_close(struct fixture *f)
+static inline void fixture_close(struct fixture *f)
 {
 	struct errinfo err;
 
@@ -114,7 +114,7 @@ static void fixture_close(struct fixture *f)
 	CU_ASSERT_EQUAL(commitlog_close(f->log, false, &err), ST_OK);
 }
 
-static struct core_config fixture_config(void)
+static inline struct core_config fixture_config(void)
 {
 	struct core_config config = {
 		.cluster_name = "c", .broker_name = "a", .store_ipv4 = 0x7F000001, .store_port = 10911, .sync_flush = true,
@@ -130,7 +130,7 @@ static struct core_config fixture_config(void)
 	return config;
 }
 
-static struct fixture *fixture_create(const struct core_config *config)
+static inline struct fixture *fixture_create(const struct core_config *config)
 {
 	struct fixture *f = calloc(1, sizeof(*f));
 
@@ -143,7 +143,7 @@ static struct fixture *fixture_create(const struct core_config *config)
 	return f;
 }
 
-static void fixture_destroy(struct fixture *f)
+static inline void fixture_destroy(struct fixture *f)
 {
 	fixture_close(f);
 	memdisk_destroy(f->disk);
@@ -151,7 +151,7 @@ static void fixture_destroy(struct fixture *f)
 }
 
 /* The power goes: what is not durable may be gone, all of it is with this disk's help. */
-static void fixture_restart(struct fixture *f)
+static inline void fixture_restart(struct fixture *f)
 {
 	memdisk_crash(f->disk, 1);
 	fixture_close(f);
@@ -159,7 +159,7 @@ static void fixture_restart(struct fixture *f)
 	fixture_open(f);
 }
 
-static void fixture_advance(struct fixture *f, int64_t by_ms)
+static inline void fixture_advance(struct fixture *f, int64_t by_ms)
 {
 	for (; by_ms > 0; by_ms -= 10) {
 		clock_manual_advance(&f->clock, 10);
@@ -179,7 +179,7 @@ struct sent {
 	const char *group;      /* NULL: "producers". */
 };
 
-static enum status fixture_send(struct fixture *f, struct sent sent, struct send_result *result, struct outcome *outcome)
+static inline enum status fixture_send(struct fixture *f, struct sent sent, struct send_result *result, struct outcome *outcome)
 {
 	struct buffer properties;
 
@@ -205,7 +205,7 @@ static enum status fixture_send(struct fixture *f, struct sent sent, struct send
 }
 
 /* A send that must succeed. */
-static struct send_result must_send(struct fixture *f, struct sent sent)
+static inline struct send_result must_send(struct fixture *f, struct sent sent)
 {
 	struct send_result result;
 	struct outcome outcome;
@@ -217,7 +217,7 @@ static struct send_result must_send(struct fixture *f, struct sent sent)
 	return result;
 }
 
-static enum status fixture_end(struct fixture *f, const struct send_result *half, enum record_outcome asked, bool from_check,
+static inline enum status fixture_end(struct fixture *f, const struct send_result *half, enum record_outcome asked, bool from_check,
 			       struct outcome *outcome)
 {
 	struct end_request request = {
@@ -236,7 +236,7 @@ struct pulled {
 	struct buffer bytes;
 };
 
-static struct pull_request pull_of(const struct fixture *f, const char *topic, uint32_t queue_id, uint64_t offset,
+static inline struct pull_request pull_of(const struct fixture *f, const char *topic, uint32_t queue_id, uint64_t offset,
 				   const char *tags)
 {
 	const struct topic *known = topics_find(core_topics(f->core), span_of(topic));
@@ -249,7 +249,7 @@ static struct pull_request pull_of(const struct fixture *f, const char *topic, u
 }
 
 /* Pulls into `out`, which must be zeroed or used before; the last one is freed with pulled_free. */
-static size_t fixture_pull(struct fixture *f, const char *topic, uint32_t queue_id, uint64_t offset, const char *tags,
+static inline size_t fixture_pull(struct fixture *f, const char *topic, uint32_t queue_id, uint64_t offset, const char *tags,
 			   struct pulled *out)
 {
 	struct pull_request request = pull_of(f, topic, queue_id, offset, tags);
@@ -267,13 +267,13 @@ static size_t fixture_pull(struct fixture *f, const char *topic, uint32_t queue_
 	return out->count;
 }
 
-static void pulled_free(struct pulled *pulled)
+static inline void pulled_free(struct pulled *pulled)
 {
 	buffer_deinit(&pulled->bytes);
 }
 
 /* A heartbeat of a producer of "producers" or a consumer of "readers". */
-static void fixture_heartbeat(struct fixture *f, bool producer)
+static inline void fixture_heartbeat(struct fixture *f, bool producer)
 {
 	static const struct span group = SPAN_LITERAL("producers");
 	struct consumer_data consumer = { .group_name = SPAN_LITERAL("readers"), .consume_type = CONSUME_PASSIVELY,

@@ -1,0 +1,361 @@
+/* broker/core: what is refused, with which of RocketMQ's codes and in which order; batches; an operator's word. */
+#include "tests/unit/core/core_fixture.h"
+
+#include "broker/core/state.h"
+
+/* --- checks in front of a pull ------------------------------------------------------------------------------- */
+
+static struct pull_header good_pull(void)
+{
+	return (struct pull_header){ .consumer_group = SPAN_LITERAL("readers"), .topic = SPAN_LITERAL("t"), .max_msg_nums = 32,
+				     .sys_flag = PULL_SUBSCRIPTION, .subscription = SPAN_LITERAL("*"), .max_msg_bytes = -1 };
+}
+
+static int32_t prepare(struct fixture *f, const struct pull_header *header, struct pull_request *out)
+{
+	struct outcome outcome = { 0 };
+
+	return core_prepare_pull(f->core, header, out, &outcome) == ST_OK ? RESP_SUCCESS : outcome.code;
+}
+
+static void test_pull_checks_and_their_order(void)
+{
+	struct core_config config = fixture_config();
+
+	config.auto_create_group = false;
+	struct fixture *f = fixture_create(&config);
+	struct pull_header header = good_pull();
+	struct group_settings settings = group_settings_default();
+	struct topic_settings write_only = { .read_queue_nums = 4, .write_queue_nums = 4, .perm = PERM_WRITE };
+	struct pull_request request;
+	struct outcome outcome = { 0 };
+
+	/* Everything is wrong; one thing after the other is put right. */
+	header.topic = SPAN_LITERAL("hidden");
+	header.queue_id = 9;
+	header.subscription = SPAN_LITERAL("||");
+	header.queue_offset = -1;
+	CU_ASSERT_EQUAL(core_put_topic(f->core, header.topic, &write_only, &outcome), ST_OK);
+	CU_ASSERT_EQUAL(prepare(f, &header, &request), RESP_SUBSCRIPTION_GROUP_NOT_EXIST);
+	settings.consume_enable = false;
+	CU_ASSERT_EQUAL(core_put_group(f->core, header.consumer_group, &settings, &outcome), ST_OK);
+	CU_ASSERT_EQUAL(prepare(f, &header, &request), RESP_NO_PERMISSION);
+	settings.consume_enable = true;
+	CU_ASSERT_EQUAL(core_put_group(f->core, header.consumer_group, &settings, &outcome), ST_OK);
+	CU_ASSERT_EQUAL(prepare(f, &header, &request), RESP_NO_PERMISSION); /* The topic's now. */
+	header.topic = SPAN_LITERAL("t");
+	CU_ASSERT_EQUAL(prepare(f, &header, &request), RESP_TOPIC_NOT_EXIST);
+	(void)must_send(f, (struct sent){ .topic = "t", .key = "k" });
+	CU_ASSERT_EQUAL(prepare(f, &header, &request), RESP_INVALID_PARAMETER);
+	header.queue_id = 0;
+	CU_ASSERT_EQUAL(prepare(f, &header, &request), RESP_SUBSCRIPTION_PARSE_FAILED);
+	header.subscription = SPAN_LITERAL("A || B");
+	CU_ASSERT_EQUAL(prepare(f, &header, &request), RESP_INVALID_PARAMETER);
+	header.queue_offset = 3;
+	CU_ASSERT_EQUAL(prepare(f, &header, &request), RESP_SUCCESS);
+	CU_ASSERT_TRUE(request.offset == 3 && request.message_max == 32 && request.bytes_max == PULL_BYTES_MAX);
+	CU_ASSERT_EQUAL(request.filter.count, 2);
+	header.expression_type = SPAN_LITERAL("SQL92");
+	CU_ASSERT_EQUAL(prepare(f, &header, &request), RESP_SYSTEM_ERROR);
+	fixture_destroy(f);
+}
+
+static void heartbeat_subscribes(struct fixture *f, const char *tags, int64_t version, int32_t model)
+{
+	struct subscription_data subscription = { .topic = SPAN_LITERAL("t"), .sub_string = span_of(tags), .sub_version = version };
+	struct consumer_data consumer = { .group_name = SPAN_LITERAL("readers"), .consume_type = CONSUME_PASSIVELY,
+					  .message_model = model, .subscriptions = &subscription, .subscription_count = 1 };
+	struct heartbeat heartbeat = { .client_id = SPAN_LITERAL("c"), .consumers = &consumer, .consumer_count = 1 };
+	struct outcome outcome = { 0 };
+
+	CU_ASSERT_EQUAL(core_heartbeat(f->core, CONSUMER, 0, 453, &heartbeat, &outcome), ST_OK);
+}
+
+static void test_a_pull_without_a_subscription_uses_the_heartbeats(void)
+{
+	struct fixture *f = fixture_create(NULL);
+	struct pull_header header = good_pull();
+	struct pull_request request;
+
+	(void)must_send(f, (struct sent){ .topic = "t", .key = "k" });
+	header.sys_flag = 0;
+	header.sub_version = 5;
+	CU_ASSERT_EQUAL(prepare(f, &header, &request), RESP_SUBSCRIPTION_NOT_EXIST); /* No member. */
+	fixture_heartbeat(f, false);
+	CU_ASSERT_EQUAL(prepare(f, &header, &request), RESP_SUBSCRIPTION_NOT_EXIST); /* Not of this topic. */
+	heartbeat_subscribes(f, "A", 4, MODEL_CLUSTERING);
+	CU_ASSERT_EQUAL(prepare(f, &header, &request), RESP_SUBSCRIPTION_NOT_LATEST);
+	heartbeat_subscribes(f, "B", 5, MODEL_CLUSTERING);
+	CU_ASSERT_EQUAL(prepare(f, &header, &request), RESP_SUCCESS);
+	CU_ASSERT_TRUE(tag_filter_match(&request.filter, tag_hash(SPAN_LITERAL("B"))));
+	CU_ASSERT_FALSE(tag_filter_match(&request.filter, tag_hash(SPAN_LITERAL("A"))));
+	core_connection_gone(f->core, CONSUMER);
+	CU_ASSERT_EQUAL(prepare(f, &header, &request), RESP_SUBSCRIPTION_NOT_EXIST);
+	fixture_destroy(f);
+}
+
+static void test_an_offset_rides_on_a_pull_when_its_bit_says_so(void)
+{
+	struct fixture *f = fixture_create(NULL);
+	struct pull_header header = good_pull();
+	struct pull_request request;
+	struct outcome outcome = { 0 };
+	int64_t offset;
+
+	(void)must_send(f, (struct sent){ .topic = "t", .key = "k" });
+	header.commit_offset = 17;
+	CU_ASSERT_EQUAL(prepare(f, &header, &request), RESP_SUCCESS);
+	CU_ASSERT_EQUAL(core_query_offset(f->core, header.consumer_group, header.topic, 0, false, &offset, &outcome), ST_DENIED);
+	header.sys_flag |= PULL_COMMIT_OFFSET;
+	CU_ASSERT_EQUAL(prepare(f, &header, &request), RESP_SUCCESS);
+	CU_ASSERT_EQUAL(core_query_offset(f->core, header.consumer_group, header.topic, 0, false, &offset, &outcome), ST_OK);
+	CU_ASSERT_EQUAL(offset, 17);
+	fixture_destroy(f);
+}
+
+static void test_an_answer_has_its_limits_and_at_least_one_message(void)
+{
+	struct fixture *f = fixture_create(NULL);
+	struct pull_result result;
+	struct outcome outcome;
+
+	for (int i = 0; i < 10; i++)
+		(void)must_send(f, (struct sent){ .topic = "t", .key = "k" });
+	fixture_disk(f, true);
+	struct pull_request request = pull_of(f, "t", 0, 0, "*");
+	request.message_max = 3;
+	CU_ASSERT_EQUAL(core_pull(f->core, &request, &result, &outcome), ST_OK);
+	CU_ASSERT_TRUE(result.item_count == 3 && result.next_offset == 3);
+	size_t one = result.body_size / 3;
+	request.message_max = 32;
+	request.bytes_max = (uint32_t)one * 2 + 10;
+	CU_ASSERT_EQUAL(core_pull(f->core, &request, &result, &outcome), ST_OK);
+	CU_ASSERT_TRUE(result.item_count == 2 && result.next_offset == 2);
+	request.bytes_max = 1;
+	CU_ASSERT_EQUAL(core_pull(f->core, &request, &result, &outcome), ST_OK);
+	CU_ASSERT_TRUE(result.item_count == 1 && result.next_offset == 1);
+	fixture_destroy(f);
+}
+
+/* --- sends ----------------------------------------------------------------------------------------------------- */
+
+static int32_t send_code(struct fixture *f, const struct send_request *request)
+{
+	struct send_result result = { 0 };
+	struct outcome outcome = { 0 };
+
+	return core_send(f->core, request, &result, &outcome) == ST_OK ? RESP_SUCCESS : outcome.code;
+}
+
+static void test_sends_that_are_refused(void)
+{
+	static uint8_t large[16 * 1024 + 1];
+	struct fixture *f = fixture_create(NULL);
+	struct send_request good = { .producer_group = SPAN_LITERAL("p"), .topic = SPAN_LITERAL("t"),
+				     .default_topic = SPAN_LITERAL("TBW102"), .default_topic_queue_nums = 4,
+				     .body = SPAN_LITERAL("b"), .max_reconsume_times = -1 };
+	struct send_request request = good;
+
+	request.default_topic = SPAN_LITERAL("none");
+	CU_ASSERT_EQUAL(send_code(f, &request), RESP_TOPIC_NOT_EXIST);
+	request = good;
+	request.topic = SPAN_LITERAL("a/b");
+	CU_ASSERT_EQUAL(send_code(f, &request), RESP_INVALID_PARAMETER);
+	request.topic = SPAN_NONE;
+	CU_ASSERT_EQUAL(send_code(f, &request), RESP_INVALID_PARAMETER);
+	request.topic = SPAN_LITERAL("RMQ_SYS_TRANS_HALF_TOPIC");
+	CU_ASSERT_EQUAL(send_code(f, &request), RESP_NO_PERMISSION);
+	request = good;
+	request.queue_id = 4;
+	CU_ASSERT_EQUAL(send_code(f, &request), RESP_INVALID_PARAMETER);
+	request = good;
+	request.body = (struct span){ large, sizeof(large) };
+	CU_ASSERT_EQUAL(send_code(f, &request), RESP_MESSAGE_ILLEGAL);
+	request.body.size--;
+	CU_ASSERT_EQUAL(send_code(f, &request), RESP_SUCCESS);
+	request = good;
+	request.properties = SPAN_LITERAL("TIMER_DELAY_SEC\001259201\002");
+	CU_ASSERT_EQUAL(send_code(f, &request), RESP_MESSAGE_ILLEGAL);
+	request.properties = SPAN_LITERAL("TIMER_DELAY_SEC\0019223372036854775807\002");
+	CU_ASSERT_EQUAL(send_code(f, &request), RESP_MESSAGE_ILLEGAL);
+	request.properties = SPAN_LITERAL("TIMER_DELAY_SEC\001259200\002");
+	CU_ASSERT_EQUAL(send_code(f, &request), RESP_SUCCESS);
+	fixture_destroy(f);
+}
+
+static void test_a_batch_is_stored_whole_or_not_at_all(void)
+{
+	struct fixture *f = fixture_create(NULL);
+	struct send_request request = { .producer_group = SPAN_LITERAL("p"), .topic = SPAN_LITERAL("t"),
+					.default_topic = SPAN_LITERAL("TBW102"), .default_topic_queue_nums = 4, .queue_id = 3,
+					.max_reconsume_times = -1, .batch = true };
+	struct send_result result = { 0 };
+	struct outcome outcome = { 0 };
+	struct pulled p = { .count = 0 };
+	struct buffer body;
+
+	buffer_init(&body, 0);
+	for (int i = 0; i < 3; i++)
+		batch_append(&body, &(struct batch_message){ i, SPAN_LITERAL("one of three"), SPAN_LITERAL("TAGS\001A\002") });
+	request.body = buffer_span(&body);
+	CU_ASSERT_EQUAL(core_send(f->core, &request, &result, &outcome), ST_OK);
+	CU_ASSERT_EQUAL_FATAL(result.count, 3);
+	CU_ASSERT_EQUAL(result.queue_offset, 0);
+	uint64_t offsets[3] = { result.log_offsets[0], result.log_offsets[1], result.log_offsets[2] };
+	fixture_disk(f, true);
+	CU_ASSERT_TRUE(outcome.wait_offset <= core_committed_offset(f->core) && outcome.wait_offset > offsets[2]);
+	CU_ASSERT_EQUAL_FATAL(fixture_pull(f, "t", 3, 0, "A", &p), 3);
+	for (size_t i = 0; i < 3; i++) {
+		CU_ASSERT_EQUAL(p.messages[i].physical_offset, (int64_t)offsets[i]);
+		CU_ASSERT_EQUAL(p.messages[i].flag, (int32_t)i);
+	}
+	/* The last one is cut off, transactional, or there is none. */
+	request.body.size--;
+	CU_ASSERT_EQUAL(send_code(f, &request), RESP_MESSAGE_ILLEGAL);
+	request.body.size = 0;
+	CU_ASSERT_EQUAL(send_code(f, &request), RESP_MESSAGE_ILLEGAL);
+	batch_append(&body, &(struct batch_message){ 0, SPAN_LITERAL("x"), SPAN_LITERAL("TRAN_MSG\001true\002") });
+	request.body = buffer_span(&body);
+	CU_ASSERT_EQUAL(send_code(f, &request), RESP_MESSAGE_ILLEGAL);
+	fixture_disk(f, true);
+	CU_ASSERT_EQUAL(fixture_pull(f, "t", 3, 0, "*", &p), 3);
+	buffer_deinit(&body);
+	pulled_free(&p);
+	fixture_destroy(f);
+}
+
+/* A log that cannot take more now says so, changes nothing, and goes on once the disk has worked. */
+static void test_a_full_log_asks_to_come_again(void)
+{
+	static uint8_t body[16 * 1024];
+	struct fixture *f = fixture_create(NULL);
+	struct send_request request = { .producer_group = SPAN_LITERAL("p"), .topic = SPAN_LITERAL("t"),
+					.default_topic = SPAN_LITERAL("TBW102"), .default_topic_queue_nums = 4,
+					.body = { body, sizeof(body) }, .max_reconsume_times = -1 };
+	struct send_result result = { 0 };
+	struct outcome outcome = { 0 };
+	uint64_t cold_offset;
+	uint32_t cold_size;
+	int stored = 0;
+	enum status status;
+
+	while ((status = core_send(f->core, &request, &result, &outcome)) == ST_OK && stored < 1000)
+		stored++;
+	CU_ASSERT_EQUAL_FATAL(status, ST_AGAIN);
+	CU_ASSERT_TRUE(stored > 20);
+	CU_ASSERT_FALSE(core_take_cold_read(f->core, &cold_offset, &cold_size));
+	fixture_disk(f, true);
+	CU_ASSERT_EQUAL(core_send(f->core, &request, &result, &outcome), ST_OK);
+	CU_ASSERT_EQUAL(result.queue_offset, (uint64_t)stored);
+	fixture_destroy(f);
+}
+
+/* --- an operator's word -------------------------------------------------------------------------------------------- */
+
+static enum status operator_says(struct fixture *f, uint64_t half_offset, enum record_outcome asked, struct outcome *outcome)
+{
+	*outcome = (struct outcome){ 0 };
+	enum status status = core_operator_decide(f->core, half_offset, asked, SPAN_LITERAL("dba"), outcome);
+	fixture_disk(f, true);
+	return status;
+}
+
+static void test_an_operator_parks_resumes_and_decides(void)
+{
+	struct fixture *f = fixture_create(NULL);
+	struct outcome outcome;
+	struct send_result half = must_send(f, (struct sent){ .topic = "t", .key = "k", .half = true });
+	struct send_result plain = must_send(f, (struct sent){ .topic = "t", .key = "p" });
+
+	fixture_disk(f, true);
+	fixture_heartbeat(f, true);
+	CU_ASSERT_EQUAL(operator_says(f, plain.log_offset, OUTCOME_COMMIT, &outcome), ST_DENIED);
+	CU_ASSERT_EQUAL(operator_says(f, half.log_offset + 8, OUTCOME_COMMIT, &outcome), ST_DENIED);
+	CU_ASSERT_EQUAL(operator_says(f, half.log_offset, OUTCOME_PARK, &outcome), ST_OK);
+	CU_ASSERT_EQUAL(operator_says(f, half.log_offset, OUTCOME_PARK, &outcome), ST_OK);
+	fixture_advance(f, 50000);
+	CU_ASSERT_EQUAL(f->asked_count, 0);
+	CU_ASSERT_EQUAL(operator_says(f, half.log_offset, OUTCOME_RESUME, &outcome), ST_OK);
+	fixture_advance(f, 100);
+	CU_ASSERT_EQUAL(f->asked_count, 1);
+	CU_ASSERT_EQUAL(operator_says(f, half.log_offset, OUTCOME_ROLLBACK, &outcome), ST_OK);
+	CU_ASSERT_EQUAL(operator_says(f, half.log_offset, OUTCOME_COMMIT, &outcome), ST_DENIED);
+	CU_ASSERT_EQUAL(outcome.code, RESP_ILLEGAL_OPERATION);
+	CU_ASSERT_EQUAL(fixture_end(f, &half, OUTCOME_COMMIT, true, &outcome), ST_DENIED);
+	CU_ASSERT_EQUAL(outcome.code, RESP_ILLEGAL_OPERATION);
+	CU_ASSERT_PTR_NOT_NULL(strstr(outcome.err.text, "rolled back"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(outcome.err.text, "by operator dba"));
+	CU_ASSERT_EQUAL(core_stats(f->core).pending_now, 0);
+	fixture_destroy(f);
+}
+
+/* Refusals are recorded up to a rate; each one is answered. */
+static void test_conflict_records_are_limited_not_refusals(void)
+{
+	struct fixture *f = fixture_create(NULL);
+	struct outcome outcome;
+	struct send_result half = must_send(f, (struct sent){ .topic = "t", .key = "k", .half = true });
+
+	CU_ASSERT_EQUAL(fixture_end(f, &half, OUTCOME_COMMIT, false, &outcome), ST_OK);
+	fixture_disk(f, true);
+	uint64_t before = commitlog_appended(f->log), after_hundred = 0;
+	for (int i = 0; i < CONFLICTS_PER_SECOND * 3; i++) {
+		if (i == CONFLICTS_PER_SECOND)
+			after_hundred = commitlog_appended(f->log);
+		CU_ASSERT_EQUAL(fixture_end(f, &half, OUTCOME_ROLLBACK, false, &outcome), ST_DENIED);
+		CU_ASSERT_EQUAL(outcome.code, RESP_ILLEGAL_OPERATION);
+	}
+	CU_ASSERT_TRUE(after_hundred > before);
+	CU_ASSERT_EQUAL(commitlog_appended(f->log), after_hundred);
+	CU_ASSERT_EQUAL(core_stats(f->core).refused_count, CONFLICTS_PER_SECOND * 3);
+	fixture_advance(f, 1000);
+	before = commitlog_appended(f->log);
+	CU_ASSERT_EQUAL(fixture_end(f, &half, OUTCOME_ROLLBACK, false, &outcome), ST_DENIED);
+	CU_ASSERT_TRUE(commitlog_appended(f->log) > before);
+	fixture_destroy(f);
+}
+
+/* Stored by name: a message of the queue, not a half, not the future. */
+static void test_a_stored_message_by_its_name(void)
+{
+	struct fixture *f = fixture_create(NULL);
+	struct stored_message stored;
+	struct outcome outcome;
+	struct errinfo err;
+	struct pulled p = { .count = 0 };
+	struct send_result plain = must_send(f, (struct sent){ .topic = "t", .key = "p" });
+	struct send_result half = must_send(f, (struct sent){ .topic = "t", .key = "h", .half = true });
+
+	CU_ASSERT_EQUAL(core_stored_message(f->core, plain.log_offset, &stored, &err), ST_NOTFOUND);
+	CU_ASSERT_EQUAL(fixture_end(f, &half, OUTCOME_COMMIT, false, &outcome), ST_OK);
+	fixture_disk(f, true);
+	CU_ASSERT_EQUAL(core_stored_message(f->core, plain.log_offset, &stored, &err), ST_OK);
+	CU_ASSERT_TRUE(span_is(stored.message.body, "p"));
+	CU_ASSERT_EQUAL(core_stored_message(f->core, half.log_offset, &stored, &err), ST_NOTFOUND);
+	CU_ASSERT_EQUAL(core_stored_message(f->core, plain.log_offset + 8, &stored, &err), ST_NOTFOUND);
+	CU_ASSERT_EQUAL(core_stored_message(f->core, UINT64_MAX, &stored, &err), ST_NOTFOUND);
+	CU_ASSERT_EQUAL_FATAL(fixture_pull(f, "t", 0, 1, "*", &p), 1);
+	CU_ASSERT_EQUAL(core_stored_message(f->core, (uint64_t)p.messages[0].physical_offset, &stored, &err), ST_OK);
+	CU_ASSERT_TRUE(span_is(stored.message.body, "h"));
+	CU_ASSERT_EQUAL(stored.message.queue_offset, 1);
+	CU_ASSERT_EQUAL(stored.message.prepared_transaction_offset, (int64_t)half.log_offset);
+	pulled_free(&p);
+	fixture_destroy(f);
+}
+
+int main(void)
+{
+	static const struct check_test tests[] = {
+		CHECK_TEST(test_pull_checks_and_their_order),
+		CHECK_TEST(test_a_pull_without_a_subscription_uses_the_heartbeats),
+		CHECK_TEST(test_an_offset_rides_on_a_pull_when_its_bit_says_so),
+		CHECK_TEST(test_an_answer_has_its_limits_and_at_least_one_message),
+		CHECK_TEST(test_sends_that_are_refused),
+		CHECK_TEST(test_a_batch_is_stored_whole_or_not_at_all),
+		CHECK_TEST(test_a_full_log_asks_to_come_again),
+		CHECK_TEST(test_an_operator_parks_resumes_and_decides),
+		CHECK_TEST(test_conflict_records_are_limited_not_refusals),
+		CHECK_TEST(test_a_stored_message_by_its_name),
+	};
+	return check_main("requests", tests, sizeof(tests) / sizeof(tests[0]));
+}
