@@ -359,5 +359,6 @@ struct core_stats core_stats(const struct core *core)
 	struct core_stats stats = core->stats;
 
 	stats.pending_now = pending_count(core->pending);
+	stats.in_doubt_now = checkback_in_doubt(core->checkback);
 	return stats;
 }

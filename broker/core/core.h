@@ -87,7 +87,8 @@ struct core_stats {
 	uint64_t message_count;
 	uint64_t pulled_count;
 	uint64_t check_count;
-	uint64_t pending_now;
+	uint64_t pending_now;  /* Undecided. */
+	uint64_t in_doubt_now; /* Of those: past their first deadline. */
 };
 struct core_stats core_stats(const struct core *core);
 

@@ -97,8 +97,3 @@ struct span names_text(const struct names *names, uint32_t id)
 	assert(id > 0 && id < names->end);
 	return (struct span){ names->by_id[id]->text, names->by_id[id]->size };
 }
-
-uint32_t names_end(const struct names *names)
-{
-	return names->end;
-}

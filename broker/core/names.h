@@ -24,7 +24,5 @@ enum status names_intern(struct names *names, struct span name, uint32_t *id_out
 uint32_t names_find(const struct names *names, struct span name);
 /* The text of an id that names_intern gave out; stable for the life of the table. */
 struct span names_text(const struct names *names, uint32_t id);
-/* One more than the highest id given out. */
-uint32_t names_end(const struct names *names);
 
 #endif

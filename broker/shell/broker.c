@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,7 +23,7 @@
 #include "lib/net/service.h"
 
 enum { TICK_MS = 10, STOP_LIMIT_MS = 3000, PROJECTOR_GRACE_MS = 1000, PARKED_BYTES_MAX = 64 * 1024 * 1024,
-       PREPARE_CHUNK = 4 * 1024 * 1024 };
+       PREPARE_CHUNK = 4 * 1024 * 1024, REPORT_INTERVAL_MS = 60 * 1000 };
 
 struct broker {
 	const struct broker_config *config;
@@ -43,6 +44,7 @@ struct broker {
 	bool stopping;
 	bool dead;             /* The log has failed; `failure` says how. */
 	int64_t stop_since_ms;
+	int64_t next_report_ms;
 	struct errinfo failure;
 	struct errinfo decode_error; /* Of the last frame that serve() gave ST_INVALID for. */
 	struct log_gate decode_gate;
@@ -228,12 +230,36 @@ static bool may_stop(const struct broker *broker)
 	       !server_has_output(broker->server) && !client_busy(broker->client);
 }
 
+static void log_counts(const struct broker *broker, const char *event)
+{
+	struct core_stats stats = core_stats(broker->core);
+
+	log_info("broker", event, "halves=%" PRIu64 " commits=%" PRIu64 " rollbacks=%" PRIu64 " refused=%" PRIu64 " resends=%" PRIu64
+		 " checks=%" PRIu64 " messages=%" PRIu64 " pulled=%" PRIu64 " open=%" PRIu64
+		 " in_doubt=%" PRIu64,
+		 stats.half_count, stats.commit_count, stats.rollback_count, stats.refused_count, stats.resend_count,
+		 stats.check_count, stats.message_count, stats.pulled_count, stats.pending_now, stats.in_doubt_now);
+}
+
+/* A line a minute while something is in doubt: an operator should look why nobody answers. */
+static void report_in_doubt(struct broker *broker)
+{
+	int64_t now = loop_now_ms(broker->loop);
+
+	if (now < broker->next_report_ms)
+		return;
+	broker->next_report_ms = now + REPORT_INTERVAL_MS;
+	if (core_stats(broker->core).in_doubt_now > 0)
+		log_counts(broker, "transactions in doubt");
+}
+
 static void on_tick(void *context)
 {
 	struct broker *broker = context;
 
 	set_time(broker);
 	core_tick(broker->core);
+	report_in_doubt(broker);
 	if (broker->deferred.head != NULL)
 		run_deferred(broker);
 	if (broker->stopping &&
@@ -257,7 +283,7 @@ static void on_stop(void *context)
 
 	if (broker->stopping)
 		return;
-	log_info("broker", "stopping", NULL);
+	log_counts(broker, "stopping");
 	broker->stopping = true;
 	broker->stop_since_ms = loop_now_ms(broker->loop);
 	server_stop_accepting(broker->server);

@@ -22,12 +22,6 @@ enum txn_verdict {
 
 enum txn_verdict txn_decide(enum txn_state state, enum txn_event event, enum txn_who who, enum txn_state *next);
 
-/* True for PREPARED and PARKED: no decision about the message yet. */
-static inline int txn_is_open(enum txn_state state)
-{
-	return state == TXN_PREPARED || state == TXN_PARKED;
-}
-
 /* "prepared", ...; "?" for anything else. */
 const char *txn_state_text(enum txn_state state);
 const char *txn_event_text(enum txn_event event);
