@@ -18,7 +18,6 @@ static void test_ids_are_dense_and_stay(void)
 	struct names *names = names_create(1000);
 	char text[32];
 
-	CU_ASSERT_EQUAL(names_end(names), 1);
 	CU_ASSERT_EQUAL(names_find(names, span_of("a")), 0);
 	CU_ASSERT_EQUAL(intern(names, "a"), 1);
 	CU_ASSERT_EQUAL(intern(names, "b"), 2);
@@ -28,7 +27,6 @@ static void test_ids_are_dense_and_stay(void)
 		snprintf(text, sizeof(text), "name-%d", i);
 		CU_ASSERT_EQUAL(intern(names, text), (uint32_t)i + 3);
 	}
-	CU_ASSERT_EQUAL(names_end(names), 503);
 	CU_ASSERT_EQUAL(names_find(names, span_of("name-499")), 502);
 	CU_ASSERT_TRUE(span_is(names_text(names, 502), "name-499"));
 	CU_ASSERT_PTR_EQUAL(names_text(names, 1).data, first.data);
