@@ -351,6 +351,53 @@ static void test_a_broker_that_is_down_is_passed_over_for_one_that_is_up(void)
 	stub_stop(stub);
 }
 
+/* Half of the sends go to a broker that loses answers: not one half may be left behind at the other. */
+static void test_a_half_whose_answer_is_lost_stays_with_its_broker(void)
+{
+	struct stub *stub = stub_start(1, false), *other = stub_start(1, false);
+	struct escrow_transaction_result result;
+	struct escrow_error err;
+
+	stub_add_peer(stub, "other", stub_address(other));
+	escrow_producer *producer = start_known(stub, NULL, NULL, 0);
+	int beats = 1;
+	CU_ASSERT_TRUE(stub_wait(other, is_known, &beats));
+	stub_fault(stub, STUB_SEND, STUB_CLOSE_AFTER, 3, 0);
+	stub_fault(other, STUB_SEND, STUB_DROP_ANSWER, 1, 0);
+	for (int i = 0; i < 8; i++) {
+		CU_ASSERT_EQUAL(send_one(producer, ESCROW_LOCAL_COMMIT, LONG_MS, &result, &err), ESCROW_OK);
+		CU_ASSERT_EQUAL(result.state, ESCROW_COMMITTED);
+	}
+	CU_ASSERT_TRUE(stub_half_count(stub) > 0 && stub_half_count(other) > 0);
+	CU_ASSERT_EQUAL(stub_half_count(stub) + stub_half_count(other), 8);
+	CU_ASSERT_EQUAL(stub_visible(stub, "orders", NULL) + stub_visible(other, "orders", NULL), 8);
+	escrow_producer_stop(producer, 1000);
+	stub_stop(other);
+	stub_stop(stub);
+}
+
+static void test_a_name_server_that_is_down_is_passed_over(void)
+{
+	struct stub *stub = stub_start(1, false), *dead = stub_start(1, false);
+	struct escrow_producer_config config;
+	escrow_producer *producer = NULL;
+	escrow_message *message = make("orders");
+	struct escrow_error err;
+	char servers[128];
+
+	snprintf(servers, sizeof(servers), "%s;%s", stub_address(dead), stub_address(stub));
+	stub_crash(dead);
+	escrow_producer_config_init(&config, sizeof(config));
+	config.name_servers = servers;
+	config.group = "g";
+	CU_ASSERT_EQUAL_FATAL(escrow_producer_start(&config, &producer, &err), ESCROW_OK);
+	CU_ASSERT_EQUAL(escrow_send(producer, message, LONG_MS, NULL, &err), ESCROW_OK);
+	escrow_message_destroy(message);
+	escrow_producer_stop(producer, 1000);
+	stub_stop(dead);
+	stub_stop(stub);
+}
+
 static void test_deadlines_and_missing_routes(void)
 {
 	struct stub *stub = stub_start(1, true);
@@ -699,6 +746,8 @@ int main(void)
 		CHECK_TEST(test_a_half_that_is_stored_but_not_synced_is_rolled_back),
 		CHECK_TEST(test_a_broker_that_restarts_is_decided_at_and_knows_the_producer_again),
 		CHECK_TEST(test_a_broker_that_is_down_is_passed_over_for_one_that_is_up),
+		CHECK_TEST(test_a_half_whose_answer_is_lost_stays_with_its_broker),
+		CHECK_TEST(test_a_name_server_that_is_down_is_passed_over),
 		CHECK_TEST(test_deadlines_and_missing_routes),
 		CHECK_TEST(test_plain_messages_are_stored_with_their_properties),
 		CHECK_TEST(test_check_backs_are_answered_from_the_callback),
