@@ -75,10 +75,6 @@ static void test_a_final_decision_is_never_left(void)
 	}
 }
 
-static void test_open_states(void)
-{
-}
-
 /* The half index stores the states and DECISION records the askers and events. */
 static void test_numbers_on_disk_do_not_move(void)
 {
@@ -106,7 +102,6 @@ int main(void)
 	static const struct check_test tests[] = {
 		CHECK_TEST(test_every_transition_against_the_rules),
 		CHECK_TEST(test_a_final_decision_is_never_left),
-		CHECK_TEST(test_open_states),
 		CHECK_TEST(test_numbers_on_disk_do_not_move),
 		CHECK_TEST(test_texts),
 	};
