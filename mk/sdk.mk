@@ -9,7 +9,7 @@ SDK_OBJ     := $(patsubst %.c,$(BUILD)/obj/%.o,$(foreach d,$(SDK_DIRS),$(call so
 SDK_HEADERS := $(wildcard client-sdk/include/escrow/*.h)
 SDK_EXAMPLE_BINS := $(EXAMPLES:%=$(BUILD)/examples/%)
 
-sdk: $(BUILD)/libescrow.a $(BUILD)/libescrow.so $(BUILD)/escrow.pc $(BUILD)/sdk-headers.ok ## client library
+sdk: $(BUILD)/libescrow.a $(BUILD)/libescrow.so $(BUILD)/escrow.pc $(BUILD)/sdk-headers.ok $(BUILD)/sdk-docs.ok ## client library
 
 # Linked into one object first, whose inner names are made local: an application may have its own `loop_run`.
 $(BUILD)/libescrow.a: $(SDK_OBJ)
@@ -40,6 +40,14 @@ $(BUILD)/sdk-headers.ok: $(SDK_HEADERS)
 			-fsyntax-only -x c++ -;) \
 	done
 	@$(if $(CXX_FOUND),,echo 'sdk: no C++ compiler here, headers were checked as C only';) touch $@
+
+# The C blocks of the guide.
+$(BUILD)/sdk-docs.ok: docs/sdk.md $(SDK_HEADERS)
+	@mkdir -p $(BUILD)/docs
+	@rm -f $(BUILD)/docs/sdk-*.c
+	@awk -v out=$(BUILD)/docs/sdk- '/^```c$$/ { n++; inside = 1; next } /^```$$/ { inside = 0 } inside { print > (out n ".c") }' $<
+	@set -e; for f in $(BUILD)/docs/sdk-*.c; do $(CC) -std=c11 $(WARN) -Iclient-sdk/include $(MYSQL_CFLAGS) -fsyntax-only $$f; done
+	@touch $@
 
 $(SDK_EXAMPLE_BINS): $(BUILD)/examples/%: client-sdk/examples/%.c $(BUILD)/libescrow.a $(SDK_HEADERS)
 	@mkdir -p $(@D)
