@@ -189,8 +189,9 @@ static void test_times_in_the_past_come_at_once(void)
 
 	schedule_later(s->schedule, entry_of(s, 1, 5));
 	schedule_later(s->schedule, entry_of(s, 2, 100000));
+	schedule_later(s->schedule, entry_of(s, 3, 100000 - WHEEL_TICK_MS)); /* The slot looked at last. */
 	advance(s, 100000 + 2 * WHEEL_TICK_MS);
-	CU_ASSERT_EQUAL(s->due_count, 2);
+	CU_ASSERT_EQUAL(s->due_count, 3);
 	stand_destroy(s);
 }
 

@@ -217,8 +217,8 @@ static inline struct send_result must_send(struct fixture *f, struct sent sent)
 	return result;
 }
 
-static inline enum status fixture_end(struct fixture *f, const struct send_result *half, enum record_outcome asked, bool from_check,
-			       struct outcome *outcome)
+static inline enum status fixture_end(struct fixture *f, const struct send_result *half, enum record_outcome asked,
+				      bool from_check, struct outcome *outcome)
 {
 	struct end_request request = {
 		.group = SPAN_LITERAL("producers"), .half_queue_offset = half->queue_offset, .half_offset = half->log_offset,

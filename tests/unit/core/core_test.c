@@ -540,6 +540,31 @@ static void test_waiting_pulls_end_with_their_time_or_connection(void)
 	fixture_destroy(f);
 }
 
+/* The wall clock may be set back; what is stored says otherwise, also after a restart. */
+static void test_stored_times_never_go_back(void)
+{
+	struct fixture *f = fixture_create(NULL);
+	struct pulled p = { .count = 0 };
+	struct outcome outcome;
+
+	(void)must_send(f, (struct sent){ .topic = "t", .key = "delayed", .delay_level = 1 });
+	fixture_advance(f, 1000);
+	for (int i = 0; i < 3; i++) {
+		f->clock.wall_now_ms = FIXTURE_WALL_MS - 3600 * 1000;
+		core_set_time(f->core, f->clock.wall_now_ms, f->clock.mono_now_ms);
+		struct send_result half = must_send(f, (struct sent){ .topic = "t", .key = i == 0 ? "a" : i == 1 ? "b" : "c", .half = true });
+		CU_ASSERT_EQUAL(fixture_end(f, &half, OUTCOME_COMMIT, false, &outcome), ST_OK);
+		(void)must_send(f, (struct sent){ .topic = "t", .key = "plain" });
+		fixture_disk(f, true);
+		fixture_restart(f);
+	}
+	CU_ASSERT_EQUAL_FATAL(fixture_pull(f, "t", 0, 0, "*", &p), 7);
+	for (size_t i = 0; i < p.count; i++)
+		CU_ASSERT_EQUAL(p.messages[i].store_timestamp, FIXTURE_WALL_MS + 1000);
+	pulled_free(&p);
+	fixture_destroy(f);
+}
+
 /* --- restarts ------------------------------------------------------------------------------------------------------ */
 
 /* Everything that can be seen from outside, as text. */
@@ -669,6 +694,7 @@ int main(void)
 		CHECK_TEST(test_positions_and_times_of_a_queue),
 		CHECK_TEST(test_waiting_pulls_wake_when_what_fits_is_durable),
 		CHECK_TEST(test_waiting_pulls_end_with_their_time_or_connection),
+		CHECK_TEST(test_stored_times_never_go_back),
 		CHECK_TEST(test_a_restart_gives_the_same_state),
 		CHECK_TEST(test_what_was_not_durable_was_never_there),
 	};
