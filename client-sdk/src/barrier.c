@@ -82,7 +82,7 @@ enum status barrier_insert_mark(struct db_conn *conn, const char *transaction_id
 
 enum escrow_code escrow_barrier_insert(struct st_mysql *mysql, const char *transaction_id, struct escrow_error *err)
 {
-	struct db_conn *conn;
+	struct db_conn *conn = NULL;
 	struct errinfo why;
 
 	if (!barrier_id_is_good(transaction_id, BARRIER_ID_MAX))
@@ -103,7 +103,7 @@ enum escrow_code escrow_barrier_insert(struct st_mysql *mysql, const char *trans
 enum escrow_code escrow_once(struct st_mysql *mysql, const char *group, const char *message_id, bool *first_out,
 			     struct escrow_error *err)
 {
-	struct db_conn *conn;
+	struct db_conn *conn = NULL;
 	struct buffer statement;
 	struct errinfo why;
 
@@ -142,7 +142,7 @@ enum escrow_code escrow_mysql_purge(struct st_mysql *mysql, uint64_t age_s, unsi
 				    struct escrow_error *err)
 {
 	uint64_t barriers = 0, consumed = 0;
-	struct db_conn *conn;
+	struct db_conn *conn = NULL;
 	struct errinfo why;
 	enum escrow_code code = wrap(mysql, &conn, err);
 

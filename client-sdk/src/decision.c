@@ -1,5 +1,6 @@
 /* Transactions: prepare, decide, and the form with a callback. The decision is END_TRANSACTION, sent as a request that is
  * answered, and repeated at the same broker until the deadline. */
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <utlist.h>
@@ -274,7 +275,7 @@ enum escrow_code escrow_prepare(escrow_producer *producer, const escrow_message 
 				escrow_transaction **out, struct escrow_error *err)
 {
 	struct send_call send;
-	escrow_transaction *transaction;
+	escrow_transaction *transaction = NULL;
 
 	if (producer == NULL || message == NULL || out == NULL)
 		return sdk_fail(err, ESCROW_INVALID, "prepare: producer, message and out must not be NULL");
@@ -297,13 +298,14 @@ enum escrow_code escrow_producer_send_in_transaction(escrow_producer *producer, 
 						     escrow_local_fn local, void *context, int64_t deadline_ms,
 						     struct escrow_transaction_result *result, struct escrow_error *err)
 {
-	escrow_transaction *transaction;
+	escrow_transaction *transaction = NULL;
 
 	if (local == NULL)
 		return sdk_fail(err, ESCROW_INVALID, "send in transaction: local must not be NULL");
 	enum escrow_code code = escrow_prepare(producer, message, deadline_ms, &transaction, err);
 	if (code != ESCROW_OK)
 		return code;
+	assert(transaction != NULL);
 	int32_t outcome = TRANSACTION_UNKNOWN;
 	switch (local(transaction, message, context)) {
 	case ESCROW_LOCAL_COMMIT: outcome = TRANSACTION_COMMIT; break;

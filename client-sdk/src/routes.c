@@ -209,7 +209,7 @@ void routes_destroy(struct routes *routes)
 	if (routes == NULL)
 		return;
 	HASH_ITER(hh, routes->topics, route, next) {
-		HASH_DEL(routes->topics, route);
+		HASH_DEL(routes->topics, route); /* NOLINT(clang-analyzer-unix.Malloc): cannot follow uthash. */
 		loop_timer_stop(&route->timer);
 		route_view_free(route->view);
 		free(route);
