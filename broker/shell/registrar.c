@@ -10,7 +10,8 @@
 #include "lib/wire/body_register.h"
 #include "lib/wire/header_namesrv.h"
 
-enum { NAME_SERVERS_MAX = 16, PROBE_MS = 300, TIMEOUT_MS = 3000, ADDRESS_SIZE = 256 };
+enum { NAME_SERVERS_MAX = 16, PROBE_MS = 300, TIMEOUT_MS = 3000, ADDRESS_SIZE = 256,
+       JSON_TOPICS_MAX = 10000 };
 
 struct name_server {
 	struct registrar *registrar;
@@ -116,7 +117,13 @@ static void register_at(struct registrar *registrar, struct name_server *server)
 	if (topic_table_make(registrar->topics, &table) != ST_OK)
 		return;
 	buffer_init(&body, REGISTER_BODY_SIZE_MAX);
-	register_body_encode(&body, &table.version, table.topics, table.count);
+	/* A name server takes so many topics as JSON, and many more in the compressed form (which loses only the order flag
+	 * and topicSysFlag). */
+	header.compressed = table.count > JSON_TOPICS_MAX;
+	if (!header.compressed)
+		register_body_encode(&body, &table.version, table.topics, table.count);
+	else if (register_body_encode_compressed(&body, &table.version, table.topics, table.count, &err) != ST_OK)
+		body.failed = true;
 	header.body_crc32 = register_body_crc(buffer_span(&body));
 	struct encoder *encoder = body.failed ? NULL : client_begin(registrar->client, server->address, REQ_REGISTER_BROKER,
 								    false, &err);
