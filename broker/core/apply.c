@@ -61,13 +61,12 @@ static void note_time(struct core *core, int64_t when_ms)
 
 /* --- messages ---------------------------------------------------------------------------------------- */
 
+/* Limits bind what is new, not what the log already holds: they may have been lowered since. */
 static enum status reserve_delay(struct core *core, struct errinfo *err)
 {
-	enum status status = delays_reserve(&core->delays);
-
-	if (status == ST_FULL)
+	if (!core->replaying && core->delays.count >= core->config.delayed_max)
 		return errinfo_set(err, ST_FULL, "%zu delayed messages wait, the limit", core->delays.count);
-	return status == ST_OK ? ST_OK : no_memory(err);
+	return delays_reserve(&core->delays) == ST_OK ? ST_OK : no_memory(err);
 }
 
 enum status apply_reserve_message(struct core *core, struct topic *topic, const struct record_message *r,
@@ -136,11 +135,10 @@ enum status apply_deliver(struct core *core, const struct placed *at, const stru
 
 enum status apply_reserve_half(struct core *core, uint32_t group_id, struct errinfo *err)
 {
-	enum status status = pending_reserve(core->pending, group_id);
-
-	if (status == ST_FULL)
+	if (!core->replaying && pending_count(core->pending) >= core->config.pending_max)
 		return errinfo_set(err, ST_FULL, "%u transactions are undecided, the limit (pendingTransactionMax)",
 				   pending_count(core->pending));
+	enum status status = pending_reserve(core->pending, group_id);
 	if (status == ST_OK)
 		status = checkback_reserve(core->checkback, group_id);
 	if (status == ST_OK)

@@ -118,7 +118,7 @@ static bool make_parts(struct core *core)
 	struct checkback_effects effects = { core, transactions_ask, transactions_exhausted };
 
 	holds_init(&core->holds, config->hold_max);
-	delays_init(&core->delays, config->delayed_max);
+	delays_init(&core->delays, SIZE_MAX); /* The limits are apply's: what the log holds is taken in any case. */
 	visibility_init(&core->visibility);
 	half_index_init(&core->halves, core->files);
 	buffer_init(&core->properties, 64 * 1024);
@@ -128,7 +128,7 @@ static bool make_parts(struct core *core)
 	core->names = names_create(config->name_max);
 	core->offsets = offsets_create(config->name_max);
 	core->members = members_create(config->member_max);
-	core->pending = pending_create((uint32_t)config->pending_max);
+	core->pending = pending_create(UINT32_MAX);
 	core->resends = resends_create((uint32_t)config->resend_window_count, half_is_open, core);
 	if (core->names == NULL || core->offsets == NULL || core->members == NULL || core->pending == NULL ||
 	    core->resends == NULL || buffer_reserve(&core->record, 64 * 1024) == NULL)

@@ -231,6 +231,31 @@ static void test_limits_of_transactions(void)
 	fixture_destroy(f);
 }
 
+/* Limits that were lowered between two starts do not keep the broker from starting. */
+static void test_lowered_limits_bind_only_what_is_new(void)
+{
+	struct fixture *f = fixture_create(NULL);
+	struct send_result result, half = { 0 };
+	struct outcome outcome;
+
+	for (int i = 0; i < 5; i++) {
+		char key[8];
+
+		snprintf(key, sizeof(key), "k%d", i);
+		half = must_send(f, (struct sent){ .topic = "t", .key = key, .half = true });
+		snprintf(key, sizeof(key), "d%d", i);
+		(void)must_send(f, (struct sent){ .topic = "t", .key = key, .delay_level = 4 });
+	}
+	f->config.pending_max = f->config.delayed_max = 2;
+	fixture_restart(f);
+	CU_ASSERT_EQUAL(core_stats(f->core).pending_now, 5);
+	CU_ASSERT_EQUAL(fixture_send(f, (struct sent){ .topic = "t", .key = "new", .half = true }, &result, &outcome), ST_DENIED);
+	CU_ASSERT_EQUAL(outcome.code, RESP_SYSTEM_BUSY);
+	CU_ASSERT_EQUAL(fixture_send(f, (struct sent){ .topic = "t", .key = "new", .delay_level = 4 }, &result, &outcome), ST_DENIED);
+	CU_ASSERT_EQUAL(fixture_end(f, &half, OUTCOME_COMMIT, false, &outcome), ST_OK);
+	fixture_destroy(f);
+}
+
 /* A group at its limit still gets the answer to a resend: the half is there already. */
 static void test_a_resend_needs_no_room(void)
 {
@@ -684,6 +709,7 @@ int main(void)
 		CHECK_TEST(test_a_resend_after_rollback_is_refused),
 		CHECK_TEST(test_an_end_that_does_not_fit_changes_nothing),
 		CHECK_TEST(test_limits_of_transactions),
+		CHECK_TEST(test_lowered_limits_bind_only_what_is_new),
 		CHECK_TEST(test_a_resend_needs_no_room),
 		CHECK_TEST(test_undecided_ones_are_asked_about_and_parked_in_the_end),
 		CHECK_TEST(test_delayed_messages_come_when_due),
