@@ -246,6 +246,7 @@ static void test_lowered_limits_bind_only_what_is_new(void)
 		snprintf(key, sizeof(key), "d%d", i);
 		(void)must_send(f, (struct sent){ .topic = "t", .key = key, .delay_level = 4 });
 	}
+	fixture_advance(f, 50); /* Everything is durable. */
 	f->config.pending_max = f->config.delayed_max = 2;
 	fixture_restart(f);
 	CU_ASSERT_EQUAL(core_stats(f->core).pending_now, 5);
