@@ -53,7 +53,7 @@ static enum status see_producer(struct core *core, const struct member_client *c
 	/* Each Java client lists it, whatever it is for: never somebody to ask. */
 	if (span_is(name, GROUP_CLIENT_INNER_PRODUCER) || name.size > 255)
 		return ST_OK;
-	enum status status = names_intern(core->names, name, &group_id);
+	enum status status = names_intern_soft(core->names, name, &group_id);
 	if (status == ST_OK)
 		status = members_see_producer(core->members, client, group_id, &joined);
 	if (status == ST_OK)
@@ -73,7 +73,7 @@ static enum status read_subscriptions(struct core *core, const struct consumer_d
 						       .sql = span_is(said->expression_type, "SQL92") };
 		if (said->topic.size > 255)
 			continue;
-		if (names_intern(core->names, said->topic, &subscription->topic_id) != ST_OK)
+		if (names_intern_soft(core->names, said->topic, &subscription->topic_id) != ST_OK)
 			return ST_FULL;
 		if (!subscription->sql && tag_filter_parse(said->sub_string, &subscription->filter, NULL) != ST_OK)
 			continue; /* The pull will say so. */
@@ -123,7 +123,8 @@ enum status core_heartbeat(struct core *core, uint64_t conn_id, int32_t language
 	if (status != ST_OK)
 		return core_refuse(outcome, RESP_SYSTEM_BUSY, "this broker has no room for another group member: %s",
 				   status_text(status));
-	return core_accept(outcome, 0);
+	/* Groups and topics that it made are recorded by then. */
+	return core_accept(outcome, outcome->wait_offset);
 }
 
 void core_unregister(struct core *core, uint64_t conn_id, struct span producer_group, struct span consumer_group)

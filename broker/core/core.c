@@ -125,8 +125,8 @@ static bool make_parts(struct core *core)
 	buffer_init(&core->record, RECORD_SCRATCH_MAX);
 	buffer_init(&core->kept, RECORD_SCRATCH_MAX);
 	buffer_init(&core->cold, RECORD_SCRATCH_MAX);
-	core->names = names_create(config->name_max);
-	core->offsets = offsets_create(config->name_max);
+	core->names = names_create(config->name_max, config->name_max / 4);
+	core->offsets = offsets_create();
 	core->members = members_create(config->member_max);
 	core->pending = pending_create(UINT32_MAX);
 	core->resends = resends_create((uint32_t)config->resend_window_count, half_is_open, core);
@@ -170,6 +170,7 @@ enum status core_open(const struct core_config *config, struct commitlog *log, s
 		core_close(core);
 		return status;
 	}
+	offsets_set_limits(core->offsets, config->offset_row_max, 16 * (size_t)config->offset_row_max);
 	pagefile_set_read_inline(files, false);
 	topics_touch(core->topics, wall_ms);
 	core->stats = (struct core_stats){ 0 };

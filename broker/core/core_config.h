@@ -34,6 +34,7 @@ struct core_config {
 	uint32_t topic_max;
 	uint32_t group_max;
 	uint32_t name_max;
+	uint32_t offset_row_max;   /* (topic, group) pairs with consumer offsets. */
 	uint32_t member_max;
 	uint32_t hold_max;
 	struct checkback_config checkback;

@@ -17,9 +17,11 @@ struct names {
 	uint32_t end;
 	uint32_t capacity;
 	uint32_t name_max;
+	uint32_t soft_max;
+	uint32_t soft_count;
 };
 
-struct names *names_create(uint32_t name_max)
+struct names *names_create(uint32_t name_max, uint32_t soft_max)
 {
 	struct names *names = calloc(1, sizeof(*names));
 
@@ -27,6 +29,7 @@ struct names *names_create(uint32_t name_max)
 		return NULL;
 	names->end = 1;
 	names->name_max = name_max;
+	names->soft_max = soft_max;
 	return names;
 }
 
@@ -83,6 +86,19 @@ enum status names_intern(struct names *names, struct span text, uint32_t *id_out
 	names->by_id[names->end++] = name;
 	*id_out = name->id;
 	return ST_OK;
+}
+
+enum status names_intern_soft(struct names *names, struct span text, uint32_t *id_out)
+{
+	*id_out = names_find(names, text);
+	if (*id_out != 0)
+		return ST_OK;
+	if (names->soft_count >= names->soft_max)
+		return ST_FULL;
+	enum status status = names_intern(names, text, id_out);
+	if (status == ST_OK)
+		names->soft_count++;
+	return status;
 }
 
 uint32_t names_find(const struct names *names, struct span text)

@@ -14,12 +14,15 @@
 
 struct names;
 
-/* NULL when out of memory. */
-struct names *names_create(uint32_t name_max);
+/* `soft_max` of the names may be given to what nobody records (names_intern_soft). NULL when out of memory. */
+struct names *names_create(uint32_t name_max, uint32_t soft_max);
 void names_destroy(struct names *names);
 
 /* The id of `name`, given out now if it is new. ST_FULL beyond the limit, ST_NOMEM; *id_out is 0 then. */
 enum status names_intern(struct names *names, struct span name, uint32_t *id_out) MUST_USE;
+/* The same for names that a peer only mentions in passing (heartbeats): refused when they would take the room of what is
+ * recorded. */
+enum status names_intern_soft(struct names *names, struct span name, uint32_t *id_out) MUST_USE;
 /* The id of a known name, else 0. */
 uint32_t names_find(const struct names *names, struct span name);
 /* The text of an id that names_intern gave out; stable for the life of the table. */

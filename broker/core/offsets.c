@@ -32,6 +32,8 @@ struct offsets {
 	struct cell *dirty;
 	size_t dirty_count;
 	size_t row_max;
+	size_t place_count;
+	size_t place_max;
 };
 
 enum { QUEUE_ID_MAX = 65535 };
@@ -41,13 +43,19 @@ static uint64_t row_key(uint32_t topic_id, uint32_t group_id)
 	return (uint64_t)topic_id << 32 | group_id;
 }
 
-struct offsets *offsets_create(size_t row_max)
+struct offsets *offsets_create(void)
 {
 	struct offsets *offsets = calloc(1, sizeof(*offsets));
 
 	if (offsets != NULL)
-		offsets->row_max = row_max;
+		offsets_set_limits(offsets, SIZE_MAX, SIZE_MAX);
 	return offsets;
+}
+
+void offsets_set_limits(struct offsets *offsets, size_t row_max, size_t place_max)
+{
+	offsets->row_max = row_max;
+	offsets->place_max = place_max;
 }
 
 void offsets_destroy(struct offsets *offsets)
@@ -87,13 +95,16 @@ bool offsets_get(const struct offsets *offsets, uint32_t topic_id, uint32_t grou
 	return true;
 }
 
-static enum status grow_row(struct row *row, uint32_t cell_count)
+static enum status grow_row(struct offsets *offsets, struct row *row, uint32_t cell_count)
 {
+	if (offsets->place_count + (cell_count - row->cell_count) > offsets->place_max)
+		return ST_FULL;
 	struct cell **grown = realloc(row->cells, cell_count * sizeof(*grown));
 
 	if (grown == NULL)
 		return ST_NOMEM;
 	memset(grown + row->cell_count, 0, (cell_count - row->cell_count) * sizeof(*grown));
+	offsets->place_count += cell_count - row->cell_count;
 	row->cells = grown;
 	row->cell_count = cell_count;
 	return ST_OK;
@@ -126,8 +137,9 @@ enum status offsets_reserve(struct offsets *offsets, uint32_t topic_id, uint32_t
 		if (row == NULL)
 			return ST_NOMEM;
 	}
-	if (queue_id >= row->cell_count && grow_row(row, queue_id + 1) != ST_OK)
-		return ST_NOMEM;
+	enum status status = queue_id >= row->cell_count ? grow_row(offsets, row, queue_id + 1) : ST_OK;
+	if (status != ST_OK)
+		return status;
 	if (row->cells[queue_id] != NULL)
 		return ST_OK;
 	struct cell *cell = calloc(1, sizeof(*cell));

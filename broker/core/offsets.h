@@ -16,8 +16,11 @@
 
 struct offsets;
 
-/* NULL when out of memory. `row_max` bounds the (topic, group) pairs. */
-struct offsets *offsets_create(size_t row_max);
+/* Without limits at first, so that a log is taken in whole. NULL when out of memory. */
+struct offsets *offsets_create(void);
+/* From now on: `row_max` bounds the (topic, group) pairs, `place_max` the queues of all of them together (a row has a place
+ * for each queue up to the highest that was named). */
+void offsets_set_limits(struct offsets *offsets, size_t row_max, size_t place_max);
 void offsets_destroy(struct offsets *offsets);
 
 /* The live value; false if the group never said one for this queue. Ids are those of the core's name table. */

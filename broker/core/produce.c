@@ -198,8 +198,11 @@ static enum status answer_resend(struct core *core, uint64_t half_queue_offset, 
 				 struct outcome *outcome)
 {
 	struct half_entry half;
+	core->wish_size = 0; /* An index page, not the log. */
 	enum status status = half_index_get(&core->halves, half_queue_offset, &half, &outcome->err);
 
+	if (status == ST_AGAIN)
+		return status;
 	if (status != ST_OK)
 		return core_refuse(outcome, RESP_SYSTEM_ERROR, "resend of half message %" PRIu64 ": %s", half_queue_offset,
 				   outcome->err.text);
@@ -379,14 +382,36 @@ static enum status send_one(struct core *core, const struct send_request *reques
 	return core_accept(outcome, at.offset + at.size);
 }
 
+enum { BROKER_PROPERTIES_MAX = 256 }; /* UNIQ_KEY, MSG_REGION, TRACE_ON, the name of CLUSTER. */
+
 /* --- batches --------------------------------------------------------------------------------------------- */
 
-/* Counts the messages and the bytes they may take, so that all are stored or none. */
+/* What one message of a batch could be refused for, before any is stored. */
+static enum status check_batched(const struct core *core, const struct batch_message *one, size_t *delayed,
+				 struct outcome *outcome)
+{
+	struct known_properties known;
+	int64_t delay_ms;
+
+	if (property_is_true(one->properties, PROPERTY_TRAN_MSG))
+		return core_refuse(outcome, RESP_MESSAGE_ILLEGAL, "a batch cannot be transactional");
+	if (one->properties.size + BROKER_PROPERTIES_MAX + strlen(core->config.cluster_name) > MESSAGE_PROPERTIES_MAX)
+		return core_refuse(outcome, RESP_MESSAGE_ILLEGAL, "the message is illegal: its properties are over %d bytes",
+				   MESSAGE_PROPERTIES_MAX);
+	properties_scan(one->properties, &known);
+	enum status status = wanted_delay(core, &known, &delay_ms, outcome);
+	if (status == ST_OK && delay_ms > 0 && core->delays.count + ++*delayed > core->config.delayed_max)
+		return core_refuse(outcome, RESP_SYSTEM_BUSY, "[PCBUSY_CLEAN_QUEUE]too many delayed messages wait");
+	return status;
+}
+
+/* Checks the messages and counts the bytes they may take, so that all are stored or none. */
 static enum status measure_batch(const struct core *core, const struct send_request *request, uint32_t *count_out,
 				 uint64_t *bytes_out, struct outcome *outcome)
 {
 	struct span rest = request->body;
 	struct batch_message one;
+	size_t delayed = 0;
 	enum status status;
 
 	*count_out = 0;
@@ -394,11 +419,12 @@ static enum status measure_batch(const struct core *core, const struct send_requ
 	while ((status = batch_next(&rest, &one, &outcome->err)) == ST_OK) {
 		if (++*count_out > BATCH_MESSAGES_MAX)
 			return core_refuse(outcome, RESP_MESSAGE_ILLEGAL, "a batch of more than %d messages", BATCH_MESSAGES_MAX);
-		if (property_is_true(one.properties, PROPERTY_TRAN_MSG))
-			return core_refuse(outcome, RESP_MESSAGE_ILLEGAL, "a batch cannot be transactional");
-		/* 512: the broker's own properties and the record around the message. */
-		*bytes_out += commitlog_record_size(one.body.size + one.properties.size + request->topic.size * 2 + 512 +
-						    strlen(core->config.cluster_name));
+		enum status checked = check_batched(core, &one, &delayed, outcome);
+		if (checked != ST_OK)
+			return checked;
+		/* 256: the record around the message. */
+		*bytes_out += commitlog_record_size(one.body.size + one.properties.size + request->topic.size * 2 + 256 +
+						    BROKER_PROPERTIES_MAX + strlen(core->config.cluster_name));
 	}
 	if (status != ST_NOTFOUND || *count_out == 0)
 		return core_refuse(outcome, RESP_MESSAGE_ILLEGAL, "the batch body is malformed: %s",
@@ -425,6 +451,8 @@ static enum status send_batch(struct core *core, const struct send_request *requ
 		return status;
 	if (commitlog_room(core->log) < bytes)
 		return core_no_room(core, bytes, outcome);
+	if (visibility_reserve(&core->visibility, count) != ST_OK)
+		return core_refuse(outcome, RESP_SYSTEM_BUSY, "no memory for the batch");
 	single.queue_id = (int32_t)choose_queue(core, topic, request->queue_id);
 	single.batch = false;
 	for (uint32_t i = 0; batch_next(&rest, &one, &outcome->err) == ST_OK; i++) {
@@ -504,7 +532,11 @@ static enum status store_back(struct core *core, const struct send_back_request 
 		int64_t level = request->delay_level > 0 ? request->delay_level : 3 + (int64_t)stored->message.reconsume_times;
 
 		in.delay_ms = level_delay_ms(core, level);
-		in.queue_id = core->queue_turn++ % group->settings.retry_queue_nums;
+		/* The topic may have fewer queues than the group now asks for; consumers look at the topic's. */
+		uint32_t queues = in.topic->settings.read_queue_nums;
+		if (queues > group->settings.retry_queue_nums)
+			queues = group->settings.retry_queue_nums;
+		in.queue_id = queues == 0 ? 0 : core->queue_turn++ % queues;
 	}
 	offset_msg_id_encode(&host, (int64_t)request->log_offset, origin);
 	properties_scan(stored->message.properties, &known);

@@ -67,7 +67,9 @@ enum status core_update_offset(struct core *core, struct span group_name, struct
 		return core_refuse(outcome, RESP_SUBSCRIPTION_GROUP_NOT_EXIST, "Group %.*s not exist!", SPAN_ARGS(group_name));
 	if (topic == NULL)
 		return core_refuse(outcome, RESP_TOPIC_NOT_EXIST, "Topic %.*s not exist!", SPAN_ARGS(topic_name));
-	if (queue_id < 0 || queue_id >= TOPIC_QUEUE_MAX || offset < 0)
+	uint32_t queues = topic->settings.read_queue_nums > topic->settings.write_queue_nums ? topic->settings.read_queue_nums
+											    : topic->settings.write_queue_nums;
+	if (queue_id < 0 || (uint32_t)queue_id >= queues || offset < 0)
 		return core_refuse(outcome, RESP_INVALID_PARAMETER, "queueId %d or offset %lld is illegal", queue_id,
 				   (long long)offset);
 	enum status status = reserve_offset(core, topic->id, group->id, (uint32_t)queue_id, outcome);
@@ -78,7 +80,12 @@ enum status core_update_offset(struct core *core, struct span group_name, struct
 		return core_accept(outcome, 0);
 	}
 	struct record_offset record = { group->name, topic->name, (uint32_t)queue_id, offset };
-	return record_offsets(core, &record, 1, outcome);
+	status = record_offsets(core, &record, 1, outcome);
+	if (status != ST_AGAIN)
+		return status;
+	/* Run again later it could overtake a newer word: take it as a one-way update, and do not call it durable. */
+	offsets_note(core->offsets, topic->id, group->id, (uint32_t)queue_id, offset);
+	return core_refuse(outcome, RESP_SYSTEM_BUSY, "[PCBUSY_CLEAN_QUEUE]the log has no room at the moment");
 }
 
 /* Young: its first message is near the log's end, or there is none yet. A group that never read it then starts at its

@@ -52,6 +52,17 @@ enum status settings_make_system_topics(struct core *core, struct errinfo *err)
 	return status;
 }
 
+/* A name for what is about to be recorded, so that applying the record finds room. */
+static enum status reserve_name(struct core *core, struct span name, struct outcome *outcome)
+{
+	uint32_t id;
+
+	if (names_intern(core->names, name, &id) == ST_OK)
+		return ST_OK;
+	return core_refuse(outcome, RESP_SYSTEM_BUSY, "this broker knows too many names of topics and groups (%u), try later or "
+			   "restart it", core->config.name_max);
+}
+
 /* --- records ------------------------------------------------------------------------------------------- */
 
 enum status core_put_topic(struct core *core, struct span name, const struct topic_settings *settings,
@@ -72,6 +83,9 @@ enum status core_put_topic(struct core *core, struct span name, const struct top
 	}
 	if (r.read_queue_nums > TOPIC_QUEUE_MAX || r.write_queue_nums > TOPIC_QUEUE_MAX)
 		return core_refuse(outcome, RESP_INVALID_PARAMETER, "a topic has at most %d queues", TOPIC_QUEUE_MAX);
+	enum status named = reserve_name(core, name, outcome);
+	if (named != ST_OK)
+		return named;
 	size_t size = record_topic_size(&r);
 	uint8_t *payload = core_begin_record(core, LOG_TOPIC, size, &offset);
 	if (payload == NULL)
@@ -83,6 +97,23 @@ enum status core_put_topic(struct core *core, struct span name, const struct top
 	if (core->effects.topics_changed != NULL)
 		core->effects.topics_changed(core->effects.context);
 	return core_accept(outcome, end);
+}
+
+/* A group that now has more retry queues than its retry topic: the topic follows. Messages are put only where both
+ * allow, so a failure here does no harm. */
+static enum status widen_retry_topic(struct core *core, struct span group, uint32_t queues, struct outcome *outcome)
+{
+	uint8_t text[LONG_TOPIC_NAME_MAX];
+	const struct topic *topic = topics_find(core->topics, retry_topic_name(group, text));
+
+	if (topic == NULL || topic->settings.read_queue_nums >= queues)
+		return ST_OK;
+	struct topic_settings settings = topic->settings;
+	struct outcome widened = { 0 };
+	settings.read_queue_nums = settings.write_queue_nums = queues;
+	if (core_put_topic(core, topic->name, &settings, &widened) == ST_OK)
+		outcome->wait_offset = widened.wait_offset;
+	return ST_OK;
 }
 
 enum status core_put_group(struct core *core, struct span name, const struct group_settings *s, struct outcome *outcome)
@@ -110,6 +141,9 @@ enum status core_put_group(struct core *core, struct span name, const struct gro
 	}
 	if (r.retry_queue_nums > TOPIC_QUEUE_MAX)
 		return core_refuse(outcome, RESP_INVALID_PARAMETER, "a retry topic has at most %d queues", TOPIC_QUEUE_MAX);
+	enum status named = reserve_name(core, name, outcome);
+	if (named != ST_OK)
+		return named;
 	size_t size = record_group_size(&r);
 	uint8_t *payload = core_begin_record(core, LOG_GROUP, size, &offset);
 	if (payload == NULL)
@@ -118,7 +152,8 @@ enum status core_put_group(struct core *core, struct span name, const struct gro
 	uint64_t end = commitlog_commit(core->log);
 	if (apply_group(core, &r, &outcome->err) != ST_OK)
 		core_state_broken(core, &outcome->err);
-	return core_accept(outcome, end);
+	(void)core_accept(outcome, end);
+	return widen_retry_topic(core, name, r.retry_queue_nums, outcome);
 }
 
 /* --- made on the way ------------------------------------------------------------------------------------- */

@@ -150,6 +150,9 @@ static enum status decide(struct core *core, const struct pending *entry, const 
 	enum status status = place(core, half, &r, outcome);
 	if (status != ST_OK)
 		return status;
+	/* A resumed one starts to count anew: what was counted before must stand before that in the log. */
+	if (outcome_asked == OUTCOME_RESUME)
+		transactions_record_checks(core);
 	if (commitlog_room(core->log) < commitlog_record_size(record_decision_size(&r)))
 		return core_no_room(core, record_decision_size(&r), outcome);
 	append_decision(core, &r, &at);
@@ -229,6 +232,8 @@ static enum status end_decided(struct core *core, const struct end_request *requ
 	struct log_record record;
 	struct record_decision decided;
 	enum txn_state next;
+
+	core->wish_size = 0; /* An index page, not the log. */
 	enum status status = half_index_get(&core->halves, request->half_queue_offset, &half, &outcome->err);
 
 	if (status == ST_NOTFOUND)

@@ -18,7 +18,9 @@ static void note(struct offsets *offsets, uint32_t topic, uint32_t group, uint32
 
 static void test_unknown_until_said(void)
 {
-	struct offsets *offsets = offsets_create(10);
+	struct offsets *offsets = offsets_create();
+
+	offsets_set_limits(offsets, 10, 1000000);
 
 	CU_ASSERT_EQUAL(get(offsets, 1, 1, 0), -1);
 	CU_ASSERT_EQUAL(offsets_reserve(offsets, 1, 1, 3), ST_OK);
@@ -34,7 +36,9 @@ static void test_unknown_until_said(void)
 
 static void test_notes_are_dirty_until_a_record_says_them(void)
 {
-	struct offsets *offsets = offsets_create(10);
+	struct offsets *offsets = offsets_create();
+
+	offsets_set_limits(offsets, 10, 1000000);
 	struct offsets_entry dirty[4];
 
 	note(offsets, 1, 1, 0, 5);
@@ -59,7 +63,9 @@ static void test_notes_are_dirty_until_a_record_says_them(void)
 
 static void test_backwards_is_allowed(void)
 {
-	struct offsets *offsets = offsets_create(10);
+	struct offsets *offsets = offsets_create();
+
+	offsets_set_limits(offsets, 10, 1000000);
 
 	note(offsets, 1, 1, 0, 100);
 	note(offsets, 1, 1, 0, 3);
@@ -72,7 +78,9 @@ static void test_backwards_is_allowed(void)
 
 static void test_limit_counts_pairs_not_queues(void)
 {
-	struct offsets *offsets = offsets_create(2);
+	struct offsets *offsets = offsets_create();
+
+	offsets_set_limits(offsets, 2, 1000000);
 
 	note(offsets, 1, 1, 0, 1);
 	note(offsets, 1, 2, 0, 1);
