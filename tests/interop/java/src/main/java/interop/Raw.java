@@ -13,6 +13,7 @@ import java.util.regex.Pattern;
 /** Plain frames over a plain socket, for what no client does: an END that asks for an answer, or comes twice. */
 final class Raw implements AutoCloseable {
     private static final int TIMEOUT_MS = 15_000;
+    private static final int REGISTER_MS_MAX = 5_000;
     private static final Pattern FIELD = Pattern.compile("\"(\\w+)\":(?:\"((?:[^\"\\\\]|\\\\.)*)\"|(-?\\d+)|true|false|null)");
 
     private final Socket socket;
@@ -47,15 +48,20 @@ final class Raw implements AutoCloseable {
         in = new DataInputStream(socket.getInputStream());
     }
 
-    static String brokerAddress(String namesrv) throws IOException {
-        try (Raw raw = new Raw(namesrv)) {
-            String info = raw.call(106).expect(0).text();
-            Matcher matcher = Pattern.compile("\"brokerAddrs\":\\{\"?0\"?:\"([^\"]+)\"").matcher(info);
-            if (!matcher.find()) {
-                throw new IOException("no broker in " + info);
+    /** The address of the one broker; a name server that has just come back may not know it for a moment. */
+    static String brokerAddress(String namesrv) throws Exception {
+        Pattern address = Pattern.compile("\"brokerAddrs\":\\{\"?0\"?:\"([^\"]+)\"");
+        String[] found = new String[1];
+        Kit.await("a broker at the name server", REGISTER_MS_MAX, () -> {
+            try (Raw raw = new Raw(namesrv)) {
+                Matcher matcher = address.matcher(raw.call(106).expect(0).text());
+                found[0] = matcher.find() ? matcher.group(1) : null;
+                return found[0] != null;
+            } catch (IOException e) {
+                throw new java.io.UncheckedIOException(e);
             }
-            return matcher.group(1);
-        }
+        });
+        return found[0];
     }
 
     private static String quote(String text) {
