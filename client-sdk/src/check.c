@@ -176,7 +176,8 @@ static enum status read_question(struct check_job *job, const escrow_producer *p
 		return errinfo_set(err, ST_INVALID, "the topic's name is too long");
 	job->half_queue_offset = header.tran_state_table_offset;
 	job->key.half_offset = header.commit_log_offset;
-	return message_from_record(&record, &job->message, err);
+	/* The barrier needs no message. */
+	return producer->barrier != NULL ? ST_OK : message_from_record(&record, &job->message, err);
 }
 
 static void drop(escrow_producer *producer, const char *address, const char *reason)

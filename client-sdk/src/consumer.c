@@ -89,8 +89,13 @@ static void begin(struct letter *letter)
 								      offsetof(struct escrow_consumer, start_letter));
 	struct loop *loop = consumer->instance.loop;
 
-	for (size_t i = 0; i < consumer->subscription_count; i++)
-		consumer->subscriptions[i].route = routes_watch(consumer->instance.routes, consumer->subscriptions[i].topic, false);
+	for (size_t i = 0; i < consumer->subscription_count; i++) {
+		struct subscription *subscription = &consumer->subscriptions[i];
+
+		subscription->route = routes_watch(consumer->instance.routes, subscription->topic, false);
+		if (subscription->route == NULL)
+			log_error("sdk", "no memory for a route", "group=%s topic=%s", consumer->group, subscription->topic);
+	}
 	if (loop_timer_start(loop, &consumer->rebalance_timer, REBALANCE_MS, true, rebalance_tick, consumer) != ST_OK ||
 	    loop_timer_start(loop, &consumer->commit_timer, consumer->commit_interval_ms, true, commit_tick, consumer) != ST_OK)
 		log_error("sdk", "no timers for the consumer", "group=%s", consumer->group);
@@ -128,15 +133,20 @@ static enum escrow_code check_config(const struct escrow_consumer_config *config
 		return sdk_fail(err, ESCROW_INVALID, "consumer: group: %s", config->group == NULL ? "not given" : cause.text);
 	if (config->consume == NULL)
 		return sdk_fail(err, ESCROW_INVALID, "consumer: consume is not given");
-	if (config->subscription_count == 0 || config->subscription_count > SUBSCRIPTIONS_MAX)
+	if (config->subscriptions == NULL || config->subscription_count == 0 || config->subscription_count > SUBSCRIPTIONS_MAX)
 		return sdk_fail(err, ESCROW_INVALID, "consumer: 1 to %d subscriptions are needed", SUBSCRIPTIONS_MAX);
 	if (config->threads < 0 || config->threads > THREADS_MAX || config->pull_batch < 0 ||
 	    config->pull_batch > PULL_BATCH_MAX || config->queue_messages_max < 0 || config->max_reconsume_times < 0 ||
 	    config->commit_interval_ms < 0 || config->start < ESCROW_START_LAST || config->start > ESCROW_START_TIMESTAMP)
 		return sdk_fail(err, ESCROW_INVALID, "consumer: a setting is out of range (threads up to %d, pull_batch up to %d)",
 				THREADS_MAX, PULL_BATCH_MAX);
-	for (size_t i = 0; i < config->subscription_count && code == ESCROW_OK; i++)
+	for (size_t i = 0; i < config->subscription_count && code == ESCROW_OK; i++) {
 		code = check_subscription(&config->subscriptions[i], err);
+		for (size_t j = 0; j < i && code == ESCROW_OK; j++) {
+			if (strcmp(config->subscriptions[i].topic, config->subscriptions[j].topic) == 0)
+				code = sdk_fail(err, ESCROW_INVALID, "consumer: topic %s is subscribed twice", config->subscriptions[i].topic);
+		}
+	}
 	return code;
 }
 

@@ -96,8 +96,8 @@ static enum escrow_code check_config(const struct escrow_producer_config *config
 		return sdk_fail(err, ESCROW_INVALID, "producer: call escrow_producer_config_init first");
 	if (config->group == NULL || group_name_check(span_of(config->group), &cause) != ST_OK)
 		return sdk_fail(err, ESCROW_INVALID, "producer: group: %s", config->group == NULL ? "not given" : cause.text);
-	if (config->topic_count > TOPICS_MAX)
-		return sdk_fail(err, ESCROW_INVALID, "producer: more than %d topics", TOPICS_MAX);
+	if (config->topic_count > TOPICS_MAX || (config->topic_count > 0 && config->topics == NULL))
+		return sdk_fail(err, ESCROW_INVALID, "producer: topics: NULL, or more than %d", TOPICS_MAX);
 	for (size_t i = 0; i < config->topic_count; i++) {
 		if (topic_name_check(span_of(config->topics[i]), &cause) != ST_OK)
 			return sdk_fail(err, ESCROW_INVALID, "producer: topics: %s", cause.text);

@@ -96,7 +96,8 @@ static void take_moved(struct queue *queue, int64_t next_begin_offset)
 static void take_refusal(struct queue *queue, const struct command *response)
 {
 	struct escrow_consumer *consumer = queue->consumer;
-	struct broker *broker = brokers_find(consumer->instance.brokers, queue_address(queue, true));
+	const char *address = queue_address(queue, true);
+	struct broker *broker = address == NULL ? NULL : brokers_find(consumer->instance.brokers, address);
 
 	if (response->code == RESP_FLOW_CONTROL) {
 		queue_later(queue, FLOW_CONTROL_PAUSE_MS, queue_pull);

@@ -458,6 +458,12 @@ static void test_settings_are_checked_by_name(void)
 	expect_invalid(&config, "name_servers");
 	subscription.topic = "a topic";
 	expect_invalid(&config, "subscription");
+	struct escrow_subscription twice[] = { { "t", "a" }, { "u", NULL }, { "t", "b" } };
+	config.subscriptions = twice;
+	config.subscription_count = 3;
+	expect_invalid(&config, "topic t is subscribed twice");
+	config.subscriptions = NULL;
+	expect_invalid(&config, "subscriptions");
 }
 
 int main(void)

@@ -728,6 +728,9 @@ static void test_settings_are_checked_by_name(void)
 	config.name_servers = "h:1;h:99999";
 	expect_invalid(&config, "h:99999");
 	config.name_servers = "h:1";
+	config.topic_count = 1;
+	expect_invalid(&config, "topics");
+	config.topic_count = 0;
 	config.check_threads = -1;
 	expect_invalid(&config, "check_threads");
 	config.size = 1;
