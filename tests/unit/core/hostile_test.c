@@ -1,0 +1,149 @@
+/* What peers may ask for without end, and what must not come of it. */
+#include <stdio.h>
+
+#include "broker/core/clients.h"
+#include "broker/core/progress.h"
+#include "broker/core/settings.h"
+#include "lib/wire/body_heartbeat.h"
+#include "tests/unit/core/core_fixture.h"
+
+/* A consumer's heartbeat with `count` subscriptions to topics that nobody else knows. */
+static enum status flood(struct fixture *f, int first, size_t count, struct outcome *outcome)
+{
+	struct subscription_data subscriptions[200];
+	char names[200][24];
+	struct consumer_data consumer = { .group_name = SPAN_LITERAL("flood"), .message_model = MODEL_CLUSTERING,
+					  .subscriptions = subscriptions, .subscription_count = count };
+	struct heartbeat beat = { .client_id = SPAN_LITERAL("c"), .consumers = &consumer, .consumer_count = 1 };
+
+	for (size_t i = 0; i < count; i++) {
+		snprintf(names[i], sizeof(names[i]), "made-up-%d", first + (int)i);
+		subscriptions[i] = (struct subscription_data){ .topic = span_of(names[i]), .sub_string = SPAN_LITERAL("*") };
+	}
+	*outcome = (struct outcome){ 0 };
+	return core_heartbeat(f->core, 99, LANGUAGE_JAVA, VERSION_OURS, &beat, outcome);
+}
+
+static void test_names_in_passing_leave_room_for_what_is_recorded(void)
+{
+	struct fixture *f = fixture_create(NULL);
+	struct outcome outcome;
+	enum status status = ST_OK;
+
+	for (int i = 0; i < 2000 && status == ST_OK; i += 200)
+		status = flood(f, i, 200, &outcome);
+	CU_ASSERT_EQUAL(status, ST_DENIED);
+	CU_ASSERT_EQUAL(outcome.code, RESP_SYSTEM_BUSY);
+	(void)must_send(f, (struct sent){ .topic = "a-new-topic", .key = "k" });
+	(void)must_send(f, (struct sent){ .topic = "a-new-topic", .key = "h", .half = true, .group = "a-new-group" });
+	fixture_destroy(f);
+}
+
+static void test_when_names_run_out_a_topic_is_refused_not_recorded(void)
+{
+	struct core_config config = fixture_config();
+	struct send_result result;
+	struct outcome outcome;
+	enum status status = ST_OK;
+
+	config.name_max = 20;
+	struct fixture *f = fixture_create(&config);
+	for (int i = 0; i < 30 && status == ST_OK; i++) {
+		char topic[16];
+
+		snprintf(topic, sizeof(topic), "t%d", i);
+		status = fixture_send(f, (struct sent){ .topic = topic, .key = "k" }, &result, &outcome);
+	}
+	CU_ASSERT_EQUAL(status, ST_DENIED);
+	CU_ASSERT_EQUAL(outcome.code, RESP_SYSTEM_BUSY);
+	(void)must_send(f, (struct sent){ .topic = "t0", .key = "again" });
+	fixture_advance(f, 50);
+	fixture_restart(f);
+	(void)must_send(f, (struct sent){ .topic = "t0", .key = "later" });
+	fixture_destroy(f);
+}
+
+static void test_offsets_are_kept_for_queues_that_are(void)
+{
+	struct fixture *f = fixture_create(NULL);
+	struct consumer_group *group;
+	struct outcome outcome = { 0 };
+
+	(void)must_send(f, (struct sent){ .topic = "t", .key = "k" });
+	CU_ASSERT_EQUAL(settings_group_for_consumer(f->core, SPAN_LITERAL("readers"), &group, &outcome), ST_OK);
+	CU_ASSERT_EQUAL(core_update_offset(f->core, group->name, SPAN_LITERAL("t"), 3, 1, false, &outcome), ST_OK);
+	CU_ASSERT_EQUAL(core_update_offset(f->core, group->name, SPAN_LITERAL("t"), 1023, 1, false, &outcome), ST_DENIED);
+	CU_ASSERT_EQUAL(outcome.code, RESP_INVALID_PARAMETER);
+	fixture_destroy(f);
+}
+
+static void test_sent_back_messages_go_where_consumers_look(void)
+{
+	struct fixture *f = fixture_create(NULL);
+	struct group_settings settings = group_settings_default();
+	struct consumer_group *group;
+	struct topic *retry;
+	struct outcome outcome = { 0 };
+
+	struct send_result sent = must_send(f, (struct sent){ .topic = "t", .key = "k" });
+	CU_ASSERT_EQUAL(settings_group_for_consumer(f->core, SPAN_LITERAL("readers"), &group, &outcome), ST_OK);
+	CU_ASSERT_EQUAL(settings_retry_topic(f->core, SPAN_LITERAL("readers"), &retry, &outcome), ST_OK);
+	CU_ASSERT_EQUAL(retry->settings.read_queue_nums, 1);
+	settings.retry_queue_nums = 8;
+	CU_ASSERT_EQUAL(core_put_group(f->core, SPAN_LITERAL("readers"), &settings, &outcome), ST_OK);
+	CU_ASSERT_EQUAL(retry->settings.read_queue_nums, 8); /* The topic has followed. */
+	fixture_advance(f, 50);
+	for (int i = 0; i < 16; i++) {
+		struct send_back_request back = { .group = SPAN_LITERAL("readers"), .log_offset = sent.log_offset,
+						  .delay_level = 1, .max_reconsume_times = -1 };
+
+		CU_ASSERT_EQUAL(core_send_back(f->core, &back, &outcome), ST_OK);
+	}
+	fixture_advance(f, 2000);
+	for (uint32_t i = 0; i < 8; i++) {
+		struct queue_range range;
+
+		CU_ASSERT_EQUAL(core_queue_range(f->core, retry->name, (int32_t)i, &range, &outcome), ST_OK);
+		CU_ASSERT_EQUAL(range.max_offset, 2);
+	}
+	fixture_destroy(f);
+}
+
+static void test_a_batch_is_stored_whole_or_not_at_all(void)
+{
+	struct fixture *f = fixture_create(NULL);
+	struct buffer body;
+	struct send_result result = { 0 };
+	struct outcome outcome = { 0 };
+	struct queue_range range;
+
+	(void)must_send(f, (struct sent){ .topic = "t", .key = "k" });
+	fixture_advance(f, 50);
+	buffer_init(&body, 4096);
+	batch_append(&body, &(struct batch_message){ .body = SPAN_LITERAL("good") });
+	batch_append(&body, &(struct batch_message){ .body = SPAN_LITERAL("bad"),
+						     .properties = SPAN_LITERAL("TIMER_DELAY_SEC\x01" "9999999\x02") });
+	struct send_request request = { .topic = SPAN_LITERAL("t"), .default_topic = SPAN_LITERAL("TBW102"),
+					.default_topic_queue_nums = 4, .body = buffer_span(&body), .batch = true,
+					.max_reconsume_times = -1, .born_host = host_ipv4(0x0A000001, 1) };
+	CU_ASSERT_EQUAL(core_send(f->core, &request, &result, &outcome), ST_DENIED);
+	CU_ASSERT_EQUAL(outcome.code, RESP_MESSAGE_ILLEGAL);
+	fixture_advance(f, 50);
+	CU_ASSERT_EQUAL(core_queue_range(f->core, SPAN_LITERAL("t"), 0, &range, &outcome), ST_OK);
+	CU_ASSERT_EQUAL(range.max_offset, 1);
+	buffer_deinit(&body);
+	fixture_destroy(f);
+}
+
+int main(void)
+{
+	static const struct check_test tests[] = {
+		CHECK_TEST(test_names_in_passing_leave_room_for_what_is_recorded),
+		CHECK_TEST(test_when_names_run_out_a_topic_is_refused_not_recorded),
+		CHECK_TEST(test_offsets_are_kept_for_queues_that_are),
+		CHECK_TEST(test_sent_back_messages_go_where_consumers_look),
+		CHECK_TEST(test_a_batch_is_stored_whole_or_not_at_all),
+	};
+
+	return check_main("hostile peers of the core", tests, sizeof(tests) / sizeof(tests[0]));
+}
