@@ -89,6 +89,9 @@ static void test_a_pull_without_a_subscription_uses_the_heartbeats(void)
 	CU_ASSERT_EQUAL(prepare(f, &header, &request), RESP_SUCCESS);
 	CU_ASSERT_TRUE(tag_filter_match(&request.filter, tag_hash(SPAN_LITERAL("B"))));
 	CU_ASSERT_FALSE(tag_filter_match(&request.filter, tag_hash(SPAN_LITERAL("A"))));
+	heartbeat_subscribes(f, "*", 6, MODEL_CLUSTERING);
+	header.sub_version = 7; /* Everything passes anyway, so there is nothing to wait for. */
+	CU_ASSERT_EQUAL(prepare(f, &header, &request), RESP_SUCCESS);
 	core_connection_gone(f->core, CONSUMER);
 	CU_ASSERT_EQUAL(prepare(f, &header, &request), RESP_SUBSCRIPTION_NOT_EXIST);
 	fixture_destroy(f);
