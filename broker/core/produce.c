@@ -313,7 +313,7 @@ static enum status redirect_dead(struct core *core, const struct send_request *r
 				 struct outcome *outcome)
 {
 	struct span group = topic_group(request->topic);
-	struct consumer_group *known;
+	const struct consumer_group *known;
 
 	if (!topic_is_retry(request->topic))
 		return ST_OK;
@@ -410,7 +410,7 @@ static enum status measure_batch(const struct core *core, const struct send_requ
 				 uint64_t *bytes_out, struct outcome *outcome)
 {
 	struct span rest = request->body;
-	struct batch_message one;
+	struct batch_message one = { 0 };
 	size_t delayed = 0;
 	enum status status;
 
@@ -437,7 +437,7 @@ static enum status send_batch(struct core *core, const struct send_request *requ
 {
 	struct send_request single = *request;
 	struct span rest = request->body;
-	struct batch_message one;
+	struct batch_message one = { 0 };
 	struct send_result stored = { 0 };
 	uint32_t count;
 	uint64_t bytes;
@@ -555,7 +555,7 @@ static enum status store_back(struct core *core, const struct send_back_request 
 enum status core_send_back(struct core *core, const struct send_back_request *request, struct outcome *outcome)
 {
 	const struct consumer_group *group = groups_find(core->groups, request->group);
-	struct stored_message stored;
+	struct stored_message stored = { 0 };
 
 	if (group == NULL)
 		return core_refuse(outcome, RESP_SUBSCRIPTION_GROUP_NOT_EXIST, "subscription group not exist, %.*s",

@@ -30,7 +30,7 @@ static struct span keep(struct decision_texts *texts, struct span s)
 
 enum status core_stored_half(struct core *core, uint64_t half_offset, struct record_half *out, struct errinfo *err)
 {
-	struct log_record record;
+	struct log_record record = { 0 };
 	enum status status = core_read_record(core, half_offset, &record, err);
 
 	if (status != ST_OK)
@@ -229,8 +229,8 @@ static enum status refuse_opposite(struct core *core, const struct end_request *
 static enum status end_decided(struct core *core, const struct end_request *request, struct outcome *outcome)
 {
 	struct half_entry half;
-	struct log_record record;
-	struct record_decision decided;
+	struct log_record record = { 0 };
+	struct record_decision decided = { 0 };
 	enum txn_state next;
 
 	core->wish_size = 0; /* An index page, not the log. */
@@ -297,7 +297,7 @@ static enum status answered_unknown(struct core *core, const struct end_request 
 enum status core_end_transaction(struct core *core, const struct end_request *request, struct outcome *outcome)
 {
 	struct pending *entry = pending_find(core->pending, request->half_queue_offset);
-	struct record_half half;
+	struct record_half half = { 0 };
 	enum status status;
 
 	if (entry == NULL && request->outcome == 0)
@@ -328,7 +328,7 @@ enum status core_end_transaction(struct core *core, const struct end_request *re
 enum status core_operator_decide(struct core *core, uint64_t half_offset, enum record_outcome asked, struct span operator_name,
 				 struct outcome *outcome)
 {
-	struct record_half half;
+	struct record_half half = { 0 };
 	struct half_entry known;
 	enum txn_state next;
 	enum status status = core_stored_half(core, half_offset, &half, &outcome->err);
@@ -379,7 +379,7 @@ void transactions_exhausted(void *context, struct pending *entry)
 		[POLICY_PARK] = OUTCOME_PARK, [POLICY_ROLLBACK] = OUTCOME_ROLLBACK, [POLICY_COMMIT] = OUTCOME_COMMIT,
 	};
 	struct core *core = context;
-	struct record_half half;
+	struct record_half half = { 0 };
 	struct outcome outcome = { 0 };
 
 	/* On any failure check-back calls again. */

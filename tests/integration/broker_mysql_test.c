@@ -37,8 +37,8 @@ static int64_t count_rows(const char *where)
 {
 	char out[64];
 
-	mariadb(out, sizeof(out), "sql %s/mysql --batch --skip-column-names escrow_oplog -e 'SELECT COUNT(*) FROM txn WHERE %s' 2>/dev/null",
-		dir, where);
+	mariadb(out, sizeof(out), "sql %s/mysql --batch --skip-column-names escrow_oplog -e "
+				  "'SELECT COUNT(*) FROM txn WHERE %s' 2>/dev/null", dir, where);
 	return out[0] == '\0' ? -1 : strtoll(out, NULL, 10);
 }
 

@@ -91,7 +91,8 @@ static void open_broker(struct world *w)
 		.sync_flush = w->sync_flush, .auto_create_topic = true, .auto_create_group = true, .long_polling = true,
 		.default_topic_queue_nums = 4, .max_message_size = 16 * 1024, .young_queue_bytes = 1 << 20,
 		.offset_flush_interval_ms = 500, .pending_max = 100000, .pending_group_max = 100000,
-		.resend_window_count = 100000, .delayed_max = 10000, .topic_max = 1000, .group_max = 1000, .name_max = 10000, .offset_row_max = 10000,
+		.resend_window_count = 100000, .delayed_max = 10000, .topic_max = 1000, .group_max = 1000, .name_max = 10000,
+		.offset_row_max = 10000,
 		.member_max = 10000, .hold_max = 1000, .checkback = checkback_config_default(),
 	};
 	struct errinfo err;
