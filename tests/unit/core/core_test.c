@@ -239,7 +239,7 @@ static void test_lowered_limits_bind_only_what_is_new(void)
 	struct outcome outcome;
 
 	for (int i = 0; i < 5; i++) {
-		char key[8];
+		char key[16];
 
 		snprintf(key, sizeof(key), "k%d", i);
 		half = must_send(f, (struct sent){ .topic = "t", .key = key, .half = true });
