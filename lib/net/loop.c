@@ -30,9 +30,10 @@ struct loop *loop_create(void)
 	struct loop *loop = calloc(1, sizeof(*loop));
 	struct event_config *config = event_config_new();
 
-	/* One thread, so no locks; changes of one descriptor within a turn collapse into one epoll_ctl. */
+	/* One thread, so no locks. No change list: a descriptor must have left epoll before it is closed, because another
+	 * thread may be given its number at once. */
 	if (loop != NULL && config != NULL &&
-	    event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK | EVENT_BASE_FLAG_EPOLL_USE_CHANGELIST) == 0)
+	    event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK) == 0)
 		loop->base = event_base_new_with_config(config);
 	if (config != NULL)
 		event_config_free(config);
