@@ -38,11 +38,6 @@ enum status core_accept(struct outcome *outcome, uint64_t wait_offset)
 	return ST_OK;
 }
 
-uint8_t *core_begin_record(struct core *core, enum log_kind kind, size_t payload_size, uint64_t *offset_out)
-{
-	return commitlog_begin(core->log, kind, payload_size, offset_out);
-}
-
 enum status core_no_room(struct core *core, size_t payload_size, struct outcome *outcome)
 {
 	struct errinfo why;
@@ -52,7 +47,6 @@ enum status core_no_room(struct core *core, size_t payload_size, struct outcome 
 	if (payload_size > commitlog_payload_max(core->log))
 		return core_refuse(outcome, RESP_MESSAGE_ILLEGAL, "the message is over what the log takes: %zu bytes",
 				   payload_size);
-	core->wish_size = 0;
 	return ST_AGAIN;
 }
 
@@ -238,7 +232,7 @@ static void deliver_due(struct core *core)
 
 		if (visibility_reserve(&core->visibility, 1) != ST_OK)
 			return;
-		uint8_t *payload = core_begin_record(core, LOG_DELIVER, size, &at.offset);
+		uint8_t *payload = commitlog_begin(core->log, LOG_DELIVER, size, &at.offset);
 		if (payload == NULL)
 			return;
 		record_deliver_encode(&r, payload);
@@ -334,6 +328,11 @@ void core_committed(struct core *core)
 		if (queue->holds != NULL)
 			wake_holds(core, queue);
 	}
+}
+
+void core_begin_request(struct core *core)
+{
+	core->wish_size = 0;
 }
 
 bool core_take_cold_read(struct core *core, uint64_t *offset_out, uint32_t *size_out)

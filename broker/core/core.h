@@ -73,6 +73,8 @@ void core_answer_holds(struct core *core);
 /* Writes every dirty consumer offset to the log (before stopping). ST_AGAIN if the log has no room. */
 enum status core_flush_offsets(struct core *core) MUST_USE;
 
+/* Before a request is served: whatever an earlier one wanted read is forgotten. */
+void core_begin_request(struct core *core);
 /* After ST_AGAIN: the bytes of the log to read from disk before the request is run again; false if it waits for
  * room in the log instead. Clears the wish. */
 bool core_take_cold_read(struct core *core, uint64_t *offset_out, uint32_t *size_out);

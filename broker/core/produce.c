@@ -173,7 +173,7 @@ static enum status store_message(struct core *core, struct incoming *in, struct 
 	if (r.deliver_at_ms == 0)
 		r.queue_offset = queue->next_offset;
 	size_t size = record_message_size(&r), head = size - r.message.size;
-	uint8_t *payload = core_begin_record(core, LOG_MESSAGE, size, &at->offset);
+	uint8_t *payload = commitlog_begin(core->log, LOG_MESSAGE, size, &at->offset);
 	if (payload == NULL)
 		return core_no_room(core, size, outcome);
 	at->size = (uint32_t)commitlog_record_size(size);
@@ -198,7 +198,6 @@ static enum status answer_resend(struct core *core, uint64_t half_queue_offset, 
 				 struct outcome *outcome)
 {
 	struct half_entry half;
-	core->wish_size = 0; /* An index page, not the log. */
 	enum status status = half_index_get(&core->halves, half_queue_offset, &half, &outcome->err);
 
 	if (status == ST_AGAIN)
@@ -272,7 +271,7 @@ static enum status store_half(struct core *core, const struct send_request *requ
 	};
 	size_t size = record_half_size(&r), head = size - r.message.size;
 	struct placed at;
-	uint8_t *payload = core_begin_record(core, LOG_HALF, size, &at.offset);
+	uint8_t *payload = commitlog_begin(core->log, LOG_HALF, size, &at.offset);
 
 	if (payload == NULL)
 		return core_no_room(core, size, outcome);

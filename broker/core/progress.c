@@ -16,7 +16,7 @@ static enum status record_offsets(struct core *core, const struct record_offset 
 {
 	size_t size = record_offsets_size(offsets, count);
 	uint64_t offset;
-	uint8_t *payload = core_begin_record(core, LOG_OFFSETS, size, &offset);
+	uint8_t *payload = commitlog_begin(core->log, LOG_OFFSETS, size, &offset);
 
 	if (payload == NULL)
 		return core_no_room(core, size, outcome);
@@ -149,7 +149,6 @@ enum status core_search_offset(struct core *core, struct span topic_name, int32_
 	const struct queue *queue = topic_queue(topic, (uint32_t)queue_id);
 	if (queue == NULL)
 		return core_accept(outcome, 0);
-	core->wish_size = 0;
 	status = consume_queue_find_time(&queue->entries, queue->visible_offset, time_ms, upper ? CQ_UPPER : CQ_LOWER,
 					 offset_out, &outcome->err);
 	if (status == ST_OK)
@@ -170,7 +169,6 @@ enum status core_earliest_time(struct core *core, struct span topic_name, int32_
 	const struct queue *queue = topic_queue(topic, (uint32_t)queue_id);
 	if (queue == NULL || queue->visible_offset == 0)
 		return core_accept(outcome, 0);
-	core->wish_size = 0;
 	status = consume_queue_get(&queue->entries, consume_queue_min(&queue->entries), &first, &outcome->err);
 	if (status == ST_AGAIN)
 		return status;

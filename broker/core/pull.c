@@ -96,8 +96,6 @@ static enum status choose(struct core *core, const struct pull_request *request,
 		size_t want = scan_end - *next < ENTRIES_AT_ONCE ? (size_t)(scan_end - *next) : ENTRIES_AT_ONCE, got;
 		enum status status = consume_queue_get_run(&queue->entries, *next, want, entries, &got, err);
 
-		if (status == ST_AGAIN)
-			core->wish_size = 0; /* An index page, not the log. */
 		if (status != ST_OK)
 			return status;
 		for (size_t i = 0; i < got; i++) {
@@ -136,7 +134,6 @@ enum status core_pull(struct core *core, const struct pull_request *request, str
 	if (!enough)
 		return core_refuse(outcome, RESP_SYSTEM_ERROR, "read queue %u of %.*s at %llu: %s", request->queue_id,
 				   SPAN_ARGS(topic->name), (unsigned long long)next, outcome->err.text);
-	core->wish_size = 0;
 	if (result->item_count > 0)
 		set_result(result, RESP_SUCCESS, "FOUND", next);
 	else

@@ -87,7 +87,7 @@ enum status core_put_topic(struct core *core, struct span name, const struct top
 	if (named != ST_OK)
 		return named;
 	size_t size = record_topic_size(&r);
-	uint8_t *payload = core_begin_record(core, LOG_TOPIC, size, &offset);
+	uint8_t *payload = commitlog_begin(core->log, LOG_TOPIC, size, &offset);
 	if (payload == NULL)
 		return core_no_room(core, size, outcome);
 	record_topic_encode(&r, payload);
@@ -145,7 +145,7 @@ enum status core_put_group(struct core *core, struct span name, const struct gro
 	if (named != ST_OK)
 		return named;
 	size_t size = record_group_size(&r);
-	uint8_t *payload = core_begin_record(core, LOG_GROUP, size, &offset);
+	uint8_t *payload = commitlog_begin(core->log, LOG_GROUP, size, &offset);
 	if (payload == NULL)
 		return core_no_room(core, size, outcome);
 	record_group_encode(&r, payload);

@@ -76,8 +76,7 @@ enum status core_refuse(struct outcome *outcome, int32_t code, const char *fmt, 
 /* Success; the answer leaves when `wait_offset` is committed. */
 enum status core_accept(struct outcome *outcome, uint64_t wait_offset);
 
-/* Begins a record. NULL: no room now (the wish says so) or the log has failed; return core_no_room() then. */
-uint8_t *core_begin_record(struct core *core, enum log_kind kind, size_t payload_size, uint64_t *offset_out);
+/* After commitlog_begin gave NULL: ST_AGAIN, or the refusal when waiting would not help. */
 enum status core_no_room(struct core *core, size_t payload_size, struct outcome *outcome);
 /* The time to store now. */
 int64_t core_store_time(struct core *core);

@@ -88,7 +88,7 @@ static void append_decision(struct core *core, const struct record_decision *r, 
 {
 	struct errinfo err;
 
-	record_decision_encode(r, core_begin_record(core, LOG_DECISION, record_decision_size(r), &at->offset));
+	record_decision_encode(r, commitlog_begin(core->log, LOG_DECISION, record_decision_size(r), &at->offset));
 	commitlog_commit(core->log);
 	at->size = (uint32_t)commitlog_record_size(record_decision_size(r));
 	if (apply_decision(core, at, r, &err) != ST_OK)
@@ -196,7 +196,7 @@ static uint64_t record_conflict(struct core *core, const struct end_request *req
 	uint8_t *payload = NULL;
 
 	if (core->conflict_count < CONFLICTS_PER_SECOND)
-		payload = core_begin_record(core, LOG_CONFLICT, record_conflict_size(&r), &offset);
+		payload = commitlog_begin(core->log, LOG_CONFLICT, record_conflict_size(&r), &offset);
 	if (payload == NULL) {
 		core->conflict_suppressed++;
 		return 0;
@@ -233,7 +233,6 @@ static enum status end_decided(struct core *core, const struct end_request *requ
 	struct record_decision decided = { 0 };
 	enum txn_state next;
 
-	core->wish_size = 0; /* An index page, not the log. */
 	enum status status = half_index_get(&core->halves, request->half_queue_offset, &half, &outcome->err);
 
 	if (status == ST_NOTFOUND)
@@ -336,7 +335,6 @@ enum status core_operator_decide(struct core *core, uint64_t half_offset, enum r
 	if (status != ST_OK)
 		return read_failed(status, &outcome->err, outcome);
 	/* The half index knows which halves are real: bytes of a message could look like one. */
-	core->wish_size = 0;
 	status = half_index_get(&core->halves, half.half_queue_offset, &known, &outcome->err);
 	if (status == ST_OK && known.half_offset != half_offset)
 		status = ST_NOTFOUND;
@@ -396,7 +394,7 @@ void transactions_record_checks(struct core *core)
 	if (core->check_count == 0)
 		return;
 	size_t size = record_checks_size(core->checks, core->check_count);
-	uint8_t *payload = core_begin_record(core, LOG_CHECK, size, &offset);
+	uint8_t *payload = commitlog_begin(core->log, LOG_CHECK, size, &offset);
 	if (payload == NULL)
 		return;
 	record_checks_encode(core->checks, core->check_count, payload);

@@ -89,5 +89,6 @@ static handler find_handler(int32_t code)
 
 enum status handlers_serve(struct handlers *handlers, const struct request *request)
 {
+	core_begin_request(handlers->core);
 	return find_handler(request->command->code)(handlers, request);
 }
