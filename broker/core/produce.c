@@ -75,14 +75,14 @@ static enum status wanted_delay(const struct core *core, const struct known_prop
 }
 
 /* The stored properties into core->properties. */
-static enum status build_properties(struct core *core, struct span properties, struct span unique_key, bool half,
-				    struct outcome *outcome)
+static enum status build_properties(struct core *core, struct span properties, const struct known_properties *known,
+				    struct span unique_key, bool half, struct outcome *outcome)
 {
 	struct buffer *out = &core->properties;
 
 	buffer_reset(out);
 	properties_copy(out, properties, taken_off);
-	if (property_get(properties, PROPERTY_UNIQ_KEY).size == 0)
+	if (known->uniq_key.size == 0)
 		property_put(out, PROPERTY_UNIQ_KEY, unique_key);
 	if (half)
 		property_put(out, PROPERTY_TRANSACTION_ID, unique_key);
@@ -126,9 +126,7 @@ static enum status check_topic(struct core *core, const struct send_request *req
 						     request->default_topic_queue_nums, topic_out, outcome);
 	if (status != ST_OK)
 		return status;
-	uint32_t queues = (*topic_out)->settings.write_queue_nums;
-	if (queues < (*topic_out)->settings.read_queue_nums)
-		queues = (*topic_out)->settings.read_queue_nums;
+	uint32_t queues = topic_queue_nums(*topic_out);
 	if (request->queue_id >= 0 && (uint32_t)request->queue_id >= queues)
 		return core_refuse(outcome, RESP_INVALID_PARAMETER, "request queueId[%d] is illegal, topic %.*s has %u queues",
 				   request->queue_id, SPAN_ARGS(request->topic), queues);
@@ -156,6 +154,17 @@ static uint32_t choose_queue(struct core *core, const struct topic *topic, int32
 
 /* --- storing -------------------------------------------------------------------------------------------- */
 
+/* The fields that say where the message is and when it came there. */
+static void set_place(const struct core *core, struct incoming *in, uint64_t queue_offset, uint64_t log_offset,
+		      int64_t store_time_ms)
+{
+	in->message.queue_id = (int32_t)in->queue_id;
+	in->message.queue_offset = (int64_t)queue_offset;
+	in->message.physical_offset = (int64_t)log_offset;
+	in->message.store_timestamp = store_time_ms;
+	in->message.store_host = core_store_host(core);
+}
+
 static enum status store_message(struct core *core, struct incoming *in, struct placed *at, uint64_t *queue_offset_out,
 				 struct outcome *outcome)
 {
@@ -177,11 +186,7 @@ static enum status store_message(struct core *core, struct incoming *in, struct 
 	if (payload == NULL)
 		return core_no_room(core, size, outcome);
 	at->size = (uint32_t)commitlog_record_size(size);
-	in->message.queue_id = (int32_t)in->queue_id;
-	in->message.queue_offset = (int64_t)r.queue_offset;
-	in->message.physical_offset = (int64_t)at->offset;
-	in->message.store_timestamp = r.store_time_ms;
-	in->message.store_host = core_store_host(core);
+	set_place(core, in, r.queue_offset, at->offset, r.store_time_ms);
 	/* The message goes straight to its place; the fields in front of it are written around it. */
 	message_encode(&in->message, payload + head);
 	record_message_encode_head(&r, payload);
@@ -218,14 +223,11 @@ static enum status answer_resend(struct core *core, uint64_t half_queue_offset, 
 	return core_accept(outcome, half.half_offset + 1);
 }
 
-static enum status check_half(struct core *core, const struct send_request *request, struct span group,
-			      struct outcome *outcome)
+static enum status check_half(struct core *core, struct span group, struct outcome *outcome)
 {
 	if (core->config.reject_transactions)
 		return core_refuse(outcome, RESP_NO_PERMISSION, "the broker[%s] sending transaction message is forbidden",
 				   core->config.broker_name);
-	if (request->batch)
-		return core_refuse(outcome, RESP_MESSAGE_ILLEGAL, "a batch cannot be transactional");
 	if (group_name_check(group, &outcome->err) != ST_OK) {
 		outcome->code = RESP_INVALID_PARAMETER;
 		return ST_DENIED;
@@ -277,12 +279,8 @@ static enum status store_half(struct core *core, const struct send_request *requ
 		return core_no_room(core, size, outcome);
 	at.size = (uint32_t)commitlog_record_size(size);
 	in->message.sys_flag = (in->message.sys_flag & ~SYSFLAG_TRANSACTION_MASK) | SYSFLAG_TRANSACTION_COMMIT;
-	in->message.queue_id = (int32_t)in->queue_id;
-	in->message.queue_offset = (int64_t)r.half_queue_offset;
-	in->message.physical_offset = (int64_t)at.offset;
 	in->message.prepared_transaction_offset = (int64_t)at.offset;
-	in->message.store_timestamp = r.store_time_ms;
-	in->message.store_host = core_store_host(core);
+	set_place(core, in, r.half_queue_offset, at.offset, r.store_time_ms);
 	message_encode(&in->message, payload + head);
 	record_half_encode_head(&r, payload);
 	uint64_t end = commitlog_commit(core->log);
@@ -307,6 +305,12 @@ static void fill_message(const struct send_request *request, const struct topic 
 	};
 }
 
+/* How often the group may consume a message again: the client's word, else the group's setting. */
+static int64_t retries_allowed(const struct consumer_group *group, int32_t asked)
+{
+	return asked >= 0 ? asked : (int64_t)group->settings.retry_max_times;
+}
+
 /* A send to a retry topic with too many attempts goes to the dead letters instead. */
 static enum status redirect_dead(struct core *core, const struct send_request *request, struct incoming *in,
 				 struct outcome *outcome)
@@ -320,9 +324,7 @@ static enum status redirect_dead(struct core *core, const struct send_request *r
 	if (known == NULL)
 		return core_refuse(outcome, RESP_SUBSCRIPTION_GROUP_NOT_EXIST, "subscription group not exist, %.*s",
 				   SPAN_ARGS(group));
-	int64_t limit = request->max_reconsume_times >= 0 ? request->max_reconsume_times
-							 : (int64_t)known->settings.retry_max_times;
-	if (request->reconsume_times <= limit)
+	if (request->reconsume_times <= retries_allowed(known, request->max_reconsume_times))
 		return ST_OK;
 	enum status status = settings_dead_letter_topic(core, group, &in->topic, outcome);
 	if (status == ST_OK) {
@@ -341,7 +343,7 @@ static enum status send_one(struct core *core, const struct send_request *reques
 	uint64_t known_half;
 
 	properties_scan(request->properties, &known);
-	bool half = property_is_true(request->properties, PROPERTY_TRAN_MSG) &&
+	bool half = property_value_is_true(known.tran_msg) &&
 		    !(request->reconsume_times > 0 && number_or(known.delay, 0) > 0);
 	struct span group = known.pgroup.size > 0 ? known.pgroup : request->producer_group;
 	fill_message(request, topic, &in);
@@ -349,7 +351,7 @@ static enum status send_one(struct core *core, const struct send_request *reques
 	in.tag_hash = tag_hash(known.tags);
 	enum status status = wanted_delay(core, &known, &in.delay_ms, outcome);
 	if (status == ST_OK && half)
-		status = check_half(core, request, group, outcome);
+		status = check_half(core, group, outcome);
 	if (status == ST_OK && !half)
 		status = redirect_dead(core, request, &in, outcome);
 	if (status != ST_OK)
@@ -362,7 +364,7 @@ static enum status send_one(struct core *core, const struct send_request *reques
 		status = reserve_half(core, group, outcome);
 	if (status != ST_OK)
 		return status;
-	status = build_properties(core, request->properties, unique_key, half, outcome);
+	status = build_properties(core, request->properties, &known, unique_key, half, outcome);
 	if (status != ST_OK)
 		return status;
 	in.message.properties = buffer_span(&core->properties);
@@ -381,9 +383,9 @@ static enum status send_one(struct core *core, const struct send_request *reques
 	return core_accept(outcome, at.offset + at.size);
 }
 
-enum { BROKER_PROPERTIES_MAX = 256 }; /* UNIQ_KEY, MSG_REGION, TRACE_ON, the name of CLUSTER. */
-
 /* --- batches --------------------------------------------------------------------------------------------- */
+
+enum { BROKER_PROPERTIES_MAX = 256 }; /* UNIQ_KEY, MSG_REGION, TRACE_ON, the name of CLUSTER. */
 
 /* What one message of a batch could be refused for, before any is stored. */
 static enum status check_batched(const struct core *core, const struct batch_message *one, size_t *delayed,
@@ -392,12 +394,12 @@ static enum status check_batched(const struct core *core, const struct batch_mes
 	struct known_properties known;
 	int64_t delay_ms;
 
-	if (property_is_true(one->properties, PROPERTY_TRAN_MSG))
+	properties_scan(one->properties, &known);
+	if (property_value_is_true(known.tran_msg))
 		return core_refuse(outcome, RESP_MESSAGE_ILLEGAL, "a batch cannot be transactional");
 	if (one->properties.size + BROKER_PROPERTIES_MAX + strlen(core->config.cluster_name) > MESSAGE_PROPERTIES_MAX)
 		return core_refuse(outcome, RESP_MESSAGE_ILLEGAL, "the message is illegal: its properties are over %d bytes",
 				   MESSAGE_PROPERTIES_MAX);
-	properties_scan(one->properties, &known);
 	enum status status = wanted_delay(core, &known, &delay_ms, outcome);
 	if (status == ST_OK && delay_ms > 0 && core->delays.count + ++*delayed > core->config.delayed_max)
 		return core_refuse(outcome, RESP_SYSTEM_BUSY, "[PCBUSY_CLEAN_QUEUE]too many delayed messages wait");
@@ -515,9 +517,8 @@ static enum status store_back(struct core *core, const struct send_back_request 
 {
 	struct incoming in = { .message = stored->message, .tag_hash = stored->tag_hash };
 	struct known_properties known;
-	int64_t limit = request->max_reconsume_times >= 0 ? request->max_reconsume_times
-							 : (int64_t)group->settings.retry_max_times;
-	bool dead = request->delay_level < 0 || stored->message.reconsume_times >= limit;
+	bool dead = request->delay_level < 0 ||
+		    stored->message.reconsume_times >= retries_allowed(group, request->max_reconsume_times);
 	struct host host = core_store_host(core);
 	char origin[MSGID_TEXT_SIZE];
 	struct placed at;

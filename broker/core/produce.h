@@ -28,7 +28,7 @@ struct send_request {
 	struct span client_id;
 };
 
-enum { SEND_UNIQUE_KEY_MAX = 256, SEND_MSG_IDS_MAX = 64 * 1024 };
+enum { SEND_UNIQUE_KEY_MAX = 256 };
 
 struct send_result {
 	uint64_t log_offset;    /* Names the message: physical offset, hence offsetMsgId. Of a batch: the first. */

@@ -67,9 +67,7 @@ enum status core_update_offset(struct core *core, struct span group_name, struct
 		return core_refuse(outcome, RESP_SUBSCRIPTION_GROUP_NOT_EXIST, "Group %.*s not exist!", SPAN_ARGS(group_name));
 	if (topic == NULL)
 		return core_refuse(outcome, RESP_TOPIC_NOT_EXIST, "Topic %.*s not exist!", SPAN_ARGS(topic_name));
-	uint32_t queues = topic->settings.read_queue_nums > topic->settings.write_queue_nums ? topic->settings.read_queue_nums
-											    : topic->settings.write_queue_nums;
-	if (queue_id < 0 || (uint32_t)queue_id >= queues || offset < 0)
+	if (queue_id < 0 || (uint32_t)queue_id >= topic_queue_nums(topic) || offset < 0)
 		return core_refuse(outcome, RESP_INVALID_PARAMETER, "queueId %d or offset %lld is illegal", queue_id,
 				   (long long)offset);
 	enum status status = reserve_offset(core, topic->id, group->id, (uint32_t)queue_id, outcome);
@@ -253,7 +251,6 @@ enum status core_prepare_pull(struct core *core, const struct pull_header *heade
 		return core_refuse(outcome, RESP_INVALID_PARAMETER, "queueOffset %lld is illegal", (long long)header->queue_offset);
 	int32_t wanted = header->max_msg_nums > 0 ? header->max_msg_nums : 32;
 	out->topic_id = topic->id;
-	out->group_id = group->id;
 	out->queue_id = (uint32_t)header->queue_id;
 	out->offset = (uint64_t)header->queue_offset;
 	out->message_max = wanted < PULL_MESSAGES_MAX ? (uint32_t)wanted : PULL_MESSAGES_MAX;

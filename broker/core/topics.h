@@ -50,6 +50,14 @@ struct topic {
 	struct span name;      /* Owned by the name table. */
 };
 
+/* How many queues clients may name: the larger of the two numbers, which differ while a topic is shrunk or grown. */
+static inline uint32_t topic_queue_nums(const struct topic *topic)
+{
+	const struct topic_settings *settings = &topic->settings;
+
+	return settings->read_queue_nums > settings->write_queue_nums ? settings->read_queue_nums : settings->write_queue_nums;
+}
+
 struct topics;
 
 /* `files` holds the consume queues and outlives the table. NULL when out of memory. */

@@ -39,11 +39,14 @@ struct span property_get(struct span properties, const char *name)
 	return value;
 }
 
+bool property_value_is_true(struct span value)
+{
+	return value.size == 4 && strncasecmp((const char *)value.data, "true", 4) == 0;
+}
+
 bool property_is_true(struct span properties, const char *name)
 {
-	struct span value = property_get(properties, name);
-
-	return value.size == 4 && strncasecmp((const char *)value.data, "true", 4) == 0;
+	return property_value_is_true(property_get(properties, name));
 }
 
 int64_t property_get_i64(struct span properties, const char *name, int64_t def)

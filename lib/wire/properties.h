@@ -56,6 +56,7 @@ bool property_next(struct span *rest, struct property *out);
 /* The value of `name`, {NULL, 0} if absent. */
 struct span property_get(struct span properties, const char *name);
 /* Whether the value reads "true" (any case), as Java's Boolean.parseBoolean. */
+bool property_value_is_true(struct span value);
 bool property_is_true(struct span properties, const char *name);
 /* A decimal value within i64; `def` when absent or not a number. */
 int64_t property_get_i64(struct span properties, const char *name, int64_t def);
