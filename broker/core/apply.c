@@ -312,18 +312,18 @@ enum status apply_topic(struct core *core, const struct record_topic *r, struct 
 
 enum status apply_group(struct core *core, const struct record_group *r, struct errinfo *err)
 {
-	struct group_settings settings = {
+	struct group_config settings = {
 		.consume_enable = r->consume_enable,
 		.consume_from_min_enable = r->consume_from_min_enable,
 		.consume_broadcast_enable = r->consume_broadcast_enable,
 		.consume_message_orderly = r->consume_message_orderly,
 		.notify_consumer_ids_changed_enable = r->notify_consumer_ids_changed_enable,
-		.retry_queue_nums = r->retry_queue_nums,
-		.retry_max_times = r->retry_max_times,
+		.retry_queue_nums = (int32_t)r->retry_queue_nums,
+		.retry_max_times = (int32_t)r->retry_max_times,
 		.broker_id = r->broker_id,
 		.which_broker_when_consume_slowly = r->which_broker_when_consume_slowly,
-		.group_sys_flag = r->group_sys_flag,
-		.consume_timeout_minute = r->consume_timeout_minute,
+		.group_sys_flag = (int32_t)r->group_sys_flag,
+		.consume_timeout_minute = (int32_t)r->consume_timeout_minute,
 	};
 	struct consumer_group *group;
 	enum status status = groups_put(core->groups, r->name, &settings, &group);

@@ -19,16 +19,21 @@ enum { EXPIRE_INTERVAL_MS = 10 * 1000, DELIVERIES_PER_TICK = 1000, RECORD_SCRATC
 
 /* --- small steps shared by the operations (state.h) ---------------------------------------------------- */
 
+enum status core_refuse_as(struct outcome *outcome, int32_t code)
+{
+	outcome->code = code;
+	outcome->err.code = ST_DENIED;
+	return ST_DENIED;
+}
+
 enum status core_refuse(struct outcome *outcome, int32_t code, const char *fmt, ...)
 {
 	va_list args;
 
-	outcome->code = code;
-	outcome->err.code = ST_DENIED;
 	va_start(args, fmt);
 	vsnprintf(outcome->err.text, sizeof(outcome->err.text), fmt, args);
 	va_end(args);
-	return ST_DENIED;
+	return core_refuse_as(outcome, code);
 }
 
 enum status core_accept(struct outcome *outcome, uint64_t wait_offset)

@@ -34,20 +34,6 @@ void groups_destroy(struct groups *groups)
 	free(groups);
 }
 
-struct group_settings group_settings_default(void)
-{
-	return (struct group_settings){
-		.consume_enable = true,
-		.consume_from_min_enable = true,
-		.consume_broadcast_enable = true,
-		.notify_consumer_ids_changed_enable = true,
-		.retry_queue_nums = 1,
-		.retry_max_times = 16,
-		.which_broker_when_consume_slowly = 1,
-		.consume_timeout_minute = 15,
-	};
-}
-
 static struct consumer_group *find_any(const struct groups *groups, struct span name)
 {
 	struct consumer_group *group = NULL;
@@ -70,7 +56,7 @@ enum status groups_check_room(const struct groups *groups, struct errinfo *err)
 	return errinfo_set(err, ST_FULL, "this broker has %u consumer groups, its limit", groups->group_max);
 }
 
-enum status groups_put(struct groups *groups, struct span name, const struct group_settings *settings,
+enum status groups_put(struct groups *groups, struct span name, const struct group_config *settings,
 		       struct consumer_group **group_out)
 {
 	struct consumer_group *group = find_any(groups, name);
@@ -90,6 +76,7 @@ enum status groups_put(struct groups *groups, struct span name, const struct gro
 		HASH_ADD_KEYPTR(hh, groups->by_name, group->name.data, group->name.size, group);
 	}
 	group->settings = *settings;
+	group->settings.group_name = SPAN_NONE; /* The caller's text. */
 	group->deleted = false;
 	*group_out = group;
 	return ST_OK;

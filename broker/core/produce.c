@@ -115,10 +115,8 @@ static struct span unique_key_of(struct core *core, const struct known_propertie
 static enum status check_topic(struct core *core, const struct send_request *request, struct topic **topic_out,
 			       struct outcome *outcome)
 {
-	if (topic_name_check(request->topic, &outcome->err) != ST_OK) {
-		outcome->code = RESP_INVALID_PARAMETER;
-		return ST_DENIED;
-	}
+	if (topic_name_check(request->topic, &outcome->err) != ST_OK)
+		return core_refuse_as(outcome, RESP_INVALID_PARAMETER);
 	if (topic_is_unsendable(request->topic))
 		return core_refuse(outcome, RESP_NO_PERMISSION, "Sending message to topic[%.*s] is forbidden",
 				   SPAN_ARGS(request->topic));
@@ -228,10 +226,8 @@ static enum status check_half(struct core *core, struct span group, struct outco
 	if (core->config.reject_transactions)
 		return core_refuse(outcome, RESP_NO_PERMISSION, "the broker[%s] sending transaction message is forbidden",
 				   core->config.broker_name);
-	if (group_name_check(group, &outcome->err) != ST_OK) {
-		outcome->code = RESP_INVALID_PARAMETER;
-		return ST_DENIED;
-	}
+	if (group_name_check(group, &outcome->err) != ST_OK)
+		return core_refuse_as(outcome, RESP_INVALID_PARAMETER);
 	return ST_OK;
 }
 
@@ -308,7 +304,7 @@ static void fill_message(const struct send_request *request, const struct topic 
 /* How often the group may consume a message again: the client's word, else the group's setting. */
 static int64_t retries_allowed(const struct consumer_group *group, int32_t asked)
 {
-	return asked >= 0 ? asked : (int64_t)group->settings.retry_max_times;
+	return asked >= 0 ? asked : group->settings.retry_max_times;
 }
 
 /* A send to a retry topic with too many attempts goes to the dead letters instead. */
@@ -368,10 +364,8 @@ static enum status send_one(struct core *core, const struct send_request *reques
 	if (status != ST_OK)
 		return status;
 	in.message.properties = buffer_span(&core->properties);
-	if (message_check_limits(&in.message, &outcome->err) != ST_OK) {
-		outcome->code = RESP_MESSAGE_ILLEGAL;
-		return ST_DENIED;
-	}
+	if (message_check_limits(&in.message, &outcome->err) != ST_OK)
+		return core_refuse_as(outcome, RESP_MESSAGE_ILLEGAL);
 	if (half)
 		return store_half(core, request, &in, &known, group, unique_key, result, outcome);
 	struct placed at;
@@ -534,8 +528,8 @@ static enum status store_back(struct core *core, const struct send_back_request 
 		in.delay_ms = level_delay_ms(core, level);
 		/* The topic may have fewer queues than the group now asks for; consumers look at the topic's. */
 		uint32_t queues = in.topic->settings.read_queue_nums;
-		if (queues > group->settings.retry_queue_nums)
-			queues = group->settings.retry_queue_nums;
+		if (queues > (uint32_t)group->settings.retry_queue_nums)
+			queues = (uint32_t)group->settings.retry_queue_nums;
 		in.queue_id = queues == 0 ? 0 : core->queue_turn++ % queues;
 	}
 	offset_msg_id_encode(&host, (int64_t)request->log_offset, origin);

@@ -196,8 +196,7 @@ static enum status own_filter(const struct pull_header *header, struct tag_filte
 		return core_refuse(outcome, RESP_SYSTEM_ERROR, "The broker does not support consumer to filter message by SQL92");
 	if (tag_filter_parse(header->subscription, out, &outcome->err) == ST_OK)
 		return ST_OK;
-	outcome->code = RESP_SUBSCRIPTION_PARSE_FAILED;
-	return ST_DENIED;
+	return core_refuse_as(outcome, RESP_SUBSCRIPTION_PARSE_FAILED);
 }
 
 /* The filter that the group's heartbeats declare. */

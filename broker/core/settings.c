@@ -77,10 +77,8 @@ enum status core_put_topic(struct core *core, struct span name, const struct top
 		.when_ms = core_store_time(core), .name = name, .attributes = settings->attributes,
 	};
 
-	if (known == NULL && topics_check_room(core->topics, &outcome->err) != ST_OK) {
-		outcome->code = RESP_SYSTEM_ERROR;
-		return ST_DENIED;
-	}
+	if (known == NULL && topics_check_room(core->topics, &outcome->err) != ST_OK)
+		return core_refuse_as(outcome, RESP_SYSTEM_ERROR);
 	if (r.read_queue_nums > TOPIC_QUEUE_MAX || r.write_queue_nums > TOPIC_QUEUE_MAX)
 		return core_refuse(outcome, RESP_INVALID_PARAMETER, "a topic has at most %d queues", TOPIC_QUEUE_MAX);
 	enum status named = reserve_name(core, name, outcome);
@@ -116,7 +114,7 @@ static enum status widen_retry_topic(struct core *core, struct span group, uint3
 	return ST_OK;
 }
 
-enum status core_put_group(struct core *core, struct span name, const struct group_settings *s, struct outcome *outcome)
+enum status core_put_group(struct core *core, struct span name, const struct group_config *s, struct outcome *outcome)
 {
 	uint64_t offset;
 	struct record_group r = {
@@ -125,20 +123,18 @@ enum status core_put_group(struct core *core, struct span name, const struct gro
 		.consume_broadcast_enable = s->consume_broadcast_enable,
 		.consume_message_orderly = s->consume_message_orderly,
 		.notify_consumer_ids_changed_enable = s->notify_consumer_ids_changed_enable,
-		.retry_queue_nums = s->retry_queue_nums,
-		.retry_max_times = s->retry_max_times,
+		.retry_queue_nums = (uint32_t)s->retry_queue_nums,
+		.retry_max_times = (uint32_t)s->retry_max_times,
 		.broker_id = s->broker_id,
 		.which_broker_when_consume_slowly = s->which_broker_when_consume_slowly,
-		.group_sys_flag = s->group_sys_flag,
-		.consume_timeout_minute = s->consume_timeout_minute,
+		.group_sys_flag = (uint32_t)s->group_sys_flag,
+		.consume_timeout_minute = (uint32_t)s->consume_timeout_minute,
 		.when_ms = core_store_time(core),
 		.name = name,
 	};
 
-	if (groups_find(core->groups, name) == NULL && groups_check_room(core->groups, &outcome->err) != ST_OK) {
-		outcome->code = RESP_SYSTEM_ERROR;
-		return ST_DENIED;
-	}
+	if (groups_find(core->groups, name) == NULL && groups_check_room(core->groups, &outcome->err) != ST_OK)
+		return core_refuse_as(outcome, RESP_SYSTEM_ERROR);
 	if (r.retry_queue_nums > TOPIC_QUEUE_MAX)
 		return core_refuse(outcome, RESP_INVALID_PARAMETER, "a retry topic has at most %d queues", TOPIC_QUEUE_MAX);
 	enum status named = reserve_name(core, name, outcome);
@@ -201,7 +197,7 @@ enum status settings_retry_topic(struct core *core, struct span group, struct to
 
 	if (name.size == 0)
 		return core_refuse(outcome, RESP_INVALID_PARAMETER, "the group's name is too long for a retry topic");
-	return make_topic(core, name, known == NULL ? 1 : known->settings.retry_queue_nums, PERM_RW, topic_out, outcome);
+	return make_topic(core, name, known == NULL ? 1 : (uint32_t)known->settings.retry_queue_nums, PERM_RW, topic_out, outcome);
 }
 
 enum status settings_dead_letter_topic(struct core *core, struct span group, struct topic **topic_out,
@@ -218,7 +214,7 @@ enum status settings_dead_letter_topic(struct core *core, struct span group, str
 enum status settings_group_for_consumer(struct core *core, struct span name, struct consumer_group **group_out,
 					struct outcome *outcome)
 {
-	struct group_settings defaults = group_settings_default();
+	struct group_config defaults = group_config_default();
 
 	*group_out = groups_find(core->groups, name);
 	if (*group_out != NULL)
@@ -226,10 +222,8 @@ enum status settings_group_for_consumer(struct core *core, struct span name, str
 	if (!core->config.auto_create_group)
 		return core_refuse(outcome, RESP_SUBSCRIPTION_GROUP_NOT_EXIST, "subscription group [%.*s] does not exist",
 				   SPAN_ARGS(name));
-	if (group_name_check(name, &outcome->err) != ST_OK) {
-		outcome->code = RESP_INVALID_PARAMETER;
-		return ST_DENIED;
-	}
+	if (group_name_check(name, &outcome->err) != ST_OK)
+		return core_refuse_as(outcome, RESP_INVALID_PARAMETER);
 	enum status status = core_put_group(core, name, &defaults, outcome);
 	if (status == ST_OK)
 		*group_out = groups_find(core->groups, name);

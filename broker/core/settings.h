@@ -13,7 +13,7 @@ enum status settings_make_system_topics(struct core *core, struct errinfo *err) 
 /* UPDATE_AND_CREATE_TOPIC, UPDATE_AND_CREATE_SUBSCRIPTIONGROUP. */
 enum status core_put_topic(struct core *core, struct span name, const struct topic_settings *settings,
 			   struct outcome *outcome) MUST_USE;
-enum status core_put_group(struct core *core, struct span name, const struct group_settings *settings,
+enum status core_put_group(struct core *core, struct span name, const struct group_config *settings,
 			   struct outcome *outcome) MUST_USE;
 
 /* The topic of a send: found, or made after the template if the template inherits (TBW102, when topics are created

@@ -73,6 +73,8 @@ struct core {
 
 /* Refusals: fill *outcome and return a status that is neither ST_OK nor ST_AGAIN. */
 enum status core_refuse(struct outcome *outcome, int32_t code, const char *fmt, ...) PRINTF_LIKE(3, 4);
+/* The same when outcome->err has its text already. */
+enum status core_refuse_as(struct outcome *outcome, int32_t code);
 /* Success; the answer leaves when `wait_offset` is committed. */
 enum status core_accept(struct outcome *outcome, uint64_t wait_offset);
 

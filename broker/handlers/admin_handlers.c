@@ -91,41 +91,24 @@ enum status handle_all_topics(struct handlers *handlers, const struct request *r
 	return ST_OK;
 }
 
-static struct group_config group_config_of(const struct consumer_group *group)
+/* As the tools are to read it: the core keeps the name apart. */
+static struct group_config named_config(const struct consumer_group *group)
 {
-	const struct group_settings *s = &group->settings;
+	struct group_config config = group->settings;
 
-	return (struct group_config){
-		.group_name = group->name,
-		.consume_enable = s->consume_enable,
-		.consume_from_min_enable = s->consume_from_min_enable,
-		.consume_broadcast_enable = s->consume_broadcast_enable,
-		.consume_message_orderly = s->consume_message_orderly,
-		.retry_queue_nums = (int32_t)s->retry_queue_nums,
-		.retry_max_times = (int32_t)s->retry_max_times,
-		.broker_id = s->broker_id,
-		.which_broker_when_consume_slowly = s->which_broker_when_consume_slowly,
-		.notify_consumer_ids_changed_enable = s->notify_consumer_ids_changed_enable,
-		.group_sys_flag = (int32_t)s->group_sys_flag,
-		.consume_timeout_minute = (int32_t)s->consume_timeout_minute,
-	};
+	config.group_name = group->name;
+	return config;
 }
 
-static struct group_settings group_settings_of(const struct group_config *c)
+/* Numbers that mean nothing become the next best that do. */
+static void clamp(struct group_config *config)
 {
-	return (struct group_settings){
-		.consume_enable = c->consume_enable,
-		.consume_from_min_enable = c->consume_from_min_enable,
-		.consume_broadcast_enable = c->consume_broadcast_enable,
-		.consume_message_orderly = c->consume_message_orderly,
-		.notify_consumer_ids_changed_enable = c->notify_consumer_ids_changed_enable,
-		.retry_queue_nums = c->retry_queue_nums > 0 ? (uint32_t)c->retry_queue_nums : 0,
-		.retry_max_times = c->retry_max_times > 0 ? (uint32_t)c->retry_max_times : 0,
-		.broker_id = c->broker_id,
-		.which_broker_when_consume_slowly = c->which_broker_when_consume_slowly,
-		.group_sys_flag = (uint32_t)c->group_sys_flag,
-		.consume_timeout_minute = c->consume_timeout_minute > 0 ? (uint32_t)c->consume_timeout_minute : 15,
-	};
+	if (config->retry_queue_nums < 0)
+		config->retry_queue_nums = 0;
+	if (config->retry_max_times < 0)
+		config->retry_max_times = 0;
+	if (config->consume_timeout_minute <= 0)
+		config->consume_timeout_minute = 15;
 }
 
 enum status handle_create_group(struct handlers *handlers, const struct request *request)
@@ -140,8 +123,9 @@ enum status handle_create_group(struct handlers *handlers, const struct request 
 		handlers_refuse(handlers, request, RESP_INVALID_PARAMETER, outcome.err.text);
 		return ST_OK;
 	}
-	struct group_settings settings = group_settings_of(&table.groups[0]);
-	enum status status = core_put_group(handlers->core, table.groups[0].group_name, &settings, &outcome);
+	struct group_config config = table.groups[0];
+	clamp(&config);
+	enum status status = core_put_group(handlers->core, config.group_name, &config, &outcome);
 	group_config_table_free(&table);
 	return status == ST_AGAIN ? status : answer_outcome(handlers, request, &outcome);
 }
@@ -164,7 +148,7 @@ enum status handle_get_group(struct handlers *handlers, const struct request *re
 		return ST_OK;
 	command_body(&encoder);
 	struct json_writer writer = json_writer_of(out);
-	struct group_config config = group_config_of(group);
+	struct group_config config = named_config(group);
 	group_config_encode(&writer, &config);
 	answer_end(handlers, &encoder);
 	return ST_OK;
@@ -184,7 +168,7 @@ enum status handle_all_groups(struct handlers *handlers, const struct request *r
 		return ST_OK;
 	}
 	for (const struct consumer_group *g = groups_first(core_groups(handlers->core)); g != NULL; g = groups_next(g))
-		configs[made++] = group_config_of(g);
+		configs[made++] = named_config(g);
 	struct buffer *out = answer_begin(handlers, request, RESP_SUCCESS, 0, SPAN_NONE, &encoder);
 	if (out != NULL) {
 		command_put_i64(&encoder, "totalGroupNum", (int64_t)made);

@@ -80,7 +80,7 @@ static void test_offsets_are_kept_for_queues_that_are(void)
 static void test_sent_back_messages_go_where_consumers_look(void)
 {
 	struct fixture *f = fixture_create(NULL);
-	struct group_settings settings = group_settings_default();
+	struct group_config settings = group_config_default();
 	struct consumer_group *group;
 	struct topic *retry;
 	struct outcome outcome = { 0 };

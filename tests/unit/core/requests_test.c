@@ -25,7 +25,7 @@ static void test_pull_checks_and_their_order(void)
 	config.auto_create_group = false;
 	struct fixture *f = fixture_create(&config);
 	struct pull_header header = good_pull();
-	struct group_settings settings = group_settings_default();
+	struct group_config settings = group_config_default();
 	struct topic_settings write_only = { .read_queue_nums = 4, .write_queue_nums = 4, .perm = PERM_WRITE };
 	struct pull_request request;
 	struct outcome outcome = { 0 };
