@@ -86,15 +86,6 @@ void loop_run(struct loop *loop)
 	loop->stopping = false;
 }
 
-void loop_turn(struct loop *loop, int64_t wait_ms)
-{
-	struct timeval wait = { wait_ms / 1000, wait_ms % 1000 * 1000 };
-
-	if (event_base_loopexit(loop->base, &wait) == 0)
-		(void)event_base_loop(loop->base, EVLOOP_ONCE);
-	run_hooks(loop);
-}
-
 void loop_stop(struct loop *loop)
 {
 	loop->stopping = true;
@@ -140,6 +131,21 @@ void loop_timer_stop(struct loop_timer *timer)
 	if (timer->event != NULL)
 		event_free(timer->event);
 	timer->event = NULL;
+}
+
+static void do_nothing(void *context)
+{
+	(void)context;
+}
+
+void loop_turn(struct loop *loop, int64_t wait_ms)
+{
+	struct loop_timer limit = { 0 }; /* Ours to take back: event_base_loopexit would leave its own in the base. */
+
+	if (loop_timer_start(loop, &limit, wait_ms, false, do_nothing, NULL) == ST_OK)
+		(void)event_base_loop(loop->base, EVLOOP_ONCE);
+	loop_timer_stop(&limit);
+	run_hooks(loop);
 }
 
 static void on_signal(evutil_socket_t fd, short what, void *context)

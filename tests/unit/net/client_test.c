@@ -538,7 +538,6 @@ static void test_idle_client_has_no_timer(void)
 		client_drop(p.client, p.address);
 	}
 	CU_ASSERT(during > before);
-	/* (loop_turn leaves a timer of its own behind; it passes.) */
 	CU_ASSERT(TURN_UNTIL(p.loop, server_connection_count(p.server) == 0));
 	CU_ASSERT(TURN_UNTIL(p.loop, event_base_get_num_events(loop_base(p.loop), EVENT_BASE_COUNT_ADDED) == before));
 	peers_close(&p);
