@@ -14,6 +14,7 @@
 
 #include "lib/base/logging.h"
 #include "lib/net/address.h"
+#include "lib/net/output.h"
 
 enum { READ_SIZE = 128 * 1024, SWEEP_MS = 10, RETRY_PAUSE_MS = 100, KEEP_BUFFER = 64 * 1024 };
 
@@ -242,21 +243,13 @@ static void on_readable(evutil_socket_t fd, short what, void *context)
 
 static void write_output(struct client_conn *conn)
 {
-	while (buffer_size(&conn->output) > 0) {
-		struct span out = buffer_span(&conn->output);
-		ssize_t sent = send(conn->fd, out.data, out.size, MSG_NOSIGNAL);
+	enum status status = output_send(conn->fd, &conn->output, NULL);
 
-		if (sent < 0 && errno == EINTR)
-			continue;
-		if (sent < 0 && errno != EAGAIN) {
-			drop_conn(conn, ST_CLOSED);
-			return;
-		}
-		if (sent < 0)
-			break;
-		buffer_consume(&conn->output, (size_t)sent);
+	if (status == ST_CLOSED) {
+		drop_conn(conn, ST_CLOSED);
+		return;
 	}
-	bool left = buffer_size(&conn->output) > 0;
+	bool left = status == ST_AGAIN;
 	if (left && !conn->writing)
 		conn->writing = event_add(conn->write_event, NULL) == 0;
 	if (!left && conn->writing) {

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "lib/base/logging.h"
+#include "lib/net/output.h"
 #include "lib/wire/frame.h"
 
 enum { READ_SIZE = 256 * 1024, KEEP_BUFFER = 64 * 1024, SWEEP_MS = 1000, ACCEPT_PAUSE_MS = 100, LISTEN_BACKLOG = 1024 };
@@ -298,27 +299,19 @@ static void arm_write(struct conn *conn)
 
 static void send_output(struct conn *conn)
 {
+	bool progress;
+
 	if (conn->closing)
 		return;
-	while (buffer_size(&conn->output) > 0) {
-		struct span out = buffer_span(&conn->output);
-		ssize_t sent = send(conn->fd, out.data, out.size, MSG_NOSIGNAL);
-
-		if (sent < 0 && errno == EINTR)
-			continue;
-		if (sent < 0 && errno != EAGAIN) {
-			conn_close(conn, NULL);
-			return;
-		}
-		if (sent < 0)
-			break;
-		buffer_consume(&conn->output, (size_t)sent);
+	enum status status = output_send(conn->fd, &conn->output, &progress);
+	if (progress)
 		conn->last_active_ms = loop_now_ms(conn->server->loop);
-		if ((size_t)sent < out.size)
-			break;
+	if (status == ST_CLOSED) {
+		conn_close(conn, NULL);
+		return;
 	}
 	count_output(conn);
-	bool left = buffer_size(&conn->output) > 0;
+	bool left = status == ST_AGAIN;
 	if (left && !conn->writing)
 		arm_write(conn);
 	if (!left && conn->writing) {
