@@ -121,21 +121,6 @@ static void on_stop(void *context)
 		loop_stop(p->loop);
 }
 
-static enum status check(struct namesrv_config *config, struct errinfo *err)
-{
-	enum log_level level;
-
-	if (log_level_parse(config->log_level, &level) != ST_OK)
-		return errinfo_set(err, ST_INVALID, "logLevel=%s: use debug, info, warn or error", config->log_level);
-	log_set_level(level);
-	bool loopback = strncmp(config->bind_address, "127.", 4) == 0 || strcmp(config->bind_address, "::1") == 0;
-	if (!loopback && !config->allow_insecure)
-		return errinfo_set(err, ST_DENIED,
-				   "bindAddress=%s: peers are not authenticated, so only loopback is served; "
-				   "set allowInsecure=true to serve others all the same", config->bind_address);
-	return ST_OK;
-}
-
 static enum status write_config_text(struct process *p, struct errinfo *err)
 {
 	size_t size = 0;
@@ -198,7 +183,8 @@ int main(int argc, char **argv)
 		return service_fail("escrow-namesrv", &err);
 	if (action == CONFIG_EXIT_OK)
 		return 0;
-	if (check(&process.config, &err) != ST_OK)
+	if (service_log_level(process.config.log_level, &err) != ST_OK ||
+	    service_check_exposure(process.config.bind_address, process.config.allow_insecure, &err) != ST_OK)
 		return service_fail("escrow-namesrv", &err);
 	int code = 0;
 	if (start(&process, &err) == ST_OK) {

@@ -121,19 +121,10 @@ const struct config_spec *broker_config_spec(void)
 	return &spec;
 }
 
-static bool is_loopback(const char *address)
-{
-	return strncmp(address, "127.", 4) == 0 || strcmp(address, "localhost") == 0 || strcmp(address, "::1") == 0;
-}
-
 enum status broker_config_finish(struct broker_config *config, struct errinfo *err)
 {
 	if (config->broker_name[0] == '\0' && gethostname(config->broker_name, sizeof(config->broker_name) - 1) != 0)
 		return errinfo_set(err, ST_INVALID, "brokerName is empty and the host has no name: set brokerName");
-	if (!is_loopback(config->bind_address) && !config->allow_insecure)
-		return errinfo_set(err, ST_DENIED,
-				   "bindAddress=%s: peers are not authenticated, so only loopback is served; "
-				   "set allowInsecure=true to serve others all the same", config->bind_address);
 	if ((config->tail_ring_size & (config->tail_ring_size - 1)) != 0)
 		return errinfo_set(err, ST_INVALID, "tailRingSize=%lld: must be a power of two",
 				   (long long)config->tail_ring_size);

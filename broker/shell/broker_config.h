@@ -61,7 +61,7 @@ struct broker_config {
 /* The table; static lifetime. */
 const struct config_spec *broker_config_spec(void);
 
-/* Checks that span several options ("binding wider than loopback needs allowInsecure=true") and fills in what
+/* Checks that span several options ("tailRingSize must be at least 4 x maxMessageSize") and fills in what
  * depends on the machine (brokerName from the host name when empty). */
 enum status broker_config_finish(struct broker_config *config, struct errinfo *err) MUST_USE;
 

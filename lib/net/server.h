@@ -4,8 +4,7 @@
  * and leave with one write per connection at the end of the turn. Input is read into one buffer that all connections
  * share, and only a partial frame is kept, so idle connections cost little.
  * Limits: frame size, connections in all and per address, begun frames of all, unread output (above a quarter of the
- * limit the peer's
- * requests wait, above it the connection is closed), 10 s for the rest of a begun frame, idle time.
+ * limit the peer's requests wait, above it the connection is closed), 10 s for the rest of a begun frame, idle time.
  * Connections are named by ids that are never used again; a closed connection's id finds nothing.
  * Threads: the loop thread. */
 #ifndef ESCROW_NET_SERVER_H
