@@ -183,11 +183,17 @@ static void set_place(struct pending *entry, unsigned place)
 	entry->place = (uint8_t)((entry->place & MARK_IN_DOUBT) | place);
 }
 
-int64_t checkback_backoff_ms(const struct checkback_config *config, uint32_t answered)
+/* How many times the wait has doubled after so many UNKNOWNs. */
+static int backoff_step(uint32_t answered)
 {
 	uint32_t step = answered <= BACKOFF_FIRST_COUNT ? 0 : answered - BACKOFF_FIRST_COUNT;
 
-	return config->check_interval_ms << (step < BACKOFF_STEPS ? step : BACKOFF_STEPS - 1);
+	return (int)(step < BACKOFF_STEPS ? step : BACKOFF_STEPS - 1);
+}
+
+int64_t checkback_backoff_ms(const struct checkback_config *config, uint32_t answered)
+{
+	return config->check_interval_ms << backoff_step(answered);
 }
 
 /* How long an entry stays in a line before it is asked about. */
@@ -198,13 +204,6 @@ static int64_t line_delay_ms(const struct checkback *cb, int line)
 	case LINE_RETRY: return RETRY_MS;
 	default: return cb->config.check_interval_ms << (line - LINE_BACKOFF);
 	}
-}
-
-static int backoff_line(uint32_t answered)
-{
-	uint32_t step = answered <= BACKOFF_FIRST_COUNT ? 0 : answered - BACKOFF_FIRST_COUNT;
-
-	return LINE_BACKOFF + (int)(step < BACKOFF_STEPS ? step : BACKOFF_STEPS - 1);
 }
 
 static void set_line(struct checkback *cb, struct pending *entry, int line, bool avoid_last)
@@ -298,7 +297,7 @@ void checkback_answered_unknown(struct checkback *cb, struct pending *entry, int
 	note_answer(cb, entry);
 	unplace(cb, entry);
 	if (entry->answered < cb->config.check_max) {
-		set_line(cb, entry, backoff_line(entry->answered), false);
+		set_line(cb, entry, LINE_BACKOFF + backoff_step(entry->answered), false);
 		return;
 	}
 	set_wheel(cb, entry, now_mono_ms + EXHAUSTED_RETRY_MS);
