@@ -34,6 +34,15 @@ static bool begin(struct call *call, struct encoder *encoder)
 	return true;
 }
 
+/* The same for an answer that is a body only. */
+static bool begin_body(struct call *call, struct encoder *encoder)
+{
+	if (!begin(call, encoder))
+		return false;
+	command_body(encoder);
+	return true;
+}
+
 static void finish(struct call *call, struct encoder *encoder)
 {
 	if (!command_end(encoder))
@@ -168,8 +177,7 @@ static void route_by_topic(struct call *call)
 	if (call->namesrv->order_message_enable)
 		order_conf = kv_get(call->namesrv->kv, SPAN_LITERAL(NAMESPACE_ORDER_TOPIC_CONFIG), header.topic);
 	size_t before = buffer_size(out);
-	if (begin(call, &encoder)) {
-		command_body(&encoder);
+	if (begin_body(call, &encoder)) {
 		/* Quoted ids are read by every known client, whatever its version. */
 		if (route_table_route(call->namesrv->routes, header.topic, order_conf, true, out)) {
 			finish(call, &encoder);
@@ -185,9 +193,8 @@ static void cluster_info(struct call *call)
 {
 	struct encoder encoder;
 
-	if (!begin(call, &encoder))
+	if (!begin_body(call, &encoder))
 		return;
-	command_body(&encoder);
 	route_table_cluster_info(call->namesrv->routes, true, call->out);
 	finish(call, &encoder);
 }
@@ -196,9 +203,8 @@ static void all_topics(struct call *call)
 {
 	struct encoder encoder;
 
-	if (!begin(call, &encoder))
+	if (!begin_body(call, &encoder))
 		return;
-	command_body(&encoder);
 	route_table_topics(call->namesrv->routes, call->out);
 	finish(call, &encoder);
 }
@@ -209,9 +215,8 @@ static void unit_topics(struct call *call)
 	bool not_unit = call->request->code == REQ_GET_HAS_UNIT_SUB_UNUNIT_TOPIC_LIST;
 	struct encoder encoder;
 
-	if (!begin(call, &encoder))
+	if (!begin_body(call, &encoder))
 		return;
-	command_body(&encoder);
 	route_table_unit_topics(call->namesrv->routes, sub ? TOPIC_FLAG_UNIT_SUB : TOPIC_FLAG_UNIT,
 				not_unit ? TOPIC_FLAG_UNIT : 0, call->out);
 	finish(call, &encoder);
@@ -221,9 +226,8 @@ static void system_topics(struct call *call)
 {
 	struct encoder encoder;
 
-	if (!begin(call, &encoder))
+	if (!begin_body(call, &encoder))
 		return;
-	command_body(&encoder);
 	route_table_system_topics(call->namesrv->routes, call->out);
 	finish(call, &encoder);
 }
@@ -238,9 +242,8 @@ static void topics_by_cluster(struct call *call)
 		answer(call, RESP_SYSTEM_ERROR, err.text);
 		return;
 	}
-	if (!begin(call, &encoder))
+	if (!begin_body(call, &encoder))
 		return;
-	command_body(&encoder);
 	route_table_topics_by_cluster(call->namesrv->routes, cluster, call->out);
 	finish(call, &encoder);
 }
@@ -249,9 +252,8 @@ static void member_group(struct call *call)
 {
 	struct encoder encoder;
 
-	if (!begin(call, &encoder))
+	if (!begin_body(call, &encoder))
 		return;
-	command_body(&encoder);
 	(void)route_table_members(call->namesrv->routes, command_field(call->request, "clusterName"),
 				  command_field(call->request, "brokerName"), call->out);
 	finish(call, &encoder);
@@ -377,8 +379,7 @@ static void kv_list(struct call *call)
 	if (out == NULL)
 		return;
 	size_t before = buffer_size(out);
-	if (begin(call, &encoder)) {
-		command_body(&encoder);
+	if (begin_body(call, &encoder)) {
 		if (kv_table(call->namesrv->kv, name_space, out)) {
 			finish(call, &encoder);
 			return;
@@ -393,9 +394,8 @@ static void get_config(struct call *call)
 {
 	struct encoder encoder;
 
-	if (!begin(call, &encoder))
+	if (!begin_body(call, &encoder))
 		return;
-	command_body(&encoder);
 	buffer_append_span(call->out, call->namesrv->config_text);
 	finish(call, &encoder);
 }
