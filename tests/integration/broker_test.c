@@ -199,28 +199,6 @@ static void count_visible(void *context, struct span key)
 	visible[number]++;
 }
 
-static bool update_offset(struct raw *raw, int64_t offset)
-{
-	struct consumer_offset_header header = { .consumer_group = SPAN_LITERAL("readers"), .topic = SPAN_LITERAL("orders"),
-						 .commit_offset = offset };
-
-	update_consumer_offset_encode(raw_begin(raw, REQ_UPDATE_CONSUMER_OFFSET, false), &header);
-	const struct command *answer = raw_call(raw, 5000);
-	return answer != NULL && answer->code == RESP_SUCCESS;
-}
-
-static int64_t query_offset(struct raw *raw)
-{
-	struct consumer_offset_header header = { .consumer_group = SPAN_LITERAL("readers"), .topic = SPAN_LITERAL("orders") };
-	int64_t offset = -1;
-
-	query_consumer_offset_encode(raw_begin(raw, REQ_QUERY_CONSUMER_OFFSET, false), &header);
-	const struct command *answer = raw_call(raw, 5000);
-	if (answer != NULL && answer->code == RESP_SUCCESS)
-		(void)(offset_reply_decode(answer, &offset, NULL) == ST_OK);
-	return offset;
-}
-
 /* Sends, commits and rolls back until the broker is killed under it. */
 static void work_until_killed(struct program *broker, int first, int kill_at)
 {
@@ -255,14 +233,14 @@ static void test_kill_loses_nothing_acknowledged(void)
 		struct raw *raw = connect_to(&broker);
 
 		if (round > 0)
-			CU_ASSERT_EQUAL(query_offset(raw), acked_offset);
+			CU_ASSERT_EQUAL(raw_query_offset(raw, "readers", "orders"), acked_offset);
 		int kill_at = round * PER_ROUND + 50 + (int)(check_random(&random) % (PER_ROUND - 60));
 		struct raw_half half;
 		char maker[16];
 		snprintf(maker, sizeof(maker), "M%d", round); /* Makes the topic; never decided. */
 		CU_ASSERT_EQUAL(raw_half_send(raw, "g", "orders", maker, 10, &half), RESP_SUCCESS);
 		CU_ASSERT_EQUAL(raw_read_queue(raw, "readers", "orders", 0, NULL, NULL) >= 0, 1);
-		CU_ASSERT(update_offset(raw, round + 100));
+		CU_ASSERT(raw_update_offset(raw, "readers", "orders", round + 100));
 		acked_offset = round + 100;
 		work_until_killed(&broker, round * PER_ROUND, kill_at);
 		program_stop(&broker, SIGKILL, NULL);
@@ -299,13 +277,7 @@ static bool answer_check(struct raw *raw, const struct command *check)
 		return false;
 	}
 	CU_ASSERT(span_is(property_get(message.properties, PROPERTY_PGROUP), "g"));
-	struct end_transaction_header header = {
-		.producer_group = SPAN_LITERAL("g"), .tran_state_table_offset = asked.tran_state_table_offset,
-		.commit_log_offset = asked.commit_log_offset, .commit_or_rollback = 8, .from_transaction_check = true,
-		.msg_id = asked.msg_id, .transaction_id = asked.transaction_id,
-	};
-	end_transaction_encode(raw_begin(raw, REQ_END_TRANSACTION, true), &header);
-	return raw_send(raw, NULL);
+	return raw_answer_check(raw, "g", &asked, 8);
 }
 
 static void test_in_doubt_resolve_within_a_second_of_the_first_heartbeat(void)

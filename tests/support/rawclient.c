@@ -332,6 +332,39 @@ int raw_end(struct raw *raw, const char *group, const char *key, const struct ra
 	return answer == NULL ? -1 : answer->code;
 }
 
+bool raw_answer_check(struct raw *raw, const char *group, const struct check_transaction_header *asked, int outcome)
+{
+	struct end_transaction_header header = {
+		.producer_group = span_of(group), .tran_state_table_offset = asked->tran_state_table_offset,
+		.commit_log_offset = asked->commit_log_offset, .commit_or_rollback = outcome, .from_transaction_check = true,
+		.msg_id = asked->msg_id, .transaction_id = asked->transaction_id,
+	};
+
+	end_transaction_encode(raw_begin(raw, REQ_END_TRANSACTION, true), &header);
+	return raw_send(raw, NULL);
+}
+
+bool raw_update_offset(struct raw *raw, const char *group, const char *topic, int64_t offset)
+{
+	struct consumer_offset_header header = { .consumer_group = span_of(group), .topic = span_of(topic), .commit_offset = offset };
+
+	update_consumer_offset_encode(raw_begin(raw, REQ_UPDATE_CONSUMER_OFFSET, false), &header);
+	const struct command *answer = raw_call(raw, 5000);
+	return answer != NULL && answer->code == RESP_SUCCESS;
+}
+
+int64_t raw_query_offset(struct raw *raw, const char *group, const char *topic)
+{
+	struct consumer_offset_header header = { .consumer_group = span_of(group), .topic = span_of(topic) };
+	int64_t offset = -1;
+
+	query_consumer_offset_encode(raw_begin(raw, REQ_QUERY_CONSUMER_OFFSET, false), &header);
+	const struct command *answer = raw_call(raw, 5000);
+	if (answer == NULL || answer->code != RESP_SUCCESS || offset_reply_decode(answer, &offset, NULL) != ST_OK)
+		return -1;
+	return offset;
+}
+
 int raw_read_queue(struct raw *raw, const char *group, const char *topic, int queue_id,
 		   void (*visit)(void *context, struct span key), void *context)
 {

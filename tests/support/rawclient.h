@@ -58,6 +58,12 @@ bool raw_half_post(struct raw *raw, const char *group, const char *topic, const 
 int raw_half_send(struct raw *raw, const char *group, const char *topic, const char *key, size_t size, struct raw_half *out);
 /* END_TRANSACTION (8 commit, 12 rollback, 0 unknown), two-way; the response code, -1 if none came. */
 int raw_end(struct raw *raw, const char *group, const char *key, const struct raw_half *half, int outcome);
+struct check_transaction_header;
+/* Answers a check-back one-way. False: the connection is gone. */
+bool raw_answer_check(struct raw *raw, const char *group, const struct check_transaction_header *asked, int outcome);
+/* A consumer group's offset of queue 0. Update: two-way, true if acknowledged. Query: -1 if none came. */
+bool raw_update_offset(struct raw *raw, const char *group, const char *topic, int64_t offset);
+int64_t raw_query_offset(struct raw *raw, const char *group, const char *topic);
 /* Reads a queue from its beginning to its end; calls back with each message's UNIQ_KEY. Returns the count, -1 on failure. */
 int raw_read_queue(struct raw *raw, const char *group, const char *topic, int queue_id,
 		   void (*visit)(void *context, struct span key), void *context);
