@@ -73,6 +73,7 @@ struct escrow_consumer_stats {
 	uint64_t queues_assigned;    /* Now. */
 	uint64_t rebalances;
 };
+/* Each number is exact; together they are not one moment's. Any thread. */
 ESCROW_API void escrow_consumer_get_stats(const escrow_consumer *consumer, struct escrow_consumer_stats *out);
 
 #ifdef __cplusplus

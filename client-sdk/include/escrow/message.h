@@ -43,8 +43,11 @@ ESCROW_API enum escrow_code escrow_message_set_check_immunity(escrow_message *me
 /* --- to be read; texts are never NULL, "" when absent -------------------------------------------------------- */
 
 ESCROW_API const char *escrow_message_topic(const escrow_message *message);
+/* The body: *size_out bytes (size_out may be NULL), any content, no 0 after it; inflated if it came compressed. */
 ESCROW_API const void *escrow_message_body(const escrow_message *message, size_t *size_out);
+/* The tag that consumers filter by. */
 ESCROW_API const char *escrow_message_tag(const escrow_message *message);
+/* The business keys, separated by blanks. */
 ESCROW_API const char *escrow_message_keys(const escrow_message *message);
 /* NULL when there is no such property. */
 ESCROW_API const char *escrow_message_property(const escrow_message *message, const char *name);
@@ -53,12 +56,15 @@ ESCROW_API const char *escrow_message_property(const escrow_message *message, co
 ESCROW_API const char *escrow_message_id(const escrow_message *message);
 /* The id of this stored copy: broker's address and log offset. Of arrived messages only. */
 ESCROW_API const char *escrow_message_offset_id(const escrow_message *message);
+/* The queue of the topic (in a retry, of the group's retry topic) that holds this copy. Of arrived messages only. */
 ESCROW_API int escrow_message_queue_id(const escrow_message *message);
+/* Its position in that queue, from 0. Of arrived messages only. */
 ESCROW_API int64_t escrow_message_queue_offset(const escrow_message *message);
 /* How often it was handed out before to this group, 0 the first time. */
 ESCROW_API int escrow_message_reconsume_times(const escrow_message *message);
-/* Milliseconds since 1970, UTC: made at the producer, stored at the broker. */
+/* When the producer made it: milliseconds since 1970, UTC, by the producer's clock. */
 ESCROW_API int64_t escrow_message_born_ms(const escrow_message *message);
+/* When the broker stored this copy, by the broker's clock. Of arrived messages only. */
 ESCROW_API int64_t escrow_message_stored_ms(const escrow_message *message);
 
 #ifdef __cplusplus

@@ -132,11 +132,12 @@ ESCROW_API enum escrow_code escrow_prepare(escrow_producer *producer, const escr
 					   int64_t deadline_ms, escrow_transaction **out, struct escrow_error *err);
 /* The id to store with the business data (escrow_barrier_insert). Valid as long as the transaction. */
 ESCROW_API const char *escrow_transaction_id(const escrow_transaction *transaction);
-/* Decide. Repeating is allowed: the same decision again is a no-op at the broker, so a PENDING may be retried.
- * ESCROW_OK with result->state COMMITTED / ROLLED_BACK / PENDING; ESCROW_CONFLICT with CONFLICTING; ESCROW_INVALID after
- * the opposite was asked for on this handle. One thread at a time per transaction. */
+/* Decides that the message becomes visible. Repeating is allowed: the same decision again is a no-op at the broker, so
+ * a PENDING may be retried. ESCROW_OK with result->state COMMITTED / ROLLED_BACK / PENDING; ESCROW_CONFLICT with
+ * CONFLICTING; ESCROW_INVALID after the opposite was asked for on this handle. One thread at a time per transaction. */
 ESCROW_API enum escrow_code escrow_commit(escrow_transaction *transaction, int64_t deadline_ms,
 					  struct escrow_transaction_result *result, struct escrow_error *err);
+/* As escrow_commit; nothing becomes visible. */
 ESCROW_API enum escrow_code escrow_rollback(escrow_transaction *transaction, int64_t deadline_ms,
 					    struct escrow_transaction_result *result, struct escrow_error *err);
 /* Frees the handle. An undecided transaction stays pending and is resolved by check-back. NULL is allowed. */
