@@ -59,10 +59,9 @@ enum status handle_get_topic(struct handlers *handlers, const struct request *re
 		handlers_refuse(handlers, request, RESP_TOPIC_NOT_EXIST, "No topic in this broker. Please check it.");
 		return ST_OK;
 	}
-	struct buffer *out = answer_begin(handlers, request, RESP_SUCCESS, 0, SPAN_NONE, &encoder);
+	struct buffer *out = answer_begin_body(handlers, request, &encoder);
 	if (out == NULL)
 		return ST_OK;
-	command_body(&encoder);
 	struct json_writer writer = json_writer_of(out);
 	struct topic_config config = core_topic_config(topic);
 	topic_config_encode(&writer, &config);
@@ -143,10 +142,9 @@ enum status handle_get_group(struct handlers *handlers, const struct request *re
 		handlers_refuse(handlers, request, RESP_SUBSCRIPTION_GROUP_NOT_EXIST, "No group in this broker");
 		return ST_OK;
 	}
-	struct buffer *out = answer_begin(handlers, request, RESP_SUCCESS, 0, SPAN_NONE, &encoder);
+	struct buffer *out = answer_begin_body(handlers, request, &encoder);
 	if (out == NULL)
 		return ST_OK;
-	command_body(&encoder);
 	struct json_writer writer = json_writer_of(out);
 	struct group_config config = named_config(group);
 	group_config_encode(&writer, &config);

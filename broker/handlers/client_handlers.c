@@ -56,10 +56,9 @@ enum status handle_consumer_list(struct handlers *handlers, const struct request
 		handlers_refuse(handlers, request, RESP_SYSTEM_ERROR, "no consumer for this group");
 		return ST_OK;
 	}
-	struct buffer *out = answer_begin(handlers, request, RESP_SUCCESS, 0, SPAN_NONE, &encoder);
+	struct buffer *out = answer_begin_body(handlers, request, &encoder);
 	if (out == NULL)
 		return ST_OK;
-	command_body(&encoder);
 	consumer_list_begin(&list.writer, out);
 	core_consumers(handlers->core, group, add_consumer, &list);
 	consumer_list_end(&list.writer);

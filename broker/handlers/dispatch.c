@@ -15,6 +15,15 @@ struct buffer *answer_begin(struct handlers *handlers, const struct request *req
 	return out;
 }
 
+struct buffer *answer_begin_body(struct handlers *handlers, const struct request *request, struct encoder *encoder)
+{
+	struct buffer *out = answer_begin(handlers, request, RESP_SUCCESS, 0, SPAN_NONE, encoder);
+
+	if (out != NULL)
+		command_body(encoder);
+	return out;
+}
+
 void answer_end(struct handlers *handlers, struct encoder *encoder)
 {
 	/* On failure nothing was added, and the buffer's `failed` makes the shell close the connection. */

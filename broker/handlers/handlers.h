@@ -58,6 +58,8 @@ typedef enum status (*handler)(struct handlers *handlers, const struct request *
 /* Begins an answer; NULL when none is due or the connection is gone. */
 struct buffer *answer_begin(struct handlers *handlers, const struct request *request, int32_t code, uint64_t wait_offset,
 			    struct span remark, struct encoder *encoder);
+/* Begins a success without fields: the body follows. NULL as answer_begin. */
+struct buffer *answer_begin_body(struct handlers *handlers, const struct request *request, struct encoder *encoder);
 void answer_end(struct handlers *handlers, struct encoder *encoder);
 /* An answer without fields: success, or the refusal in `outcome`. */
 enum status answer_outcome(struct handlers *handlers, const struct request *request, const struct outcome *outcome);

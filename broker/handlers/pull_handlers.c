@@ -88,10 +88,9 @@ enum status handle_view_message(struct handlers *handlers, const struct request 
 		handlers_refuse(handlers, request, RESP_SYSTEM_ERROR, outcome.err.text);
 		return ST_OK;
 	}
-	struct buffer *out = answer_begin(handlers, request, RESP_SUCCESS, 0, SPAN_NONE, &encoder);
+	struct buffer *out = answer_begin_body(handlers, request, &encoder);
 	if (out == NULL)
 		return ST_OK;
-	command_body(&encoder);
 	uint8_t *at = buffer_reserve(out, message_size(&stored.message));
 	if (at != NULL)
 		buffer_commit(out, message_encode(&stored.message, at));
