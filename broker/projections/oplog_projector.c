@@ -73,15 +73,6 @@ struct oplog_projector {
 	char failure_text[ERRINFO_TEXT_SIZE];
 };
 
-#define STATE_CASE(name, text) case name: return text;
-const char *oplog_state_text(enum oplog_state state)
-{
-	switch (state) {
-		OPLOG_STATE_MAP(STATE_CASE)
-	}
-	return "?";
-}
-
 static int64_t now_mono(void)
 {
 	return clock_mono_ms(clock_system());

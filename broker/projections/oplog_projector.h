@@ -18,20 +18,12 @@
 
 struct oplog_projector;
 
-#define OPLOG_STATE_MAP(X)                                                     \
-	X(OPLOG_CONNECTING, "connecting") /* Also: waiting for the next try. */ \
-	X(OPLOG_CATCHING_UP, "catching up")                                    \
-	X(OPLOG_CURRENT, "current")                                            \
-	X(OPLOG_STOPPED, "stopped")       /* For good; last_error says why. */
-
 enum oplog_state {
-#define OPLOG_STATE_ENUM(name, text) name,
-	OPLOG_STATE_MAP(OPLOG_STATE_ENUM)
-#undef OPLOG_STATE_ENUM
+	OPLOG_CONNECTING, /* Also: waiting for the next try. */
+	OPLOG_CATCHING_UP,
+	OPLOG_CURRENT,
+	OPLOG_STOPPED,    /* For good; last_error says why. */
 };
-
-/* "connecting", ... Never NULL. */
-const char *oplog_state_text(enum oplog_state state);
 
 struct oplog_status {
 	enum oplog_state state;

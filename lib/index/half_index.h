@@ -37,6 +37,5 @@ enum status half_index_get(const struct half_index *index, uint64_t n, struct ha
 
 /* One past the highest position put: the next half's number. */
 static inline uint64_t half_index_max(const struct half_index *index) { return index->array.max; }
-static inline uint64_t half_index_min(const struct half_index *index) { return index->array.min; }
 
 #endif

@@ -10,7 +10,7 @@
  * - errors: ST_FULL (no space, quota), ST_IO (anything else), with path and reason in *err (which may be NULL).
  *
  * Threads: a file may be read, written and synced by several threads at once (the caller keeps ranges apart);
- * open, close, truncate and the calls that take paths belong to one thread at a time per path. */
+ * open, close and the calls that take paths belong to one thread at a time per path. */
 #ifndef ESCROW_LOG_VFS_H
 #define ESCROW_LOG_VFS_H
 
@@ -52,7 +52,6 @@ struct vfs {
 			     struct errinfo *err);
 	enum status (*sync)(struct vfs_file *file, struct errinfo *err);
 	enum status (*size)(struct vfs_file *file, uint64_t *size_out, struct errinfo *err);
-	enum status (*truncate)(struct vfs_file *file, uint64_t size, struct errinfo *err);
 	enum status (*rename)(void *context, const char *from, const char *to, struct errinfo *err);
 	enum status (*unlink)(void *context, const char *path, struct errinfo *err);
 	enum status (*mkdir)(void *context, const char *path, struct errinfo *err);
@@ -109,11 +108,6 @@ static inline MUST_USE enum status vfs_sync(struct vfs_file *file, struct errinf
 static inline MUST_USE enum status vfs_size(struct vfs_file *file, uint64_t *size_out, struct errinfo *err)
 {
 	return file->vfs->size(file, size_out, err);
-}
-
-static inline MUST_USE enum status vfs_truncate(struct vfs_file *file, uint64_t size, struct errinfo *err)
-{
-	return file->vfs->truncate(file, size, err);
 }
 
 /* Replaces `to` atomically. Durable after vfs_sync_dir. */

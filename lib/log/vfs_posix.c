@@ -147,13 +147,6 @@ static enum status posix_size(struct vfs_file *file, uint64_t *size_out, struct 
 	return ST_OK;
 }
 
-static enum status posix_truncate(struct vfs_file *file, uint64_t size, struct errinfo *err)
-{
-	if (ftruncate(file_fd(file), (off_t)size) != 0)
-		return fail(err, "truncate", file->path, errno);
-	return ST_OK;
-}
-
 static enum status posix_rename(void *context, const char *from, const char *to, struct errinfo *err)
 {
 	(void)context;
@@ -241,8 +234,9 @@ static enum status posix_lock(void *context, const char *path, struct vfs_file *
 		goto err_after_open;
 	}
 	struct vfs_piece piece = { pid, (size_t)snprintf(pid, sizeof(pid), "%ld\n", (long)getpid()) };
-	status = posix_truncate(file, 0, err);
-	if (status == ST_OK)
+	if (ftruncate(file_fd(file), 0) != 0)
+		status = fail(err, "truncate", path, errno);
+	else
 		status = posix_write(file, 0, &piece, 1, err);
 	if (status != ST_OK)
 		goto err_after_open;
@@ -264,7 +258,6 @@ const struct vfs *vfs_posix(void)
 		.write = posix_write,
 		.sync = posix_sync,
 		.size = posix_size,
-		.truncate = posix_truncate,
 		.rename = posix_rename,
 		.unlink = posix_unlink,
 		.mkdir = posix_mkdir,

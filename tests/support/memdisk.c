@@ -387,21 +387,6 @@ static enum status mem_size(struct vfs_file *file, uint64_t *size_out, struct er
 	return ST_OK;
 }
 
-static enum status mem_truncate(struct vfs_file *file, uint64_t size, struct errinfo *err)
-{
-	struct node *node = mem(file)->node;
-
-	if (strikes(mem(file)->disk))
-		return injected(mem(file)->disk, "truncate", file->path, false, err);
-	node_ensure(node, size);
-	if (size < node->size) {
-		memset(node->data + size, 0, node->size - size);
-		memset(node->dirty + size / MEMDISK_SECTOR, 1, (node->size - 1) / MEMDISK_SECTOR - size / MEMDISK_SECTOR + 1);
-	}
-	node->size = size;
-	return ST_OK;
-}
-
 static enum status mem_rename(void *context, const char *from, const char *to, struct errinfo *err)
 {
 	struct memdisk *disk = context;
@@ -511,7 +496,7 @@ struct memdisk *memdisk_create(void)
 
 	disk->vfs = (struct vfs){
 		disk,	    mem_open,	  mem_close,  mem_read,	  mem_read_nowait, mem_write, mem_sync, mem_size,
-		mem_truncate, mem_rename, mem_unlink, mem_mkdir, mem_list,	  mem_sync_dir, mem_lock,
+		mem_rename, mem_unlink,	  mem_mkdir,  mem_list, mem_sync_dir,	   mem_lock,
 	};
 	return disk;
 }

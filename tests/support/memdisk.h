@@ -37,7 +37,7 @@ enum memdisk_fault {
 	MEMDISK_ENOSPC,      /* A write, create or rename fails with ST_FULL; other operations with ST_IO. */
 	MEMDISK_SHORT_WRITE, /* A write stores a part and fails with ST_IO; other operations fail with ST_IO. */
 };
-/* Fails the `countdown`-th changing operation from now (1 = the next): write, sync, truncate, create, rename, unlink,
+/* Fails the `countdown`-th changing operation from now (1 = the next): write, sync, create, rename, unlink,
  * mkdir, directory sync. With `sticky` every later one fails too. countdown 0 = never. */
 void memdisk_fail(struct memdisk *disk, uint64_t countdown, enum memdisk_fault fault, bool sticky);
 /* True once the armed fault has struck. */
