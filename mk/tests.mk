@@ -44,8 +44,8 @@ fuzz: ## every fuzz target for FUZZ_SECONDS (10)
 	@$(MAKE) --no-print-directory BUILD=build/fuzz CC=clang OPT=-O1 \
 		SANITIZE="-fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=all" fuzz-run
 
-# Parsers of foreign bytes live in the libraries; nothing above them is linked.
-FUZZ_ARCHIVES := $(call existing,lib/net lib/index lib/log lib/txn lib/record lib/wire lib/base)
+# Parsers of foreign bytes live in the libraries and in the name server, which keeps what strangers register.
+FUZZ_ARCHIVES := $(call existing,namesrv lib/net lib/index lib/log lib/txn lib/record lib/wire lib/base)
 
 $(BUILD)/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(SUPPORT_OBJ) $(FUZZ_ARCHIVES)
 	@mkdir -p $(@D)
