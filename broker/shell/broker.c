@@ -57,6 +57,13 @@ static void set_time(struct broker *broker)
 	core_set_time(broker->core, clock_wall_ms(clock_system()), clock_mono_ms(clock_system()));
 }
 
+/* For the events of a turn: the process may have stood still since the last one. */
+static void see_time(struct broker *broker)
+{
+	if (core_now_ms(broker->core) != loop_now_ms(broker->loop))
+		set_time(broker);
+}
+
 /* --- requests -------------------------------------------------------------------------------------------- */
 
 static struct host host_of(const struct peer_address *peer)
@@ -110,6 +117,7 @@ static void on_frame(void *context, struct conn *conn, struct span frame)
 	uint64_t id = conn_id(conn);
 	bool busy = replies_in_flight(conn) >= broker->config->in_flight_max ||
 		    replies_parked_bytes(&broker->replies) > PARKED_BYTES_MAX;
+	see_time(broker);
 	enum status status = serve(broker, id, conn_peer(conn), frame, false, busy);
 	uint32_t suppressed;
 
@@ -159,17 +167,23 @@ static void on_conn_close(void *context, struct conn *conn)
 
 /* --- effects of the core ------------------------------------------------------------------------------------ */
 
-static bool effect_ask(void *context, uint64_t conn, uint64_t half_queue_offset, uint64_t half_offset)
+/* A half that is only on disk: have it read, so that check-back's next try finds it in the page cache. */
+static void warm_half(struct broker *broker)
 {
-	struct broker *broker = context;
 	uint64_t offset;
 	uint32_t size;
 
-	if (handlers_ask(&broker->handlers, conn, half_queue_offset, half_offset))
-		return true;
-	/* A half that is only on disk: have it read, so that the next try finds it in the page cache. */
 	if (core_take_cold_read(broker->core, &offset, &size))
 		(void)(disk_warm(broker->disk, offset, size, NULL, NULL) == ST_OK);
+}
+
+static bool effect_ask(void *context, uint64_t conn, uint64_t half_queue_offset, uint64_t half_offset)
+{
+	struct broker *broker = context;
+
+	if (handlers_ask(&broker->handlers, conn, half_queue_offset, half_offset))
+		return true;
+	warm_half(broker);
 	return false;
 }
 
@@ -258,7 +272,9 @@ static void on_tick(void *context)
 	struct broker *broker = context;
 
 	set_time(broker);
+	core_begin_request(broker->core);
 	core_tick(broker->core);
+	warm_half(broker); /* Of one whose checks are exhausted. */
 	report_in_doubt(broker);
 	if (broker->deferred.head != NULL)
 		run_deferred(broker);

@@ -79,14 +79,16 @@ static void check_told(struct line *line, bool found, int64_t told)
 			  (int)(line - lines), line->turn, found ? told : -1);
 		return;
 	}
-	if (line->hoped && found && told == line->hoped_word && broker_node_life(broker) == line->told_life &&
-	    engine_now_us() - line->told_us > WRITTEN_AFTER_US) {
+	if (!line->hoped || !found || told != line->hoped_word)
+		return;
+	if (line->told_us == 0) {
+		line->told_us = engine_now_us();
+		line->told_life = broker_node_life(broker);
+	} else if (broker_node_life(broker) == line->told_life && engine_now_us() - line->told_us > WRITTEN_AFTER_US) {
 		line->known = true;
 		line->word = told;
 		line->hoped = false;
-	} else if (line->hoped && line->told_us == 0 && found && told == line->hoped_word) {
-		line->told_us = engine_now_us();
-		line->told_life = broker_node_life(broker);
+		note("ledger: offset %" PRId64 " of group %d-%u must have been written by now", told, (int)(line - lines), line->turn);
 	}
 }
 
@@ -104,6 +106,7 @@ static void on_word(void *context, enum status status, const struct command *ans
 	}
 	line->known = true;
 	line->word = line->asked_word;
+	note("ledger: offset %" PRId64 " of group %d-%u is acknowledged", line->word, (int)(line - lines), line->turn);
 }
 
 static void on_told(void *context, enum status status, const struct command *answer, const struct errinfo *err)

@@ -22,7 +22,7 @@ void mysql_kill_in_commit(bool kept, int64_t down_us);
 void mysql_lose_statement(uint32_t n);
 /* Statements are refused with errors that pass (deadlock, lock wait, read-only, full, ...) until then. */
 void mysql_trouble(int64_t until_us);
-/* Keeps a copy; puts it back later. False: there is none, or it is only a few seconds old. */
+/* Keeps a copy; puts it back later. False: there is none. */
 void mysql_backup(void);
 bool mysql_restore(void);
 /* No more of all that. */

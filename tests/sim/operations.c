@@ -129,7 +129,7 @@ void operation_batch(uint32_t number, struct chance *chance)
 void operation_send_again(uint32_t number, struct chance *chance)
 {
 	struct item *item = some_item(number, chance, true);
-	struct producer *producer = item == NULL || item->broker < 0 ? NULL : producer_of(item, chance);
+	struct producer *producer = item == NULL || !item->half_acked ? NULL : producer_of(item, chance);
 
 	if (producer == NULL)
 		return;
