@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+#include "broker/core/state.h"
 #include "broker/core/transactions.h"
 #include "lib/wire/body_config.h"
 #include "lib/wire/headers.h"
@@ -206,6 +207,16 @@ void admin_resume(struct item *item)
 	command_put_text(encoder, "msgId", id);
 	model_operator_asked(item, OUTCOME_RESUME);
 	send((struct question){ .about = ABOUT_ELSE });
+}
+
+enum txn_state admin_state(const struct item *item)
+{
+	struct core *core = item->broker < 0 ? NULL : broker_node_core(broker_node(item->broker));
+	struct half_entry half;
+
+	if (core == NULL || !item->half_acked || half_index_get(&core->halves, item->half_queue_offset, &half, NULL) != ST_OK)
+		return 0;
+	return (enum txn_state)half.state;
 }
 
 bool admin_decide(struct item *item, enum record_outcome outcome)

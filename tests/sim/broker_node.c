@@ -34,6 +34,8 @@ struct broker_node {
 	bool may_fail;              /* This start is to be cut off. */
 	int failed_starts;
 	int64_t again_after_us;
+	bool trap_power;            /* How it is to die in its next write, and for how long. */
+	int64_t trap_again_after_us;
 	uint64_t durable, written, appended; /* As last seen. */
 };
 
@@ -203,10 +205,27 @@ void broker_node_kill(struct broker_node *node, bool power, int64_t again_after_
 		return;
 	note("%s: %s", node->name, cut ? "power cut" : "kill -9");
 	fault_seen(cut ? FAULT_POWER_CUT : FAULT_KILL);
-	/* Jobs on their way may get that far. */
-	drive_let_die(node->drive, (uint32_t)chance_below(&node->chance, 4));
+	/* How far jobs on their way get: mostly what they write is written, and not synced. */
+	static const uint32_t steps[] = { 0, 1, 1, 1, 1, 1, 2, 3 };
+	drive_let_die(node->drive, steps[chance_below(&node->chance, 8)]);
 	die(node, cut);
 	start_later(node, again_after_us);
+}
+
+static void on_write(void *context)
+{
+	struct broker_node *node = context;
+
+	broker_node_kill(node, node->trap_power, node->trap_again_after_us);
+}
+
+void broker_node_kill_in_write(struct broker_node *node, bool power, int64_t again_after_us)
+{
+	if (node->broker == NULL)
+		return;
+	node->trap_power = power;
+	node->trap_again_after_us = again_after_us;
+	virtual_workers_trap(node->process, on_write, node);
 }
 
 void broker_node_cut_in_start(struct broker_node *node, uint32_t operations, int64_t again_after_us)

@@ -41,6 +41,8 @@ void broker_node_start(struct broker_node *node);
 /* The process ends at once and is started again after a while, or, if that is negative, never. Without sync_flush a power
  * cut is only a kill. */
 void broker_node_kill(struct broker_node *node, bool power, int64_t again_after_us);
+/* The same, in the middle of its next write to the log. */
+void broker_node_kill_in_write(struct broker_node *node, bool power, int64_t again_after_us);
 /* As power, but the next start is cut off too, after `operations` changes of the disk. */
 void broker_node_cut_in_start(struct broker_node *node, uint32_t operations, int64_t again_after_us);
 /* SIGTERM; it is started again after a while. */

@@ -150,6 +150,19 @@ size_t held_queues_drop_others(struct consumer *consumer, int place)
 	return count;
 }
 
+size_t held_queues_positions(const struct consumer *consumer, struct held_position *positions, size_t max)
+{
+	const struct held_queue *queue;
+	size_t count = 0;
+
+	DL_FOREACH(consumer->queues, queue) {
+		if (count < max && queue->started && !queue->dropped)
+			positions[count++] = (struct held_position){ queue->broker, queue->place, queue->queue_id,
+								     queue->window.next_offset };
+	}
+	return count;
+}
+
 void held_queues_free(struct consumer *consumer)
 {
 	while (consumer->queues != NULL)

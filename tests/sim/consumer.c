@@ -11,7 +11,7 @@
 #include "tests/sim/virtual.h"
 
 enum { BEAT_MS = 1500, FIRST_BEAT_MS = 200, BEAT_TIMEOUT_MS = 2000, REBALANCE_MS = 3000, REBALANCE_SOON_MS = 50,
-       MEMBERS_TIMEOUT_MS = 1000, GREEDY_PULLS = 60 };
+       MEMBERS_TIMEOUT_MS = 1000, GREEDY_PULLS = 100, GREEDY_QUEUES = 6 };
 
 static void start(struct loop *loop, struct loop_timer *timer, int64_t after_ms, loop_callback callback, void *context)
 {
@@ -187,17 +187,20 @@ static void on_satisfied(void *context)
 	consumer->greedy = false;
 }
 
-static void pull_greedily(void *context, const char *address)
+/* Many long polls at the end of a queue: each of them gets what comes next. */
+static void pull_greedily(struct consumer *consumer, const struct held_position *at)
 {
-	struct consumer *consumer = context;
 	struct errinfo err;
+	uint8_t text[256];
 
 	for (int i = 0; i < GREEDY_PULLS; i++) {
-		struct encoder *encoder = client_begin(consumer->node.client, address, REQ_PULL_MESSAGE, false, &err);
+		struct encoder *encoder = client_begin(consumer->node.client, broker_node_address(broker_node(at->broker)),
+						       REQ_PULL_MESSAGE, false, &err);
 		struct pull_header header = {
-			.consumer_group = span_of(consumer_group_name(consumer->group)),
-			.topic = span_of(topic_name(i % settings()->topics)), .queue_id = i % settings()->queues,
-			.max_msg_nums = 1024, .sys_flag = PULL_SUBSCRIPTION, .subscription = SPAN_LITERAL("*"), .max_msg_bytes = -1,
+			.consumer_group = span_of(consumer_group_name(consumer->group)), .topic = model_place_name(at->place, text),
+			.queue_id = at->queue_id, .queue_offset = at->next_offset, .max_msg_nums = 1024,
+			.sys_flag = PULL_SUBSCRIPTION | PULL_SUSPEND, .subscription = SPAN_LITERAL("*"), .suspend_timeout_ms = 10000,
+			.max_msg_bytes = -1,
 		};
 
 		if (encoder == NULL)
@@ -214,7 +217,10 @@ void consumer_be_greedy(struct consumer *consumer, int64_t for_ms)
 	note("%s pulls and does not read", consumer->node.process->name);
 	fault_seen(FAULT_SLOW_READER);
 	consumer->greedy = true;
-	client_each_broker(&consumer->node, pull_greedily, consumer);
+	struct held_position positions[GREEDY_QUEUES];
+	size_t count = held_queues_positions(consumer, positions, GREEDY_QUEUES);
+	for (size_t i = 0; i < count; i++)
+		pull_greedily(consumer, &positions[i]);
 	virtual_client_read(consumer->node.client, false);
 	start(consumer->node.loop, &consumer->greed, for_ms, on_satisfied, consumer);
 	virtual_loop_end_turn(consumer->node.loop);

@@ -41,6 +41,12 @@ void held_queue_drop(struct held_queue *queue);
 /* Those of a place that are not marked by held_queue_keep since the last call. */
 void held_queue_keep(struct held_queue *queue);
 size_t held_queues_drop_others(struct consumer *consumer, int place);
+/* Where the first few of them are; returns how many. */
+struct held_position {
+	int broker, place, queue_id;
+	int64_t next_offset;
+};
+size_t held_queues_positions(const struct consumer *consumer, struct held_position *positions, size_t max);
 /* Frees all, after the client is gone. */
 void held_queues_free(struct consumer *consumer);
 

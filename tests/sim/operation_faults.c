@@ -24,6 +24,15 @@ static int64_t restart_us(struct chance *chance)
 
 /* --- brokers -------------------------------------------------------------------------------------------------------------- */
 
+/* Mostly while it writes. */
+static void end_broker(struct broker_node *node, bool power, struct chance *chance)
+{
+	if (chance_percent(chance, 70))
+		broker_node_kill_in_write(node, power, restart_us(chance));
+	else
+		broker_node_kill(node, power, restart_us(chance));
+}
+
 void operation_power_cut(uint32_t number, struct chance *chance)
 {
 	struct broker_node *node = some_broker(chance);
@@ -33,7 +42,7 @@ void operation_power_cut(uint32_t number, struct chance *chance)
 	bool all = chance_one_in(chance, 4);
 	for (int i = 0; i < settings()->brokers; i++) {
 		if (all || broker_node(i) == node)
-			broker_node_kill(broker_node(i), true, restart_us(chance));
+			end_broker(broker_node(i), true, chance);
 	}
 }
 
@@ -42,7 +51,7 @@ void operation_kill(uint32_t number, struct chance *chance)
 	struct broker_node *node = some_broker(chance);
 
 	(void)number;
-	broker_node_kill(node, false, restart_us(chance));
+	end_broker(node, false, chance);
 }
 
 void operation_stop(uint32_t number, struct chance *chance)

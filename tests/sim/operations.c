@@ -62,6 +62,20 @@ static struct item *some_item(uint32_t number, struct chance *chance, bool trans
 	return NULL;
 }
 
+/* Half of the time one that is parked, if there is one. */
+static struct item *some_open_item(uint32_t number, struct chance *chance)
+{
+	bool parked = chance_one_in(chance, 2);
+
+	for (uint32_t i = 0; parked && i < 400 && i <= number; i++) {
+		struct item *item = model_item((number + 1 - i) * ITEMS_PER_OPERATION);
+
+		if (item != NULL && item->half_acked && admin_state(item) == TXN_PARKED)
+			return item;
+	}
+	return some_item(number, chance, true);
+}
+
 static struct item *new_item(uint32_t number, uint32_t part, const struct producer *producer, struct chance *chance)
 {
 	struct item *item = model_add((number + 1) * ITEMS_PER_OPERATION + part);
@@ -140,7 +154,7 @@ void operation_send_again(uint32_t number, struct chance *chance)
 /* Late, repeated and, by those who contradict themselves, opposite. */
 void operation_end_again(uint32_t number, struct chance *chance)
 {
-	struct item *item = some_item(number, chance, true);
+	struct item *item = some_open_item(number, chance);
 	struct producer *producer = item == NULL || !item->half_acked ? NULL : producer_of(item, chance);
 
 	if (producer == NULL)
@@ -161,7 +175,7 @@ void operation_end_again(uint32_t number, struct chance *chance)
 void operation_decide(uint32_t number, struct chance *chance)
 {
 	static const enum record_outcome words[] = { OUTCOME_PARK, OUTCOME_RESUME, OUTCOME_COMMIT, OUTCOME_ROLLBACK };
-	struct item *item = some_item(number, chance, true);
+	struct item *item = some_open_item(number, chance);
 	enum record_outcome word = words[chance_below(chance, 4)];
 
 	if (item != NULL && item->half_acked)
@@ -170,7 +184,7 @@ void operation_decide(uint32_t number, struct chance *chance)
 
 void operation_resume(uint32_t number, struct chance *chance)
 {
-	struct item *item = some_item(number, chance, true);
+	struct item *item = some_open_item(number, chance);
 
 	if (item == NULL || !item->half_acked)
 		return;

@@ -13,12 +13,12 @@ static const struct {
 	uint32_t weight;
 } kinds[] = {
 	{ operation_transaction, 3600 }, { operation_message, 1300 }, { operation_batch, 150 }, { operation_send_again, 500 },
-	{ operation_end_again, 700 }, { operation_decide, 150 }, { operation_resume, 150 }, { operation_look, 450 },
+	{ operation_end_again, 700 }, { operation_decide, 180 }, { operation_resume, 120 }, { operation_look, 450 },
 	{ operation_ledger, 1000 }, { operation_settings, 80 },
 	{ operation_power_cut, 15 }, { operation_kill, 15 }, { operation_stop, 15 }, { operation_cut_in_start, 10 },
-	{ operation_pause, 150 }, { operation_clock, 80 }, { operation_disk, 130 }, { operation_sync_fails, 8 },
-	{ operation_cache, 150 }, { operation_cut, 250 }, { operation_partition, 200 }, { operation_slow, 130 },
-	{ operation_namesrv, 60 }, { operation_client_dies, 350 }, { operation_mysql, 350 },
+	{ operation_pause, 100 }, { operation_clock, 80 }, { operation_disk, 130 }, { operation_sync_fails, 8 },
+	{ operation_cache, 150 }, { operation_cut, 200 }, { operation_partition, 120 }, { operation_slow, 130 },
+	{ operation_namesrv, 40 }, { operation_client_dies, 150 }, { operation_mysql, 350 },
 };
 enum { KINDS = sizeof(kinds) / sizeof(kinds[0]) };
 
@@ -67,6 +67,7 @@ void plan_run(void)
 		if (violated())
 			return;
 		report_current()->operation_count++;
+		report_current()->last_operation = number;
 		trace_add(number);
 		run(number, &own);
 	}

@@ -50,8 +50,7 @@
 	X(SEEN_CHECK, "a check-back reached a producer")                                   \
 	X(SEEN_CHECK_OTHER, "a check-back reached another producer of the group")          \
 	X(SEEN_PARKED_ENDED, "a parked transaction was ended by its producer")             \
-	X(SEEN_DEFERRED, "a request was served in a later turn")                           \
-	X(SEEN_PARKED_ANSWER, "an answer waited for the disk")                             \
+	X(SEEN_BUSY, "a request was refused because there was no room")                    \
 	X(SEEN_LONG_POLL, "a pull waited for its message")                                 \
 	X(SEEN_RETRY, "a message came back for another attempt")                           \
 	X(SEEN_DEAD_LETTER, "a message became a dead letter")                              \
@@ -64,7 +63,7 @@
 	X(SEEN_PARTIAL_FRAME, "a frame came in pieces")                                    \
 	X(SEEN_VIEW, "a message was looked at by its id")                                  \
 	X(SEEN_BATCH, "a batch was sent")                                                  \
-	X(SEEN_OPLOG_LATE, "rows of open transactions were replaced")
+	X(SEEN_ROW_AGAIN, "a row of MySQL was written again")
 
 #define SIM_ENUM(name, text) name,
 enum sim_fault { SIM_FAULT_MAP(SIM_ENUM) SIM_FAULT_COUNT };
@@ -77,6 +76,7 @@ struct report {
 	uint64_t seed;
 	uint64_t trace;
 	uint64_t step_count, operation_count, crash_count;
+	uint64_t last_operation;     /* Number of the last one that was begun. */
 	bool finished;               /* It came to its end, with or without a violation. */
 	char invariant[8];           /* "" = none was violated. */
 	char text[REPORT_TEXT_SIZE]; /* What was violated. */

@@ -7,6 +7,7 @@
 
 #include "lib/mysql/db_rows.h"
 #include "tests/sim/engine.h"
+#include "tests/sim/report.h"
 
 enum { NAMES_MAX = SQL_COLUMNS_MAX };
 
@@ -382,6 +383,7 @@ static enum status insert_row(sql *s, const struct sql_value *values, const char
 	}
 	if (assignments == NULL)
 		return errinfo_set(s->err, ST_EXISTS, "SQL: duplicate entry");
+	event_seen(SEEN_ROW_AGAIN);
 	sql assignment = *s;
 	assignment.at = assignments;
 	assignment.values = values;

@@ -33,6 +33,8 @@ void virtual_loop_signal(struct loop *loop);
 
 /* The process dies: jobs on their way may be done before, in part or not at all. Call while its disk still takes them. */
 void virtual_workers_die(struct process *process);
+/* Calls back in the world once, in the middle of the next write of the process's log. */
+void virtual_workers_trap(struct process *process, void (*sprung)(void *context), void *context);
 /* Jobs take this many times as long until `until_us`. */
 void virtual_workers_stall(struct process *process, int64_t until_us);
 

@@ -10,6 +10,7 @@
 #include "lib/net/client.h"
 #include "tests/sim/engine.h"
 #include "tests/sim/net.h"
+#include "tests/sim/report.h"
 #include "tests/sim/virtual.h"
 
 enum { RETRY_PAUSE_MS = 100, CONNECT_TIMEOUT_MS = 3000, SILENCE_MS = 1000 };
@@ -156,6 +157,8 @@ static bool got_frame(struct client_conn *conn, struct span frame)
 		return conn->generation == generation;
 	}
 	HASH_FIND(hh, conn->requests, &client->command.opaque, sizeof(client->command.opaque), request);
+	if (client->command.code == RESP_SYSTEM_BUSY)
+		event_seen(SEEN_BUSY);
 	if (request != NULL) {
 		HASH_DEL(conn->requests, request);
 		loop_timer_stop(&request->deadline);

@@ -27,6 +27,8 @@ struct worker {
 	struct chance chance;
 	int64_t stalled_until_us;
 	bool slow;            /* The one who syncs. */
+	void (*trap)(void *context);
+	void *trap_context;
 };
 
 static struct worker *workers; /* Of all processes. */
@@ -84,6 +86,9 @@ static void start_first(struct worker *worker)
 	if (chance_one_in(&worker->chance, 3))
 		run_once(worker->queue);
 	worker->finish = engine_after(worker->process, duration, on_finish, worker);
+	if (worker->trap != NULL)
+		engine_after(NULL, chance_between(&worker->chance, 0, duration), worker->trap, worker->trap_context);
+	worker->trap = NULL;
 }
 
 enum status worker_create(const char *name, struct mailbox *mailbox, struct worker **out, struct errinfo *err)
@@ -129,7 +134,7 @@ void virtual_workers_die(struct process *process)
 	struct worker *worker;
 
 	DL_FOREACH(workers, worker) {
-		if (worker->process == process && worker->queue != NULL && chance_one_in(&worker->chance, 2))
+		if (worker->process == process && worker->queue != NULL && chance_percent(&worker->chance, 80))
 			run_once(worker->queue);
 	}
 }
@@ -141,5 +146,17 @@ void virtual_workers_stall(struct process *process, int64_t until_us)
 	DL_FOREACH(workers, worker) {
 		if (worker->process == process)
 			worker->stalled_until_us = until_us;
+	}
+}
+
+void virtual_workers_trap(struct process *process, void (*sprung)(void *context), void *context)
+{
+	struct worker *worker;
+
+	DL_FOREACH(workers, worker) {
+		if (worker->process == process && worker->slow) {
+			worker->trap = sprung;
+			worker->trap_context = context;
+		}
 	}
 }
