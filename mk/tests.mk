@@ -5,7 +5,8 @@ INTEGRATION_BINS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/integ
 INTEGRATION_SCRIPTS := $(filter-out $(if $(SANITIZE),%/sdk_stock_test.sh),$(wildcard tests/integration/*_test.sh))
 SIM := $(BUILD)/tests/sim/sim
 SIM_SRC := $(wildcard tests/sim/*.c)
-SIM_SEEDS ?= 40
+SIM_SEEDS ?= $(or $(SEEDS),40)
+SIM_JOBS ?= 2
 
 ifneq ($(SIM_SRC),)
 $(SIM): $(SIM_SRC:%.c=$(BUILD)/obj/%.o) $(SUPPORT_OBJ) $(ARCHIVES)
@@ -13,8 +14,8 @@ $(SIM): $(SIM_SRC:%.c=$(BUILD)/obj/%.o) $(SUPPORT_OBJ) $(ARCHIVES)
 	$(call say,link)$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(SUPPORT_OBJ) $(LINK_ARCHIVES) -lcunit $(LIBS)
 endif
 
-sim: $(SIM) ## the simulator: broker core, log and check-back on virtual time; SIM_SEEDS=n, SEED=first
-	$(SIM) --seeds $(SIM_SEEDS) $(if $(SEED),--seed $(SEED))
+sim: $(SIM) ## the simulator: a whole cluster on virtual time; SEEDS=n, SEED=first, SIM_JOBS=processes
+	$(SIM) --seeds $(SIM_SEEDS) --jobs $(SIM_JOBS) $(if $(SEED),--seed $(SEED))
 
 integration: all $(INTEGRATION_BINS) ## real binaries: kill -9, restart, MySQL away
 	@ESCROW_BUILD=$(BUILD) tests/support/run-all $(INTEGRATION_BINS) $(INTEGRATION_SCRIPTS)
