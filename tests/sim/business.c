@@ -60,7 +60,7 @@ void business_draw(const struct item *item, struct chance *chance)
 	if (chance_percent(chance, 20))
 		business->silences = (int)chance_between(chance, 1, 2);
 	if (chance_percent(chance, 30))
-		business->unknowns = (int)(chance_percent(chance, 40) ? 12 : chance_between(chance, 1, 3));
+		business->unknowns = (int)(chance_percent(chance, 40) ? chance_between(chance, 6, 30) : chance_between(chance, 1, 3));
 	business->answer_lost = chance_percent(chance, 4);
 	business->contradicts = chance_percent(chance, 60) && !producer_group_is_honest(item->group);
 }

@@ -136,8 +136,10 @@ void model_sent(struct item *item, int broker)
 {
 	if (item->sends++ == 0)
 		item->first_sent_us = engine_now_us();
-	if (item->transactional)
+	if (item->transactional && item->broker != broker) {
 		item->broker = broker;
+		item->life_at_first = broker_node_life(broker_node(broker));
+	}
 }
 
 /* What is acknowledged is at least as safe as the broker promises, as long as it is the same broker. */
@@ -204,10 +206,12 @@ void model_decision_asked(struct item *item, enum record_outcome outcome, bool f
 	item->unknown_answers += outcome == 0 && from_check;
 }
 
-void model_decision_acked(struct item *item, enum record_outcome outcome)
+void model_decision_acked(struct item *item, enum record_outcome outcome, bool from_check)
 {
-	if (outcome == 0)
+	if (outcome == 0) {
+		item->unknown_acked += from_check;
 		return;
+	}
 	if (item->acked == opposite(outcome))
 		violation("I2", "%s of %s is acknowledged, and before that its opposite was", record_outcome_text(outcome), item->key);
 	if (item->acked == outcome)
@@ -243,7 +247,15 @@ static bool is_early(const struct item *item, int broker)
 	int64_t age_us = engine_now_us() - item->first_sent_us;
 
 	return !item->operator_asked && model.last_start_us[broker] < item->first_sent_us &&
-	       age_us < settings()->transaction_timeout_ms * 1000 - TICK_US;
+	       age_us < item->immunity_ms * 1000 - TICK_US;
+}
+
+/* After so many answers the policy decides. A start may forget what was counted last, and questions may be under way. */
+static bool is_asked_for_ever(const struct item *item, int broker)
+{
+	uint32_t starts = broker_node_life(broker_node(broker)) - item->life_at_first;
+
+	return !item->operator_asked && item->unknown_acked > (uint32_t)settings()->check_max + 3 + 2 * starts;
 }
 
 struct item *model_checked(struct span key, int broker, uint64_t half_offset, uint64_t half_queue_offset)
@@ -258,8 +270,11 @@ struct item *model_checked(struct span key, int broker, uint64_t half_offset, ui
 		violation("I1", "a check-back for %s names a half at %" PRIu64 "/%" PRIu64 ", acknowledged was %" PRIu64 "/%" PRIu64,
 			  item->key, half_offset, half_queue_offset, item->half_offset, item->half_queue_offset);
 	if (is_early(item, broker))
-		violation("I5", "a check-back for %s after %" PRId64 " us, transactionTimeOut is %" PRId64 " ms", item->key,
-			  engine_now_us() - item->first_sent_us, settings()->transaction_timeout_ms);
+		violation("I5", "a check-back for %s after %" PRId64 " us, it was not to come before %" PRId64 " ms", item->key,
+			  engine_now_us() - item->first_sent_us, item->immunity_ms);
+	if (is_asked_for_ever(item, broker))
+		violation("I5", "%s is asked about after %u acknowledged UNKNOWNs, transactionCheckMax is %d", item->key,
+			  item->unknown_acked, settings()->check_max);
 	event_seen(SEEN_CHECK);
 	return item;
 }

@@ -36,6 +36,7 @@ struct item {
 	bool transactional;
 	int group, topic, tag;
 	int delay_level;         /* 0: none. */
+	int64_t immunity_ms;     /* No check-back before that age. */
 	uint32_t body_size;
 
 	/* Sending. A plain message is stored once per send at most, and once per acknowledgement at least. */
@@ -52,7 +53,9 @@ struct item {
 	bool commit_asked, rollback_asked, park_asked;
 	bool operator_asked;     /* By an operator among others: then it may differ from `local`. */
 	enum record_outcome acked; /* 0: no decision was acknowledged. */
-	uint32_t unknown_answers;
+	uint32_t unknown_answers; /* To check-backs; */
+	uint32_t unknown_acked;   /* of those, acknowledged. */
+	uint32_t life_at_first;   /* Of its broker when it was sent there first. */
 
 	/* Seeing. */
 	uint32_t published;      /* Places in its own topic. */
@@ -84,7 +87,7 @@ void model_half_refused(struct item *item, const char *remark);
 
 /* `outcome` 0 is UNKNOWN, counted when it answers a check. */
 void model_decision_asked(struct item *item, enum record_outcome outcome, bool from_check);
-void model_decision_acked(struct item *item, enum record_outcome outcome);
+void model_decision_acked(struct item *item, enum record_outcome outcome, bool from_check);
 void model_decision_refused(struct item *item, enum record_outcome outcome, int code, const char *remark);
 void model_operator_asked(struct item *item, enum record_outcome outcome);
 /* A check-back arrived. NULL: of a half that this model does not know, which is a violation. */

@@ -98,6 +98,7 @@ void operation_transaction(uint32_t number, struct chance *chance)
 		return;
 	struct item *item = new_item(number, 0, producer, chance);
 	item->transactional = true;
+	item->immunity_ms = chance_percent(chance, 10) ? 1000 * chance_between(chance, 0, 12) : settings()->transaction_timeout_ms;
 	business_draw(item, chance);
 	note("%s begins transaction %s (%s%s, database will say %s)", producer->node.process->name, item->key,
 	     topic_name(item->topic), item->delay_level > 0 ? ", delayed" : "",

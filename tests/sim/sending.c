@@ -123,7 +123,7 @@ static void on_end_answer(void *context, enum status status, const struct comman
 	if (status == ST_OK && answer->code == RESP_SUCCESS) {
 		note("%s: %s of %s is acknowledged", sending->producer->node.process->name,
 		     sending->outcome == 0 ? "unknown" : record_outcome_text(sending->outcome), item->key);
-		model_decision_acked(item, sending->outcome);
+		model_decision_acked(item, sending->outcome, sending->from_check);
 		finish(sending);
 		return;
 	}
@@ -355,6 +355,8 @@ static void put_properties(struct buffer *out, const struct item *item)
 	}
 	if (item->delay_level > 0)
 		property_put_i64(out, PROPERTY_DELAY, item->delay_level);
+	if (item->transactional && item->immunity_ms != settings()->transaction_timeout_ms)
+		property_put_i64(out, PROPERTY_CHECK_IMMUNITY, item->immunity_ms / 1000);
 }
 
 static void put_batch(struct buffer *out, const struct sending *sending)
