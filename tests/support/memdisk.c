@@ -34,7 +34,7 @@ static void apply_pending(struct memdisk *disk, const struct pending_op *op)
 		name_drop(&disk->durable, op->path_too);
 }
 
-static void clear_pending(struct memdisk *disk)
+void names_forget_pending(struct memdisk *disk)
 {
 	for (size_t i = 0; i < disk->pending_count; i++) {
 		if (disk->pending[i].node != NULL)
@@ -282,7 +282,7 @@ static enum status mem_sync_dir(void *context, const char *dir, struct errinfo *
 		return injected(disk, "sync directory", dir, false, err);
 	for (size_t i = 0; i < disk->pending_count; i++)
 		apply_pending(disk, &disk->pending[i]);
-	clear_pending(disk);
+	names_forget_pending(disk);
 	trace_names(disk->trace, TRACE_SYNC_DIR, dir, NULL, NULL);
 	return ST_OK;
 }
@@ -321,7 +321,7 @@ void memdisk_destroy(struct memdisk *disk)
 {
 	if (disk == NULL)
 		return;
-	clear_pending(disk);
+	names_forget_pending(disk);
 	free(disk->pending);
 	name_clear(&disk->visible);
 	name_clear(&disk->durable);
@@ -345,7 +345,7 @@ void memdisk_crash(struct memdisk *disk, uint64_t seed)
 
 	for (size_t i = 0; i < survivors; i++)
 		apply_pending(disk, &disk->pending[i]);
-	clear_pending(disk);
+	names_forget_pending(disk);
 	name_clear(&disk->visible);
 	for (size_t i = 0; i < disk->durable.count; i++) {
 		name_set(&disk->visible, disk->durable.names[i].path, disk->durable.names[i].node);

@@ -94,6 +94,8 @@ struct name *name_find(struct name_table *table, const char *path);
 void name_drop(struct name_table *table, const char *path);
 void name_set(struct name_table *table, const char *path, struct node *node);
 void name_clear(struct name_table *table);
+/* Changes of names that are not durable are forgotten; the visible names stay. */
+void names_forget_pending(struct memdisk *disk);
 bool dir_exists(const struct memdisk *disk, const char *path);
 void dir_add(struct memdisk *disk, const char *path);
 
