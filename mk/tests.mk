@@ -16,6 +16,17 @@ endif
 sim: $(SIM) ## the simulator: broker core, log and check-back on virtual time; SIM_SEEDS=n, SEED=first
 	$(SIM) --seeds $(SIM_SEEDS) $(if $(SEED),--seed $(SEED))
 
+# Disk proofs: one program each over what tests/crash/ and tests/support/ share.
+CRASH_PARTS := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/crash/ledger*.c tests/crash/workload*.c))
+CRASH_BINS := $(patsubst %,$(BUILD)/tests/crash/%,crash)
+
+$(CRASH_BINS): $(BUILD)/tests/crash/%: $(BUILD)/obj/tests/crash/%.o $(CRASH_PARTS) $(SUPPORT_OBJ) $(ARCHIVES)
+	@mkdir -p $(@D)
+	$(call say,link)$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(SUPPORT_OBJ) $(LINK_ARCHIVES) -lcunit $(LIBS)
+
+crash: $(BUILD)/tests/crash/crash ## every disk that a power cut may leave goes through recovery; CRASH_STATES=n distinct ones
+	$< $(if $(CRASH_STATES),--states $(CRASH_STATES) --limit 200)
+
 integration: all $(INTEGRATION_BINS) ## real binaries: kill -9, restart, MySQL away
 	@ESCROW_BUILD=$(BUILD) tests/support/run-all $(INTEGRATION_BINS) $(INTEGRATION_SCRIPTS)
 
@@ -71,4 +82,4 @@ conf: programs ## regenerates conf/*.conf from the option tables
 	$(BUILD)/escrow-broker -p > conf/broker.conf
 	$(BUILD)/escrow-namesrv -p > conf/namesrv.conf
 
-.PHONY: sim integration interop test asan tsan fuzz fuzz-run lint deps install conf
+.PHONY: crash sim integration interop test asan tsan fuzz fuzz-run lint deps install conf
