@@ -310,6 +310,8 @@ static void claim_decision(struct play *p, size_t index, enum record_outcome out
 		item->decided = true;
 		item->outcome = outcome;
 	}
+	if (answer->wait_offset < LOG_SEGMENT_HEADER_SIZE)
+		return; /* "Resumed already", of one that was never parked: it rests on nothing. */
 	claim(p, answer, what, SIZE_MAX);
 }
 

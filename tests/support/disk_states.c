@@ -25,6 +25,7 @@ struct file {
 struct pending_write { /* TRACE_WRITE or TRACE_TRUNCATE that no sync has covered. */
 	const struct trace_op *op;
 	bool lost;          /* A failed sync was to cover it. */
+	bool size_settled;  /* A later sync has settled the file's size. */
 	uint8_t *live;      /* By sector of the write: 1 if keeping or dropping it makes a difference. */
 	size_t live_count;
 };
@@ -294,6 +295,7 @@ static void sync_file(struct disk_states *s, const struct trace_op *op)
 	for (size_t i = 0; i < s->write_count;) {
 		const struct pending_write *w = &s->writes[i];
 		if (w->op->node != op->node || w->lost) {
+			s->writes[i].size_settled = s->writes[i].size_settled || w->op->node == op->node;
 			i++;
 			continue;
 		}
@@ -533,7 +535,7 @@ static void add_size_factor(struct disk_states *s, size_t index)
 	f.sizes[0] = last;
 	for (size_t i = 0; i < s->write_count; i++) {
 		const struct trace_op *op = s->writes[i].op;
-		if (op->node != index || op->size_after == last)
+		if (op->node != index || s->writes[i].size_settled || op->size_after == last)
 			continue;
 		if (f.options < SIZES_MAX - 1)
 			f.sizes[f.options++] = op->size_after;
