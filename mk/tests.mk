@@ -17,8 +17,8 @@ sim: $(SIM) ## the simulator: broker core, log and check-back on virtual time; S
 	$(SIM) --seeds $(SIM_SEEDS) $(if $(SEED),--seed $(SEED))
 
 # Disk proofs: one program each over what tests/crash/ and tests/support/ share.
-CRASH_PARTS := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/crash/ledger*.c tests/crash/workload*.c))
-CRASH_BINS := $(patsubst %,$(BUILD)/tests/crash/%,crash)
+CRASH_PARTS := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/crash/ledger*.c tests/crash/workload*.c tests/crash/script.c))
+CRASH_BINS := $(patsubst %,$(BUILD)/tests/crash/%,crash flips)
 
 $(CRASH_BINS): $(BUILD)/tests/crash/%: $(BUILD)/obj/tests/crash/%.o $(CRASH_PARTS) $(SUPPORT_OBJ) $(ARCHIVES)
 	@mkdir -p $(@D)

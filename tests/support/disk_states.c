@@ -770,6 +770,25 @@ struct memdisk *disk_states_next(struct disk_states *s, uint64_t *hash_out)
 	return s->disk;
 }
 
+void disk_states_poke(struct disk_states *s, const char *path, size_t offset, const void *data, size_t size)
+{
+	struct node *node = name_find(&s->disk->visible, path)->node;
+
+	assert(offset + size <= node->size);
+	node_touch(node, offset, size);
+	memcpy(node->data + offset, data, size);
+	memcpy(node->durable + offset, data, size);
+}
+
+void disk_states_shorten(struct disk_states *s, const char *path, size_t size)
+{
+	struct node *node = name_find(&s->disk->visible, path)->node;
+
+	assert(size <= node->size);
+	zero_range(node, size, node->size);
+	node->size = node->durable_size = size;
+}
+
 void disk_states_describe(const struct disk_states *s, char *out, size_t out_size)
 {
 	size_t used = 0;

@@ -46,6 +46,10 @@ void disk_states_begin(struct disk_states *states, uint64_t limit, uint64_t seed
 /* The next disk, NULL after the last. It is the same one each time: close what was open on the one before. *hash_out is its
  * content's identity: names, sizes, bytes. */
 struct memdisk *disk_states_next(struct disk_states *states, uint64_t *hash_out);
+/* Changes the disk built last, durably: the bytes from `offset` on, or the file's size (not above the old one). The file must
+ * be there. The next disk does not have it. */
+void disk_states_poke(struct disk_states *states, const char *path, size_t offset, const void *data, size_t size);
+void disk_states_shorten(struct disk_states *states, const char *path, size_t size);
 /* Identity of what the disk holds by now, what is visible and what is durable. */
 uint64_t disk_states_hash(struct disk_states *states);
 /* What was chosen for the disk built last, for people. */
