@@ -18,11 +18,15 @@ sim: $(SIM) ## the simulator: broker core, log and check-back on virtual time; S
 
 # Disk proofs: one program each over what tests/crash/ and tests/support/ share.
 CRASH_PARTS := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/crash/ledger*.c tests/crash/workload*.c tests/crash/script.c))
-CRASH_BINS := $(patsubst %,$(BUILD)/tests/crash/%,crash flips)
+CRASH_BINS := $(patsubst %,$(BUILD)/tests/crash/%,crash flips faults)
 
 $(CRASH_BINS): $(BUILD)/tests/crash/%: $(BUILD)/obj/tests/crash/%.o $(CRASH_PARTS) $(SUPPORT_OBJ) $(ARCHIVES)
 	@mkdir -p $(@D)
 	$(call say,link)$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(SUPPORT_OBJ) $(LINK_ARCHIVES) -lcunit $(LIBS)
+
+# Every allocation of the program can be made to fail.
+$(BUILD)/tests/crash/faults: $(BUILD)/obj/tests/crash/alloc_faults.o
+$(BUILD)/tests/crash/faults: LDFLAGS += $(foreach f,malloc calloc realloc free strdup mmap memfd_create,-Wl,--wrap=$(f))
 
 crash: $(BUILD)/tests/crash/crash ## every disk that a power cut may leave goes through recovery; CRASH_STATES=n distinct ones
 	$< $(if $(CRASH_STATES),--states $(CRASH_STATES) --limit 200)

@@ -32,13 +32,17 @@ static void claim(struct script *s, const struct rig_answer *answer, struct ledg
 		s->claims[s->claim_count++] = claim;
 }
 
-size_t script_told_count(const struct script *s)
+void script_process_ended(struct script *s)
 {
-	size_t count = 0;
+	size_t kept = 0;
 
-	for (size_t i = 0; i < s->claim_count; i++)
-		count += s->claims[i].wait_offset <= s->told;
-	return count;
+	for (size_t i = 0; i < s->claim_count; i++) {
+		if (s->claims[i].wait_offset <= s->told)
+			s->claims[kept++] = s->claims[i];
+	}
+	s->claim_count = kept;
+	for (int n = 0; n < SCRIPT_HALVES; n++)
+		s->halves[n].acked = s->halves[n].acked && s->halves[n].log_offset < s->told;
 }
 
 /* --- requests ----------------------------------------------------------------------------------------------- */

@@ -34,7 +34,7 @@ void script_first_life(struct script *script);
 void script_second_life(struct script *script);
 /* Sends messages until a record ends exactly `left` bytes before the end of the segment; 0 when it did not work out. */
 bool script_fill_segment(struct script *script, uint64_t left);
-/* How many of the claims rest on what was durable before the end. */
-size_t script_told_count(const struct script *script);
+/* The process is gone: what nobody was told is forgotten. */
+void script_process_ended(struct script *script);
 
 #endif

@@ -376,6 +376,11 @@ bool memdisk_fault_struck(const struct memdisk *disk)
 	return disk->struck;
 }
 
+uint64_t memdisk_fault_left(const struct memdisk *disk)
+{
+	return disk->countdown + disk->read_countdown + disk->look_countdown;
+}
+
 void memdisk_fail_reads(struct memdisk *disk, uint64_t countdown)
 {
 	disk->read_countdown = countdown;

@@ -47,8 +47,10 @@ bool memdisk_fault_struck(const struct memdisk *disk);
 void memdisk_fail_reads(struct memdisk *disk, uint64_t countdown);
 /* The same for operations that only look: open of a file that is there, size, list (ST_IO). */
 void memdisk_fail_looks(struct memdisk *disk, uint64_t countdown);
+/* The armed countdown (of whichever kind) as it is now: 0 when none is armed or it has struck. */
+uint64_t memdisk_fault_left(const struct memdisk *disk);
 /* True while the disk itself allocates: a test that makes allocations fail leaves those alone. */
-extern _Thread_local bool memdisk_allocates;
+extern _Thread_local volatile bool memdisk_allocates;
 /* All vfs_read_nowait give ST_AGAIN while set (a cold page cache). */
 void memdisk_set_cold(struct memdisk *disk, bool cold);
 
