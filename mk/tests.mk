@@ -29,7 +29,13 @@ $(BUILD)/tests/crash/faults: $(BUILD)/obj/tests/crash/alloc_faults.o
 $(BUILD)/tests/crash/faults: LDFLAGS += $(foreach f,malloc calloc realloc free strdup mmap memfd_create,-Wl,--wrap=$(f))
 
 crash: $(BUILD)/tests/crash/crash ## every disk that a power cut may leave goes through recovery; CRASH_STATES=n distinct ones
-	$< $(if $(CRASH_STATES),--states $(CRASH_STATES) --limit 200)
+	$< $(if $(CRASH_STATES),--states $(CRASH_STATES) --limit 300)
+
+flips: $(BUILD)/tests/crash/flips ## every bit and byte of a log with every record kind; FULL=1 also around every edge
+	$< $(if $(FULL),--full)
+
+faults: $(BUILD)/tests/crash/faults ## the k-th write, sync, read, open, allocation fails, for every k
+	$<
 
 integration: all $(INTEGRATION_BINS) ## real binaries: kill -9, restart, MySQL away
 	@ESCROW_BUILD=$(BUILD) tests/support/run-all $(INTEGRATION_BINS) $(INTEGRATION_SCRIPTS)
@@ -86,4 +92,4 @@ conf: programs ## regenerates conf/*.conf from the option tables
 	$(BUILD)/escrow-broker -p > conf/broker.conf
 	$(BUILD)/escrow-namesrv -p > conf/namesrv.conf
 
-.PHONY: crash sim integration interop test asan tsan fuzz fuzz-run lint deps install conf
+.PHONY: crash flips faults sim integration interop test asan tsan fuzz fuzz-run lint deps install conf

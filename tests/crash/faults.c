@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "lib/base/logging.h"
+#include "lib/log/kinds.h"
 #include "tests/crash/alloc_faults.h"
 #include "tests/crash/script.h"
 #include "tests/crash/workload.h"
@@ -237,6 +238,7 @@ static bool live(struct trial *t)
 		return false;
 	(void)script_fill_segment(&t->script, 40);
 	script_first_life(&t->script);
+	script_wide_life(&t->script);
 	if (!(t->power_cut ? cut_in_mid_write(t) : stop(t, true)))
 		return false;
 	if (!start(t, "second start"))
@@ -253,6 +255,22 @@ static bool live(struct trial *t)
 	if (answer.status != ST_OK || !rig_settle(&t->rig) || rig_committed(&t->rig) < answer.wait_offset)
 		return say(t, "going on", answer.text);
 	return stop(t, true);
+}
+
+/* Without any fault the lives must be what they are meant to be: else much is never broken. */
+static bool was_whole(struct trial *t)
+{
+	static const unsigned wanted[] = { LOG_MESSAGE, LOG_HALF, LOG_DECISION, LOG_CONFLICT, LOG_DELIVER, LOG_CHECK, LOG_OFFSETS,
+					   LOG_TOPIC, LOG_GROUP };
+	uint64_t kinds[LOG_KIND_END] = { 0 }, outcomes[5] = { 0 };
+
+	ledger_count_kinds(t->ledger, kinds, outcomes);
+	for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++) {
+		if (kinds[wanted[i]] == 0)
+			return say(t, "the lives without a fault have no record of this kind", log_kind_text(wanted[i]));
+	}
+	/* The contradiction is refused, and nothing else. */
+	return t->script.refused == 1 || say(t, "the lives without a fault", "a request was refused");
 }
 
 /* True while k is not beyond the last operation. */
@@ -275,6 +293,8 @@ static bool run_trial(const struct fault *fault, uint64_t k, bool power_cut)
 	running = &t;
 	arm(&t, k);
 	bool good = live(&t);
+	if (good && !t.struck)
+		good = was_whole(&t);
 	arm(&t, 0);
 	rig_deinit(&t.rig);
 	ledger_destroy(t.ledger);

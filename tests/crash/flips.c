@@ -26,7 +26,7 @@
 #include "tests/support/disk_trace.h"
 #include "tests/support/memdisk.h"
 
-enum { RECORDS_MAX = 512, WHY_SIZE = 700, STALE_SIZE = 8192, TOLD_MAX = 10 };
+enum { RECORDS_MAX = 512, WHY_SIZE = 700, STALE_SIZE = 16 * 1024, TOLD_MAX = 10 };
 
 struct placed_record { /* Of any kind, lib/log's own included. */
 	uint64_t offset, end;
@@ -297,13 +297,12 @@ static void flip_bits(struct subject *s, size_t segment, uint64_t from, uint64_t
 
 /* Bytes that lay here in an older use: records with good checksums, of an older epoch, or (`shift`) of the file's former
  * place in the log; among them marks that would prove anything if they were believed. */
-static void make_stale(uint8_t out[STALE_SIZE], uint64_t offset, uint32_t epoch, uint64_t shift)
+static void make_stale(uint8_t *out, size_t out_size, uint64_t offset, uint32_t epoch, uint64_t shift)
 {
 	static const unsigned kinds[] = { LOG_MESSAGE, LOG_BATCH, LOG_EPOCH, LOG_DECISION };
 	size_t at = 0;
 
-	memset(out, 0, STALE_SIZE);
-	for (int i = 0; at + 128 <= STALE_SIZE; i++) {
+	for (int i = 0; at + 128 <= out_size; i++) {
 		uint8_t *payload = out + at + LOG_ENVELOPE_SIZE;
 		unsigned kind = kinds[i % 4];
 		size_t size = kind == LOG_BATCH ? LOG_BATCH_PAYLOAD : kind == LOG_EPOCH ? LOG_EPOCH_PAYLOAD : 24;
@@ -348,17 +347,19 @@ static void damage_record(struct subject *s, const struct placed_record *r, uint
 	const struct segment_file *file = &s->segments[r->segment];
 	uint64_t limit = file->base + file->size, end = r->end + 512 < limit ? r->end + 512 : limit, start = at & ~(uint64_t)7;
 	static uint8_t bytes[STALE_SIZE];
+	size_t size = end - start;
 
-	memset(bytes, damage == GARBAGE ? 0xa7 : 0, sizeof(bytes));
+	must(size <= sizeof(bytes), "a record is too large");
+	memset(bytes, damage == GARBAGE ? 0xa7 : 0, size);
 	if (damage == STALE_EPOCH)
-		make_stale(bytes, start, older_epoch(r), 0);
+		make_stale(bytes, size, start, older_epoch(r), 0);
 	if (damage == STALE_PLACE)
-		make_stale(bytes, start, r->epoch, 4 * LOG_SEGMENT_SIZE_MIN);
+		make_stale(bytes, size, start, r->epoch, 4 * LOG_SEGMENT_SIZE_MIN);
 	if (damage == CUT_OFF)
 		disk_states_shorten(s->states, file->path, at - file->base);
 	else
 		disk_states_poke(s->states, file->path, at - file->base, bytes + (at - start),
-				 damage == ZEROED ? r->end - at : (end - at < STALE_SIZE - 8 ? end - at : STALE_SIZE - 8));
+				 (damage == ZEROED ? r->end : end) - at);
 }
 
 static void judge_last(const struct subject *s, const struct placed_record *r, uint64_t at, enum damage damage, bool same,

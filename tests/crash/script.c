@@ -223,6 +223,61 @@ void script_first_life(struct script *s)
 	run(s, steps, sizeof(steps) / sizeof(steps[0]));
 }
 
+enum { WIDE_QUEUES = 90 };
+
+static void wide_message(struct script *s, int round, int queue)
+{
+	char key[16];
+
+	snprintf(key, sizeof(key), "W%d-%03d", round, queue);
+	(void)send(s, &(struct rig_message){ .topic = "w", .key = key, .group = GROUP, .queue_id = queue, .body_size = 9 });
+}
+
+static void many_queues(struct script *s)
+{
+	struct ledger_claim what = { .kind = CLAIM_TOPIC, .key = "w" };
+	struct rig_answer answer = rig_put_topic(s->rig, "w", WIDE_QUEUES);
+
+	claim(s, &answer, what);
+	for (int queue = 0; queue < WIDE_QUEUES && !s->rig->dead; queue++) {
+		wide_message(s, 0, queue);
+		if (queue % 20 == 19)
+			settle(s);
+	}
+	settle(s);
+}
+
+/* The pages of the first queues have left the cache by now. */
+static void old_queues(struct script *s)
+{
+	for (int queue = 0; queue < 30 && !s->rig->dead; queue++)
+		wide_message(s, 1, queue);
+	settle(s);
+	if (!s->rig->dead)
+		(void)rig_disk_step(s->rig, RIG_INDEX, false);
+}
+
+static void reader(struct script *s)
+{
+	for (uint32_t queue = 0; queue < WIDE_QUEUES && !s->rig->dead; queue += 9) {
+		if (rig_pull(s->rig, "w", queue, 0).status != ST_OK)
+			s->refused++;
+	}
+	for (uint64_t next = 0; next < 8 && !s->rig->dead;) {
+		struct rig_answer answer = rig_pull(s->rig, TOPIC, 0, next);
+		if (answer.status != ST_OK || answer.queue_offset == next)
+			break;
+		next = answer.queue_offset;
+	}
+}
+
+void script_wide_life(struct script *s)
+{
+	static void (*const steps[])(struct script *) = { many_queues, old_queues, reader };
+
+	run(s, steps, sizeof(steps) / sizeof(steps[0]));
+}
+
 static void after_the_restart(struct script *s)
 {
 	settle(s);

@@ -13,7 +13,7 @@
 #include "tests/crash/ledger.h"
 #include "tests/support/store_rig.h"
 
-enum { SCRIPT_CLAIMS_MAX = 64, SCRIPT_HALVES = 7, SCRIPT_EDGE_NONE = -1 };
+enum { SCRIPT_CLAIMS_MAX = 512, SCRIPT_HALVES = 7, SCRIPT_EDGE_NONE = -1 };
 
 struct script_half {
 	bool acked;
@@ -32,6 +32,9 @@ struct script {
 /* The steps of the first and of the second life; each runs until the end, or until the rig is dead. */
 void script_first_life(struct script *script);
 void script_second_life(struct script *script);
+/* More queues than the index cache has pages, so that pages are written out and read back; and a consumer that reads old
+ * messages. */
+void script_wide_life(struct script *script);
 /* Sends messages until a record ends exactly `left` bytes before the end of the segment; 0 when it did not work out. */
 bool script_fill_segment(struct script *script, uint64_t left);
 /* The process is gone: what nobody was told is forgotten. */

@@ -18,8 +18,7 @@ struct file {
 	struct node *node;
 	size_t size;       /* Synced. */
 	uint64_t content;  /* Sum of the hashes of its synced sectors. */
-	int64_t delta;     /* Scratch of a hash. */
-	int64_t durable_delta;
+	uint64_t delta, durable_delta; /* Scratch of a hash. */
 };
 
 struct pending_write { /* TRACE_WRITE or TRACE_TRUNCATE that no sync has covered. */
@@ -132,7 +131,7 @@ static uint64_t names_hash(const struct disk_states *s, const struct name_table 
 
 		if (node->id < MADE_LATER)
 			content = s->files[node->id].content +
-				  (uint64_t)(durable ? s->files[node->id].durable_delta : s->files[node->id].delta);
+				  (durable ? s->files[node->id].durable_delta : s->files[node->id].delta);
 		else
 			content = whole_hash(durable ? node->durable : node->data, node->capacity);
 		sum += mix(text_hash(names->names[i].path) ^ mix(content + size * 0x9e3779b97f4a7c15ULL));
@@ -156,8 +155,8 @@ uint64_t disk_states_hash(struct disk_states *s)
 		uint64_t visible = block_hash(data, entry->block);
 		bool same = memcmp(data, durable, NODE_BLOCK) == 0;
 
-		file->delta += (int64_t)(visible - before);
-		file->durable_delta += (int64_t)((same ? visible : block_hash(durable, entry->block)) - before);
+		file->delta += visible - before;
+		file->durable_delta += (same ? visible : block_hash(durable, entry->block)) - before;
 	}
 	for (size_t i = 0; i < s->disk->dir_count; i++)
 		dirs += text_hash(s->disk->dirs[i]);

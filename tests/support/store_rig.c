@@ -8,6 +8,7 @@
 #include "broker/core/clients.h"
 #include "broker/core/produce.h"
 #include "broker/core/progress.h"
+#include "broker/core/pull.h"
 #include "broker/core/settings.h"
 #include "lib/wire/codes.h"
 #include "lib/wire/properties.h"
@@ -183,6 +184,7 @@ void rig_init(struct rig *rig, const struct rig_options *options, const struct v
 	rig->vfs = vfs;
 	clock_manual_init(&rig->clock, RIG_START_WALL_MS, 1000);
 	buffer_init(&rig->properties, 0);
+	buffer_init(&rig->pulled, 0);
 	if (buffer_reserve(&rig->properties, 4096) == NULL)
 		abort();
 }
@@ -192,6 +194,7 @@ void rig_deinit(struct rig *rig)
 	if (rig_stop(rig, false, NULL) != ST_OK)
 		abort();
 	buffer_deinit(&rig->properties);
+	buffer_deinit(&rig->pulled);
 }
 
 static struct core_config core_settings(const struct rig *rig)
@@ -361,6 +364,28 @@ struct rig_answer rig_put_group(struct rig *rig, const char *name, int32_t retri
 	settings.retry_max_times = retries;
 	enum status status = core_put_group(rig->core, span_of(name), &settings, &outcome);
 	return answer_of(status, &outcome);
+}
+
+struct rig_answer rig_pull(struct rig *rig, const char *topic, uint32_t queue_id, uint64_t offset)
+{
+	const struct topic *known = topics_find(core_topics(rig->core), span_of(topic));
+	struct pull_request request = { .topic_id = known == NULL ? 0 : known->id, .queue_id = queue_id, .offset = offset,
+					.message_max = 32, .bytes_max = PULL_BYTES_MAX };
+	struct pull_result result = { 0 };
+	struct outcome outcome = { 0 };
+
+	if (known == NULL)
+		return (struct rig_answer){ .status = ST_NOTFOUND };
+	enum status status = core_pull(rig->core, &request, &result, &outcome);
+	if (status == ST_OK) {
+		buffer_reset(&rig->pulled);
+		core_pull_copy(rig->core, &result, &rig->pulled);
+		if (rig->pulled.failed)
+			status = ST_NOMEM;
+	}
+	struct rig_answer answer = answer_of(status, &outcome);
+	answer.queue_offset = result.next_offset;
+	return answer;
 }
 
 struct rig_answer rig_producer(struct rig *rig, const char *group, uint64_t conn_id)

@@ -51,7 +51,7 @@ struct rig {
 	void (*sealed)(void *context, uint64_t from, uint64_t to);
 	void *sealed_context;
 	uint64_t sealed_end;
-	struct buffer properties; /* Scratch. */
+	struct buffer properties, pulled; /* Scratch. */
 };
 
 void rig_init(struct rig *rig, const struct rig_options *options, const struct vfs *vfs);
@@ -105,6 +105,8 @@ struct rig_answer rig_offset(struct rig *rig, const char *group, const char *top
 			     bool lasting);
 struct rig_answer rig_put_topic(struct rig *rig, const char *name, uint32_t queues);
 struct rig_answer rig_put_group(struct rig *rig, const char *name, int32_t retries);
+/* A pull of up to 32 messages; queue_offset is where it ended. */
+struct rig_answer rig_pull(struct rig *rig, const char *topic, uint32_t queue_id, uint64_t offset);
 /* A heartbeat of a producer of this group. */
 struct rig_answer rig_producer(struct rig *rig, const char *group, uint64_t conn_id);
 
