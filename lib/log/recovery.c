@@ -30,7 +30,8 @@ static bool proves_damage(const struct log_check_result *result, const uint8_t *
 	if ((record.kind != LOG_BATCH && record.kind != LOG_EPOCH) || record.size > left ||
 	    record.epoch < result->epoch || !log_crc_matches(p, &record) || !log_mark_of(&record, &mark))
 		return false; /* An older epoch is stale: a leftover of what an earlier start cut off. */
-	return record.epoch > result->epoch || mark.durable > result->end;
+	/* Where nothing was read, the epoch in force is not known: a check may begin within the tail. */
+	return (result->record_count > 0 && record.epoch > result->epoch) || mark.durable > result->end;
 }
 
 /* Does something at `p` show that the log was written up to here? In a file of zeros any other byte does. */
