@@ -43,12 +43,13 @@ static void on_hold(void *context, const struct hold *hold, bool expired)
 
 /* --- disk work ------------------------------------------------------------------------------------------- */
 
-static void die(struct rig *rig, const struct errinfo *err)
+static void die(struct rig *rig, enum rig_step step, const struct errinfo *err)
 {
 	if (rig->dead)
 		return;
 	rig->dead = true;
 	rig->failure = *err;
+	rig->died_of = step;
 }
 
 static bool flush_take(struct rig *rig, bool sync)
@@ -81,7 +82,7 @@ static bool flush_done(struct rig *rig)
 		return false;
 	rig->flush_taken = rig->flush_ran = false;
 	if (commitlog_flush_done(rig->log, &rig->flush, &err) != ST_OK)
-		die(rig, &err);
+		die(rig, RIG_FLUSH_DONE, &err);
 	else
 		core_committed(rig->core);
 	return true;
@@ -115,7 +116,7 @@ static bool prepare_done(struct rig *rig)
 	rig->prepare_taken = rig->prepare_ran = false;
 	enum status status = commitlog_prepare_done(rig->log, &rig->prepare, &err);
 	if (status != ST_OK && status != ST_FULL)
-		die(rig, &err);
+		die(rig, RIG_PREPARE_DONE, &err);
 	return true;
 }
 
