@@ -87,6 +87,29 @@ enum status core_read_record(struct core *core, uint64_t offset, struct log_reco
 	}
 }
 
+enum status core_read_half(struct core *core, uint64_t body_offset, struct stored_half *out, struct errinfo *err)
+{
+	struct log_record record = { 0 };
+	struct record_carry carry;
+	struct span payload;
+	enum status status = core_read_record(core, body_offset, &record, err);
+
+	if (status != ST_OK)
+		return status;
+	payload = record.payload;
+	if (record.kind == LOG_CARRY) {
+		status = record_carry_decode(record.payload, &carry, err);
+		payload = carry.payload;
+	}
+	if (status != ST_OK)
+		return status;
+	if (record.kind != LOG_HALF && (record.kind != LOG_CARRY || carry.original_kind != LOG_HALF))
+		return errinfo_set(err, ST_NOTFOUND, "no half message at log offset %" PRIu64, body_offset);
+	status = record_half_decode(payload, &out->half, err);
+	out->message_delta = (uint16_t)(LOG_ENVELOPE_SIZE + record.payload.size - out->half.message.size);
+	return status;
+}
+
 enum status core_find_queue(struct core *core, struct span topic_name, int32_t queue_id, struct topic **topic_out,
 			    struct outcome *outcome)
 {
@@ -138,13 +161,9 @@ static bool make_parts(struct core *core)
 	return core->topics != NULL && core->groups != NULL && core->checkback != NULL;
 }
 
-static enum status replay_record(void *context, const struct log_record *record, struct errinfo *err)
-{
-	return core_apply(context, record, err);
-}
-
-enum status core_open(const struct core_config *config, struct commitlog *log, struct pagefile *files, int64_t wall_ms,
-		      int64_t mono_ms, const struct core_effects *effects, struct core **core_out, struct errinfo *err)
+enum status core_open(const struct core_config *config, struct commitlog *log, struct pagefile *files,
+		      struct snapshot_reader *snapshot, int64_t wall_ms, int64_t mono_ms, const struct core_effects *effects,
+		      struct core **core_out, struct errinfo *err)
 {
 	struct core *core = calloc(1, sizeof(*core));
 
@@ -160,17 +179,15 @@ enum status core_open(const struct core_config *config, struct commitlog *log, s
 	enum status status = make_parts(core) ? ST_OK : errinfo_set(err, ST_NOMEM, "no memory for the broker's state");
 	if (status == ST_OK)
 		status = settings_make_system_topics(core, err);
-	core->replaying = true;
-	pagefile_set_read_inline(files, true);
+	if (status == ST_OK && retention_open(core) != ST_OK)
+		status = errinfo_set(err, ST_NOMEM, "no memory for the broker's state");
 	if (status == ST_OK)
-		status = commitlog_replay(log, 0, replay_record, core, err);
-	core->replaying = false;
+		status = replay_all(core, snapshot, err);
 	if (status != ST_OK) {
 		core_close(core);
 		return status;
 	}
 	offsets_set_limits(core->offsets, config->offset_row_max, 16 * (size_t)config->offset_row_max);
-	pagefile_set_read_inline(files, false);
 	topics_touch(core->topics, wall_ms);
 	core->stats = (struct core_stats){ 0 };
 	*core_out = core;
@@ -193,6 +210,7 @@ void core_close(struct core *core)
 	half_index_deinit(&core->halves);
 	visibility_deinit(&core->visibility);
 	delays_deinit(&core->delays);
+	retention_deinit(&core->retention);
 	buffer_deinit(&core->properties);
 	buffer_deinit(&core->record);
 	buffer_deinit(&core->kept);

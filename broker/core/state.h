@@ -11,6 +11,8 @@
 #include "broker/core/names.h"
 #include "broker/core/offsets.h"
 #include "broker/core/pull.h"
+#include "broker/core/replay.h"
+#include "broker/core/retention.h"
 #include "broker/core/topics.h"
 #include "broker/core/visibility.h"
 #include "lib/base/hash.h"
@@ -44,7 +46,8 @@ struct core {
 	struct holds holds;
 	struct visibility visibility;
 	struct hash_key hash_key;
-	bool replaying;
+	struct replay replay;
+	struct retention retention;
 
 	int64_t wall_ms, mono_ms;
 	int64_t store_time_ms;        /* The last stored time: never decreasing along the log. */
@@ -85,6 +88,15 @@ int64_t core_store_time(struct core *core);
 
 /* The record at `offset`; ST_AGAIN sets the wish. Valid until the next record is begun or read. */
 enum status core_read_record(struct core *core, uint64_t offset, struct log_record *out, struct errinfo *err) MUST_USE;
+
+/* A half message as stored, wherever it lies now. */
+struct stored_half {
+	struct record_half half;  /* Valid until the next record is begun or read. */
+	uint16_t message_delta;   /* Of the message, from the start of the record that holds it. */
+};
+/* The half in the HALF or CARRY record at `body_offset`. Errors as core_read_record; ST_NOTFOUND: another record. */
+enum status core_read_half(struct core *core, uint64_t body_offset, struct stored_half *out,
+			   struct errinfo *err) MUST_USE;
 
 /* A record just appended does not fit the state: a bug; aborts with the text. */
 void core_state_broken(struct core *core, const struct errinfo *err);

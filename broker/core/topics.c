@@ -52,7 +52,7 @@ void topics_destroy(struct topics *topics)
 	free(topics);
 }
 
-static struct topic *find_any(const struct topics *topics, struct span name)
+struct topic *topics_find_any(const struct topics *topics, struct span name)
 {
 	struct topic *topic = NULL;
 
@@ -62,7 +62,7 @@ static struct topic *find_any(const struct topics *topics, struct span name)
 
 struct topic *topics_find(const struct topics *topics, struct span name)
 {
-	struct topic *topic = find_any(topics, name);
+	struct topic *topic = topics_find_any(topics, name);
 
 	return topic == NULL || topic->deleted ? NULL : topic;
 }
@@ -82,6 +82,16 @@ struct topic *topics_first(const struct topics *topics)
 struct topic *topics_next(const struct topic *topic)
 {
 	return skip_deleted(topic->hh.next);
+}
+
+struct topic *topics_first_any(const struct topics *topics)
+{
+	return topics->by_name;
+}
+
+struct topic *topics_next_any(const struct topic *topic)
+{
+	return topic->hh.next;
 }
 
 uint32_t topics_count(const struct topics *topics)
@@ -116,7 +126,7 @@ static struct topic *add(struct topics *topics, struct span name)
 enum status topics_put(struct topics *topics, struct span name, const struct topic_settings *settings, bool system,
 		       struct topic **topic_out)
 {
-	struct topic *topic = find_any(topics, name);
+	struct topic *topic = topics_find_any(topics, name);
 	uint8_t *attributes = NULL;
 
 	if (topic == NULL && topics_check_room(topics, NULL) != ST_OK)
@@ -183,6 +193,11 @@ struct queue *topic_queue(const struct topic *topic, uint32_t id)
 struct topics_version topics_version(const struct topics *topics)
 {
 	return topics->version;
+}
+
+void topics_set_version(struct topics *topics, struct topics_version version)
+{
+	topics->version = version;
 }
 
 void topics_touch(struct topics *topics, int64_t now_ms)

@@ -69,6 +69,10 @@ struct topic *topics_find(const struct topics *topics, struct span name);
 /* First of all live topics, and the next; NULL at the end. */
 struct topic *topics_first(const struct topics *topics);
 struct topic *topics_next(const struct topic *topic);
+/* The same with the deleted ones; a topic whose queues are still named by records of the log is found by name. */
+struct topic *topics_first_any(const struct topics *topics);
+struct topic *topics_next_any(const struct topic *topic);
+struct topic *topics_find_any(const struct topics *topics, struct span name);
 uint32_t topics_count(const struct topics *topics);
 /* Room for one more topic, so that topics_put of a new name within limits is not refused. ST_FULL at the limit. */
 enum status topics_check_room(const struct topics *topics, struct errinfo *err) MUST_USE;
@@ -88,6 +92,8 @@ struct topics_version {
 	int64_t timestamp_ms;
 };
 struct topics_version topics_version(const struct topics *topics);
+/* The version that a snapshot kept. */
+void topics_set_version(struct topics *topics, struct topics_version version);
 /* Sets the version's time: called once after recovery and at each change by the core. */
 void topics_touch(struct topics *topics, int64_t now_ms);
 

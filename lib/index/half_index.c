@@ -57,3 +57,26 @@ enum status half_index_get(const struct half_index *index, uint64_t n, struct ha
 	};
 	return ST_OK;
 }
+
+enum status half_index_find(const struct half_index *index, uint64_t half_offset, uint64_t *n_out,
+			    struct half_entry *out, struct errinfo *err)
+{
+	uint64_t low = half_index_min(index), high = half_index_max(index);
+
+	while (low < high) {
+		uint64_t middle = low + (high - low) / 2;
+		enum status status = half_index_get(index, middle, out, err);
+
+		if (status != ST_OK)
+			return status;
+		if (out->half_offset == half_offset) {
+			*n_out = middle;
+			return ST_OK;
+		}
+		if (out->half_offset < half_offset)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return errinfo_set(err, ST_NOTFOUND, "no half message at log offset %" PRIu64, half_offset);
+}

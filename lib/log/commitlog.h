@@ -36,6 +36,7 @@
 
 enum {
 	LOG_ENVELOPE_SIZE = 32,  /* In front of every payload. */
+	LOG_KIND_AT = 4,         /* Where its kind is. */
 	LOG_SEGMENT_HEADER_SIZE = 4096,
 	LOG_ID_SIZE = 16,
 	LOG_CLUSTER_SIZE = 64,   /* Cluster name in a segment header, NUL-padded. */
