@@ -172,6 +172,7 @@ enum status apply_half(struct core *core, const struct placed *at, const struct 
 		return status;
 	struct pending *entry = pending_insert(core->pending, r->half_queue_offset, group_id);
 	entry->half_offset = at->offset;
+	entry->body_offset = at->offset;
 	entry->store_time_ms = r->store_time_ms;
 	entry->record_size = at->size;
 	entry->state = TXN_PREPARED;

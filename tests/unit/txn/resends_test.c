@@ -22,7 +22,7 @@ static bool is_open(void *context, uint64_t n)
 /* Names of one of 64 places in the table, so that they collide. */
 static struct hash128 name_of(uint64_t n)
 {
-	return (struct hash128){ n % 64, n };
+	return (struct hash128){ (n % 64) << 58, n };
 }
 
 static void add(struct resends *resends, uint64_t n)
@@ -173,6 +173,66 @@ static void test_random_openings_and_decisions(void)
 	free(halves);
 }
 
+/* Half-queue offsets are 64 bits wide, and the whole of what is kept of a name counts. */
+static void test_wide_numbers_and_names_that_differ_in_one_bit(void)
+{
+	struct halves *halves = calloc(1, sizeof(*halves));
+	struct resends *resends = resends_create(1000, is_open, halves);
+	uint64_t found;
+
+	for (unsigned bit = 0; bit < 96; bit++) {
+		struct hash128 name = { bit < 64 ? (uint64_t)1 << bit : 0, bit < 64 ? 0 : (uint64_t)1 << (bit - 64) };
+
+		CU_ASSERT_FALSE(resends_find(resends, name, &found));
+		CU_ASSERT_EQUAL(resends_reserve(resends), ST_OK);
+		resends_add(resends, name, UINT64_MAX - bit);
+		CU_ASSERT_TRUE(resends_find(resends, name, &found));
+		CU_ASSERT_EQUAL(found, UINT64_MAX - bit);
+	}
+	CU_ASSERT_EQUAL(resends_count(resends), 96);
+	resends_destroy(resends);
+	free(halves);
+}
+
+/* A walk in pieces while others are added: what stays is seen, in order, and a copy that is filled from it answers as
+ * the original does. */
+static void test_walk_sees_what_stays_and_fills_a_copy(void)
+{
+	uint64_t random = check_seed(32);
+	struct halves *halves = calloc(1, sizeof(*halves));
+	struct resends *resends = resends_create(500, is_open, halves);
+	struct resends *copy = resends_create(500, is_open, halves);
+	struct hash128 name;
+	uint64_t cursor = 0, before = 0, half, next = 0;
+
+	CU_ASSERT_FALSE(resends_next(resends, &cursor, &name, &half));
+	for (; next < 15000; next++) {
+		halves->open[next] = check_random(&random) % 4 == 0;
+		add(resends, next);
+	}
+	CU_ASSERT_EQUAL(resends_reserve_total(copy, (uint32_t)resends_count(resends)), ST_OK);
+	while (resends_next(resends, &cursor, &name, &half)) {
+		if (cursor <= before)
+			CU_FAIL("the walk goes back");
+		before = cursor;
+		CU_ASSERT_EQUAL_FATAL(resends_reserve(copy), ST_OK);
+		resends_add(copy, name, half);
+		if (next < HALVES && check_random(&random) % 3 == 0) {
+			halves->open[next] = check_random(&random) % 4 == 0;
+			add(resends, next++);
+		}
+	}
+	for (uint64_t n = 0; n < next; n++) {
+		if (halves->open[n] && !finds(copy, n))
+			CU_FAIL("the copy does not know an open half");
+	}
+	for (uint64_t n = next - 100; n < next; n++)
+		CU_ASSERT_TRUE(finds(copy, n));
+	resends_destroy(copy);
+	resends_destroy(resends);
+	free(halves);
+}
+
 int main(void)
 {
 	static const struct check_test tests[] = {
@@ -182,6 +242,8 @@ int main(void)
 		CHECK_TEST(test_first_copy_counts),
 		CHECK_TEST(test_window_of_zero_remembers_nothing),
 		CHECK_TEST(test_random_openings_and_decisions),
+		CHECK_TEST(test_wide_numbers_and_names_that_differ_in_one_bit),
+		CHECK_TEST(test_walk_sees_what_stays_and_fills_a_copy),
 	};
 	return check_main("resends", tests, sizeof(tests) / sizeof(tests[0]));
 }
