@@ -10,8 +10,8 @@
  * goes on, what has its old home in front of `moved` is in the new table, everything else in the old one, or, where
  * that would have had to probe around its end, in the new one too.
  *
- * Use: for (c = hash_index_look(ix, hash); hash_index_next(&c, &value);) compare what `value` stands for. A cursor lives
- * until the index is changed.
+ * Use: for (c = hash_index_look(ix, hash); hash_index_next(&c, &value);) compare what `value` stands for. A cursor
+ * lives until the index is changed.
  * Threads: the loop thread. */
 #ifndef ESCROW_TXN_HASH_INDEX_H
 #define ESCROW_TXN_HASH_INDEX_H
