@@ -176,7 +176,8 @@ enum status apply_half(struct core *core, const struct placed *at, const struct 
 	entry->store_time_ms = r->store_time_ms;
 	entry->record_size = at->size;
 	entry->state = TXN_PREPARED;
-	resends_add(core->resends, core_resend_name(core, r->group, r->unique_key), r->half_queue_offset);
+	entry->name = core_resend_name(core, r->group, r->unique_key);
+	resends_open(core->resends, entry);
 	note_time(core, r->store_time_ms);
 	checkback_opened(core->checkback, entry, first_check_delay(core, r), core->mono_ms);
 	core->stats.half_count++;
@@ -229,6 +230,7 @@ static void move_pending(struct core *core, struct pending *entry, enum txn_stat
 	case TXN_COMMITTED:
 	case TXN_ROLLED_BACK:
 		checkback_closed(core->checkback, entry);
+		resends_close(core->resends, entry);
 		pending_remove(core->pending, entry);
 		break;
 	case TXN_PARKED:

@@ -104,13 +104,6 @@ enum status core_find_queue(struct core *core, struct span topic_name, int32_t q
 
 /* --- opening ------------------------------------------------------------------------------------------ */
 
-static bool half_is_open(void *context, uint64_t half_queue_offset)
-{
-	const struct core *core = context;
-
-	return pending_find(core->pending, half_queue_offset) != NULL;
-}
-
 static bool make_parts(struct core *core)
 {
 	const struct core_config *config = &core->config;
@@ -128,9 +121,10 @@ static bool make_parts(struct core *core)
 	core->offsets = offsets_create();
 	core->members = members_create(config->member_max);
 	core->pending = pending_create(UINT32_MAX);
-	core->resends = resends_create((uint32_t)config->resend_window_count, half_is_open, core);
-	if (core->names == NULL || core->offsets == NULL || core->members == NULL || core->pending == NULL ||
-	    core->resends == NULL || buffer_reserve(&core->record, 64 * 1024) == NULL)
+	core->resends = core->pending == NULL ? NULL :
+						resends_create((uint32_t)config->resend_window_count, core->pending);
+	if (core->names == NULL || core->offsets == NULL || core->members == NULL || core->resends == NULL ||
+	    buffer_reserve(&core->record, 64 * 1024) == NULL)
 		return false;
 	core->topics = topics_create(core->names, core->files, config->topic_max);
 	core->groups = groups_create(core->names, config->group_max);

@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lib/base/hash.h"
 #include "lib/txn/hash_index.h"
 
 enum { SLAB_ENTRIES = 16384, WORD_BITS = 64 };

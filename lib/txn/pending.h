@@ -1,7 +1,7 @@
 /* The pending table: every transaction that is not decided yet, in memory.
  *
  * Entries live in slabs and do not move; an index by half-queue offset (hash_index.h) finds
- * them. 82 to 85 bytes each all in. The core owns the table and the fields of an entry; the fields under "check-back"
+ * them. 98 to 101 bytes each all in. The core owns the table and the fields of an entry; the fields under "check-back"
  * belong to checkback/, which keeps each entry in exactly one of its lists.
  * Room is reserved before a record is appended, so that taking the entry in cannot fail. No call takes long, however
  * many entries there are, but pending_reserve_total.
@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "lib/base/hash.h"
 #include "lib/base/status.h"
 #include "lib/txn/txn_state.h"
 
@@ -22,6 +23,7 @@ struct pending {
 	uint64_t half_queue_offset; /* n: the key. */
 	uint64_t half_offset;       /* Log offset of the HALF record: the transaction's name for life. */
 	uint64_t body_offset;       /* Log offset of the record that holds the message now: the HALF, later a CARRY. */
+	struct hash128 name;        /* Under which a resend of it is found, see resends.h. */
 	uint64_t conn_id;           /* Connection that sent it; 0 after a restart. */
 	int64_t store_time_ms;      /* Wall clock of the broker. */
 	uint32_t record_size;       /* Of the HALF record in the log. */

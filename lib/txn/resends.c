@@ -2,45 +2,36 @@
 
 #include <assert.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "lib/txn/hash_index.h"
 
-/* Twenty bytes, in halves of words so that there is no padding. */
-struct resend {
-	uint32_t name[3]; /* hash128's lo, and half of hi. */
-	uint32_t half_queue_offset[2];
-};
-
-enum { SLAB_ENTRIES = 4096, DIRECTORY_MIN = 16, MOVES_PER_ADD = 2 };
-
-/* Positions are counted from 0 and never come back; those in [head, tail) are in slabs. Slab n is at n modulo the size
- * of the directory. The index holds the low 31 bits of positions: enough to find the slab, as less than 2^31 are here
- * at once. */
-#define POSITION_BITS 0x7fffffffu
+/* What the index holds: a slot of the pending table, or a place in the ring of decided ones with this bit set. */
+#define DECIDED 0x80000000u
 
 struct resends {
-	struct resend **slabs;    /* The directory. */
-	uint32_t slab_max;        /* Its size: a power of two, or 0. */
-	struct resend *spare;     /* A slab that the head has left, for the tail. */
+	const struct pending_table *table;
 	struct hash_index index;
-	uint64_t head, tail;
-	uint64_t slab_end;        /* Slabs in [head / SLAB_ENTRIES, slab_end) are there. */
+	struct resend *ring;   /* Memory that was not used yet is not touched. */
 	uint32_t window;
-	resends_is_open is_open;
-	void *context;
+	uint64_t head, tail;   /* Counted from 0 and never back; number i is at i % window. */
 };
 
-struct resends *resends_create(uint32_t window, resends_is_open is_open, void *context)
+struct resends *resends_create(uint32_t window, const struct pending_table *table)
 {
 	struct resends *resends = calloc(1, sizeof(*resends));
 
 	if (resends == NULL)
 		return NULL;
-	hash_index_init(&resends->index);
+	assert(window < DECIDED);
+	resends->table = table;
 	resends->window = window;
-	resends->is_open = is_open;
-	resends->context = context;
+	hash_index_init(&resends->index);
+	if (window > 0)
+		resends->ring = malloc(window * sizeof(*resends->ring));
+	if (window > 0 && resends->ring == NULL) {
+		free(resends);
+		return NULL;
+	}
 	return resends;
 }
 
@@ -48,180 +39,135 @@ void resends_destroy(struct resends *resends)
 {
 	if (resends == NULL)
 		return;
-	for (uint64_t i = resends->head / SLAB_ENTRIES; i < resends->slab_end; i++)
-		free(resends->slabs[i & (resends->slab_max - 1)]);
-	free(resends->slabs);
-	free(resends->spare);
 	hash_index_deinit(&resends->index);
+	free(resends->ring);
 	free(resends);
 }
 
-static struct resend *at(const struct resends *resends, uint64_t position)
+enum status resends_reserve(struct resends *resends)
 {
-	return &resends->slabs[position / SLAB_ENTRIES & (resends->slab_max - 1)][position % SLAB_ENTRIES];
+	return hash_index_reserve(&resends->index);
 }
 
-static struct resend pack(struct hash128 name, uint64_t half_queue_offset)
+enum status resends_reserve_total(struct resends *resends, uint32_t count)
 {
-	return (struct resend){ { (uint32_t)name.lo, (uint32_t)(name.lo >> 32), (uint32_t)name.hi },
-				{ (uint32_t)half_queue_offset, (uint32_t)(half_queue_offset >> 32) } };
+	return hash_index_reserve_total(&resends->index, count < DECIDED - resends->window ? count + resends->window : count);
 }
 
-static uint64_t half_of(const struct resend *entry)
+/* --- the index ----------------------------------------------------------------------------------------- */
+
+static uint32_t hash_of(struct hash128 name)
 {
-	return (uint64_t)entry->half_queue_offset[1] << 32 | entry->half_queue_offset[0];
+	return (uint32_t)(name.lo >> 32);
 }
 
-static uint32_t hash_of(const struct resend *entry)
+static bool equal(struct hash128 a, struct hash128 b)
 {
-	return entry->name[1];
+	return a.lo == b.lo && a.hi == b.hi;
 }
 
-/* Where the index has this name. */
-static bool look_up(const struct resends *resends, const struct resend *wanted, struct hash_cursor *cursor,
-		    uint32_t *position_out)
+static bool look_up(const struct resends *resends, struct hash128 name, struct hash_cursor *cursor, uint32_t *value_out)
 {
-	*cursor = hash_index_look(&resends->index, hash_of(wanted));
-	while (hash_index_next(cursor, position_out)) {
-		if (memcmp(at(resends, *position_out)->name, wanted->name, sizeof(wanted->name)) == 0)
+	*cursor = hash_index_look(&resends->index, hash_of(name));
+	while (hash_index_next(cursor, value_out)) {
+		uint32_t at = *value_out & ~DECIDED;
+
+		if (equal((*value_out & DECIDED) != 0 ? resends->ring[at].name : pending_at(resends->table, at)->name, name))
 			return true;
 	}
 	return false;
 }
 
-/* --- room -------------------------------------------------------------------------------------------- */
-
-static enum status grow_directory(struct resends *resends)
+static void forget_oldest(struct resends *resends)
 {
-	uint32_t slab_max = resends->slab_max == 0 ? DIRECTORY_MIN : 2 * resends->slab_max;
-	struct resend **slabs;
+	uint32_t at = (uint32_t)(resends->head % resends->window), value;
+	struct hash_cursor cursor;
+	bool found = look_up(resends, resends->ring[at].name, &cursor, &value);
 
-	if ((uint64_t)slab_max * SLAB_ENTRIES > (uint64_t)POSITION_BITS + 1)
-		return ST_NOMEM;
-	slabs = calloc(slab_max, sizeof(struct resend *));
-	if (slabs == NULL)
-		return ST_NOMEM;
-	for (uint64_t i = resends->head / SLAB_ENTRIES; i < resends->slab_end; i++)
-		slabs[i & (slab_max - 1)] = resends->slabs[i & (resends->slab_max - 1)];
-	free(resends->slabs);
-	resends->slabs = slabs;
-	resends->slab_max = slab_max;
-	return ST_OK;
+	assert(found && value == (at | DECIDED));
+	(void)found;
+	hash_index_remove(&resends->index, &cursor);
+	resends->head++;
 }
 
-static enum status add_slab(struct resends *resends)
+/* Puts it into the ring, which is not full; gives the value for the index. */
+static uint32_t remember(struct resends *resends, const struct resend *decided)
 {
-	struct resend *slab = resends->spare;
+	uint32_t at = (uint32_t)(resends->tail++ % resends->window);
 
-	if (resends->slab_end - resends->head / SLAB_ENTRIES == resends->slab_max && grow_directory(resends) != ST_OK)
-		return ST_NOMEM;
-	if (slab == NULL)
-		slab = malloc(SLAB_ENTRIES * sizeof(*slab));
-	if (slab == NULL)
-		return ST_NOMEM;
-	resends->spare = NULL;
-	resends->slabs[resends->slab_end++ & (resends->slab_max - 1)] = slab;
-	return ST_OK;
+	resends->ring[at] = *decided;
+	return at | DECIDED;
 }
 
-enum status resends_reserve(struct resends *resends)
+static void make_place(struct resends *resends)
 {
-	enum status status = ST_OK;
+	if (resends->tail - resends->head == resends->window)
+		forget_oldest(resends);
+}
 
+/* --- use ----------------------------------------------------------------------------------------------- */
+
+void resends_open(struct resends *resends, const struct pending *entry)
+{
+	uint32_t slot = pending_slot(resends->table, entry), known;
+	struct hash_cursor cursor;
+
+	assert(slot < DECIDED);
+	if (!look_up(resends, entry->name, &cursor, &known))
+		hash_index_put(&resends->index, hash_of(entry->name), slot);
+}
+
+void resends_close(struct resends *resends, const struct pending *entry)
+{
+	struct resend decided = { entry->name, entry->half_queue_offset };
+	uint32_t slot = pending_slot(resends->table, entry), known;
+	struct hash_cursor cursor;
+
+	if (!look_up(resends, entry->name, &cursor, &known) || known != slot)
+		return; /* Another one has the name. */
+	hash_index_remove(&resends->index, &cursor);
 	if (resends->window == 0)
-		return ST_OK;
-	/* The new one, and the open ones that it sends back to the end. */
-	while (status == ST_OK && resends->tail + 1 + MOVES_PER_ADD > resends->slab_end * SLAB_ENTRIES)
-		status = add_slab(resends);
-	return status == ST_OK ? hash_index_reserve(&resends->index) : status;
-}
-
-enum status resends_reserve_total(struct resends *resends, uint32_t count)
-{
-	return resends->window == 0 ? ST_OK : hash_index_reserve_total(&resends->index, count);
-}
-
-/* --- use --------------------------------------------------------------------------------------------- */
-
-static uint32_t append(struct resends *resends, const struct resend *entry)
-{
-	uint64_t position = resends->tail++;
-
-	assert(position < resends->slab_end * SLAB_ENTRIES);
-	*at(resends, position) = *entry;
-	return (uint32_t)position & POSITION_BITS;
-}
-
-static void drop_head(struct resends *resends)
-{
-	uint64_t slab = resends->head++ / SLAB_ENTRIES;
-
-	if (resends->head / SLAB_ENTRIES == slab)
 		return;
-	free(resends->spare);
-	resends->spare = resends->slabs[slab & (resends->slab_max - 1)];
+	make_place(resends);
+	hash_index_put(&resends->index, hash_of(decided.name), remember(resends, &decided)); /* Room: the removed one's. */
 }
 
-/* Looks at the oldest: a decided one goes if there are too many, an open one moves to the end. Two a call keep pace
- * with one addition a call. */
-static void evict(struct resends *resends)
+void resends_load(struct resends *resends, const struct resend *decided)
 {
-	for (int i = 0; i < MOVES_PER_ADD && resends->tail - resends->head > resends->window; i++) {
-		struct resend oldest = *at(resends, resends->head);
-		struct hash_cursor cursor;
-		uint32_t position;
-		bool found = look_up(resends, &oldest, &cursor, &position);
-
-		assert(found);
-		(void)found;
-		if (resends->is_open(resends->context, half_of(&oldest)))
-			hash_index_set(&resends->index, &cursor, append(resends, &oldest));
-		else
-			hash_index_remove(&resends->index, &cursor);
-		drop_head(resends);
-	}
-}
-
-void resends_add(struct resends *resends, struct hash128 name, uint64_t half_queue_offset)
-{
-	struct resend entry = pack(name, half_queue_offset);
 	struct hash_cursor cursor;
 	uint32_t known;
 
-	if (resends->window == 0 || look_up(resends, &entry, &cursor, &known))
-		return; /* Known: a resend that was stored before the first copy was in the log; the first one counts. */
-	hash_index_put(&resends->index, hash_of(&entry), append(resends, &entry));
-	evict(resends);
+	if (resends->window == 0 || look_up(resends, decided->name, &cursor, &known))
+		return;
+	make_place(resends);
+	hash_index_put(&resends->index, hash_of(decided->name), remember(resends, decided));
 }
 
 bool resends_find(const struct resends *resends, struct hash128 name, uint64_t *half_queue_offset_out)
 {
-	struct resend wanted = pack(name, 0);
 	struct hash_cursor cursor;
-	uint32_t position;
+	uint32_t value;
 
-	if (!look_up(resends, &wanted, &cursor, &position))
+	if (!look_up(resends, name, &cursor, &value))
 		return false;
-	*half_queue_offset_out = half_of(at(resends, position));
+	*half_queue_offset_out = (value & DECIDED) != 0 ? resends->ring[value & ~DECIDED].half_queue_offset :
+							  pending_at(resends->table, value)->half_queue_offset;
 	return true;
 }
 
-uint64_t resends_count(const struct resends *resends)
+bool resends_next(const struct resends *resends, uint64_t *cursor, struct resend *out)
 {
-	return resends->tail - resends->head;
+	uint64_t number = *cursor > resends->head ? *cursor : resends->head;
+
+	*cursor = number;
+	if (number >= resends->tail)
+		return false;
+	*out = resends->ring[number % resends->window];
+	*cursor = number + 1;
+	return true;
 }
 
-bool resends_next(const struct resends *resends, uint64_t *cursor, struct hash128 *name_out,
-		  uint64_t *half_queue_offset_out)
+uint32_t resends_count(const struct resends *resends)
 {
-	uint64_t position = *cursor > resends->head ? *cursor : resends->head;
-
-	*cursor = position;
-	if (position >= resends->tail)
-		return false;
-	const struct resend *entry = at(resends, position);
-	*name_out = (struct hash128){ (uint64_t)entry->name[1] << 32 | entry->name[0], entry->name[2] };
-	*half_queue_offset_out = half_of(entry);
-	*cursor = position + 1;
-	return true;
+	return resends->index.count;
 }

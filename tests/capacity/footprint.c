@@ -44,26 +44,25 @@ static double measure_pending_table(const char *dir, const struct footprint_size
 	return each;
 }
 
-static bool always_open(void *context, uint64_t half_queue_offset)
-{
-	(void)context;
-	(void)half_queue_offset;
-	return true;
-}
-
 static double measure_resends(const char *dir, const struct footprint_sizes *sizes)
 {
-	struct resends *resends = resends_create(400000, always_open, NULL);
+	struct pending_table *table = pending_create(UINT32_MAX);
+	struct resends *resends = resends_create(400000, table);
 	struct hash_key key = hash_key_random();
-	uint64_t before = procmem_of(0).anonymous;
 
 	(void)dir;
 	for (uint64_t n = 0; n < sizes->pending; n++) {
+		must(pending_reserve(table, 0), "pending_reserve");
+		pending_insert(table, n, 0)->name = hash128_bytes(key, &n, sizeof(n));
+	}
+	uint64_t before = procmem_of(0).anonymous;
+	for (uint64_t n = 0; n < sizes->pending; n++) {
 		must(resends_reserve(resends), "resends_reserve");
-		resends_add(resends, hash128_bytes(key, &n, sizeof(n)), n);
+		resends_open(resends, pending_find(table, n));
 	}
 	double each = grown(before, sizes->pending);
 	resends_destroy(resends);
+	pending_destroy(table);
 	return each;
 }
 
