@@ -18,8 +18,7 @@
 
 #define MIB ((double)(1 << 20))
 #define PENDING_GOAL (1280 * MIB)        /* 10M open transactions, the whole process. */
-#define DISK_PER_MESSAGE 450ULL          /* Record and index, with a margin. */
-#define DISK_SPARE (4ULL << 30)
+enum { MESSAGE_DISK_BYTES = 440, HALF_DISK_BYTES = 620 }; /* Record and index entry, and what is prepared ahead. */
 
 static unsigned passed, failed;
 
@@ -49,6 +48,7 @@ static void report_footprint(const char *dir, bool full)
 	printf("  topic               %8.0f   (%u of them, no queue used)\n", each.topic, sizes.topics);
 	printf("  queue               %8.0f   (%u of them, one message each)\n", each.queue, sizes.topics * 8);
 	printf("  consumer offset row %8.0f   (%u of them, one queue each)\n", each.offset_row, sizes.offsets);
+	printf("nanoseconds of the loop that a young transaction costs in the tables, with that many open: %.0f\n", each.young_ns);
 	judge(each.pending < 125, "an open transaction takes less than 125 bytes");
 	judge(each.message < 1, "a queued message takes less than a byte");
 }
@@ -67,14 +67,14 @@ static void name_count(char *out, size_t size, uint64_t messages, uint64_t halve
 	snprintf(out, size, "%.4gM queued, %.4gM open", (double)messages / 1e6, (double)halves / 1e6);
 }
 
-/* False: not enough room on the disk. */
+/* False: not enough room on the disk; a third of what is free is left to others. */
 static bool measure_store(const char *dir, const char *log_path, uint64_t messages, uint64_t halves, struct startup *out)
 {
-	uint64_t needed = (messages + halves) * DISK_PER_MESSAGE + DISK_SPARE, there = scratch_free(dir);
+	uint64_t needed = messages * MESSAGE_DISK_BYTES + halves * HALF_DISK_BYTES, there = scratch_free(dir);
 	char name[64];
 
 	name_count(name, sizeof(name), messages, halves);
-	if (there < needed) {
+	if (there / 3 * 2 < needed) {
 		printf("  %-40s not run: needs %.0f GiB of disk, there are %.0f\n", name, (double)needed / MIB / 1024,
 		       (double)there / MIB / 1024);
 		return false;

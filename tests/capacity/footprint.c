@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "lib/txn/pending.h"
@@ -12,7 +13,7 @@
 #include "tests/capacity/procmem.h"
 #include "tests/capacity/scratch.h"
 
-enum { TOPIC_QUEUES = 8, TOPICS_PER_GROUP = 1000 };
+enum { TOPIC_QUEUES = 8, TOPICS_PER_GROUP = 1000, YOUNG_COUNT = 1000000 };
 
 typedef double (*measure)(const char *dir, const struct footprint_sizes *sizes);
 
@@ -44,26 +45,82 @@ static double measure_pending_table(const char *dir, const struct footprint_size
 	return each;
 }
 
+struct tables {
+	struct pending_table *pending;
+	struct resends *resends;
+	struct hash_key key;
+};
+
+static void make_tables(struct tables *tables, uint64_t pending)
+{
+	tables->pending = pending_create(UINT32_MAX);
+	tables->resends = resends_create(400000, tables->pending);
+	tables->key = hash_key_random();
+	for (uint64_t n = 0; n < pending; n++) {
+		must(pending_reserve(tables->pending, 0), "pending_reserve");
+		pending_insert(tables->pending, n, 0)->name = hash128_bytes(tables->key, &n, sizeof(n));
+	}
+}
+
+static void open_all(struct tables *tables, uint64_t pending)
+{
+	for (uint64_t n = 0; n < pending; n++) {
+		must(resends_reserve(tables->resends), "resends_reserve");
+		resends_open(tables->resends, pending_find(tables->pending, n));
+	}
+}
+
+static void free_tables(struct tables *tables)
+{
+	resends_destroy(tables->resends);
+	pending_destroy(tables->pending);
+}
+
 static double measure_resends(const char *dir, const struct footprint_sizes *sizes)
 {
-	struct pending_table *table = pending_create(UINT32_MAX);
-	struct resends *resends = resends_create(400000, table);
-	struct hash_key key = hash_key_random();
+	struct tables tables;
 
 	(void)dir;
-	for (uint64_t n = 0; n < sizes->pending; n++) {
-		must(pending_reserve(table, 0), "pending_reserve");
-		pending_insert(table, n, 0)->name = hash128_bytes(key, &n, sizeof(n));
-	}
+	make_tables(&tables, sizes->pending);
 	uint64_t before = procmem_of(0).anonymous;
-	for (uint64_t n = 0; n < sizes->pending; n++) {
-		must(resends_reserve(resends), "resends_reserve");
-		resends_open(resends, pending_find(table, n));
-	}
+	open_all(&tables, sizes->pending);
 	double each = grown(before, sizes->pending);
-	resends_destroy(resends);
-	pending_destroy(table);
+	free_tables(&tables);
 	return each;
+}
+
+/* As the core does for a half message and its END. */
+static void come_and_go(struct tables *tables, uint64_t n)
+{
+	struct hash128 name = hash128_bytes(tables->key, &n, sizeof(n));
+	uint64_t known;
+
+	if (resends_find(tables->resends, name, &known))
+		must(ST_EXISTS, "a name that is new");
+	must(pending_reserve(tables->pending, 0), "pending_reserve");
+	must(resends_reserve(tables->resends), "resends_reserve");
+	struct pending *entry = pending_insert(tables->pending, n, 0);
+	entry->name = name;
+	resends_open(tables->resends, entry);
+	entry = pending_find(tables->pending, n);
+	resends_close(tables->resends, entry);
+	pending_remove(tables->pending, entry);
+}
+
+static double measure_young(const char *dir, const struct footprint_sizes *sizes)
+{
+	struct timespec begun, ended;
+	struct tables tables;
+
+	(void)dir;
+	make_tables(&tables, sizes->pending);
+	open_all(&tables, sizes->pending);
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &begun);
+	for (uint64_t n = 0; n < YOUNG_COUNT; n++)
+		come_and_go(&tables, sizes->pending + n);
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ended);
+	free_tables(&tables);
+	return ((double)(ended.tv_sec - begun.tv_sec) * 1e9 + (double)(ended.tv_nsec - begun.tv_nsec)) / YOUNG_COUNT;
 }
 
 static double measure_pending(const char *dir, const struct footprint_sizes *sizes)
@@ -164,5 +221,6 @@ struct footprint footprint_measure(const char *dir, const struct footprint_sizes
 	result.topic = in_child(dir, measure_topic, sizes);
 	result.queue = in_child(dir, measure_queue, sizes);
 	result.offset_row = in_child(dir, measure_offset_row, sizes);
+	result.young_ns = in_child(dir, measure_young, sizes);
 	return result;
 }
