@@ -89,8 +89,8 @@ static double measure_resends(const char *dir, const struct footprint_sizes *siz
 	return each;
 }
 
-/* As the core does for a half message and its END. */
-static void come_and_go(struct tables *tables, uint64_t n)
+/* As the core does for a half message. */
+static void open_one(struct tables *tables, uint64_t n)
 {
 	struct hash128 name = hash128_bytes(tables->key, &n, sizeof(n));
 	uint64_t known;
@@ -102,25 +102,57 @@ static void come_and_go(struct tables *tables, uint64_t n)
 	struct pending *entry = pending_insert(tables->pending, n, 0);
 	entry->name = name;
 	resends_open(tables->resends, entry);
-	entry = pending_find(tables->pending, n);
+}
+
+/* And for its END. */
+static void come_and_go(struct tables *tables, uint64_t n)
+{
+	open_one(tables, n);
+	struct pending *entry = pending_find(tables->pending, n);
 	resends_close(tables->resends, entry);
 	pending_remove(tables->pending, entry);
 }
 
+static double cpu_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+	return (double)now.tv_sec * 1e9 + (double)now.tv_nsec;
+}
+
 static double measure_young(const char *dir, const struct footprint_sizes *sizes)
 {
-	struct timespec begun, ended;
 	struct tables tables;
 
 	(void)dir;
 	make_tables(&tables, sizes->pending);
 	open_all(&tables, sizes->pending);
-	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &begun);
+	double begun = cpu_ns();
 	for (uint64_t n = 0; n < YOUNG_COUNT; n++)
 		come_and_go(&tables, sizes->pending + n);
-	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ended);
+	double each = (cpu_ns() - begun) / YOUNG_COUNT;
 	free_tables(&tables);
-	return ((double)(ended.tv_sec - begun.tv_sec) * 1e9 + (double)(ended.tv_nsec - begun.tv_nsec)) / YOUNG_COUNT;
+	return each;
+}
+
+static double measure_longest(const char *dir, const struct footprint_sizes *sizes)
+{
+	struct tables tables;
+	double longest = 0, begun = cpu_ns();
+
+	(void)dir;
+	make_tables(&tables, 0);
+	for (uint64_t n = 0; n < sizes->pending; n++) {
+		double before = begun;
+
+		open_one(&tables, n);
+		begun = cpu_ns();
+		if (n > 0 && begun - before > longest)
+			longest = begun - before;
+	}
+	free_tables(&tables);
+	return longest / 1e6;
 }
 
 static double measure_pending(const char *dir, const struct footprint_sizes *sizes)
@@ -222,5 +254,6 @@ struct footprint footprint_measure(const char *dir, const struct footprint_sizes
 	result.queue = in_child(dir, measure_queue, sizes);
 	result.offset_row = in_child(dir, measure_offset_row, sizes);
 	result.young_ns = in_child(dir, measure_young, sizes);
+	result.longest_ms = in_child(dir, measure_longest, sizes);
 	return result;
 }

@@ -21,7 +21,9 @@ struct footprint {
 	double topic;         /* With its name and settings; no queue used. */
 	double queue;         /* With a message in it. */
 	double offset_row;    /* A (topic, group) pair with one queue; the group's own share included. */
-	double young_ns;      /* Not bytes: what a transaction that comes and goes costs in both tables when they are full. */
+	/* Not bytes, but processor time in the two tables together: */
+	double young_ns;      /* of a transaction that comes and goes when they are full, */
+	double longest_ms;    /* of the longest single addition while they fill. */
 };
 
 /* Needs `dir` (empty) for stores, which are removed again. Aborts with a message on failure. */
