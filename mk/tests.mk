@@ -16,6 +16,9 @@ endif
 sim: $(SIM) ## the simulator: broker core, log and check-back on virtual time; SIM_SEEDS=n, SEED=first
 	$(SIM) --seeds $(SIM_SEEDS) $(if $(SEED),--seed $(SEED))
 
+model: ## the transaction model, exhaustively, and that its sabotages are found (needs spin); MODEL=--full
+	@tests/model/run $(MODEL)
+
 integration: all $(INTEGRATION_BINS) ## real binaries: kill -9, restart, MySQL away
 	@ESCROW_BUILD=$(BUILD) tests/support/run-all $(INTEGRATION_BINS) $(INTEGRATION_SCRIPTS)
 
@@ -71,4 +74,4 @@ conf: programs ## regenerates conf/*.conf from the option tables
 	$(BUILD)/escrow-broker -p > conf/broker.conf
 	$(BUILD)/escrow-namesrv -p > conf/namesrv.conf
 
-.PHONY: sim integration interop test asan tsan fuzz fuzz-run lint deps install conf
+.PHONY: sim model integration interop test asan tsan fuzz fuzz-run lint deps install conf

@@ -206,6 +206,8 @@ static void open_pending(struct core *core, const struct placed *at, const struc
 	entry->store_time_ms = r->store_time_ms;
 	entry->record_size = at->size;
 	entry->state = TXN_PREPARED;
+	entry->name = core_resend_name(core, r->group, r->unique_key);
+	resends_open(core->resends, entry);
 	retention_note_open(core, at->offset);
 	if (core->replay.active)
 		entry->due_mono_ms = first_check_wall_ms(core, r); /* Until replay ends: see replay.c. */
@@ -232,7 +234,6 @@ enum status apply_half(struct core *core, const struct placed *at, const struct 
 		return status;
 	if (!known || pending_find(core->pending, r->half_queue_offset) == NULL)
 		open_pending(core, at, r, group_id);
-	resends_add(core->resends, core_resend_name(core, r->group, r->unique_key), r->half_queue_offset);
 	note_time(core, at, r->store_time_ms);
 	core->stats.half_count++;
 	return ST_OK;
@@ -291,6 +292,7 @@ static void move_pending(struct core *core, struct pending *entry, enum txn_stat
 	case TXN_COMMITTED:
 	case TXN_ROLLED_BACK:
 		close_check(core, entry);
+		resends_close(core->resends, entry);
 		retention_note_closed(core, entry->body_offset);
 		pending_remove(core->pending, entry);
 		break;

@@ -1,6 +1,7 @@
 #include "broker/core/core.h"
 
 #include <assert.h>
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,7 +16,7 @@
 #include "checkback/checkback.h"
 #include "lib/index/pagefile.h"
 
-enum { EXPIRE_INTERVAL_MS = 10 * 1000, DELIVERIES_PER_TICK = 1000, RECORD_SCRATCH_MAX = 32 * 1024 * 1024 };
+enum { RESERVED_MIN = 1024 * 1024, EXPIRE_INTERVAL_MS = 10 * 1000, DELIVERIES_PER_TICK = 1000, RECORD_SCRATCH_MAX = 32 * 1024 * 1024 };
 
 /* --- small steps shared by the operations (state.h) ---------------------------------------------------- */
 
@@ -53,6 +54,18 @@ enum status core_no_room(struct core *core, size_t payload_size, struct outcome 
 		return core_refuse(outcome, RESP_MESSAGE_ILLEGAL, "the message is over what the log takes: %zu bytes",
 				   payload_size);
 	return ST_AGAIN;
+}
+
+enum status core_check_disk(struct core *core, size_t payload_size, struct outcome *outcome)
+{
+	/* RocketMQ's code and words, which its clients know. */
+	if (core->disk_level == DISK_FULL)
+		return core_refuse(outcome, RESP_SERVICE_NOT_AVAILABLE,
+				   "service not available now. The broker's disk is full: free space or add some; transactions can "
+				   "be ended and messages consumed meanwhile");
+	if (commitlog_prepared_ahead(core->log) < core_reserved_bytes(core) + commitlog_record_size(payload_size))
+		return ST_AGAIN;
+	return ST_OK;
 }
 
 int64_t core_store_time(struct core *core)
@@ -127,13 +140,6 @@ enum status core_find_queue(struct core *core, struct span topic_name, int32_t q
 
 /* --- opening ------------------------------------------------------------------------------------------ */
 
-static bool half_is_open(void *context, uint64_t half_queue_offset)
-{
-	const struct core *core = context;
-
-	return pending_find(core->pending, half_queue_offset) != NULL;
-}
-
 static bool make_parts(struct core *core)
 {
 	const struct core_config *config = &core->config;
@@ -151,9 +157,10 @@ static bool make_parts(struct core *core)
 	core->offsets = offsets_create();
 	core->members = members_create(config->member_max);
 	core->pending = pending_create(UINT32_MAX);
-	core->resends = resends_create((uint32_t)config->resend_window_count, half_is_open, core);
-	if (core->names == NULL || core->offsets == NULL || core->members == NULL || core->pending == NULL ||
-	    core->resends == NULL || buffer_reserve(&core->record, 64 * 1024) == NULL)
+	core->resends = core->pending == NULL ? NULL :
+						resends_create((uint32_t)config->resend_window_count, core->pending);
+	if (core->names == NULL || core->offsets == NULL || core->members == NULL || core->resends == NULL ||
+	    buffer_reserve(&core->record, 64 * 1024) == NULL)
 		return false;
 	core->topics = topics_create(core->names, core->files, config->topic_max);
 	core->groups = groups_create(core->names, config->group_max);
@@ -295,6 +302,7 @@ void core_tick(struct core *core)
 		core->next_expire_ms = core->mono_ms + EXPIRE_INTERVAL_MS;
 		clients_expire(core);
 	}
+	retention_tick(core);
 	core_turn_end(core);
 }
 
@@ -351,6 +359,27 @@ void core_committed(struct core *core)
 		if (queue->holds != NULL)
 			wake_holds(core, queue);
 	}
+}
+
+/* --- the disk ------------------------------------------------------------------------------------------- */
+
+void core_set_disk_level(struct core *core, enum disk_level level)
+{
+	core->disk_level = level;
+}
+
+uint64_t core_reserved_bytes(const struct core *core)
+{
+	/* A decision takes 200 to 300 bytes; offsets and checks live on what is left over. A quarter of a segment is always
+	 * prepared, unless the disk is full. */
+	uint64_t most = core->config.segment_bytes / 8, wanted = RESERVED_MIN + 320ull * pending_count(core->pending);
+
+	return wanted < most ? wanted : most;
+}
+
+void core_set_log_pin(struct core *core, uint64_t offset)
+{
+	core->retention.outer_pin = offset;
 }
 
 void core_begin_request(struct core *core)

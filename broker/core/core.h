@@ -68,6 +68,14 @@ void core_tick(struct core *core);
 void core_turn_end(struct core *core);
 /* The committed watermark may have moved: shows new entries to consumers and wakes waiting pulls. */
 void core_committed(struct core *core);
+/* What the shell knows of the disk: FULL refuses new messages and halves, while decisions, pulls and offsets go on. */
+enum disk_level { DISK_OK, DISK_LOW, DISK_FULL };
+void core_set_disk_level(struct core *core, enum disk_level level);
+/* Bytes of prepared log that only decisions, checks and offsets may use. The shell keeps that much prepared. */
+uint64_t core_reserved_bytes(const struct core *core);
+/* From here on a projection still reads the log; UINT64_MAX: none does. */
+void core_set_log_pin(struct core *core, uint64_t offset);
+
 /* Up to here answers may be sent: durable, or written with ASYNC_FLUSH. */
 uint64_t core_committed_offset(const struct core *core);
 /* Answers every waiting pull as if its time were up (before stopping). */

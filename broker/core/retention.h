@@ -3,7 +3,7 @@
  * Knows of each segment when its youngest record was stored, what is open in it (undecided halves, undelivered delayed
  * messages) and the last record that refers to a body in it. The oldest segment goes when it is past its time or the
  * log is past its size, nothing open lies in it, the last record that refers into it is past that too, and no snapshot,
- * projection or backup needs it (`pin`). Open bodies in its way are carried to the log's end, some each tick.
+ * projection needs it. Open bodies in its way are carried to the log's end, some each tick.
  *
  * Beyond that: queues whose topic keeps its messages for a shorter time hide older ones, and index entries of what is
  * gone are trimmed, a few queues each tick.
@@ -31,7 +31,8 @@ struct retained_segment {
 struct retention {
 	struct retained_segment *segments; /* As the log's, oldest first. */
 	size_t count, capacity;
-	uint64_t pin;            /* From here on somebody needs the log; UINT64_MAX: nobody. */
+	uint64_t snapshot_pin;   /* From here on the older snapshot needs the log; 0: there are not two of them yet. */
+	uint64_t outer_pin;      /* From here on a projection does; UINT64_MAX: none. */
 	uint64_t carried_count;  /* CARRY records written since the start. */
 	uint32_t carry_cursor;   /* Where the walk over open halves stands, ... */
 	size_t carry_delay_cursor; /* ... and over delayed messages. */

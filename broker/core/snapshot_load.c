@@ -196,13 +196,15 @@ static enum status add_pending(struct load *load, const struct pending *p)
 
 	if (pending_find(core->pending, p->half_queue_offset) != NULL)
 		return bad(load, "an open transaction is there twice");
-	if (pending_reserve(core->pending, p->group_id) != ST_OK || checkback_reserve(core->checkback, p->group_id) != ST_OK)
+	if (pending_reserve(core->pending, p->group_id) != ST_OK || checkback_reserve(core->checkback, p->group_id) != ST_OK ||
+	    resends_reserve(core->resends) != ST_OK)
 		return no_memory(load);
 	struct pending *entry = pending_insert(core->pending, p->half_queue_offset, p->group_id);
 	uint32_t prev = entry->prev, next = entry->next;
 	*entry = *p;
 	entry->prev = prev;
 	entry->next = next;
+	resends_open(core->resends, entry);
 	retention_note_open(core, p->body_offset);
 	return ST_OK;
 }
@@ -214,6 +216,8 @@ static enum status load_pending(struct load *load)
 
 	p.half_offset = reader_u64(in);
 	p.body_offset = reader_u64(in);
+	p.name.lo = reader_u64(in);
+	p.name.hi = reader_u64(in);
 	p.store_time_ms = (int64_t)reader_u64(in);
 	p.due_mono_ms = (int64_t)reader_u64(in);
 	p.record_size = reader_u32(in);
@@ -231,15 +235,15 @@ static enum status load_pending(struct load *load)
 
 static enum status load_resend(struct load *load)
 {
-	struct hash128 name = { .lo = reader_u64(&load->in) };
+	struct resend decided = { .name = { .lo = reader_u64(&load->in) } };
 
-	name.hi = reader_u64(&load->in);
-	uint64_t half_queue_offset = reader_u64(&load->in);
+	decided.name.hi = reader_u64(&load->in);
+	decided.half_queue_offset = reader_u64(&load->in);
 	if (load->in.failed)
 		return ST_OK;
 	if (resends_reserve(load->core->resends) != ST_OK)
 		return no_memory(load);
-	resends_add(load->core->resends, name, half_queue_offset);
+	resends_load(load->core->resends, &decided);
 	return ST_OK;
 }
 

@@ -209,6 +209,8 @@ static bool save_pending(struct slice *slice)
 		buffer_put_u64(slice->out, entry->half_queue_offset);
 		buffer_put_u64(slice->out, entry->half_offset);
 		buffer_put_u64(slice->out, entry->body_offset);
+		buffer_put_u64(slice->out, entry->name.lo);
+		buffer_put_u64(slice->out, entry->name.hi);
 		buffer_put_u64(slice->out, (uint64_t)entry->store_time_ms);
 		buffer_put_u64(slice->out, (uint64_t)(core->wall_ms + wait_ms));
 		buffer_put_u32(slice->out, entry->record_size);
@@ -223,15 +225,14 @@ static bool save_pending(struct slice *slice)
 
 static bool save_resends(struct slice *slice)
 {
-	struct hash128 name;
-	uint64_t half_queue_offset;
+	struct resend decided;
 
 	while (!is_full(slice)) {
-		if (!resends_next(slice->core->resends, &slice->cursor->resends, &name, &half_queue_offset))
+		if (!resends_next(slice->core->resends, &slice->cursor->resends, &decided))
 			return true;
-		buffer_put_u64(slice->out, name.lo);
-		buffer_put_u64(slice->out, name.hi);
-		buffer_put_u64(slice->out, half_queue_offset);
+		buffer_put_u64(slice->out, decided.name.lo);
+		buffer_put_u64(slice->out, decided.name.hi);
+		buffer_put_u64(slice->out, decided.half_queue_offset);
 		slice->items++;
 	}
 	return false;

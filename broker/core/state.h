@@ -46,6 +46,7 @@ struct core {
 	struct holds holds;
 	struct visibility visibility;
 	struct hash_key hash_key;
+	enum disk_level disk_level;
 	struct replay replay;
 	struct retention retention;
 
@@ -83,6 +84,8 @@ enum status core_accept(struct outcome *outcome, uint64_t wait_offset);
 
 /* After commitlog_begin gave NULL: ST_AGAIN, or the refusal when waiting would not help. */
 enum status core_no_room(struct core *core, size_t payload_size, struct outcome *outcome);
+/* Before something new is taken in: is there room besides what is reserved for decisions? ST_AGAIN: not yet. */
+enum status core_check_disk(struct core *core, size_t payload_size, struct outcome *outcome) MUST_USE;
 /* The time to store now. */
 int64_t core_store_time(struct core *core);
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "broker/core/names.h"
+#include "lib/wire/body_config.h"
 
 struct topics {
 	struct topic *by_name;
@@ -146,6 +147,7 @@ enum status topics_put(struct topics *topics, struct span name, const struct top
 	free((void *)topic->settings.attributes.data);
 	topic->settings = *settings;
 	topic->settings.attributes.data = attributes;
+	topic->reserve_ms = topic_attribute_number(topic->settings.attributes, TOPIC_ATTRIBUTE_RESERVE_TIME);
 	topic->system = system;
 	topic->deleted = false;
 	topics->version.counter++;

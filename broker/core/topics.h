@@ -36,6 +36,7 @@ struct queue {
 	struct consume_queue entries;
 	uint64_t next_offset;    /* Queue offset of the next entry: appended. */
 	uint64_t visible_offset; /* Entries below are committed: what consumers may see. */
+	uint64_t trimmed_to;     /* The log's start when entries below it were last trimmed. */
 	struct hold *holds;      /* Pulls that wait for this queue; see holds.h. */
 };
 
@@ -45,6 +46,7 @@ struct topic {
 	bool system;
 	bool deleted;
 	struct topic_settings settings;
+	int64_t reserve_ms;    /* The attribute reserve.time: older messages are hidden; 0: none. */
 	uint32_t queue_count;
 	struct queue **queues; /* May hold NULLs: queues are made on first use. */
 	struct span name;      /* Owned by the name table. */

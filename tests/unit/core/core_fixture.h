@@ -96,7 +96,7 @@ static inline void fixture_open(struct fixture *f)
 	if (status == ST_OK)
 		status = pagefile_open(&files_config, memdisk_vfs(f->disk), &f->files, &err);
 	if (status == ST_OK)
-		status = core_open(&f->config, f->log, f->files, f->clock.wall_now_ms, f->clock.mono_now_ms, &effects, &f->core, &err);
+		status = core_open(&f->config, f->log, f->files, NULL, f->clock.wall_now_ms, f->clock.mono_now_ms, &effects, &f->core, &err);
 	if (status != ST_OK) {
 		fprintf(stderr, "open: %s\n", err.text);
 		abort();
