@@ -232,7 +232,8 @@ enum status apply_half(struct core *core, const struct placed *at, const struct 
 					&(struct half_entry){ .half_offset = at->offset, .state = TXN_PREPARED }, err);
 	if (status != ST_OK)
 		return status;
-	if (!known || pending_find(core->pending, r->half_queue_offset) == NULL)
+	/* The snapshot's list of open ones may be younger than its index. */
+	if (!replay_is_fuzzy(core, at->offset) || pending_find(core->pending, r->half_queue_offset) == NULL)
 		open_pending(core, at, r, group_id);
 	note_time(core, at, r->store_time_ms);
 	core->stats.half_count++;
