@@ -32,7 +32,9 @@ static enum status make_queue(struct core *core, struct topic *topic, uint32_t i
 		return errinfo_set(err, ST_INVALID, "queue id %u is over %d", id, TOPIC_QUEUE_MAX - 1);
 	if (status == ST_OK && !core->replay.active)
 		status = visibility_reserve(&core->visibility, 1);
-	return status == ST_OK ? ST_OK : no_memory(err);
+	if (status != ST_OK)
+		return no_memory(err);
+	return core->replay.active ? ST_OK : consume_queue_reserve(&(*out)->entries, (*out)->next_offset, err);
 }
 
 /* Gives a message its place. In replay everything found is committed. */
@@ -140,6 +142,12 @@ enum status apply_message(struct core *core, const struct placed *at, const stru
 		.tag_hash = r->tag_hash, .store_time_ms = r->store_time_ms, .flags = delta }, err);
 }
 
+enum status apply_reserve_deliver(struct core *core, const struct delayed *entry, struct queue **queue_out,
+				  struct errinfo *err)
+{
+	return make_queue(core, entry->topic, entry->queue_id, queue_out, err);
+}
+
 /* Takes the message out of those that wait. In replay's fuzzy part it may be out already: settled afterwards. */
 static enum status take_delayed(struct core *core, const struct placed *at, const struct record_deliver *r,
 				struct errinfo *err)
@@ -189,7 +197,9 @@ enum status apply_reserve_half(struct core *core, uint32_t group_id, struct erri
 		status = checkback_reserve(core->checkback, group_id);
 	if (status == ST_OK)
 		status = resends_reserve(core->resends);
-	return status == ST_OK ? ST_OK : no_memory(err);
+	if (status != ST_OK)
+		return no_memory(err);
+	return core->replay.active ? ST_OK : half_index_reserve(&core->halves, half_index_max(&core->halves), err);
 }
 
 /* When its first check is due, by the wall clock. */
@@ -224,9 +234,10 @@ enum status apply_half(struct core *core, const struct placed *at, const struct 
 	if (r->half_queue_offset != next && !known)
 		return errinfo_set(err, ST_CORRUPT, "HALF record at %" PRIu64 ": number %" PRIu64 ", expected %" PRIu64, at->offset,
 				   r->half_queue_offset, next);
-	if (names_intern(core->names, r->group, &group_id) != ST_OK)
-		return errinfo_set(err, ST_FULL, "no room for another group name");
-	enum status status = apply_reserve_half(core, group_id, err);
+	enum status status = names_intern(core->names, r->group, &group_id);
+	if (status != ST_OK)
+		return errinfo_set(err, status, "no room for another group name: %s", status_text(status));
+	status = apply_reserve_half(core, group_id, err);
 	if (status == ST_OK && !(known && r->half_queue_offset < half_index_min(&core->halves)))
 		status = half_index_put(&core->halves, r->half_queue_offset,
 					&(struct half_entry){ .half_offset = at->offset, .state = TXN_PREPARED }, err);
@@ -243,10 +254,12 @@ enum status apply_half(struct core *core, const struct placed *at, const struct 
 enum status apply_reserve_decision(struct core *core, struct topic *topic, const struct record_decision *r,
 				   struct queue **queue_out, struct errinfo *err)
 {
+	enum status status = core->replay.active ? ST_OK : half_index_reserve(&core->halves, r->half_queue_offset, err);
+
 	*queue_out = NULL;
-	if (r->outcome != OUTCOME_COMMIT)
-		return ST_OK;
-	enum status status = make_queue(core, topic, r->queue_id, queue_out, err);
+	if (status != ST_OK || r->outcome != OUTCOME_COMMIT)
+		return status;
+	status = make_queue(core, topic, r->queue_id, queue_out, err);
 	if (status == ST_OK && r->deliver_at_ms != 0)
 		status = reserve_delay(core, err);
 	return status;
@@ -442,10 +455,13 @@ enum status apply_offset(struct core *core, const struct record_offset *r, struc
 {
 	uint32_t topic_id, group_id;
 
-	if (names_intern(core->names, r->topic, &topic_id) != ST_OK ||
-	    names_intern(core->names, r->group, &group_id) != ST_OK ||
-	    offsets_reserve(core->offsets, topic_id, group_id, r->queue_id) != ST_OK)
-		return errinfo_set(err, ST_FULL, "no room for another consumer offset");
+	enum status status = names_intern(core->names, r->topic, &topic_id);
+	if (status == ST_OK)
+		status = names_intern(core->names, r->group, &group_id);
+	if (status == ST_OK)
+		status = offsets_reserve(core->offsets, topic_id, group_id, r->queue_id);
+	if (status != ST_OK)
+		return errinfo_set(err, status, "no room for another consumer offset: %s", status_text(status));
 	offsets_apply(core->offsets, topic_id, group_id, r->queue_id, r->offset);
 	return ST_OK;
 }

@@ -21,6 +21,9 @@ enum status apply_reserve_half(struct core *core, uint32_t group_id, struct erri
 enum status apply_reserve_decision(struct core *core, struct topic *topic, const struct record_decision *r,
 				   struct queue **queue_out, struct errinfo *err) MUST_USE;
 
+enum status apply_reserve_deliver(struct core *core, const struct delayed *entry, struct queue **queue_out,
+				  struct errinfo *err) MUST_USE;
+
 /* Where a record is: its own offset, its size in the log. */
 struct placed {
 	uint64_t offset;

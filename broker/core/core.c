@@ -247,7 +247,7 @@ static void deliver_due(struct core *core)
 		if (first == NULL || first->deliver_at_ms > core->wall_ms)
 			return;
 		struct queue *queue;
-		if (topic_queue_make(core->topics, first->topic, first->queue_id, &queue) != ST_OK)
+		if (apply_reserve_deliver(core, first, &queue, NULL) != ST_OK)
 			return;
 		struct record_deliver r = {
 			.source_offset = first->naming_offset, .body_offset = first->body_offset,
@@ -260,8 +260,6 @@ static void deliver_due(struct core *core)
 		struct placed at = { .size = (uint32_t)commitlog_record_size(size) };
 		struct errinfo err;
 
-		if (visibility_reserve(&core->visibility, 1) != ST_OK)
-			return;
 		uint8_t *payload = commitlog_begin(core->log, LOG_DELIVER, size, &at.offset);
 		if (payload == NULL)
 			return;

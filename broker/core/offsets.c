@@ -3,8 +3,9 @@
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
-#include <uthash.h>
 #include <utlist.h>
+
+#include "lib/base/table.h"
 
 struct row;
 
@@ -122,6 +123,10 @@ static struct row *make_row(struct offsets *offsets, uint32_t topic_id, uint32_t
 	row->topic_id = topic_id;
 	row->group_id = group_id;
 	HASH_ADD(hh, offsets->rows, key, sizeof(row->key), row);
+	if (!table_took(row)) {
+		free(row);
+		return NULL;
+	}
 	return row;
 }
 

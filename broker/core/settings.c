@@ -63,6 +63,36 @@ static enum status reserve_name(struct core *core, struct span name, struct outc
 			   "restart it", core->config.name_max);
 }
 
+static enum status reserve_topic(struct core *core, const struct record_topic *r, struct outcome *outcome)
+{
+	enum status status = reserve_name(core, r->name, outcome);
+
+	if (status != ST_OK)
+		return status;
+	switch (topics_reserve(core->topics, r->name, r->attributes.size)) {
+	case ST_OK: return ST_OK;
+	case ST_FULL:
+		(void)!topics_check_room(core->topics, &outcome->err);
+		return core_refuse_as(outcome, RESP_SYSTEM_ERROR);
+	default: return core_refuse(outcome, RESP_SYSTEM_BUSY, "no memory for topic %.*s", SPAN_ARGS(r->name));
+	}
+}
+
+static enum status reserve_group(struct core *core, struct span name, struct outcome *outcome)
+{
+	enum status status = reserve_name(core, name, outcome);
+
+	if (status != ST_OK)
+		return status;
+	switch (groups_reserve(core->groups, name)) {
+	case ST_OK: return ST_OK;
+	case ST_FULL:
+		(void)!groups_check_room(core->groups, &outcome->err);
+		return core_refuse_as(outcome, RESP_SYSTEM_ERROR);
+	default: return core_refuse(outcome, RESP_SYSTEM_BUSY, "no memory for group %.*s", SPAN_ARGS(name));
+	}
+}
+
 /* --- records ------------------------------------------------------------------------------------------- */
 
 struct record_topic settings_topic_record(struct span name, const struct topic_settings *settings)
@@ -96,18 +126,15 @@ struct record_group settings_group_record(struct span name, const struct group_c
 enum status core_put_topic(struct core *core, struct span name, const struct topic_settings *settings,
 			   struct outcome *outcome)
 {
-	const struct topic *known = topics_find(core->topics, name);
 	uint64_t offset;
 	struct record_topic r = settings_topic_record(name, settings);
 
 	r.when_ms = core_store_time(core);
-	if (known == NULL && topics_check_room(core->topics, &outcome->err) != ST_OK)
-		return core_refuse_as(outcome, RESP_SYSTEM_ERROR);
 	if (r.read_queue_nums > TOPIC_QUEUE_MAX || r.write_queue_nums > TOPIC_QUEUE_MAX)
 		return core_refuse(outcome, RESP_INVALID_PARAMETER, "a topic has at most %d queues", TOPIC_QUEUE_MAX);
-	enum status named = reserve_name(core, name, outcome);
-	if (named != ST_OK)
-		return named;
+	enum status reserved = reserve_topic(core, &r, outcome);
+	if (reserved != ST_OK)
+		return reserved;
 	size_t size = record_topic_size(&r);
 	uint8_t *payload = commitlog_begin(core->log, LOG_TOPIC, size, &offset);
 	if (payload == NULL)
@@ -144,13 +171,11 @@ enum status core_put_group(struct core *core, struct span name, const struct gro
 	struct record_group r = settings_group_record(name, s);
 
 	r.when_ms = core_store_time(core);
-	if (groups_find(core->groups, name) == NULL && groups_check_room(core->groups, &outcome->err) != ST_OK)
-		return core_refuse_as(outcome, RESP_SYSTEM_ERROR);
 	if (r.retry_queue_nums > TOPIC_QUEUE_MAX)
 		return core_refuse(outcome, RESP_INVALID_PARAMETER, "a retry topic has at most %d queues", TOPIC_QUEUE_MAX);
-	enum status named = reserve_name(core, name, outcome);
-	if (named != ST_OK)
-		return named;
+	enum status reserved = reserve_group(core, name, outcome);
+	if (reserved != ST_OK)
+		return reserved;
 	size_t size = record_group_size(&r);
 	uint8_t *payload = commitlog_begin(core->log, LOG_GROUP, size, &offset);
 	if (payload == NULL)

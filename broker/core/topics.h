@@ -9,10 +9,10 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include <uthash.h>
 
 #include "lib/base/bytes.h"
 #include "lib/base/status.h"
+#include "lib/base/table.h"
 #include "lib/index/consume_queue.h"
 
 struct hold;
@@ -50,6 +50,8 @@ struct topic {
 	uint32_t queue_count;
 	struct queue **queues; /* May hold NULLs: queues are made on first use. */
 	struct span name;      /* Owned by the name table. */
+	uint8_t *spare;        /* Room for the attributes of the next topics_put. */
+	size_t spare_size;
 };
 
 /* How many queues clients may name: the larger of the two numbers, which differ while a topic is shrunk or grown. */
@@ -79,6 +81,8 @@ uint32_t topics_count(const struct topics *topics);
 /* Room for one more topic, so that topics_put of a new name within limits is not refused. ST_FULL at the limit. */
 enum status topics_check_room(const struct topics *topics, struct errinfo *err) MUST_USE;
 
+/* Does all of topics_put that can fail. A topic that is not there yet stays invisible until it is put. ST_NOMEM, ST_FULL. */
+enum status topics_reserve(struct topics *topics, struct span name, size_t attributes_size) MUST_USE;
 /* Creates or changes a topic (the effect of a TOPIC record). *topic_out is the topic. ST_NOMEM, ST_FULL. */
 enum status topics_put(struct topics *topics, struct span name, const struct topic_settings *settings, bool system,
 		       struct topic **topic_out) MUST_USE;

@@ -95,25 +95,24 @@ static void append_decision(struct core *core, const struct record_decision *r, 
 		core_state_broken(core, &err);
 }
 
-/* Where the commit puts the message. */
+/* Room for the decision; and where a commit puts the message. */
 static enum status place(struct core *core, const struct record_half *half, struct record_decision *r,
 			 struct outcome *outcome)
 {
 	struct topic *topic = topics_find(core->topics, half->topic);
+	bool commits = r->outcome == OUTCOME_COMMIT;
 	struct queue *queue;
 	enum status status;
 
-	if (r->outcome != OUTCOME_COMMIT)
-		return ST_OK;
-	if (topic == NULL)
+	if (commits && topic == NULL)
 		return core_refuse(outcome, RESP_TOPIC_NOT_EXIST, "topic %.*s of the half message is gone",
 				   SPAN_ARGS(half->topic));
-	if (half->delay_ms > 0)
+	if (commits && half->delay_ms > 0)
 		r->deliver_at_ms = core->wall_ms + half->delay_ms;
 	status = apply_reserve_decision(core, topic, r, &queue, &outcome->err);
 	if (status != ST_OK)
 		return core_refuse(outcome, RESP_SYSTEM_BUSY, "[PCBUSY_CLEAN_QUEUE]%s", outcome->err.text);
-	r->queue_offset = r->deliver_at_ms == 0 ? queue->next_offset : 0;
+	r->queue_offset = commits && r->deliver_at_ms == 0 ? queue->next_offset : 0;
 	return ST_OK;
 }
 

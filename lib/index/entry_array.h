@@ -34,6 +34,9 @@ void entry_array_deinit(struct entry_array *array);
  * ST_NOMEM, ST_IO, ST_FULL. */
 enum { ENTRY_GAP_MAX = 1 << 20 };
 enum status entry_array_put(struct entry_array *array, uint64_t index, const void *entry, struct errinfo *err) MUST_USE;
+/* Does all of entry_array_put that can fail: right after it, or after one more reservation in the same pagefile, putting at
+ * `index` succeeds. Errors as entry_array_put. */
+enum status entry_array_reserve(struct entry_array *array, uint64_t index, struct errinfo *err) MUST_USE;
 /* Copies entry `index`. ST_NOTFOUND outside of [min, max). ST_AGAIN: run a read job (pagefile.h). */
 enum status entry_array_get(const struct entry_array *array, uint64_t index, void *entry, struct errinfo *err) MUST_USE;
 /* A look at the entries from `index` on that share its page: *count_out of them lie one after the other at

@@ -31,6 +31,11 @@ void half_index_deinit(struct half_index *index);
 /* Puts or replaces entry n. entry->state 0 is ST_INVALID; other errors as entry_array_put. */
 enum status half_index_put(struct half_index *index, uint64_t n, const struct half_entry *entry,
 			   struct errinfo *err) MUST_USE;
+/* As entry_array_reserve. */
+static inline MUST_USE enum status half_index_reserve(struct half_index *index, uint64_t n, struct errinfo *err)
+{
+	return entry_array_reserve(&index->array, n, err);
+}
 /* ST_NOTFOUND: no such half. ST_AGAIN: run a read job (pagefile.h). ST_CORRUPT: the check fails. */
 enum status half_index_get(const struct half_index *index, uint64_t n, struct half_entry *out,
 			   struct errinfo *err) MUST_USE;

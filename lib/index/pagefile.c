@@ -48,6 +48,7 @@ struct pagefile {
 	uint32_t *frame_of; /* By page; NONE = not cached. */
 	uint32_t page_count, page_capacity;
 	uint32_t last_miss;
+	uint32_t recent[2];          /* Frames changed last: they stay. */
 	struct reading reads[PAGEFILE_READS_MAX];
 	uint32_t read_count;
 	bool flush_out;
@@ -151,6 +152,7 @@ enum status pagefile_open(const struct pagefile_config *config, const struct vfs
 	}
 	for (uint32_t i = 0; i < pf->frame_count; i++)
 		pf->frames[i].page = NONE;
+	pf->recent[0] = pf->recent[1] = NONE;
 	*out = pf;
 	return ST_OK;
 }
@@ -233,6 +235,8 @@ static uint32_t find_victim(struct pagefile *pf)
 		pf->hand = index + 1 == pf->frame_count ? 0 : index + 1;
 		if (frame->page == NONE)
 			return index;
+		if (index == pf->recent[0] || index == pf->recent[1])
+			continue;
 		if (frame->referenced)
 			frame->referenced = false;
 		else if (!frame->dirty)
@@ -275,6 +279,10 @@ static void mark_dirty(struct pagefile *pf, uint32_t index)
 {
 	struct frame *frame = &pf->frames[index];
 
+	if (pf->recent[0] != index) {
+		pf->recent[1] = pf->recent[0];
+		pf->recent[0] = index;
+	}
 	frame->referenced = true;
 	frame->redirtied = frame->in_job;
 	if (!frame->dirty)

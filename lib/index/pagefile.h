@@ -47,7 +47,8 @@ void pagefile_set_read_inline(struct pagefile *pf, bool read_inline);
  * ST_TOOBIG (2^32 pages), ST_NOMEM. */
 enum status pagefile_allocate(struct pagefile *pf, uint32_t *page_out, uint8_t **data_out,
 			      struct errinfo *err) MUST_USE;
-/* An existing page, to be changed (marked dirty). Blocks on a miss that the operating system's cache does not have. */
+/* An existing page, to be changed (marked dirty). Blocks on a miss that the operating system's cache does not have. The two
+ * pages changed last (or allocated) stay in the cache: changing them again cannot fail. */
 enum status pagefile_change(struct pagefile *pf, uint32_t page, uint8_t **data_out, struct errinfo *err) MUST_USE;
 /* An existing page, to be read. *data_out is valid until the next pagefile_ call. ST_AGAIN: run a read job. */
 enum status pagefile_get(struct pagefile *pf, uint32_t page, const uint8_t **data_out, struct errinfo *err) MUST_USE;

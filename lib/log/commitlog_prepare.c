@@ -250,15 +250,16 @@ enum status commitlog_prepare_done(struct commitlog *log, struct log_prepare_job
 	return ST_INVALID;
 }
 
+/* The tail's own segment first: its file may be shorter than it was, although the next one is there. */
 enum status commitlog_prepare_inline(struct commitlog *log, uint64_t ahead, struct errinfo *err)
 {
 	struct log_prepare_job job;
 
 	for (;;) {
 		if (log->segment_count > 0) {
-			const struct segment *last = &log->segments[log->segment_count - 1];
-			uint64_t used = log->tail == log->segment_count - 1 ? log_less(log->appended, last->base) : 0;
-			if (last->prepared == last->size || last->prepared - used >= ahead)
+			const struct segment *tail = &log->segments[log->tail];
+			uint64_t used = log_less(log->appended, tail->base);
+			if (tail->prepared == tail->size || log_less(tail->prepared, used) >= ahead)
 				return ST_OK;
 		}
 		if (!commitlog_take_prepare(log, &job))

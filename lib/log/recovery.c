@@ -61,7 +61,7 @@ static enum status search_segment(struct search *search, const struct log_segmen
 		memset(search->block + got, 0, SEARCH_BLOCK + LOG_EPOCH_SIZE - got);
 		for (size_t i = 0; i < SEARCH_BLOCK && i < got; i += 8) {
 			uint64_t word, offset = at + i, seen;
-			size_t left = SEARCH_BLOCK + LOG_EPOCH_SIZE - i;
+			size_t left = got - i; /* Not the zeros behind the file's end: they complete no record. */
 			memcpy(&word, search->block + i, sizeof(word));
 			if (word == 0)
 				continue;
