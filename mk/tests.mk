@@ -16,6 +16,13 @@ endif
 sim: $(SIM) ## the simulator: broker core, log and check-back on virtual time; SIM_SEEDS=n, SEED=first
 	$(SIM) --seeds $(SIM_SEEDS) $(if $(SEED),--seed $(SEED))
 
+# A library of its own, which a test puts in front of a broker's C library. Never sanitized: it has no runtime of its own.
+DISKSHIM := $(BUILD)/tests/shim/diskshim.so
+$(DISKSHIM): tests/shim/diskshim.c tests/support/diskshim.h
+	@mkdir -p $(@D)
+	$(call say,link)$(CC) -std=c11 -D_GNU_SOURCE -O2 -g $(WARN) -I. -fPIC -shared -o $@ $<
+$(BUILD)/tests/integration/disk_faults_test: $(DISKSHIM)
+
 integration: all $(INTEGRATION_BINS) ## real binaries: kill -9, restart, MySQL away
 	@ESCROW_BUILD=$(BUILD) tests/support/run-all $(INTEGRATION_BINS) $(INTEGRATION_SCRIPTS)
 
