@@ -53,6 +53,20 @@ static void test_counts_survive_a_restart(void)
 	fixture_destroy(f);
 }
 
+/* While a check is under way: an UNKNOWN that is not its answer leaves it under way, and it times out as any other. */
+static void test_an_unasked_unknown_is_no_answer(void)
+{
+	struct fixture *f = fixture_create(NULL);
+	struct send_result half = must_send(f, (struct sent){ .topic = "t", .key = "k", .half = true });
+
+	for (int waited = 0; f->asked_count == 0 && waited < 100; waited++)
+		advance_alive(f, 100);
+	answer_unknown(f, &half, false);
+	advance_alive(f, 5200); /* The time for an answer, and a little for the next question. */
+	CU_ASSERT_EQUAL(f->asked_count, 2);
+	fixture_destroy(f);
+}
+
 /* An UNKNOWN that nobody asked for, and the same answer twice, are no further answers. */
 static void test_only_answers_to_checks_are_counted(void)
 {
@@ -181,6 +195,7 @@ int main(void)
 {
 	static const struct check_test tests[] = {
 		CHECK_TEST(test_counts_survive_a_restart),
+		CHECK_TEST(test_an_unasked_unknown_is_no_answer),
 		CHECK_TEST(test_only_answers_to_checks_are_counted),
 		CHECK_TEST(test_a_resumed_one_has_all_its_checks_again),
 		CHECK_TEST(test_immunity_puts_off_the_first_check),
