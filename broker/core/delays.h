@@ -1,8 +1,7 @@
-/* Which delayed messages are due? A heap of (deliver-at, naming offset), filled by MESSAGE and DECISION records
- * that carry a delivery time and emptied by DELIVER records.
+/* Messages that wait for their time: which one is due first?
  *
- * The order is total, so at any position of the log the heap holds the same entries in the same order, live or in
- * replay: a DELIVER record always names the first one. Bounded by `entry_max`.
+ * Entries lie in slots that do not move, with a heap of slot numbers over them, ordered by time and then by the log
+ * offset of the record that names the message: the same order in replay.
  * Threads: the loop thread. */
 #ifndef ESCROW_CORE_DELAYS_H
 #define ESCROW_CORE_DELAYS_H
@@ -19,16 +18,19 @@ struct delayed {
 	int64_t deliver_at_ms;   /* Wall time. */
 	uint64_t naming_offset;  /* Of the MESSAGE or DECISION record. */
 	uint64_t body_offset;    /* Of the record that holds the message. */
-	struct topic *topic;
+	struct topic *topic;     /* NULL: the slot is free. */
 	uint32_t message_size;
 	int32_t tag_hash;
 	uint16_t message_delta;  /* Where the message starts in the body record, from that record's offset. */
 	uint16_t queue_id;
-	bool transactional;      /* body_offset is a half message. */
+	bool transactional;      /* The body is a half message. */
+	bool carried;            /* The body is a CARRY record. */
 };
 
 struct delays {
-	struct delayed *heap;
+	struct delayed *slots;
+	uint32_t *heap;       /* Slots in use; then those that are free. */
+	uint32_t *places;     /* Place of each slot in the heap. */
 	size_t count;
 	size_t capacity;
 	size_t entry_max;
@@ -42,5 +44,10 @@ void delays_add(struct delays *delays, const struct delayed *entry);
 /* The one that is due first, NULL when empty. Valid until the next change. */
 const struct delayed *delays_first(const struct delays *delays);
 void delays_remove_first(struct delays *delays);
+/* Takes out one that may be anywhere. */
+void delays_remove(struct delays *delays, struct delayed *entry);
+/* The next entry from slot *cursor on (0 at first), in no order; NULL at the end. What stays in through the whole walk is
+ * met exactly once, whatever is added and removed meanwhile. The caller may change where the body is. */
+struct delayed *delays_next(struct delays *delays, size_t *cursor);
 
 #endif

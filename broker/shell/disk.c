@@ -179,6 +179,7 @@ static void warm_done(struct work *work)
 	struct warm_work *warm = OWNER(struct warm_work, work, work);
 
 	warm->disk->warm_count--;
+	commitlog_read_done(warm->disk->log, &warm->job);
 	if (warm->job.result != ST_OK)
 		log_error("log", "cold read failed", "reason=\"%s\"", warm->job.err.text);
 	if (warm->done != NULL)

@@ -42,7 +42,10 @@ enum status consume_queue_get(const struct consume_queue *q, uint64_t queue_offs
 enum status consume_queue_get_run(const struct consume_queue *q, uint64_t from, size_t max_count,
 				  struct cq_entry *out, size_t *count_out, struct errinfo *err) MUST_USE;
 
-/* Lowest offset that was put; one past the highest. Both 0 while empty. */
+/* Entries below `min` are not wanted any more. */
+static inline void consume_queue_trim(struct consume_queue *q, uint64_t min) { entry_array_trim(&q->array, min); }
+
+/* Lowest offset that is kept; one past the highest. Both 0 while empty. */
 static inline uint64_t consume_queue_min(const struct consume_queue *q) { return q->array.min; }
 static inline uint64_t consume_queue_max(const struct consume_queue *q) { return q->array.max; }
 

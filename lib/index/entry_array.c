@@ -6,8 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const uint32_t NO_PAGE = UINT32_MAX;
-
 void entry_array_init(struct entry_array *array, struct pagefile *pf, size_t entry_size)
 {
 	assert(entry_size > 0 && entry_size <= ENTRY_SIZE_MAX);
@@ -41,7 +39,7 @@ static enum status extend(struct entry_array *array, uint64_t slot, struct errin
 		array->page_capacity = (uint32_t)capacity;
 	}
 	while (array->page_count <= slot)
-		array->pages[array->page_count++] = NO_PAGE;
+		array->pages[array->page_count++] = ENTRY_NO_PAGE;
 	return ST_OK;
 }
 
@@ -63,7 +61,7 @@ enum status entry_array_put(struct entry_array *array, uint64_t index, const voi
 		status = extend(array, slot, err);
 	if (status != ST_OK)
 		return status;
-	if (array->pages[slot] == NO_PAGE)
+	if (array->pages[slot] == ENTRY_NO_PAGE)
 		status = pagefile_allocate(array->pf, &array->pages[slot], &data, err);
 	else
 		status = pagefile_change(array->pf, array->pages[slot], &data, err);
@@ -89,7 +87,7 @@ enum status entry_array_view(const struct entry_array *array, uint64_t index, co
 		return errinfo_set(err, ST_NOTFOUND, "index array: no entry %" PRIu64 ", it holds [%" PRIu64 ", %" PRIu64 ")",
 				   index, array->min, array->max);
 	uint32_t page = array->pages[group - array->first_group];
-	if (page != NO_PAGE) {
+	if (page != ENTRY_NO_PAGE) {
 		enum status status = pagefile_get(array->pf, page, &data, err);
 		if (status != ST_OK)
 			return status;
@@ -111,4 +109,52 @@ enum status entry_array_get(const struct entry_array *array, uint64_t index, voi
 	if (status == ST_OK)
 		memcpy(entry, found, array->entry_size);
 	return status;
+}
+
+void entry_array_trim(struct entry_array *array, uint64_t min)
+{
+	uint64_t keep_from = min / array->per_page;
+	uint32_t gone = 0;
+
+	if (min <= array->min || min > array->max)
+		return;
+	array->min = min;
+	while (gone < array->page_count && array->first_group + gone < keep_from) {
+		if (array->pages[gone] != ENTRY_NO_PAGE)
+			pagefile_release(array->pf, array->pages[gone]);
+		gone++;
+	}
+	array->first_group = keep_from;
+	array->page_count -= gone;
+	memmove(array->pages, array->pages + gone, array->page_count * sizeof(*array->pages));
+}
+
+enum status entry_array_load_page(struct entry_array *array, uint64_t group, uint32_t page, struct errinfo *err)
+{
+	if (array->page_count == 0)
+		array->first_group = group;
+	if (group < array->first_group + array->page_count || group - array->first_group >= UINT32_MAX / 2 ||
+	    group - array->first_group - array->page_count > ENTRY_GAP_MAX)
+		return errinfo_set(err, ST_CORRUPT, "index array: page of group %" PRIu64 " is out of place", group);
+	uint64_t slot = group - array->first_group;
+	enum status status = extend(array, slot, err);
+	if (status == ST_OK)
+		array->pages[slot] = page;
+	return status;
+}
+
+enum status entry_array_load_range(struct entry_array *array, uint64_t min, uint64_t max, struct errinfo *err)
+{
+	bool fits = min <= max && max <= INT64_MAX;
+
+	if (array->page_count == 0)
+		array->first_group = min / array->per_page;
+	if (fits && min < max)
+		fits = min / array->per_page >= array->first_group &&
+		       (max - 1) / array->per_page < entry_array_end_group(array);
+	if (!fits)
+		return errinfo_set(err, ST_CORRUPT, "index array: range [%" PRIu64 ", %" PRIu64 ") without its pages", min, max);
+	array->min = min;
+	array->max = max;
+	return ST_OK;
 }

@@ -1,7 +1,8 @@
 /* A growing array of small fixed-size entries over a pagefile: where is entry n?
  *
  * Entry n lies at a fixed place of page n / entries_per_page; the page table costs 4 bytes a page. Putting is
- * idempotent: replay writes the same entry to the same place again. Gaps read as zeros.
+ * idempotent: replay writes the same entry to the same place again. Gaps read as zeros. Old entries are trimmed from the
+ * front. The page table is what a snapshot keeps of an array.
  * Threads: the loop's, like its pagefile. */
 #ifndef ESCROW_INDEX_ENTRY_ARRAY_H
 #define ESCROW_INDEX_ENTRY_ARRAY_H
@@ -20,7 +21,7 @@ struct entry_array {
 	uint16_t entry_size;
 	uint16_t per_page;
 	uint64_t first_group;    /* Index of the first entry of pages[0], divided by per_page. */
-	uint64_t min;            /* Lowest index put; 0 while empty. */
+	uint64_t min;            /* Lowest index kept; 0 while empty. */
 	uint64_t max;            /* One past the highest index put; 0 while empty. */
 };
 
@@ -39,5 +40,25 @@ enum status entry_array_get(const struct entry_array *array, uint64_t index, voi
  * *entries_out, all below max. Valid until the pagefile is used again. Errors as entry_array_get. */
 enum status entry_array_view(const struct entry_array *array, uint64_t index, const uint8_t **entries_out,
 			     size_t *count_out, struct errinfo *err) MUST_USE;
+
+/* Entries below `min` are not wanted any more; their pages go back. `min` may be max (nothing is left). */
+void entry_array_trim(struct entry_array *array, uint64_t min);
+
+/* Groups that have slots in the page table: [first, end). */
+static inline uint64_t entry_array_first_group(const struct entry_array *array) { return array->first_group; }
+static inline uint64_t entry_array_end_group(const struct entry_array *array)
+{
+	return array->first_group + array->page_count;
+}
+#define ENTRY_NO_PAGE UINT32_MAX
+/* The page of a group within these; ENTRY_NO_PAGE for a gap. */
+static inline uint32_t entry_array_page(const struct entry_array *array, uint64_t group)
+{
+	return array->pages[group - array->first_group];
+}
+/* Loading a snapshot: the page of a group, ascending, and then the range. ST_CORRUPT: groups do not ascend, or the range
+ * has no pages. ST_NOMEM. */
+enum status entry_array_load_page(struct entry_array *array, uint64_t group, uint32_t page, struct errinfo *err) MUST_USE;
+enum status entry_array_load_range(struct entry_array *array, uint64_t min, uint64_t max, struct errinfo *err) MUST_USE;
 
 #endif

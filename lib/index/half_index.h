@@ -35,6 +35,10 @@ enum status half_index_put(struct half_index *index, uint64_t n, const struct ha
 enum status half_index_get(const struct half_index *index, uint64_t n, struct half_entry *out,
 			   struct errinfo *err) MUST_USE;
 
+/* Positions below `min` are not wanted any more. */
+static inline void half_index_trim(struct half_index *index, uint64_t min) { entry_array_trim(&index->array, min); }
+static inline uint64_t half_index_min(const struct half_index *index) { return index->array.min; }
+
 /* One past the highest position put: the next half's number. */
 static inline uint64_t half_index_max(const struct half_index *index) { return index->array.max; }
 

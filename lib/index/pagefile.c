@@ -28,6 +28,17 @@ struct reading { /* A read job under way. */
 	bool stale; /* The page was changed meanwhile: what the job brings is old. */
 };
 
+/* Pages given back, oldest first, and the number of sweeps begun before. */
+struct released {
+	uint32_t page;
+	uint32_t sweep;
+};
+
+struct released_queue {
+	struct released *items;
+	size_t head, count, capacity; /* items[head, head + count) */
+};
+
 struct pagefile {
 	struct vfs_file *file;
 	bool read_inline;
@@ -41,6 +52,13 @@ struct pagefile {
 	uint32_t read_count;
 	bool flush_out;
 	uint8_t *job_data;
+	struct released_queue released;
+	uint32_t *free_pages;
+	size_t free_count, free_capacity;
+	uint32_t sweep_number;       /* Sweeps begun. */
+	uint32_t kept_sweep;         /* Of the last snapshot that is done; 0 = none. */
+	uint32_t sweep_left;         /* Frames that the sweep has not looked at. */
+	bool sweep_failed;
 	struct pagefile_stats stats;
 };
 
@@ -55,6 +73,54 @@ static uint64_t page_offset(uint32_t page)
 }
 
 /* --- life -------------------------------------------------------------------------------------------- */
+
+static enum status grow_table(struct pagefile *pf, uint64_t page_count, struct errinfo *err)
+{
+	uint64_t capacity = pf->page_capacity == 0 ? 1024 : pf->page_capacity;
+	uint32_t *grown;
+
+	while (capacity < page_count)
+		capacity *= 2;
+	if (capacity == pf->page_capacity)
+		return ST_OK;
+	if (capacity > UINT32_MAX / 2)
+		return errinfo_set(err, ST_TOOBIG, "%s: no more than %u pages", pf->file->path, pf->page_capacity);
+	grown = realloc(pf->frame_of, (size_t)capacity * sizeof(*grown));
+	if (grown == NULL)
+		return errinfo_set(err, ST_NOMEM, "%s: no memory for the page table", pf->file->path);
+	memset(grown + pf->page_capacity, 0xff, (size_t)(capacity - pf->page_capacity) * sizeof(*grown)); /* NONE */
+	pf->frame_of = grown;
+	pf->page_capacity = (uint32_t)capacity;
+	return ST_OK;
+}
+
+/* Pages that a snapshot knows but that were never written hold nothing that replay does not put there again. */
+static enum status extend_file(struct pagefile *pf, uint32_t page_count, struct errinfo *err)
+{
+	static const uint8_t zeros[PAGEFILE_PAGE_SIZE];
+	struct vfs_piece piece = { zeros, sizeof(zeros) };
+	uint64_t size = 0;
+	enum status status = vfs_size(pf->file, &size, err);
+
+	if (status == ST_OK && size < page_offset(page_count))
+		status = vfs_write(pf->file, page_offset(page_count - 1), &piece, 1, err);
+	return status;
+}
+
+static enum status open_file(struct pagefile *pf, const struct pagefile_config *config, const struct vfs *vfs,
+			     struct errinfo *err)
+{
+	bool known = config->page_count > 0;
+	enum status status = vfs_open(vfs, config->path, known ? VFS_WRITE : VFS_WRITE | VFS_CREATE | VFS_TRUNCATE,
+				      &pf->file, err);
+
+	if (status == ST_OK)
+		status = grow_table(pf, config->page_count, err);
+	if (status == ST_OK && known)
+		status = extend_file(pf, config->page_count, err);
+	pf->page_count = config->page_count;
+	return status;
+}
 
 enum status pagefile_open(const struct pagefile_config *config, const struct vfs *vfs, struct pagefile **out,
 			  struct errinfo *err)
@@ -78,7 +144,7 @@ enum status pagefile_open(const struct pagefile_config *config, const struct vfs
 	if (pf->memory == NULL || pf->frames == NULL || pf->job_data == NULL)
 		status = errinfo_set(err, ST_NOMEM, "index cache of %" PRIu64 " bytes: out of memory", cache);
 	else
-		status = vfs_open(vfs, config->path, VFS_WRITE | VFS_CREATE | VFS_TRUNCATE, &pf->file, err);
+		status = open_file(pf, config, vfs, err);
 	if (status != ST_OK) {
 		pagefile_close(pf);
 		return status;
@@ -98,6 +164,8 @@ void pagefile_close(struct pagefile *pf)
 	free(pf->frames);
 	free(pf->frame_of);
 	free(pf->job_data);
+	free(pf->released.items);
+	free(pf->free_pages);
 	free(pf);
 }
 
@@ -113,6 +181,7 @@ struct pagefile_stats pagefile_stats(const struct pagefile *pf)
 	stats.page_count = pf->page_count;
 	stats.cached_pages = pf->cached_count;
 	stats.dirty_pages = pf->dirty_count;
+	stats.free_pages = pf->free_count + pf->released.count;
 	return stats;
 }
 
@@ -240,33 +309,32 @@ static enum status load(struct pagefile *pf, uint32_t page, bool may_block, uint
 
 /* --- pages ------------------------------------------------------------------------------------------- */
 
-static enum status grow_table(struct pagefile *pf, struct errinfo *err)
+/* A page that nobody uses, or one more at the end. */
+static enum status choose_page(struct pagefile *pf, uint32_t *page_out, struct errinfo *err)
 {
-	uint32_t capacity = pf->page_capacity == 0 ? 1024 : 2 * pf->page_capacity;
-	uint32_t *grown;
-
-	if (pf->page_capacity >= UINT32_MAX / 2)
-		return errinfo_set(err, ST_TOOBIG, "%s: no more than %u pages", pf->file->path, pf->page_capacity);
-	grown = realloc(pf->frame_of, (size_t)capacity * sizeof(*grown));
-	if (grown == NULL)
-		return errinfo_set(err, ST_NOMEM, "%s: no memory for the page table", pf->file->path);
-	pf->frame_of = grown;
-	pf->page_capacity = capacity;
-	return ST_OK;
+	if (pf->free_count > 0) {
+		*page_out = pf->free_pages[pf->free_count - 1];
+		return ST_OK;
+	}
+	*page_out = pf->page_count;
+	return grow_table(pf, (uint64_t)pf->page_count + 1, err);
 }
 
 enum status pagefile_allocate(struct pagefile *pf, uint32_t *page_out, uint8_t **data_out, struct errinfo *err)
 {
-	uint32_t page = pf->page_count, frame;
-	enum status status = ST_OK;
+	uint32_t page = 0, frame = NONE;
+	enum status status = choose_page(pf, &page, err);
 
-	if (page == pf->page_capacity)
-		status = grow_table(pf, err);
 	if (status == ST_OK)
+		frame = pf->frame_of[page]; /* One that was given back while a job wrote it. */
+	if (status == ST_OK && frame == NONE)
 		status = take_frame(pf, page, &frame, err);
 	if (status != ST_OK)
 		return status;
-	pf->page_count++;
+	if (page == pf->page_count)
+		pf->page_count++;
+	else
+		pf->free_count--;
 	mark_dirty(pf, frame);
 	*page_out = page;
 	*data_out = frame_data(pf, frame);
@@ -315,14 +383,18 @@ bool pagefile_take_flush(struct pagefile *pf, struct pagefile_flush_job *out)
 	uint64_t chosen[PAGEFILE_JOB_PAGES]; /* page << 32 | frame */
 	uint32_t count = 0;
 
-	if (pf->flush_out || pf->dirty_count <= pf->frame_count / 2)
+	if (pf->flush_out || (pf->dirty_count <= pf->frame_count / 2 && pf->sweep_left == 0))
 		return false;
 	for (uint32_t i = 0; i < pf->frame_count && count < PAGEFILE_JOB_PAGES; i++) {
 		uint32_t index = pf->flush_hand;
 		pf->flush_hand = index + 1 == pf->frame_count ? 0 : index + 1;
+		if (pf->sweep_left > 0)
+			pf->sweep_left--;
 		if (pf->frames[index].dirty)
 			chosen[count++] = (uint64_t)pf->frames[index].page << 32 | index;
 	}
+	if (count == 0)
+		return false; /* The sweep found nothing more. */
 	qsort(chosen, count, sizeof(chosen[0]), by_page);
 	out->file = pf->file;
 	out->data = pf->job_data;
@@ -365,9 +437,106 @@ enum status pagefile_flush_done(struct pagefile *pf, const struct pagefile_flush
 		frame->redirtied = false;
 	}
 	pf->stats.write_count += job->result == ST_OK ? job->page_count : 0;
+	pf->sweep_failed = pf->sweep_failed || job->result != ST_OK;
 	if (job->result != ST_OK && err != NULL)
 		*err = job->err;
 	return job->result;
+}
+
+/* --- snapshots --------------------------------------------------------------------------------------- */
+
+void pagefile_sweep(struct pagefile *pf)
+{
+	pf->sweep_number++;
+	pf->sweep_left = pf->frame_count;
+	pf->sweep_failed = false;
+}
+
+enum pagefile_sweep_state pagefile_sweep_state(const struct pagefile *pf)
+{
+	if (pf->sweep_failed)
+		return PAGEFILE_SWEEP_FAILED;
+	return pf->sweep_left > 0 || pf->flush_out ? PAGEFILE_SWEEPING : PAGEFILE_SWEPT;
+}
+
+enum status pagefile_sync(struct pagefile *pf, struct errinfo *err)
+{
+	return vfs_sync(pf->file, err);
+}
+
+/* --- pages nobody uses ------------------------------------------------------------------------------- */
+
+static bool queue_released(struct pagefile *pf, uint32_t page)
+{
+	struct released_queue *queue = &pf->released;
+
+	if (queue->head + queue->count == queue->capacity && queue->head > 0) {
+		memmove(queue->items, queue->items + queue->head, queue->count * sizeof(*queue->items));
+		queue->head = 0;
+	}
+	if (queue->count == queue->capacity) {
+		size_t capacity = queue->capacity == 0 ? 256 : 2 * queue->capacity;
+		struct released *grown = realloc(queue->items, capacity * sizeof(*grown));
+		if (grown == NULL)
+			return false;
+		queue->items = grown;
+		queue->capacity = capacity;
+	}
+	queue->items[queue->head + queue->count++] = (struct released){ page, pf->sweep_number };
+	return true;
+}
+
+static bool add_free(struct pagefile *pf, uint32_t page)
+{
+	if (pf->free_count == pf->free_capacity) {
+		size_t capacity = pf->free_capacity == 0 ? 256 : 2 * pf->free_capacity;
+		uint32_t *grown = realloc(pf->free_pages, capacity * sizeof(*grown));
+		if (grown == NULL)
+			return false;
+		pf->free_pages = grown;
+		pf->free_capacity = capacity;
+	}
+	pf->free_pages[pf->free_count++] = page;
+	return true;
+}
+
+void pagefile_release(struct pagefile *pf, uint32_t page)
+{
+	uint32_t frame = pf->frame_of[page];
+
+	if (frame != NONE && !pf->frames[frame].in_job) {
+		pf->dirty_count -= pf->frames[frame].dirty;
+		release_frame(pf, frame);
+	}
+	/* Without memory the page is lost until the next start, which finds it unused. */
+	(void)queue_released(pf, page);
+}
+
+enum status pagefile_release_unused(struct pagefile *pf, const uint8_t *used)
+{
+	for (uint32_t page = 0; page < pf->page_count; page++) {
+		if ((used[page / 8] >> (page % 8) & 1) == 0 && !queue_released(pf, page))
+			return ST_NOMEM;
+	}
+	return ST_OK;
+}
+
+uint32_t pagefile_page_count(const struct pagefile *pf)
+{
+	return pf->page_count;
+}
+
+void pagefile_snapshot_done(struct pagefile *pf)
+{
+	struct released_queue *queue = &pf->released;
+
+	while (queue->count > 0 && queue->items[queue->head].sweep < pf->kept_sweep) {
+		if (!add_free(pf, queue->items[queue->head].page))
+			break; /* No memory: they stay where they are until the next time. */
+		queue->head++;
+		queue->count--;
+	}
+	pf->kept_sweep = pf->sweep_number;
 }
 
 /* --- read misses ------------------------------------------------------------------------------------- */

@@ -1,7 +1,9 @@
 /* Pages: how do thousands of small growing arrays share one file and a bounded cache?
  *
- * One file of 4 KiB pages, handed out in order. A page is changed in the cache and written behind by jobs; nothing is
- * synced, because what lies in pages is a projection of the log: pagefile_open empties the file and replay fills it.
+ * One file of 4 KiB pages, handed out in order. A page is changed in the cache and written behind by jobs, unsynced:
+ * what lies in pages is a projection of the log. A snapshot makes it last: it sweeps (writes what is dirty), syncs, and
+ * says which pages belong to whom; replay from there puts everything newer at its place again. A page that is given back
+ * is handed out again only when no snapshot that is kept can name it.
  * The cache is allocated once; a clock picks the page to drop. Dropping needs a clean page: when more than half of the
  * cache is dirty, flush jobs are offered, and only when all of it is dirty does the loop write some out by itself.
  *
@@ -28,9 +30,10 @@ enum {
 struct pagefile;
 
 struct pagefile_config {
-	const char *path;     /* File; its directory must exist. Emptied. */
+	const char *path;     /* File; its directory must exist. */
 	uint64_t cache_bytes; /* At least PAGEFILE_CACHE_MIN; 0 = 32 MiB. */
 	bool read_inline;     /* Read misses block for the disk instead of ST_AGAIN. */
+	uint32_t page_count;  /* Pages that a snapshot knows; 0: the file is emptied. ST_NOTFOUND without the file. */
 };
 
 enum status pagefile_open(const struct pagefile_config *config, const struct vfs *vfs, struct pagefile **out,
@@ -49,7 +52,14 @@ enum status pagefile_change(struct pagefile *pf, uint32_t page, uint8_t **data_o
 /* An existing page, to be read. *data_out is valid until the next pagefile_ call. ST_AGAIN: run a read job. */
 enum status pagefile_get(struct pagefile *pf, uint32_t page, const uint8_t **data_out, struct errinfo *err) MUST_USE;
 
+/* Nobody uses this page any more. */
+void pagefile_release(struct pagefile *pf, uint32_t page);
+/* Says that the pages [0, page_count) which `used` does not mark (one bit each) are nobody's. Once, after loading. */
+enum status pagefile_release_unused(struct pagefile *pf, const uint8_t *used) MUST_USE;
+uint32_t pagefile_page_count(const struct pagefile *pf);
+
 struct pagefile_stats {
+	uint64_t free_pages;  /* Ready to be handed out, or waiting for older snapshots to go. */
 	uint64_t page_count, cached_pages, dirty_pages;
 	uint64_t miss_count, write_count, inline_write_count;
 };
@@ -72,6 +82,17 @@ void pagefile_flush_run(struct pagefile_flush_job *job);
 /* A failed job leaves its pages dirty, so that they are tried again; the failure is returned. */
 enum status pagefile_flush_done(struct pagefile *pf, const struct pagefile_flush_job *job,
 				struct errinfo *err) MUST_USE;
+
+/* --- snapshots --- */
+/* From now on flush jobs are offered until every page that is dirty now has been written. */
+void pagefile_sweep(struct pagefile *pf);
+enum pagefile_sweep_state { PAGEFILE_SWEEPING, PAGEFILE_SWEPT, PAGEFILE_SWEEP_FAILED };
+enum pagefile_sweep_state pagefile_sweep_state(const struct pagefile *pf);
+/* Makes what has been written durable. Any one thread, while no other function but jobs' runs needs the file closed. */
+enum status pagefile_sync(struct pagefile *pf, struct errinfo *err) MUST_USE;
+/* The snapshot of the last sweep is durable, and the one before is the oldest kept: what was given back earlier than
+ * that one's sweep is free. */
+void pagefile_snapshot_done(struct pagefile *pf);
 
 /* --- read misses --- */
 struct pagefile_read_job {

@@ -1,4 +1,4 @@
-/* Appending, flush jobs and prepare jobs; see commitlog.h.
+/* Appending and flush jobs; see commitlog.h.
  *
  * The ring is indexed by log offset. Its invariant is appended - durable <= ring_size, so bytes that are not durable
  * are always in memory, and recovery knows how far beyond the durable mark it must look. */
@@ -12,7 +12,7 @@
 
 #include "lib/log/commitlog_internal.h"
 
-static void poison(struct commitlog *log, const struct errinfo *why)
+void commitlog_poison(struct commitlog *log, const struct errinfo *why)
 {
 	if (log->failed)
 		return;
@@ -166,16 +166,11 @@ size_t commitlog_payload_max(const struct commitlog *log)
 	return limit > LOG_PAYLOAD_LIMIT ? LOG_PAYLOAD_LIMIT : limit;
 }
 
-static uint64_t less(uint64_t a, uint64_t b)
-{
-	return a > b ? a - b : 0;
-}
-
 uint64_t commitlog_room(const struct commitlog *log)
 {
 	const struct segment *tail = &log->segments[log->tail];
-	uint64_t ring = less(log->ring_size, log->appended - log->durable);
-	uint64_t here = less(tail->base + tail->prepared, log->appended);
+	uint64_t ring = log_less(log->ring_size, log->appended - log->durable);
+	uint64_t here = log_less(tail->base + tail->prepared, log->appended);
 	uint64_t there = 0;
 
 	if (log->failed)
@@ -185,12 +180,12 @@ uint64_t commitlog_room(const struct commitlog *log)
 	if (log->tail + 1 < log->segment_count) {
 		/* Whatever does not fit here goes there, and the rest of this segment is lost to the ring too. */
 		const struct segment *next = &log->segments[log->tail + 1];
-		there = less(next->prepared, LOG_SEGMENT_HEADER_SIZE);
-		ring = less(ring, tail_left(log) + LOG_SEGMENT_HEADER_SIZE);
+		there = log_less(next->prepared, LOG_SEGMENT_HEADER_SIZE);
+		ring = log_less(ring, tail_left(log) + LOG_SEGMENT_HEADER_SIZE);
 		if (there > ring)
 			there = ring;
 	}
-	return less(here > there ? here : there, 2 * LOG_BATCH_SIZE);
+	return log_less(here > there ? here : there, 2 * LOG_BATCH_SIZE);
 }
 
 /* --- state ------------------------------------------------------------------------------------------- */
@@ -231,6 +226,8 @@ uint64_t commitlog_disk_bytes(const struct commitlog *log)
 
 	for (size_t i = 0; i < log->segment_count; i++)
 		total += log->segments[i].prepared;
+	for (size_t i = 0; i < log->dropped_count; i++)
+		total += log->dropped[i].prepared;
 	return total;
 }
 
@@ -303,7 +300,7 @@ enum status commitlog_flush_done(struct commitlog *log, const struct log_flush_j
 	assert(log->flush_out);
 	log->flush_out = false;
 	if (job->result != ST_OK) {
-		poison(log, &job->err);
+		commitlog_poison(log, &job->err);
 		if (err != NULL)
 			*err = job->err;
 		return job->result;
@@ -326,130 +323,4 @@ enum status commitlog_flush_inline(struct commitlog *log, struct errinfo *err)
 			return status;
 	}
 	return ST_OK;
-}
-
-/* --- prepare jobs ------------------------------------------------------------------------------------ */
-
-enum status commitlog_add_segment(struct commitlog *log, const struct segment *segment, struct errinfo *err)
-{
-	if (log->segment_count == log->segment_capacity) {
-		size_t capacity = log->segment_capacity == 0 ? 16 : 2 * log->segment_capacity;
-		struct segment *grown = realloc(log->segments, capacity * sizeof(*grown));
-		if (grown == NULL)
-			return errinfo_set(err, ST_NOMEM, "commit log: no memory for the segment table");
-		log->segments = grown;
-		log->segment_capacity = capacity;
-	}
-	log->segments[log->segment_count++] = *segment;
-	return ST_OK;
-}
-
-static void describe_new_segment(struct commitlog *log, struct log_prepare_job *job)
-{
-	struct log_segment_header header = {
-		.base = 0,
-		.segment_size = log->segment_size,
-		.first_epoch = log->epoch == 0 ? 1 : log->epoch,
-		.created_ms = clock_wall_ms(log->clock),
-	};
-
-	if (log->segment_count > 0)
-		header.base = log->segments[log->segment_count - 1].base + log->segments[log->segment_count - 1].size;
-	memcpy(header.log_id, log->log_id, LOG_ID_SIZE);
-	memcpy(header.cluster, log->cluster, LOG_CLUSTER_SIZE);
-	log_encode_header(&header, job->header);
-	log_segment_path(log->dir, header.base, job->path, sizeof(job->path));
-	snprintf(job->dir, sizeof(job->dir), "%s", log->dir);
-	job->file = NULL;
-	job->base = header.base;
-	job->file_offset = 0;
-	job->size = log->prepare_chunk < log->segment_size ? log->prepare_chunk : log->segment_size;
-}
-
-uint64_t commitlog_prepared_ahead(const struct commitlog *log)
-{
-	const struct segment *tail = &log->segments[log->tail];
-	uint64_t ahead = less(tail->base + tail->prepared, log->appended);
-
-	for (size_t i = log->tail + 1; i < log->segment_count; i++)
-		ahead += log->segments[i].prepared;
-	return ahead;
-}
-
-bool commitlog_take_prepare(struct commitlog *log, struct log_prepare_job *out)
-{
-	if (log->failed || log->prepare_out)
-		return false;
-	out->vfs = log->vfs;
-	out->creates = false;
-	out->result = ST_OK;
-	for (size_t i = log->tail; i < log->segment_count; i++) {
-		const struct segment *segment = &log->segments[i];
-		uint64_t left = segment->size - segment->prepared;
-
-		if (left == 0)
-			continue;
-		out->file = segment->file;
-		out->base = segment->base;
-		out->file_offset = segment->prepared;
-		out->size = left < log->prepare_chunk ? left : log->prepare_chunk;
-		log->prepare_out = true;
-		return true;
-	}
-	if (log->segment_count > 0) {
-		const struct segment *tail = &log->segments[log->tail];
-		if (log->tail + 1 < log->segment_count || log->appended - tail->base <= tail->size / 4)
-			return false;
-	}
-	out->creates = true;
-	describe_new_segment(log, out);
-	log->prepare_out = true;
-	return true;
-}
-
-enum status commitlog_prepare_done(struct commitlog *log, struct log_prepare_job *job, struct errinfo *err)
-{
-	enum status status = job->result;
-
-	assert(log->prepare_out);
-	log->prepare_out = false;
-	if (status != ST_OK && err != NULL)
-		*err = job->err;
-	if (job->creates) {
-		struct segment segment = { job->file, job->base, log->segment_size, job->size, 0 };
-		if (status == ST_OK)
-			status = commitlog_add_segment(log, &segment, err);
-		if (status != ST_OK)
-			vfs_close(job->file);
-		return status;
-	}
-	if (status == ST_OK) {
-		for (size_t i = log->tail; i < log->segment_count; i++) {
-			if (log->segments[i].base == job->base)
-				log->segments[i].prepared = job->file_offset + job->size;
-		}
-	} else if (status != ST_FULL) {
-		poison(log, &job->err); /* A failed sync of a file that holds records may have lost some of them. */
-	}
-	return status;
-}
-
-enum status commitlog_prepare_inline(struct commitlog *log, uint64_t ahead, struct errinfo *err)
-{
-	struct log_prepare_job job;
-
-	for (;;) {
-		if (log->segment_count > 0) {
-			const struct segment *last = &log->segments[log->segment_count - 1];
-			uint64_t used = log->tail == log->segment_count - 1 ? less(log->appended, last->base) : 0;
-			if (last->prepared == last->size || last->prepared - used >= ahead)
-				return ST_OK;
-		}
-		if (!commitlog_take_prepare(log, &job))
-			return ST_OK;
-		log_prepare_run(&job);
-		enum status status = commitlog_prepare_done(log, &job, err);
-		if (status != ST_OK)
-			return status;
-	}
 }

@@ -59,6 +59,13 @@ static inline uint64_t commitlog_record_size(uint64_t payload_size)
 	return (LOG_ENVELOPE_SIZE + payload_size + 7) & ~(uint64_t)7;
 }
 
+/* What somebody has proved of the log before (a snapshot): everything below `durable` was durable, and `from` is the
+ * offset of a record (or of the end) below it. Zeros: nothing is known. */
+struct log_known {
+	uint64_t from;
+	uint64_t durable;
+};
+
 struct commitlog_config {
 	const char *root;          /* Store directory (created; its parent must exist). The log is in <root>/commitlog. */
 	const char *cluster;       /* Name; a log of another cluster is refused. NULL = "". */
@@ -67,11 +74,12 @@ struct commitlog_config {
 	uint64_t prepare_chunk;    /* Bytes zero-filled by one job, multiple of 4096; 0 = 16 MiB. */
 	const struct clock *clock; /* Creation and epoch times are stored, nothing else. NULL = clock_system(). */
 	uint8_t log_id[LOG_ID_SIZE]; /* Identity of a log that is created now; all zero = random. */
+	struct log_known known;    /* From a snapshot: what need not be checked again. */
 };
 
 struct commitlog;
 
-/* Locks the store, checks the end of the log (recovery.h; replay checks every record), cuts a torn tail (and says so
+/* Locks the store, checks the end of the log (recovery.h; replay checks every record from where it begins), cuts a torn tail (and says so
  * in a warning), rewrites and syncs what a power cut may have left in the page cache only, zeroes what was cut, and
  * opens a new epoch. Creates an empty log when there is none. Blocks; call before serving.
  * ST_LOCKED: another process owns the store. ST_CORRUPT: damage below what was durable; the text names file and
@@ -150,21 +158,31 @@ void log_flush_run(struct log_flush_job *job);
 /* Advances the watermarks. A job that failed poisons the log; the failure is returned. */
 enum status commitlog_flush_done(struct commitlog *log, const struct log_flush_job *job, struct errinfo *err) MUST_USE;
 
-/* --- prepare jobs --------------------------------------------------------------------------------------------- */
+/* --- prepare jobs ---------------------------------------------------------------------------------------------- */
 
-/* Zero-fills files ahead of the tail, because a synced write into written blocks changes no metadata and is three
- * times faster. Jobs are offered until the current segment is complete and, once a quarter of it is used, the
- * next one too. */
+/* Disk work ahead of the tail and behind the start. Zero-filled or recycled files ahead, because a synced write into
+ * written blocks changes no metadata and is three times faster. Jobs are offered until the current segment is complete
+ * and, once a quarter of it is used, the next one too: a segment that was given up becomes the next one without any
+ * filling (its old bytes cannot pass for records: own offset, epoch). What is given up beyond that is removed. */
+enum log_prepare_what {
+	LOG_PREPARE_FILL,    /* Zeros in `file`, [file_offset, + size). */
+	LOG_PREPARE_CREATE,  /* A new file `path`; the run sets `file`. */
+	LOG_PREPARE_RECYCLE, /* The file of `old_path` becomes `path`. */
+	LOG_PREPARE_REMOVE,  /* The file of `old_path` goes. */
+};
+
 struct log_prepare_job {
 	const struct vfs *vfs;
-	bool creates;               /* Make `path` (through a temporary name) with `header`; the run sets `file`. */
-	struct vfs_file *file;      /* Else: fill this one on. */
+	enum log_prepare_what what;
+	struct vfs_file *file;
 	char dir[512];
 	char path[560];
+	char old_path[560];
 	uint64_t file_offset;
 	uint64_t size;
 	uint64_t base;
 	uint8_t header[256];        /* The used part of the header page. */
+	bool moved;                 /* The file has left its old name. */
 	enum status result;         /* Set by log_prepare_run. */
 	struct errinfo err;
 };
@@ -176,8 +194,23 @@ uint64_t commitlog_prepared_ahead(const struct commitlog *log);
 /* Any one thread, at low priority. Blocks on the disk. */
 void log_prepare_run(struct log_prepare_job *job);
 /* ST_FULL: no space; the job is offered again at the next take (wait a while), appends go on while there is room.
- * ST_IO on a file in use is final, as in flush_done. */
+ * ST_IO on a file with records, or whose name is in doubt afterwards, is final, as in flush_done. */
 enum status commitlog_prepare_done(struct commitlog *log, struct log_prepare_job *job, struct errinfo *err) MUST_USE;
+
+/* --- giving up the oldest ------------------------------------------------------------------------------------------ */
+
+struct log_segment_range { /* In log offsets; the first record lies at base + LOG_SEGMENT_HEADER_SIZE. */
+	uint64_t base;
+	uint64_t end;
+};
+/* Segments in use, oldest first; the last one is the tail. */
+size_t commitlog_segment_count(const struct commitlog *log);
+struct log_segment_range commitlog_segment(const struct commitlog *log, size_t index);
+/* The oldest segment is not part of the log any more: commitlog_start moves up, its offsets cannot be read. The file
+ * goes, or is used again, by prepare jobs. Never the tail. A crash may bring it back at the next start. ST_NOMEM. */
+enum status commitlog_drop_oldest(struct commitlog *log) MUST_USE;
+/* Whether a file may wait to become the next segment (true at first), or the space is wanted elsewhere. */
+void commitlog_keep_spares(struct commitlog *log, bool wanted);
 
 /* --- reading -------------------------------------------------------------------------------------------------- */
 
@@ -207,17 +240,19 @@ struct log_read_job {
 	size_t size;
 	bool verify;
 	struct vfs_file *file;
+	uint64_t base;       /* Of its segment. */
 	uint64_t file_offset;
 	enum status result;  /* Set by log_read_run. */
 	struct errinfo err;
 };
 
 /* Fills *job to read `size` bytes from `offset` into `data`. With `verify`, `offset` is a record's and the bytes are
- * whole records, each of which is checked (envelope, own offset, CRC). ST_INVALID as in commitlog_try_read. There is
- * no "done": the job only borrows a file, which stays open until commitlog_close. */
-enum status commitlog_prepare_read(const struct commitlog *log, uint64_t offset, size_t size, bool verify,
-				   uint8_t *data, struct log_read_job *job, struct errinfo *err) MUST_USE;
+ * whole records, each of which is checked (envelope, own offset, CRC). ST_INVALID as in commitlog_try_read. Report
+ * the job with commitlog_read_done: until then its segment's file is neither removed nor used again. */
+enum status commitlog_prepare_read(struct commitlog *log, uint64_t offset, size_t size, bool verify, uint8_t *data,
+				   struct log_read_job *job, struct errinfo *err) MUST_USE;
 /* Any thread, several jobs at once. Blocks on the disk. ST_CORRUPT, ST_IO in job->result. */
 void log_read_run(struct log_read_job *job);
+void commitlog_read_done(struct commitlog *log, const struct log_read_job *job);
 
 #endif

@@ -1,4 +1,5 @@
-/* What commitlog.c (appending), commitlog_open.c (start and stop) and commitlog_read.c share. Internal to lib/log. */
+/* What commitlog.c (appending), commitlog_open.c (start and stop), commitlog_prepare.c (segments before and after their
+ * use) and commitlog_read.c share. Internal to lib/log. */
 #ifndef ESCROW_LOG_COMMITLOG_INTERNAL_H
 #define ESCROW_LOG_COMMITLOG_INTERNAL_H
 
@@ -11,6 +12,7 @@ struct segment {
 	uint64_t size;
 	uint64_t prepared; /* Bytes of the file that may be written: what is zero-filled so far. */
 	uint64_t data_end; /* Of a full segment: bytes of the file that hold records. */
+	uint32_t readers;  /* Read jobs under way in it. */
 };
 
 struct commitlog {
@@ -29,6 +31,9 @@ struct commitlog {
 
 	struct segment *segments; /* Oldest first; those after `tail` are prepared and empty. */
 	size_t segment_count, segment_capacity, tail;
+	struct segment *dropped;  /* Given up, oldest first; their files still have their names. */
+	size_t dropped_count;
+	bool spares_wanted;
 
 	uint32_t epoch;
 	uint64_t appended, written, durable;
@@ -45,11 +50,18 @@ struct commitlog {
 	struct errinfo failure;
 };
 
+static inline uint64_t log_less(uint64_t a, uint64_t b)
+{
+	return a > b ? a - b : 0;
+}
+
 static inline uint8_t *ring_at(const struct commitlog *log, uint64_t offset)
 {
 	return log->ring + (offset & (log->ring_size - 1));
 }
 
+/* Nothing more is appended or acknowledged; the first reason stays. */
+void commitlog_poison(struct commitlog *log, const struct errinfo *why);
 /* Appends that need no callers' promises: the EPOCH record of this start, and the closing mark. False: no room. */
 bool commitlog_append_epoch(struct commitlog *log, uint32_t epoch);
 bool commitlog_append_mark(struct commitlog *log);

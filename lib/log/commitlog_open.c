@@ -78,6 +78,7 @@ static enum status create(const struct commitlog_config *config, const struct vf
 	if (log == NULL)
 		return errinfo_set(err, ST_NOMEM, "commit log: out of memory");
 	log->vfs = vfs;
+	log->spares_wanted = true;
 	log->clock = config->clock != NULL ? config->clock : clock_system();
 	log->segment_size = config->segment_size != 0 ? config->segment_size : GIB;
 	log->ring_size = config->ring_size != 0 ? config->ring_size : 64 * MIB;
@@ -98,7 +99,10 @@ static void destroy(struct commitlog *log)
 {
 	for (size_t i = 0; i < log->segment_count; i++)
 		vfs_close(log->segments[i].file);
+	for (size_t i = 0; i < log->dropped_count; i++)
+		vfs_close(log->dropped[i].file);
 	free(log->segments);
+	free(log->dropped);
 	(void)munmap(log->ring, 2 * log->ring_size);
 	vfs_close(log->lock);
 	free(log);
@@ -233,8 +237,8 @@ static enum status adopt_segments(struct commitlog *log, const struct log_check_
 			vfs_close(found.file);
 			break;
 		}
-		struct segment segment = { found.file, bases[i], found.header.segment_size, found.file_size,
-					   found.file_size };
+		struct segment segment = { .file = found.file, .base = bases[i], .size = found.header.segment_size,
+					   .prepared = found.file_size, .data_end = found.file_size };
 		status = commitlog_add_segment(log, &segment, err);
 		if (status != ST_OK) {
 			vfs_close(found.file);
@@ -289,7 +293,7 @@ static enum status recover(struct commitlog *log, const struct commitlog_config 
 	enum status status = read_identity(log, config, err);
 
 	if (status == ST_OK)
-		status = log_check_tail(log->vfs, config->root, &check, err);
+		status = log_check_tail(log->vfs, config->root, config->known, &check, err);
 	if (status != ST_OK)
 		return status;
 	tell_cut(log, &check);
@@ -466,7 +470,7 @@ enum status commitlog_replay(struct commitlog *log, uint64_t from, commitlog_rep
 
 	assert(!log->begun && log->durable == log->appended);
 	snprintf(root, sizeof(root), "%.*s", (int)(strlen(log->dir) - strlen("/commitlog")), log->dir);
-	status = logreader_open(log->vfs, root, from, &reader, err);
+	status = logreader_open(log->vfs, root, from != 0 ? from : commitlog_start(log), &reader, err);
 	if (status != ST_OK)
 		return status;
 	while ((status = logreader_next(reader, log->durable, &record, err)) == ST_OK) {

@@ -1,4 +1,4 @@
-/* The halves of jobs that run on other threads, and reads; see commitlog.h. */
+/* Flush jobs' part that runs elsewhere, and reads; see commitlog.h. */
 #include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -7,8 +7,6 @@
 
 #include "lib/log/commitlog.h"
 #include "lib/log/commitlog_internal.h"
-
-enum { ZEROS_SIZE = 64 * 1024, ZEROS_GATHERED = 16 };
 
 /* --- jobs -------------------------------------------------------------------------------------------- */
 
@@ -25,82 +23,10 @@ void log_flush_run(struct log_flush_job *job)
 		job->result = vfs_sync(job->parts[i].file, &job->err);
 }
 
-static enum status write_zeros(struct vfs_file *file, uint64_t offset, uint64_t size, struct errinfo *err)
-{
-	static const uint8_t zeros[ZEROS_SIZE];
-	struct vfs_piece pieces[ZEROS_GATHERED];
-	enum status status = ST_OK;
-
-	while (size > 0 && status == ST_OK) {
-		uint64_t batch = 0;
-		size_t count = 0;
-		for (; count < ZEROS_GATHERED && batch < size; count++) {
-			pieces[count].data = zeros;
-			pieces[count].size = size - batch < ZEROS_SIZE ? size - batch : ZEROS_SIZE;
-			batch += pieces[count].size;
-		}
-		status = vfs_write(file, offset, pieces, count, err);
-		offset += batch;
-		size -= batch;
-	}
-	return status;
-}
-
-/* A segment gets its name only when its header and first chunk are durable: a file with a segment's name and a bad
- * header is damage, never a crash. */
-static enum status create_segment(struct log_prepare_job *job, struct errinfo *err)
-{
-	char temporary[sizeof(job->path) + 8];
-	uint8_t page[LOG_SEGMENT_HEADER_SIZE] = { 0 };
-	struct vfs_piece piece = { page, sizeof(page) };
-	struct vfs_file *file;
-	enum status status;
-
-	snprintf(temporary, sizeof(temporary), "%s.tmp", job->path);
-	memcpy(page, job->header, LOG_HEADER_USED);
-	status = vfs_open(job->vfs, temporary, VFS_WRITE | VFS_CREATE | VFS_TRUNCATE, &file, err);
-	if (status != ST_OK)
-		return status;
-	status = vfs_write(file, 0, &piece, 1, err);
-	if (status == ST_OK)
-		status = write_zeros(file, sizeof(page), job->size - sizeof(page), err);
-	if (status == ST_OK)
-		status = vfs_sync(file, err);
-	if (status == ST_OK)
-		status = vfs_rename(job->vfs, temporary, job->path, err);
-	if (status == ST_OK)
-		status = vfs_sync_dir(job->vfs, job->dir, err);
-	if (status != ST_OK) {
-		vfs_close(file);
-		if (vfs_unlink(job->vfs, temporary, NULL) != ST_OK)
-			return status; /* The first failure is the one to tell; the next attempt truncates the file. */
-		return status;
-	}
-	/* Errors later on name the file as it is called now. */
-	char *path = strdup(job->path);
-	if (path != NULL) {
-		free(file->path);
-		file->path = path;
-	}
-	job->file = file;
-	return ST_OK;
-}
-
-void log_prepare_run(struct log_prepare_job *job)
-{
-	if (job->creates) {
-		job->result = create_segment(job, &job->err);
-		return;
-	}
-	job->result = write_zeros(job->file, job->file_offset, job->size, &job->err);
-	if (job->result == ST_OK)
-		job->result = vfs_sync(job->file, &job->err);
-}
-
 /* --- reads ------------------------------------------------------------------------------------------- */
 
 /* The segment that holds `offset`, NULL for none. */
-static const struct segment *find_segment(const struct commitlog *log, uint64_t offset)
+static struct segment *find_segment(const struct commitlog *log, uint64_t offset)
 {
 	size_t low = 0, high = log->tail + 1;
 
@@ -111,7 +37,7 @@ static const struct segment *find_segment(const struct commitlog *log, uint64_t 
 		else
 			high = middle;
 	}
-	const struct segment *segment = &log->segments[low];
+	struct segment *segment = &log->segments[low];
 	if (offset < segment->base + LOG_SEGMENT_HEADER_SIZE || offset >= segment->base + segment->size)
 		return NULL;
 	return segment;
@@ -155,23 +81,12 @@ static enum status verify(const uint8_t *data, size_t size, uint64_t offset, con
 			   reason, file_offset + (bad - offset), bad);
 }
 
-enum status commitlog_try_read(const struct commitlog *log, uint64_t offset, size_t size, bool do_verify, uint8_t *data,
-			       struct errinfo *err)
+/* Fills *job; *segment_out is where the bytes lie. */
+static enum status describe_read(const struct commitlog *log, uint64_t offset, size_t size, bool do_verify,
+				 uint8_t *data, struct log_read_job *job, struct segment **segment_out,
+				 struct errinfo *err)
 {
-	struct log_read_job job;
-	enum status status = commitlog_prepare_read(log, offset, size, do_verify, data, &job, err);
-
-	if (status == ST_OK)
-		status = vfs_read_nowait(job.file, job.file_offset, data, size);
-	if (status == ST_OK && do_verify)
-		status = verify(data, size, offset, job.file, job.file_offset, err);
-	return status;
-}
-
-enum status commitlog_prepare_read(const struct commitlog *log, uint64_t offset, size_t size, bool do_verify,
-				   uint8_t *data, struct log_read_job *job, struct errinfo *err)
-{
-	const struct segment *segment = find_segment(log, offset);
+	struct segment *segment = find_segment(log, offset);
 
 	if (segment == NULL || offset >= log->written || size > log->written - offset ||
 	    size > segment->base + segment->size - offset)
@@ -182,9 +97,49 @@ enum status commitlog_prepare_read(const struct commitlog *log, uint64_t offset,
 		.size = size,
 		.verify = do_verify,
 		.file = segment->file,
+		.base = segment->base,
 		.file_offset = offset - segment->base,
 	};
+	*segment_out = segment;
 	return ST_OK;
+}
+
+enum status commitlog_try_read(const struct commitlog *log, uint64_t offset, size_t size, bool do_verify, uint8_t *data,
+			       struct errinfo *err)
+{
+	struct log_read_job job = { 0 };
+	struct segment *segment = NULL;
+	enum status status = describe_read(log, offset, size, do_verify, data, &job, &segment, err);
+
+	if (status == ST_OK)
+		status = vfs_read_nowait(job.file, job.file_offset, data, size);
+	if (status == ST_OK && do_verify)
+		status = verify(data, size, offset, job.file, job.file_offset, err);
+	return status;
+}
+
+enum status commitlog_prepare_read(struct commitlog *log, uint64_t offset, size_t size, bool do_verify, uint8_t *data,
+				   struct log_read_job *job, struct errinfo *err)
+{
+	struct segment *segment = NULL;
+	enum status status = describe_read(log, offset, size, do_verify, data, job, &segment, err);
+
+	if (segment != NULL && status == ST_OK)
+		segment->readers++;
+	return status;
+}
+
+void commitlog_read_done(struct commitlog *log, const struct log_read_job *job)
+{
+	for (size_t i = 0; i < log->dropped_count; i++) {
+		if (log->dropped[i].base == job->base) {
+			log->dropped[i].readers--;
+			return;
+		}
+	}
+	struct segment *segment = find_segment(log, job->base + LOG_SEGMENT_HEADER_SIZE);
+	assert(segment != NULL && segment->readers > 0);
+	segment->readers--;
 }
 
 void log_read_run(struct log_read_job *job)

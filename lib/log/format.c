@@ -27,6 +27,7 @@ enum {
 	HEADER_BASE = 32,
 	HEADER_SIZE = 40,
 	HEADER_EPOCH = 48,
+	HEADER_RECYCLED = 52,
 	HEADER_CREATED = 56,
 	HEADER_CLUSTER = 64,
 };
@@ -158,6 +159,7 @@ void log_encode_header(const struct log_segment_header *header, uint8_t *used)
 	put_u64(used + HEADER_BASE, header->base);
 	put_u64(used + HEADER_SIZE, header->segment_size);
 	put_u32(used + HEADER_EPOCH, header->first_epoch);
+	put_u32(used + HEADER_RECYCLED, header->recycled);
 	put_u64(used + HEADER_CREATED, (uint64_t)header->created_ms);
 	memcpy(used + HEADER_CLUSTER, header->cluster, strnlen(header->cluster, LOG_CLUSTER_SIZE - 1));
 	put_u32(used + HEADER_CRC, header_crc(used, zeros));
@@ -177,6 +179,7 @@ enum status log_decode_header(const uint8_t *page, struct log_segment_header *ou
 	out->base = get_u64(page + HEADER_BASE);
 	out->segment_size = get_u64(page + HEADER_SIZE);
 	out->first_epoch = get_u32(page + HEADER_EPOCH);
+	out->recycled = get_u32(page + HEADER_RECYCLED) != 0;
 	out->created_ms = (int64_t)get_u64(page + HEADER_CREATED);
 	memcpy(out->cluster, page + HEADER_CLUSTER, LOG_CLUSTER_SIZE);
 	out->cluster[LOG_CLUSTER_SIZE - 1] = '\0';

@@ -57,6 +57,7 @@ struct log_segment_header {
 	uint64_t segment_size;
 	uint32_t first_epoch;
 	int64_t created_ms;
+	bool recycled; /* Bytes of the file's former life lie behind the records. */
 	char cluster[LOG_CLUSTER_SIZE]; /* NUL-terminated. */
 };
 

@@ -33,6 +33,19 @@ static bool proves_damage(const struct log_check_result *result, const uint8_t *
 	return record.epoch > result->epoch || mark.durable > result->end;
 }
 
+/* Does something at `p` show that the log was written up to here? In a file of zeros any other byte does. */
+static uint64_t leftover_end(const struct log_segment *segment, const uint8_t *p, size_t left, uint64_t offset)
+{
+	struct log_record record;
+
+	if (!segment->header.recycled)
+		return offset + 8;
+	if (left < LOG_ENVELOPE_SIZE ||
+	    log_parse_envelope(p, offset, log_segment_end(segment) - offset, &record) != NULL)
+		return 0;
+	return offset + log_checked_size(&record);
+}
+
 /* Looks at [from, to) of one open segment. */
 static enum status search_segment(struct search *search, const struct log_segment *segment, uint64_t from, uint64_t to,
 				  struct errinfo *err)
@@ -47,14 +60,16 @@ static enum status search_segment(struct search *search, const struct log_segmen
 			return status;
 		memset(search->block + got, 0, SEARCH_BLOCK + LOG_EPOCH_SIZE - got);
 		for (size_t i = 0; i < SEARCH_BLOCK && i < got; i += 8) {
-			uint64_t word, offset = at + i;
+			uint64_t word, offset = at + i, seen;
+			size_t left = SEARCH_BLOCK + LOG_EPOCH_SIZE - i;
 			memcpy(&word, search->block + i, sizeof(word));
 			if (word == 0)
 				continue;
-			if (offset >= search->result->end)
-				search->result->leftover_end = offset + 8;
+			seen = leftover_end(segment, search->block + i, left, offset);
+			if (seen > search->result->leftover_end)
+				search->result->leftover_end = seen;
 			if (search->proof == 0 && proves_damage(search->result, search->block + i,
-								SEARCH_BLOCK + LOG_EPOCH_SIZE - i, offset,
+								left, offset,
 								log_segment_end(segment) - offset))
 				search->proof = offset;
 		}
@@ -144,8 +159,20 @@ static enum status name_file(const struct vfs *vfs, const char *dir, struct log_
 	return ST_OK;
 }
 
-static enum status check_from(const struct vfs *vfs, const char *root, uint64_t from, struct log_check_result *result,
-			      struct errinfo *err)
+/* What lies at result->end is bad, and `proof` says that it had been durable. */
+static enum status say_damaged(const char *dir, struct log_check_result *result, uint64_t base, const char *proof,
+			       uint64_t proof_offset, struct errinfo *err)
+{
+	result->damaged = true;
+	return errinfo_set(err, ST_CORRUPT,
+			   "%s/%s: %s at byte %" PRIu64 " (log offset %" PRIu64 "), in a part that had been made "
+			   "durable (%s %" PRIu64 " says so): this is damage, not a torn "
+			   "tail; run escrow-log check, and restore the file from a copy",
+			   dir, result->file, result->reason, result->end - base, result->end, proof, proof_offset);
+}
+
+static enum status check_from(const struct vfs *vfs, const char *root, struct log_known known,
+			      struct log_check_result *result, struct errinfo *err)
 {
 	char dir[LOG_PATH_SIZE];
 	struct logreader *reader = NULL;
@@ -155,9 +182,10 @@ static enum status check_from(const struct vfs *vfs, const char *root, uint64_t 
 
 	*result = (struct log_check_result){ 0 };
 	if (status == ST_OK)
-		status = logreader_open(vfs, root, from, &reader, err);
+		status = logreader_open(vfs, root, known.from, &reader, err);
 	if (status != ST_OK)
 		return status;
+	result->durable_mark = known.durable;
 	status = scan(reader, result, err);
 	logreader_close(reader);
 	if (status == ST_OK)
@@ -176,19 +204,16 @@ static enum status check_from(const struct vfs *vfs, const char *root, uint64_t 
 	free(search.block);
 	if (status != ST_OK)
 		return status;
-	result->damaged = search.proof != 0;
-	if (result->damaged)
-		return errinfo_set(err, ST_CORRUPT,
-				   "%s/%s: %s at byte %" PRIu64 " (log offset %" PRIu64 "), in a part that had been made "
-				   "durable (the record at log offset %" PRIu64 " says so): this is damage, not a torn "
-				   "tail; run escrow-log check, and restore the file from a copy",
-				   dir, result->file, result->reason, result->end - base, result->end, search.proof);
+	if (search.proof != 0)
+		return say_damaged(dir, result, base, "the record at log offset", search.proof, err);
+	if (result->end < known.durable)
+		return say_damaged(dir, result, base, "the snapshot of log offset", known.from, err);
 	return ST_OK;
 }
 
 enum status log_check(const struct vfs *vfs, const char *root, struct log_check_result *result, struct errinfo *err)
 {
-	return check_from(vfs, root, 0, result, err);
+	return check_from(vfs, root, (struct log_known){ 0 }, result, err);
 }
 
 /* Does the segment begin with what looks like a record? */
@@ -233,10 +258,11 @@ static enum status check_headers(const struct vfs *vfs, const char *dir, const u
 	return ST_OK;
 }
 
-enum status log_check_tail(const struct vfs *vfs, const char *root, struct log_check_result *result,
-			   struct errinfo *err)
+enum status log_check_tail(const struct vfs *vfs, const char *root, struct log_known known,
+			   struct log_check_result *result, struct errinfo *err)
 {
 	char dir[LOG_PATH_SIZE];
+	struct log_known nothing = { 0 };
 	uint64_t *bases = NULL, from = 0;
 	size_t count = 0;
 	bool used = false;
@@ -246,7 +272,12 @@ enum status log_check_tail(const struct vfs *vfs, const char *root, struct log_c
 		status = log_list_segments(vfs, dir, &bases, &count, err);
 	if (status != ST_OK)
 		return status;
+	*result = (struct log_check_result){ 0 };
 	status = check_headers(vfs, dir, bases, count, err);
+	if (status == ST_OK && known.from != 0) {
+		free(bases);
+		return check_from(vfs, root, known, result, err);
+	}
 	while (status == ST_OK && count > 0 && !used)
 		status = is_used(vfs, dir, bases[--count], &used, err);
 	if (used && count > 1) /* `count` is now the index of the last segment in use: begin one before it. */
@@ -255,9 +286,9 @@ enum status log_check_tail(const struct vfs *vfs, const char *root, struct log_c
 	if (status != ST_OK)
 		return status;
 	if (from != 0) {
-		status = check_from(vfs, root, from, result, err);
+		status = check_from(vfs, root, (struct log_known){ .from = from }, result, err);
 		if (result->damaged || (status == ST_OK && result->durable_mark > from))
 			return status;
 	}
-	return check_from(vfs, root, 0, result, err);
+	return check_from(vfs, root, nothing, result, err);
 }

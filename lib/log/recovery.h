@@ -5,7 +5,8 @@
  *   - damage, if any valid record later in the log proves that X had been durable (a mark above X, or the EPOCH
  *     record of a later start): ST_CORRUPT, a human decides;
  *   - the torn tail otherwise, even if valid records follow (unsynced writes may land in any order): cut at X.
- * Proof and leftovers can only lie within [X, X + W], which is what gets searched.
+ * Proof and leftovers can only lie within [X, X + W], which is what gets searched. In a recycled segment the bytes of
+ * its former life lie there too; only what bears its place's own offset counts as left over.
  *
  * Threads: any one thread; no shared state. */
 #ifndef ESCROW_LOG_RECOVERY_H
@@ -20,7 +21,7 @@ struct log_check_result {
 	uint64_t start;          /* Offset of the oldest record. */
 	uint64_t end;            /* Offset after the last valid record. */
 	uint64_t durable_mark;   /* Highest proof of durability found; <= end unless damaged. */
-	uint64_t leftover_end;   /* Offset after the last non-zero byte found past `end`; == end when none. */
+	uint64_t leftover_end;   /* Offset after the last byte past `end` that this log wrote there; == end when none. */
 	uint64_t window;         /* W: the reach of the search. */
 	uint32_t epoch;          /* Of the last valid record. */
 	uint64_t record_count;
@@ -34,9 +35,10 @@ struct log_check_result {
 enum status log_check(const struct vfs *vfs, const char *root, struct log_check_result *result,
 		      struct errinfo *err) MUST_USE;
 
-/* The same for a start: reads the last two segments in use only, if they prove that everything before them is durable
- * (what is bad there is damage then, which a replay finds), else the whole log. */
-enum status log_check_tail(const struct vfs *vfs, const char *root, struct log_check_result *result,
-			   struct errinfo *err) MUST_USE;
+/* The same for a start: reads from known.from on, if something is known; else the last two segments in use only, if they
+ * prove that everything before them is durable (what is bad there is damage then, which a replay finds), else the whole
+ * log. A log that ends below known.durable has lost something: ST_CORRUPT. */
+enum status log_check_tail(const struct vfs *vfs, const char *root, struct log_known known,
+			   struct log_check_result *result, struct errinfo *err) MUST_USE;
 
 #endif

@@ -13,7 +13,7 @@
 
 static struct pagefile *open_small(struct memdisk *disk, bool read_inline)
 {
-	struct pagefile_config config = { "pages", PAGEFILE_CACHE_MIN, read_inline };
+	struct pagefile_config config = { .path = "pages", .cache_bytes = PAGEFILE_CACHE_MIN, .read_inline = read_inline };
 	struct pagefile *pf = NULL;
 	struct errinfo err = { 0 };
 
@@ -360,7 +360,7 @@ static void test_start_empties_the_file(void)
 	CU_ASSERT_PTR_NOT_NULL(memdisk_data(disk, "pages", &size));
 	CU_ASSERT_EQUAL(size, 0);
 	pagefile_close(pf);
-	struct pagefile_config config = { "pages", 4096, true };
+	struct pagefile_config config = { .path = "pages", .cache_bytes = 4096, .read_inline = true };
 	CU_ASSERT_EQUAL(pagefile_open(&config, memdisk_vfs(disk), &pf, &err), ST_INVALID);
 	memdisk_destroy(disk);
 }

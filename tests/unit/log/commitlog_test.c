@@ -232,6 +232,7 @@ static void test_reads_come_from_ring_then_page_cache_then_job(void)
 							NULL);
 			CU_ASSERT_EQUAL_FATAL(status, ST_OK);
 			log_read_run(&job);
+			commitlog_read_done(log, &job);
 			status = job.result;
 			span = (struct span){ data, job.size };
 		}
@@ -242,6 +243,7 @@ static void test_reads_come_from_ring_then_page_cache_then_job(void)
 	CU_ASSERT_EQUAL(commitlog_prepare_read(log, h.records[2].offset, h.records[5].end - h.records[2].offset, true, data,
 					       &job, NULL), ST_OK);
 	log_read_run(&job);
+	commitlog_read_done(log, &job);
 	CU_ASSERT_EQUAL(job.result, ST_OK);
 	uint64_t limit = commitlog_read_limit(log, h.records[2].offset);
 	CU_ASSERT_EQUAL(h.records[2].offset + limit, config.segment_size);
@@ -443,6 +445,7 @@ static void test_real_files_keep_the_log_and_the_lock(void)
 	CU_ASSERT_EQUAL(commitlog_prepare_read(log, h.records[9].offset, h.records[9].end - h.records[9].offset, true, data,
 					       &job, &err), ST_OK);
 	log_read_run(&job);
+	commitlog_read_done(log, &job);
 	CU_ASSERT_EQUAL(job.result, ST_OK);
 	enum status status = commitlog_try_read(log, job.offset, job.size, true, data, &err);
 	CU_ASSERT(status == ST_OK || status == ST_AGAIN);

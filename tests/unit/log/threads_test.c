@@ -108,6 +108,7 @@ static void read_one(struct commitlog *log, const struct history *h, struct read
 		if (!worker_done(&reading->worker, false))
 			return;
 		reading->out = false;
+		commitlog_read_done(log, &reading->job);
 		CU_ASSERT_EQUAL(reading->job.result, ST_OK);
 	}
 	if (h->count == 0)

@@ -1,0 +1,228 @@
+/* Segments that are given up and used again: no gap, no stale byte that passes for a record, whatever is lost when. */
+#include <inttypes.h>
+
+#include "tests/unit/log/log_fixture.h"
+
+/* Drops the history of what lies before the log's start. */
+static void forget_dropped(struct commitlog *log, struct history *h)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < h->count; i++) {
+		if (h->records[i].offset >= commitlog_start(log))
+			h->records[kept++] = h->records[i];
+	}
+	h->count = kept;
+}
+
+static void drop(struct commitlog *log, struct history *h)
+{
+	CU_ASSERT_EQUAL_FATAL(commitlog_drop_oldest(log), ST_OK);
+	forget_dropped(log, h);
+}
+
+/* A log that has gone round: each segment but the first ones lies in a recycled file. */
+static struct commitlog *make_recycled(struct memdisk *disk, struct history *h, size_t segments)
+{
+	struct commitlog_config config = small_config();
+	struct commitlog *log = must_open(disk, &config);
+
+	for (uint32_t i = 0; commitlog_appended(log) < segments * LOG_SEGMENT_SIZE_MIN; i++) {
+		append_hard(log, h, LOG_MESSAGE, 300 + i % 700, i);
+		if (commitlog_segment_count(log) > 2)
+			drop(log, h);
+	}
+	flush_all(log);
+	return log;
+}
+
+static size_t file_count(struct memdisk *disk)
+{
+	uint64_t *bases = NULL;
+	size_t count = 0;
+
+	CU_ASSERT_EQUAL(log_list_segments(memdisk_vfs(disk), "store/commitlog", &bases, &count, NULL), ST_OK);
+	free(bases);
+	return count;
+}
+
+static void test_goes_round(void)
+{
+	struct memdisk *disk = memdisk_create();
+	struct commitlog_config config = small_config();
+	struct history h = { 0 };
+	struct commitlog *log = make_recycled(disk, &h, 12);
+
+	CU_ASSERT(file_count(disk) <= 5);
+	CU_ASSERT(commitlog_start(log) > 8 * LOG_SEGMENT_SIZE_MIN);
+	CU_ASSERT_EQUAL(replay_matches(log, &h), h.count);
+	CU_ASSERT_EQUAL(commitlog_close(log, true, NULL), ST_OK);
+	log = must_open(disk, &config);
+	/* What was given up may have come back with its file; what was not is all there. */
+	forget_dropped(log, &h);
+	CU_ASSERT(replay_matches(log, &h) == h.count || commitlog_start(log) < h.records[0].offset);
+	abandon(log);
+	history_free(&h);
+	memdisk_destroy(disk);
+}
+
+static void test_dropped_offsets_cannot_be_read(void)
+{
+	struct memdisk *disk = memdisk_create();
+	struct history h = { 0 };
+	struct commitlog *log = make_recycled(disk, &h, 4);
+	struct span span;
+
+	CU_ASSERT_EQUAL(commitlog_read_limit(log, LOG_SEGMENT_HEADER_SIZE), 0);
+	CU_ASSERT_EQUAL(commitlog_read(log, LOG_SEGMENT_HEADER_SIZE, 64, &span), ST_INVALID);
+	abandon(log);
+	history_free(&h);
+	memdisk_destroy(disk);
+}
+
+static void test_waits_for_readers(void)
+{
+	struct memdisk *disk = memdisk_create();
+	struct commitlog_config config = small_config();
+	struct history h = { 0 };
+	struct commitlog *log = must_open(disk, &config);
+	struct log_read_job job;
+	uint8_t data[1024];
+
+	for (uint32_t i = 0; commitlog_segment_count(log) < 3; i++)
+		append_hard(log, &h, LOG_MESSAGE, 500, i);
+	flush_all(log);
+	uint64_t size = h.records[3].end - h.records[3].offset;
+	CU_ASSERT_EQUAL_FATAL(commitlog_prepare_read(log, h.records[3].offset, size, true, data, &job, NULL), ST_OK);
+	CU_ASSERT_EQUAL(commitlog_drop_oldest(log), ST_OK);
+	commitlog_keep_spares(log, false);
+	prepare_all(log);
+	size_t size_now;
+	CU_ASSERT_PTR_NOT_NULL(memdisk_data(disk, SEGMENT_0, &size_now));
+	log_read_run(&job);
+	CU_ASSERT_EQUAL(job.result, ST_OK);
+	commitlog_read_done(log, &job);
+	prepare_all(log);
+	CU_ASSERT_PTR_NULL(memdisk_data(disk, SEGMENT_0, &size_now));
+	abandon(log);
+	history_free(&h);
+	memdisk_destroy(disk);
+}
+
+static void test_spares_go_when_space_is_wanted(void)
+{
+	struct memdisk *disk = memdisk_create();
+	struct history h = { 0 };
+	struct commitlog_config config = small_config();
+	struct commitlog *log = must_open(disk, &config);
+
+	for (uint32_t i = 0; commitlog_segment_count(log) < 6; i++)
+		append_hard(log, &h, LOG_MESSAGE, 500, i);
+	prepare_all(log);
+	size_t files = file_count(disk);
+	for (int i = 0; i < 4; i++)
+		drop(log, &h);
+	prepare_all(log);
+	CU_ASSERT_EQUAL(file_count(disk), files - 3); /* One waits to be used again. */
+	commitlog_keep_spares(log, false);
+	prepare_all(log);
+	CU_ASSERT_EQUAL(file_count(disk), files - 4);
+	flush_all(log);
+	CU_ASSERT_EQUAL(replay_matches(log, &h), h.count);
+	abandon(log);
+	history_free(&h);
+	memdisk_destroy(disk);
+}
+
+/* Power cuts at random moments while the log goes round and round. */
+static void test_power_cuts(void)
+{
+	uint64_t random = check_seed(77);
+
+	for (int round = 0; round < 60; round++) {
+		struct memdisk *disk = memdisk_create();
+		struct commitlog_config config = small_config();
+		struct history h = { 0 };
+		struct commitlog *log = make_recycled(disk, &h, 5 + check_random(&random) % 4);
+
+		for (int cut = 0; cut < 4; cut++) {
+			for (uint64_t i = check_random(&random) % 300; i > 0; i--) {
+				append_hard(log, &h, LOG_HALF, check_random(&random) % 2000, (uint32_t)(round * 1000 + i));
+				if (check_random(&random) % 5 == 0)
+					(void)flush(log, check_random(&random) % 3 != 0);
+				if (commitlog_segment_count(log) > 2)
+					drop(log, &h);
+				if (check_random(&random) % 3 == 0)
+					(void)prepare(log);
+			}
+			uint64_t durable = commitlog_durable(log), start = commitlog_start(log);
+			memdisk_crash(disk, check_random(&random));
+			abandon(log);
+			log = must_open(disk, &config);
+			/* All that was durable, in order, and nothing that nobody wrote. */
+			size_t whole = 0;
+			while (whole < h.count && h.records[whole].end < commitlog_durable(log))
+				whole++;
+			CU_ASSERT(commitlog_start(log) <= start && commitlog_durable(log) >= durable);
+			h.count = whole;
+			struct replay_check check = { .history = &h };
+			if (whole > 0) {
+				CU_ASSERT_EQUAL(commitlog_replay(log, h.records[0].offset, check_replayed, &check, NULL), ST_OK);
+				CU_ASSERT_FALSE(check.wrong);
+				CU_ASSERT_EQUAL(check.next, whole);
+			}
+			while (commitlog_start(log) < start)
+				drop(log, &h);
+		}
+		abandon(log);
+		history_free(&h);
+		memdisk_destroy(disk);
+	}
+}
+
+static void test_known_part_is_not_read(void)
+{
+	struct memdisk *disk = memdisk_create();
+	struct commitlog_config config = small_config();
+	struct history h = { 0 };
+	struct commitlog *log = must_open(disk, &config);
+	struct errinfo err = { 0 };
+
+	for (uint32_t i = 0; i < 100; i++)
+		append_hard(log, &h, LOG_MESSAGE, 400, i);
+	flush_all(log);
+	abandon(log);
+	size_t size;
+	uint8_t *file = memdisk_data(disk, SEGMENT_0, &size);
+	file[h.records[10].offset + 40] ^= 1; /* Before what is known: not looked at. */
+	config.known = (struct log_known){ h.records[50].offset, h.records[90].offset };
+	log = must_open(disk, &config);
+	struct history tail = { .records = h.records + 50, .count = 50 };
+	struct replay_check check = { .history = &tail };
+	CU_ASSERT_EQUAL(commitlog_replay(log, config.known.from, check_replayed, &check, NULL), ST_OK);
+	CU_ASSERT(!check.wrong && check.next == 50);
+	abandon(log);
+	/* The log has lost what a snapshot saw: refused. */
+	file = memdisk_data(disk, SEGMENT_0, &size);
+	memset(file + h.records[80].offset, 0, size - h.records[80].offset);
+	CU_ASSERT_EQUAL(commitlog_open(&config, memdisk_vfs(disk), &log, &err), ST_CORRUPT);
+	CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "snapshot"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(err.text, SEGMENT_0));
+	history_free(&h);
+	memdisk_destroy(disk);
+}
+
+int main(void)
+{
+	static const struct check_test tests[] = {
+		CHECK_TEST(test_goes_round),
+		CHECK_TEST(test_dropped_offsets_cannot_be_read),
+		CHECK_TEST(test_waits_for_readers),
+		CHECK_TEST(test_spares_go_when_space_is_wanted),
+		CHECK_TEST(test_power_cuts),
+		CHECK_TEST(test_known_part_is_not_read),
+	};
+
+	log_set_level(LOGLEVEL_ERROR);
+	return check_main("log recycling", tests, sizeof(tests) / sizeof(tests[0]));
+}
