@@ -102,7 +102,7 @@ static void node_release(struct node *node)
 
 static void node_ensure(struct node *node, size_t size)
 {
-	size_t capacity = node->capacity == 0 ? 64 * MEMDISK_SECTOR : node->capacity;
+	size_t capacity = node->capacity == 0 ? 8 * MEMDISK_SECTOR : node->capacity;
 
 	if (size <= node->capacity)
 		return;
