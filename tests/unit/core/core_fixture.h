@@ -230,6 +230,7 @@ struct sent {
 	int64_t delay_level;
 	bool half;
 	const char *group;      /* NULL: "producers". */
+	int64_t immunity_s;     /* 0: none asked for. */
 };
 
 static inline enum status fixture_send(struct fixture *f, struct sent sent, struct send_result *result, struct outcome *outcome)
@@ -244,6 +245,8 @@ static inline enum status fixture_send(struct fixture *f, struct sent sent, stru
 		property_put(&properties, PROPERTY_TRAN_MSG, SPAN_LITERAL("true"));
 	if (sent.delay_level > 0)
 		property_put_i64(&properties, PROPERTY_DELAY, sent.delay_level);
+	if (sent.immunity_s > 0)
+		property_put_i64(&properties, PROPERTY_CHECK_IMMUNITY, sent.immunity_s);
 	struct send_request request = {
 		.producer_group = span_of(sent.group == NULL ? "producers" : sent.group), .topic = span_of(sent.topic),
 		.default_topic = SPAN_LITERAL("TBW102"), .default_topic_queue_nums = 4, .queue_id = sent.queue_id,
