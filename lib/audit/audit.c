@@ -48,6 +48,7 @@ struct audit *audit_create(audit_report report, void *context)
 	table_init(&audit->names, sizeof(struct name));
 	table_init(&audit->queues, sizeof(struct queue));
 	table_init(&audit->delays, sizeof(struct delayed));
+	table_init(&audit->carried, sizeof(struct carried));
 	pool_init(&audit->halves, sizeof(struct half));
 	pool_init(&audit->opens, sizeof(struct open_half));
 	lookup_init(&audit->halves_by_n, &audit->halves, offsetof(struct half, n));
@@ -64,6 +65,7 @@ void audit_destroy(struct audit *audit)
 	table_deinit(&audit->names);
 	table_deinit(&audit->queues);
 	table_deinit(&audit->delays);
+	table_deinit(&audit->carried);
 	lookup_deinit(&audit->halves_by_n);
 	lookup_deinit(&audit->halves_by_name);
 	pool_deinit(&audit->halves);
@@ -334,7 +336,7 @@ void audit_facts(const struct audit *audit, struct audit_facts *out)
 	*out = audit->facts;
 	out->topic_queue_count = table_count(&audit->queues);
 	out->memory_bytes = sizeof(*audit) + table_bytes(&audit->names) + table_bytes(&audit->queues) +
-			    table_bytes(&audit->delays) + pool_bytes(&audit->halves) + pool_bytes(&audit->opens) +
+			    table_bytes(&audit->delays) + table_bytes(&audit->carried) + pool_bytes(&audit->halves) + pool_bytes(&audit->opens) +
 			    lookup_bytes(&audit->halves_by_n) + lookup_bytes(&audit->halves_by_name);
 	for (uint32_t i = 0; i < audit->names.pool.end; i++)
 		out->memory_bytes += ((const struct name *)pool_at(&audit->names.pool, i))->size;

@@ -65,6 +65,12 @@ struct delayed {
 	bool gone;               /* Of before the log: delivered or recalled since. */
 };
 
+/* The body of a half that is older than the log and perhaps decided with a delay before it began. */
+struct carried {
+	uint64_t offset;         /* Of the CARRY. */
+	uint64_t n;
+};
+
 struct audit {
 	audit_report report;
 	void *context;
@@ -76,6 +82,7 @@ struct audit {
 	struct pool halves, opens;
 	struct lookup halves_by_n, halves_by_name; /* By name: open and committed ones. */
 	struct table delays;
+	struct table carried;
 	uint64_t next_half;     /* Number that the next HALF must have, */
 	bool half_seen;         /* once there was one; */
 	uint64_t earlier_end;   /* until then: above the highest number of an older half. */
@@ -131,6 +138,9 @@ enum status audit_carried_half(struct audit *audit, const struct record_carry *c
 /* A carried DECISION tells how a transaction stands whose records may be older than the log. */
 enum status audit_carried_decision(struct audit *audit, const struct record_carry *carry,
 				   const struct record_decision *r) MUST_USE;
+/* A message from before the log is delivered out of a CARRY: the transaction was committed, then. False: not a body of
+ * one that is known. */
+bool audit_delivered_carry(struct audit *audit, const struct record_deliver *r);
 /* The transaction with this number, NULL if none is known. Until the next is added. */
 struct half *audit_find_half(const struct audit *audit, uint64_t n);
 

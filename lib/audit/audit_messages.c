@@ -152,7 +152,7 @@ enum status audit_deliver(struct audit *audit, const struct log_record *record)
 	} else {
 		if (delayed != NULL)
 			check_delivered(audit, &r, delayed);
-		else
+		else if (!audit_delivered_carry(audit, &r))
 			audit_unknown_body(audit, r.body_offset, true);
 		status = end_wait(audit, r.source_offset);
 	}

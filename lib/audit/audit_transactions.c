@@ -77,8 +77,12 @@ static struct open_half *make_open(struct audit *audit, struct half *half)
 
 static void close_half(struct audit *audit, struct half *half, uint64_t decision_offset)
 {
-	if (half->decision != SLOT_NONE)
+	const struct open_half *open = open_of(audit, half);
+
+	if (open != NULL) {
+		table_remove(&audit->carried, open->body_offset);
 		pool_free(&audit->opens, (uint32_t)half->decision);
+	}
 	half->decision = decision_offset;
 }
 
@@ -518,7 +522,14 @@ enum status audit_carried_half(struct audit *audit, const struct record_carry *c
 	struct open_half *open = make_open(audit, half);
 	if (open == NULL)
 		return ST_NOMEM;
+	table_remove(&audit->carried, open->body_offset);
 	open->body_offset = audit->record->offset;
+	if (half_state(half) == 0) {
+		struct carried *carried = table_add(&audit->carried, open->body_offset);
+		if (carried == NULL)
+			return ST_NOMEM;
+		carried->n = half->n;
+	}
 	if (open->group == 0) { /* The first word about it: taken as it is. */
 		audit->facts.unknown_carry_count++;
 		status = learn_name(audit, half, &r);
@@ -529,4 +540,21 @@ enum status audit_carried_half(struct audit *audit, const struct record_carry *c
 		audit_violated(audit, AUDIT_READABLE, carry->original_offset, "CARRY of half %" PRIu64 " differs from the half",
 			       half->n);
 	return ST_OK;
+}
+
+bool audit_delivered_carry(struct audit *audit, const struct record_deliver *r)
+{
+	const struct carried *carried = table_find(&audit->carried, r->body_offset);
+	struct half *half = carried == NULL ? NULL : audit_find_half(audit, carried->n);
+
+	if (half == NULL || !r->transactional)
+		return false;
+	const struct open_half *open = open_of(audit, half);
+	if (r->message_size != open->message_size || r->message_delta != (uint16_t)(open->message_delta + CARRY_HEAD_SIZE))
+		audit_violated(audit, AUDIT_READABLE, r->body_offset,
+			       "DELIVER finds a message of %" PRIu32 " bytes at %" PRIu64 "+%u, there is one of %" PRIu32 " bytes",
+			       r->message_size, r->body_offset, r->message_delta, open->message_size);
+	close_half(audit, half, r->source_offset);
+	set_state(audit, half, TXN_COMMITTED);
+	return true;
 }

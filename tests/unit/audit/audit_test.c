@@ -660,6 +660,38 @@ static void test_carried_from_before_the_log(void)
 	end_log(&log);
 }
 
+/* The commit itself is older than the log; only the body was carried, as the broker does it. */
+static void test_a_delivery_out_of_a_carry_of_before(void)
+{
+	struct audit_log log;
+	struct stored_half half, other;
+
+	for (int wrong = 0; wrong < 3; wrong++) {
+		begin_log(&log, LOG_SEGMENT_HEADER_SIZE);
+		put_half_with_delay(&log, &half, 5000);
+		put_half_with_delay(&log, &other, 5000);
+		struct record_decision d = decision_on(&log, &half, OUTCOME_COMMIT);
+		uint64_t source = put_this_decision(&log, &d);
+		end_log(&log);
+
+		begin_log(&log, 1 << 20);
+		carry_half(&log, &half);
+		carry_half(&log, &half);
+		struct record_deliver deliver = deliver_commit(&log, &d, source);
+		deliver.body_offset = half.body_offset - (wrong == 1 ? 8 : 0);
+		deliver.message_delta = (uint16_t)(half.body_delta - (wrong == 2));
+		uint64_t at = put_this_deliver(&log, &deliver);
+		if (wrong == 1)
+			EXPECT(&log, AUDIT_READABLE, at, "no record holds it");
+		else if (wrong == 2)
+			EXPECT(&log, AUDIT_READABLE, at, "DELIVER finds a message");
+		else
+			EXPECT(&log, AUDIT_FIRST_DECISION, put_decision(&log, &half, OUTCOME_ROLLBACK), "which is committed");
+		CU_ASSERT_EQUAL(facts_of(&log).committed_count, wrong != 1);
+		end_log(&log);
+	}
+}
+
 /* --- F ------------------------------------------------------------------------------------------------------------ */
 
 static void test_unreadable_records_are_found(void)
@@ -816,6 +848,7 @@ int main(void)
 		CHECK_TEST(test_a_carried_half_is_the_half),
 		CHECK_TEST(test_what_waits_is_carried_unchanged),
 		CHECK_TEST(test_carried_from_before_the_log),
+		CHECK_TEST(test_a_delivery_out_of_a_carry_of_before),
 		CHECK_TEST(test_unreadable_records_are_found),
 		CHECK_TEST(test_impossible_numbers_are_found),
 		CHECK_TEST(test_walks_show_what_is_there),
