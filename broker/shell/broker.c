@@ -438,8 +438,8 @@ static enum status open_core(struct broker *broker, struct errinfo *err)
 	replies_init(&broker->replies, broker->server);
 	broker->handlers = (struct handlers){ .replies = replies_sink(&broker->replies),
 					      .broker_name = broker->config->broker_name };
-	status = core_open(&config, broker->store.log, broker->store.files, broker->store.snapshot,
-			   clock_wall_ms(clock_system()), clock_mono_ms(clock_system()), &effects, &broker->core, err);
+	status = core_open(&config, &broker->store, clock_wall_ms(clock_system()), clock_mono_ms(clock_system()), &effects,
+			   &broker->core, err);
 	if (status != ST_OK)
 		return errinfo_wrap(err, status, "open store %s", broker->config->store_path_root_dir);
 	store_loaded(&broker->store);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "broker/core/core.h"
+#include "broker/core/store.h"
 #include "broker/core/produce.h"
 #include "broker/core/progress.h"
 #include "broker/core/settings.h"
@@ -75,7 +76,7 @@ static void open_parts(struct filled *f, const char *dir, uint64_t index_cache_b
 	if (core_config_set_delay_levels(&config, "1s", &err) != ST_OK ||
 	    commitlog_open(&log_config, vfs_posix(), &f->log, &err) != ST_OK ||
 	    pagefile_open(&files_config, vfs_posix(), &f->files, &err) != ST_OK ||
-	    core_open(&config, f->log, f->files, NULL, clock_wall_ms(clock_system()), clock_mono_ms(clock_system()), &effects,
+	    core_open(&config, &(struct store){ .log = f->log, .files = f->files }, clock_wall_ms(clock_system()), clock_mono_ms(clock_system()), &effects,
 		      &f->core, &err) != ST_OK)
 		die(dir, &err);
 	pagefile_set_read_inline(f->files, true);

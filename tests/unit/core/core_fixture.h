@@ -136,8 +136,7 @@ static inline enum status fixture_try_open(struct fixture *f, struct errinfo *er
 	f->files = f->store.files;
 	if (status != ST_OK)
 		return status;
-	status = core_open(&f->config, f->log, f->files, f->store.snapshot, f->clock.wall_now_ms, f->clock.mono_now_ms, &effects,
-			   &f->core, err);
+	status = core_open(&f->config, &f->store, f->clock.wall_now_ms, f->clock.mono_now_ms, &effects, &f->core, err);
 	if (status != ST_OK) {
 		CU_ASSERT_EQUAL(store_close(&f->store, false, NULL), ST_OK);
 		return status;
