@@ -101,6 +101,16 @@ static struct consumer_group *skip_deleted(struct consumer_group *group)
 	return group;
 }
 
+struct consumer_group *groups_first_any(const struct groups *groups)
+{
+	return groups->by_name;
+}
+
+struct consumer_group *groups_next_any(const struct consumer_group *group)
+{
+	return group->hh.next;
+}
+
 struct consumer_group *groups_first(const struct groups *groups)
 {
 	return skip_deleted(groups->by_name);

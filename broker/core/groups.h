@@ -37,6 +37,9 @@ enum status groups_reserve(struct groups *groups, struct span name) MUST_USE;
 /* Creates or changes a group (the effect of a GROUP record). */
 enum status groups_put(struct groups *groups, struct span name, const struct group_config *settings,
 		       struct consumer_group **group_out) MUST_USE;
+/* The same with the deleted ones. */
+struct consumer_group *groups_first_any(const struct groups *groups);
+struct consumer_group *groups_next_any(const struct consumer_group *group);
 struct consumer_group *groups_first(const struct groups *groups);
 struct consumer_group *groups_next(const struct consumer_group *group);
 

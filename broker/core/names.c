@@ -113,6 +113,11 @@ uint32_t names_find(const struct names *names, struct span text)
 	return found == NULL ? 0 : found->id;
 }
 
+uint32_t names_end(const struct names *names)
+{
+	return names->end;
+}
+
 struct span names_text(const struct names *names, uint32_t id)
 {
 	assert(id > 0 && id < names->end);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "broker/core/names.h"
+#include "lib/wire/body_config.h"
 
 struct topics {
 	struct topic *by_name;
@@ -53,7 +54,7 @@ void topics_destroy(struct topics *topics)
 	free(topics);
 }
 
-static struct topic *find_any(const struct topics *topics, struct span name)
+struct topic *topics_find_any(const struct topics *topics, struct span name)
 {
 	struct topic *topic = NULL;
 
@@ -63,7 +64,7 @@ static struct topic *find_any(const struct topics *topics, struct span name)
 
 struct topic *topics_find(const struct topics *topics, struct span name)
 {
-	struct topic *topic = find_any(topics, name);
+	struct topic *topic = topics_find_any(topics, name);
 
 	return topic == NULL || topic->deleted ? NULL : topic;
 }
@@ -83,6 +84,16 @@ struct topic *topics_first(const struct topics *topics)
 struct topic *topics_next(const struct topic *topic)
 {
 	return skip_deleted(topic->hh.next);
+}
+
+struct topic *topics_first_any(const struct topics *topics)
+{
+	return topics->by_name;
+}
+
+struct topic *topics_next_any(const struct topic *topic)
+{
+	return topic->hh.next;
 }
 
 uint32_t topics_count(const struct topics *topics)
@@ -133,7 +144,7 @@ static enum status make_spare(struct topic *topic, size_t size)
 
 enum status topics_reserve(struct topics *topics, struct span name, size_t attributes_size)
 {
-	struct topic *topic = find_any(topics, name);
+	struct topic *topic = topics_find_any(topics, name);
 
 	if (topic == NULL && topics_check_room(topics, NULL) != ST_OK)
 		return ST_FULL;
@@ -163,11 +174,12 @@ enum status topics_put(struct topics *topics, struct span name, const struct top
 
 	if (status != ST_OK)
 		return status;
-	struct topic *topic = find_any(topics, name);
+	struct topic *topic = topics_find_any(topics, name);
 	struct span attributes = keep_attributes(topic, settings->attributes);
 	free((void *)topic->settings.attributes.data);
 	topic->settings = *settings;
 	topic->settings.attributes = attributes;
+	topic->reserve_ms = topic_attribute_number(attributes, TOPIC_ATTRIBUTE_RESERVE_TIME);
 	topic->system = system;
 	topic->deleted = false;
 	topics->version.counter++;
@@ -215,6 +227,11 @@ struct queue *topic_queue(const struct topic *topic, uint32_t id)
 struct topics_version topics_version(const struct topics *topics)
 {
 	return topics->version;
+}
+
+void topics_set_version(struct topics *topics, struct topics_version version)
+{
+	topics->version = version;
 }
 
 void topics_touch(struct topics *topics, int64_t now_ms)

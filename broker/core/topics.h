@@ -36,6 +36,7 @@ struct queue {
 	struct consume_queue entries;
 	uint64_t next_offset;    /* Queue offset of the next entry: appended. */
 	uint64_t visible_offset; /* Entries below are committed: what consumers may see. */
+	uint64_t trimmed_to;     /* The log's start when entries below it were last trimmed. */
 	struct hold *holds;      /* Pulls that wait for this queue; see holds.h. */
 };
 
@@ -45,6 +46,7 @@ struct topic {
 	bool system;
 	bool deleted;
 	struct topic_settings settings;
+	int64_t reserve_ms;    /* The attribute reserve.time: older messages are hidden; 0: none. */
 	uint32_t queue_count;
 	struct queue **queues; /* May hold NULLs: queues are made on first use. */
 	struct span name;      /* Owned by the name table. */
@@ -71,6 +73,10 @@ struct topic *topics_find(const struct topics *topics, struct span name);
 /* First of all live topics, and the next; NULL at the end. */
 struct topic *topics_first(const struct topics *topics);
 struct topic *topics_next(const struct topic *topic);
+/* The same with the deleted ones; a topic whose queues are still named by records of the log is found by name. */
+struct topic *topics_first_any(const struct topics *topics);
+struct topic *topics_next_any(const struct topic *topic);
+struct topic *topics_find_any(const struct topics *topics, struct span name);
 uint32_t topics_count(const struct topics *topics);
 /* Room for one more topic, so that topics_put of a new name within limits is not refused. ST_FULL at the limit. */
 enum status topics_check_room(const struct topics *topics, struct errinfo *err) MUST_USE;
@@ -92,6 +98,8 @@ struct topics_version {
 	int64_t timestamp_ms;
 };
 struct topics_version topics_version(const struct topics *topics);
+/* The version that a snapshot kept. */
+void topics_set_version(struct topics *topics, struct topics_version version);
 /* Sets the version's time: called once after recovery and at each change by the core. */
 void topics_touch(struct topics *topics, int64_t now_ms);
 

@@ -40,6 +40,11 @@ static inline MUST_USE enum status half_index_reserve(struct half_index *index, 
 enum status half_index_get(const struct half_index *index, uint64_t n, struct half_entry *out,
 			   struct errinfo *err) MUST_USE;
 
+/* The position of the half at this log offset: halves lie in the log in the order of their positions. ST_NOTFOUND: there
+ * is none. Else as half_index_get; after ST_AGAIN each call gets further. */
+enum status half_index_find(const struct half_index *index, uint64_t half_offset, uint64_t *n_out,
+			    struct half_entry *out, struct errinfo *err) MUST_USE;
+
 /* Positions below `min` are not wanted any more. */
 static inline void half_index_trim(struct half_index *index, uint64_t min) { entry_array_trim(&index->array, min); }
 static inline uint64_t half_index_min(const struct half_index *index) { return index->array.min; }

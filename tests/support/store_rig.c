@@ -10,6 +10,7 @@
 #include "broker/core/progress.h"
 #include "broker/core/pull.h"
 #include "broker/core/settings.h"
+#include "broker/core/store.h"
 #include "lib/wire/codes.h"
 #include "lib/wire/properties.h"
 
@@ -234,7 +235,7 @@ static enum status open_store(struct rig *rig, struct errinfo *err)
 	if (status == ST_OK)
 		status = pagefile_open(&files_config, rig->vfs, &rig->files, err);
 	if (status == ST_OK)
-		status = core_open(&config, rig->log, rig->files, rig->clock.wall_now_ms, rig->clock.mono_now_ms, &effects,
+		status = core_open(&config, &(struct store){ .log = rig->log, .files = rig->files }, rig->clock.wall_now_ms, rig->clock.mono_now_ms, &effects,
 				   &rig->core, err);
 	if (status == ST_OK)
 		pagefile_set_read_inline(rig->files, true);
