@@ -82,7 +82,7 @@ static bool measure_store(const char *dir, const char *log_path, uint64_t messag
 		       (double)there / MIB / 1024);
 		return false;
 	}
-	struct filled *store = filled_open(dir, FILLED_BROKER_CACHE);
+	struct filled *store = filled_open(dir, filled_as_broker());
 	filled_add_messages(store, messages);
 	filled_add_halves(store, halves);
 	filled_close(store);
@@ -119,11 +119,12 @@ static void report_starts(const char *dir, const char *log_path, bool full)
 
 static void fill(const char *dir, uint64_t messages, uint64_t halves)
 {
-	struct filled *store = filled_open(dir, FILLED_BROKER_CACHE);
+	struct filled *store = filled_open(dir, filled_as_broker());
 
 	filled_add_messages(store, messages);
 	filled_add_halves(store, halves);
-	printf("%.1f MiB of log\n", (double)filled_log_bytes(store) / MIB);
+	printf("%.1f MiB of log, %.1f behind the last snapshot\n", (double)filled_log_bytes(store) / MIB,
+	       (double)filled_tail_bytes(store) / MIB);
 	filled_close(store);
 }
 
