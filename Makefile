@@ -28,7 +28,7 @@ LIBS    := -levent_core -levent_pthreads -lmariadb -lcjson -ldeflate -lz -llz4 -
 
 # Archives in link order: those on the left use those on their right.
 LIB_DIRS := broker/shell broker/handlers broker/projections broker/core checkback namesrv client-sdk/src \
-            lib/net lib/mysql lib/index lib/log lib/txn lib/record lib/wire lib/base
+            lib/audit lib/net lib/mysql lib/index lib/log lib/txn lib/record lib/wire lib/base
 sources   = $(filter-out %/main.c,$(wildcard $(1)/*.c))
 archive   = $(BUILD)/lib/lib$(subst /,-,$(1)).a
 ARCHIVES := $(foreach d,$(LIB_DIRS),$(if $(call sources,$(d)),$(call archive,$(d))))
@@ -95,6 +95,7 @@ deps_record   := lib/record lib/base
 deps_log      := lib/log lib/base
 deps_index    := lib/index lib/log lib/base
 deps_txn      := lib/txn lib/base
+deps_audit    := lib/audit lib/txn lib/record lib/base
 deps_net      := lib/net lib/wire lib/base
 deps_mysql    := lib/mysql lib/base
 deps_checkback := checkback lib/txn lib/base
@@ -117,6 +118,8 @@ $(foreach m,$(UNIT_MODS),$(eval $(call unit_rule,$(m))))
 -include mk/bench.mk
 -include mk/tests.mk
 -include mk/capacity.mk
+-include mk/fuzz.mk
+-include mk/proof.mk
 
 unit: $(UNIT_BINS) ## unit tests (CUnit)
 	@tests/support/run-all $(UNIT_BINS)

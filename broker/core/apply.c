@@ -111,7 +111,7 @@ void apply_move_delayed(struct core *core, struct delayed *entry, uint64_t carry
 }
 
 /* The message is the last part of its record's payload. */
-static uint16_t message_delta(size_t payload_size, size_t message_size)
+uint16_t apply_message_delta(size_t payload_size, size_t message_size)
 {
 	return (uint16_t)(LOG_ENVELOPE_SIZE + payload_size - message_size);
 }
@@ -127,7 +127,7 @@ enum status apply_message(struct core *core, const struct placed *at, const stru
 		status = apply_reserve_message(core, topic, r, &queue, err);
 	if (status != ST_OK)
 		return status;
-	uint16_t delta = message_delta(record_message_size(r), r->message.size);
+	uint16_t delta = apply_message_delta(record_message_size(r), r->message.size);
 	note_time(core, at, r->store_time_ms);
 	if (r->deliver_at_ms != 0) {
 		add_delay(core, &(struct delayed){
@@ -283,7 +283,7 @@ static enum status place_committed(struct core *core, const struct placed *at, c
 		.flags = r->message_delta | ENTRY_TRANSACTIONAL }, err);
 }
 
-static enum txn_state state_after(enum record_outcome outcome)
+enum txn_state apply_state_after(enum record_outcome outcome)
 {
 	switch (outcome) {
 	case OUTCOME_COMMIT: return TXN_COMMITTED;
@@ -329,7 +329,7 @@ enum status apply_decision(struct core *core, const struct placed *at, const str
 {
 	struct pending *entry = pending_find(core->pending, r->half_queue_offset);
 	bool fuzzy = replay_is_fuzzy(core, at->offset);
-	enum txn_state state = state_after(r->outcome);
+	enum txn_state state = apply_state_after(r->outcome);
 	struct topic *topic = NULL;
 	struct queue *queue = NULL;
 	enum status status = ST_OK;

@@ -14,6 +14,9 @@
 /* A replayed record. ST_CORRUPT names what contradicts the state. */
 enum status core_apply(struct core *core, const struct log_record *record, struct errinfo *err) MUST_USE;
 
+/* Of a record from before the snapshot, whose effects are known but for the index entries: puts those. */
+enum status apply_index_only(struct core *core, const struct log_record *record, struct errinfo *err) MUST_USE;
+
 /* Room for what the record will need. ST_NOMEM, ST_FULL, ST_INVALID with a remark. */
 enum status apply_reserve_message(struct core *core, struct topic *topic, const struct record_message *r,
 				  struct queue **queue_out, struct errinfo *err) MUST_USE;
@@ -49,6 +52,10 @@ void apply_move_delayed(struct core *core, struct delayed *entry, uint64_t carry
 /* Out of those that wait: it was delivered. */
 void apply_forget_delayed(struct core *core, struct delayed *entry);
 enum status apply_check(struct core *core, const struct record_check *r, struct errinfo *err) MUST_USE;
+
+/* Where a message lies in its record: it is the last part of the payload. */
+uint16_t apply_message_delta(size_t payload_size, size_t message_size);
+enum txn_state apply_state_after(enum record_outcome outcome);
 
 /* What a consume-queue entry's `flags` hold: where the message starts in its body record, and whether that is a half. */
 enum { ENTRY_DELTA_MASK = 0xFFFF, ENTRY_TRANSACTIONAL = 0x10000 };

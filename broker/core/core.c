@@ -12,6 +12,7 @@
 #include "broker/core/progress.h"
 #include "broker/core/settings.h"
 #include "broker/core/state.h"
+#include "broker/core/store.h"
 #include "broker/core/transactions.h"
 #include "checkback/checkback.h"
 #include "lib/index/pagefile.h"
@@ -168,9 +169,8 @@ static bool make_parts(struct core *core)
 	return core->topics != NULL && core->groups != NULL && core->checkback != NULL;
 }
 
-enum status core_open(const struct core_config *config, struct commitlog *log, struct pagefile *files,
-		      struct snapshot_reader *snapshot, int64_t wall_ms, int64_t mono_ms, const struct core_effects *effects,
-		      struct core **core_out, struct errinfo *err)
+enum status core_open(const struct core_config *config, const struct store *store, int64_t wall_ms, int64_t mono_ms,
+		      const struct core_effects *effects, struct core **core_out, struct errinfo *err)
 {
 	struct core *core = calloc(1, sizeof(*core));
 
@@ -178,8 +178,8 @@ enum status core_open(const struct core_config *config, struct commitlog *log, s
 		return errinfo_set(err, ST_NOMEM, "no memory for the broker's state");
 	core->config = *config;
 	core->effects = *effects;
-	core->log = log;
-	core->files = files;
+	core->log = store->log;
+	core->files = store->files;
 	core->hash_key = hash_key_random();
 	core->wall_ms = wall_ms;
 	core->mono_ms = mono_ms;
@@ -189,7 +189,7 @@ enum status core_open(const struct core_config *config, struct commitlog *log, s
 	if (status == ST_OK && retention_open(core) != ST_OK)
 		status = errinfo_set(err, ST_NOMEM, "no memory for the broker's state");
 	if (status == ST_OK)
-		status = replay_all(core, snapshot, err);
+		status = replay_all(core, store, err);
 	if (status != ST_OK) {
 		core_close(core);
 		return status;

@@ -24,7 +24,7 @@
 struct commitlog;
 struct hold;
 struct pagefile;
-struct snapshot_reader;
+struct store;
 struct topic;
 
 /* How a request went. On ST_OK `wait_offset` says when the answer may leave (0 = now). On any other status but
@@ -51,11 +51,10 @@ struct core_effects {
 
 struct core;
 
-/* A core over an opened log, with everything replayed, from `snapshot` on if there is one: on return it serves. `log` and
- * `files` outlive it; store.h opens all three. */
-enum status core_open(const struct core_config *config, struct commitlog *log, struct pagefile *files,
-		      struct snapshot_reader *snapshot, int64_t wall_ms, int64_t mono_ms, const struct core_effects *effects,
-		      struct core **core_out, struct errinfo *err) MUST_USE;
+/* A core over an opened store (store.h), with everything replayed, from its snapshot on if there is one: on return it
+ * serves. The store's parts outlive it. */
+enum status core_open(const struct core_config *config, const struct store *store, int64_t wall_ms, int64_t mono_ms,
+		      const struct core_effects *effects, struct core **core_out, struct errinfo *err) MUST_USE;
 void core_close(struct core *core);
 
 /* Both clocks, before the calls of a turn. Stored times never go back, even if the wall clock does. */

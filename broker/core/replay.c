@@ -5,6 +5,7 @@
 #include "broker/core/apply.h"
 #include "broker/core/snapshot.h"
 #include "broker/core/state.h"
+#include "broker/core/store.h"
 #include "checkback/checkback.h"
 #include "lib/index/pagefile.h"
 #include "lib/index/snapshot_file.h"
@@ -207,25 +208,52 @@ static enum status replay_record(void *context, const struct log_record *record,
 	return core_apply(core, record, err);
 }
 
-static enum status load_snapshot(struct core *core, struct snapshot_reader *snapshot, struct errinfo *err)
+static enum status rebuild_record(void *context, const struct log_record *record, struct errinfo *err)
 {
-	enum status status = snapshot_load(core, snapshot, err);
+	struct core *core = context;
+
+	return record->offset < core->replay.from ? apply_index_only(core, record, err) : ST_NOTFOUND;
+}
+
+/* The index file is lost: its entries once more, from the records that are still kept. */
+static enum status rebuild_index(struct core *core, struct errinfo *err)
+{
+	const struct pending *entry;
+	uint32_t cursor = 0;
+	enum status status = ST_OK;
+
+	/* Halves whose own record is gone, because their body was carried. */
+	while (status == ST_OK && (entry = pending_next(core->pending, &cursor)) != NULL) {
+		struct half_entry half = { .half_offset = entry->half_offset, .state = entry->state };
+		status = half_index_put(&core->halves, entry->half_queue_offset, &half, err);
+	}
+	if (status == ST_OK)
+		status = commitlog_replay(core->log, 0, rebuild_record, core, err);
+	return status == ST_NOTFOUND ? ST_OK : status;
+}
+
+static enum status load_snapshot(struct core *core, const struct store *store, struct errinfo *err)
+{
+	struct snapshot_reader *snapshot = store->snapshot;
+	enum status status = snapshot_load(core, snapshot, store->rebuild_index, err);
 
 	if (status != ST_OK)
 		return errinfo_wrap(err, status, "load %s", snapshot_path(snapshot));
 	core->replay.from = snapshot_header(snapshot)->from;
 	core->replay.fuzzy_until = snapshot_end(snapshot)->durable;
-	return note_known_delays(core) == ST_OK ? ST_OK : errinfo_set(err, ST_NOMEM, "replay: out of memory");
+	if (note_known_delays(core) != ST_OK)
+		return errinfo_set(err, ST_NOMEM, "replay: out of memory");
+	return store->rebuild_index ? rebuild_index(core, err) : ST_OK;
 }
 
-enum status replay_all(struct core *core, struct snapshot_reader *snapshot, struct errinfo *err)
+enum status replay_all(struct core *core, const struct store *store, struct errinfo *err)
 {
 	struct replay *replay = &core->replay;
 	enum status status;
 
 	replay->active = true;
 	pagefile_set_read_inline(core->files, true);
-	status = snapshot == NULL ? ST_OK : load_snapshot(core, snapshot, err);
+	status = store->snapshot == NULL ? ST_OK : load_snapshot(core, store, err);
 	if (status == ST_OK)
 		status = commitlog_replay(core->log, replay->from, replay_record, core, err);
 	if (status == ST_OK) {

@@ -18,7 +18,7 @@
 #include "lib/base/status.h"
 
 struct core;
-struct snapshot_reader;
+struct store;
 
 struct offset_list {
 	uint64_t *items;
@@ -40,8 +40,9 @@ struct replay {
 	size_t carried_count, carried_capacity;
 };
 
-/* Everything that makes the state of an opened log: the snapshot (may be NULL), the records behind it, check-back. */
-enum status replay_all(struct core *core, struct snapshot_reader *snapshot, struct errinfo *err) MUST_USE;
+/* Everything that makes the state of an opened store: its snapshot if there is one, the index if that is lost, the records
+ * behind the snapshot, check-back. */
+enum status replay_all(struct core *core, const struct store *store, struct errinfo *err) MUST_USE;
 
 /* --- for apply ---------------------------------------------------------------------------------------------------- */
 

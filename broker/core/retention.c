@@ -329,8 +329,8 @@ static void trim_halves(struct core *core)
 	for (int i = 0; i < HALVES_PER_TICK && retention->oldest_open < next; i++, retention->oldest_open++) {
 		if (pending_find(core->pending, retention->oldest_open) != NULL)
 			break;
-		if (half_index_get(&core->halves, retention->oldest_open, &entry, NULL) != ST_OK ||
-		    entry.half_offset >= commitlog_start(core->log))
+		enum status status = half_index_get(&core->halves, retention->oldest_open, &entry, NULL);
+		if (status != ST_NOTFOUND && (status != ST_OK || entry.half_offset >= commitlog_start(core->log)))
 			break;
 	}
 	half_index_trim(&core->halves, retention->oldest_open);

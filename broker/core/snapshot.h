@@ -52,7 +52,9 @@ struct snapshot_cursor {
 /* Appends the next slice to `out` (a chunk, perhaps one of names before it). False: nothing was left. */
 bool snapshot_slice(struct core *core, struct snapshot_cursor *cursor, struct buffer *out);
 
-/* Makes the state that the snapshot holds, in a core that is empty. ST_CORRUPT names what does not fit. */
-enum status snapshot_load(struct core *core, struct snapshot_reader *snapshot, struct errinfo *err) MUST_USE;
+/* Makes the state that the snapshot holds, in a core that is empty. With `index_lost` the index pages it names are not
+ * there: its arrays get their ranges and no entries. ST_CORRUPT names what does not fit. */
+enum status snapshot_load(struct core *core, struct snapshot_reader *snapshot, bool index_lost,
+			  struct errinfo *err) MUST_USE;
 
 #endif

@@ -18,6 +18,7 @@ struct load {
 	uint32_t name_end;
 	uint8_t *used;         /* A bit for each index page that belongs to somebody. */
 	uint32_t page_count;
+	bool index_lost;
 	struct errinfo *err;
 };
 
@@ -133,11 +134,22 @@ static enum status load_pages(struct load *load, struct entry_array *array)
 		return bad(load, "a page table is cut off");
 	for (; count > 0 && status == ST_OK; count--, group++) {
 		uint32_t page = reader_u32(&load->in);
+		if (load->index_lost)
+			continue;
 		status = use_page(load, page);
 		if (status == ST_OK)
 			status = entry_array_load_page(array, group, page, load->err);
 	}
 	return status;
+}
+
+static enum status load_range(struct load *load, struct entry_array *array)
+{
+	uint64_t min = reader_u64(&load->in), max = reader_u64(&load->in);
+
+	if (load->in.failed)
+		return ST_OK;
+	return load->index_lost ? entry_array_begin(array, min, max, load->err) : entry_array_load_range(array, min, max, load->err);
 }
 
 static enum status load_queue(struct load *load)
@@ -158,8 +170,7 @@ static enum status load_queue(struct load *load)
 	if (status != ST_OK || !last)
 		return status;
 	queue->next_offset = queue->visible_offset = reader_u64(&load->in);
-	uint64_t min = reader_u64(&load->in), max = reader_u64(&load->in);
-	return entry_array_load_range(&queue->entries.array, min, max, load->err);
+	return load_range(load, &queue->entries.array);
 }
 
 static enum status load_halves(struct load *load)
@@ -168,10 +179,7 @@ static enum status load_halves(struct load *load)
 	bool last = reader_u8(&load->in) != 0;
 	enum status status = load_pages(load, array);
 
-	if (status != ST_OK || !last)
-		return status;
-	uint64_t min = reader_u64(&load->in), max = reader_u64(&load->in);
-	return entry_array_load_range(array, min, max, load->err);
+	return status != ST_OK || !last ? status : load_range(load, array);
 }
 
 /* --- progress, transactions, delays --------------------------------------------------------------------------------- */
@@ -314,9 +322,10 @@ static enum status load_chunk(struct load *load, const struct snapshot_chunk *ch
 	return load->in.left == 0 ? ST_OK : bad(load, "a chunk is longer than its items");
 }
 
-enum status snapshot_load(struct core *core, struct snapshot_reader *snapshot, struct errinfo *err)
+enum status snapshot_load(struct core *core, struct snapshot_reader *snapshot, bool index_lost, struct errinfo *err)
 {
-	struct load load = { .core = core, .err = err, .name_end = 1, .page_count = snapshot_end(snapshot)->page_count };
+	struct load load = { .core = core, .err = err, .name_end = 1, .page_count = snapshot_end(snapshot)->page_count,
+			     .index_lost = index_lost };
 	struct snapshot_chunk chunk;
 	enum status status = ST_OK;
 
@@ -328,6 +337,8 @@ enum status snapshot_load(struct core *core, struct snapshot_reader *snapshot, s
 		status = load_chunk(&load, &chunk);
 	if (status == ST_NOTFOUND && load.name_end == 1)
 		status = bad(&load, "it is empty");
+	if (status == ST_NOTFOUND && index_lost)
+		status = ST_OK;
 	if (status == ST_NOTFOUND)
 		status = pagefile_release_unused(core->files, load.used) == ST_OK ? ST_OK : no_memory(&load);
 	free(load.used);

@@ -25,6 +25,7 @@ struct snapshotter {
 	struct snapshot_job job;
 	struct snapshot_cursor cursor;
 	uint64_t begun_at;      /* `from` of the one under way. */
+	uint32_t swept_pages;   /* In use when the sweep began. */
 	uint64_t durable_needed; /* Position of the log at the last slice. */
 	uint64_t generation;
 	uint64_t newest_from, older_from; /* Those on the disk; 0: none. */
@@ -99,6 +100,7 @@ static void begin(struct snapshotter *s)
 	snapshot_job_init(&s->job, s->store->vfs, s->store->root, header.from, s->core->files);
 	snapshot_put_header(&s->job.data, &header);
 	pagefile_sweep(s->core->files);
+	s->swept_pages = pagefile_page_count(s->core->files);
 	s->phase = PHASE_SLICES;
 }
 
@@ -131,7 +133,7 @@ static void settle(struct snapshotter *s)
 	}
 	if (swept == PAGEFILE_SWEEPING || commitlog_durable(s->core->log) < s->durable_needed)
 		return;
-	snapshot_put_end(&s->job.data, &(struct snapshot_end){ s->durable_needed, pagefile_page_count(s->core->files) });
+	snapshot_put_end(&s->job.data, &(struct snapshot_end){ s->durable_needed, pagefile_page_count(s->core->files), s->swept_pages });
 	s->job.finish = true;
 	s->phase = PHASE_FINISHING;
 	if (s->job.data.failed)

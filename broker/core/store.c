@@ -63,13 +63,17 @@ static enum status open_pages(struct store *store, const struct store_config *co
 	struct pagefile_config files_config = { .path = path, .cache_bytes = config->index_cache_bytes, .read_inline = true };
 
 	snprintf(path, sizeof(path), "%s/index.pages", store->root);
-	if (store->snapshot != NULL)
+	if (store->snapshot != NULL) {
 		files_config.page_count = snapshot_end(store->snapshot)->page_count;
+		files_config.page_min = snapshot_end(store->snapshot)->swept_pages;
+	}
 	enum status status = pagefile_open(&files_config, store->vfs, &store->files, err);
-	if (status == ST_NOTFOUND && store->snapshot != NULL)
-		return errinfo_set(err, ST_CORRUPT, "%s is missing, and %s needs it: restore the store from a backup", path,
-				   snapshot_path(store->snapshot));
-	return status;
+	if (status != ST_NOTFOUND || store->snapshot == NULL)
+		return status;
+	log_warn("store", "index file lost, built anew from the log", "reason=\"%s\"", err->text);
+	store->rebuild_index = true;
+	files_config.page_count = files_config.page_min = 0;
+	return pagefile_open(&files_config, store->vfs, &store->files, err);
 }
 
 enum status store_open(const struct store_config *config, const struct vfs *vfs, struct store *out, struct errinfo *err)

@@ -438,8 +438,8 @@ static enum status open_core(struct broker *broker, struct errinfo *err)
 	replies_init(&broker->replies, broker->server);
 	broker->handlers = (struct handlers){ .replies = replies_sink(&broker->replies),
 					      .broker_name = broker->config->broker_name };
-	status = core_open(&config, broker->store.log, broker->store.files, broker->store.snapshot,
-			   clock_wall_ms(clock_system()), clock_mono_ms(clock_system()), &effects, &broker->core, err);
+	status = core_open(&config, &broker->store, clock_wall_ms(clock_system()), clock_mono_ms(clock_system()), &effects,
+			   &broker->core, err);
 	if (status != ST_OK)
 		return errinfo_wrap(err, status, "open store %s", broker->config->store_path_root_dir);
 	store_loaded(&broker->store);
@@ -542,7 +542,7 @@ static enum status finish(struct broker *broker, enum status status, struct erri
 	return status;
 }
 
-enum status broker_run(const struct broker_config *config, struct errinfo *err)
+enum status broker_open(const struct broker_config *config, struct broker **out, struct errinfo *err)
 {
 	struct broker *broker = calloc(1, sizeof(*broker));
 
@@ -550,18 +550,40 @@ enum status broker_run(const struct broker_config *config, struct errinfo *err)
 		return errinfo_set(err, ST_NOMEM, "no memory");
 	broker->config = config;
 	enum status status = start(broker, err);
-	if (status == ST_OK) {
-		registrar_start(broker->registrar);
-		log_info("broker", "serving", "name=%s cluster=%s store=%s", config->broker_name, config->broker_cluster_name,
-			 config->store_path_root_dir);
-		service_ready("escrow-broker", config->bind_address, server_port(broker->server));
-		loop_run(broker->loop);
-		if (broker->dead) {
-			*err = broker->failure;
-			status = err->code;
-		}
+	if (status != ST_OK) {
+		status = finish(broker, status, err);
+		free(broker);
+		return status;
 	}
-	status = finish(broker, status, err);
+	registrar_start(broker->registrar);
+	log_info("broker", "serving", "name=%s cluster=%s store=%s", config->broker_name, config->broker_cluster_name,
+		 config->store_path_root_dir);
+	service_ready("escrow-broker", config->bind_address, server_port(broker->server));
+	*out = broker;
+	return ST_OK;
+}
+
+enum status broker_close(struct broker *broker, struct errinfo *err)
+{
+	if (broker->dead)
+		*err = broker->failure;
+	enum status status = finish(broker, broker->dead ? broker->failure.code : ST_OK, err);
 	free(broker);
 	return status;
+}
+
+struct core *broker_core(const struct broker *broker)
+{
+	return broker->core;
+}
+
+enum status broker_run(const struct broker_config *config, struct errinfo *err)
+{
+	struct broker *broker;
+	enum status status = broker_open(config, &broker, err);
+
+	if (status != ST_OK)
+		return status;
+	loop_run(broker->loop);
+	return broker_close(broker, err);
 }

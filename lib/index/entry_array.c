@@ -178,3 +178,14 @@ enum status entry_array_load_range(struct entry_array *array, uint64_t min, uint
 	array->max = max;
 	return ST_OK;
 }
+
+enum status entry_array_begin(struct entry_array *array, uint64_t min, uint64_t max, struct errinfo *err)
+{
+	if (max == 0)
+		return ST_OK;
+	array->first_group = min / array->per_page;
+	if ((max - 1) / array->per_page - array->first_group >= UINT32_MAX / 2)
+		return errinfo_set(err, ST_TOOBIG, "index array: range [%" PRIu64 ", %" PRIu64 ") is too long", min, max);
+	array->min = array->max = max;
+	return min < max ? extend(array, (max - 1) / array->per_page - array->first_group, err) : ST_OK;
+}

@@ -64,4 +64,8 @@ static inline uint32_t entry_array_page(const struct entry_array *array, uint64_
 enum status entry_array_load_page(struct entry_array *array, uint64_t group, uint32_t page, struct errinfo *err) MUST_USE;
 enum status entry_array_load_range(struct entry_array *array, uint64_t min, uint64_t max, struct errinfo *err) MUST_USE;
 
+/* Filling an array anew whose range is known: entries of [min, max) will be put in any order. Until then they are gaps, and
+ * the array's lowest index is that of the lowest one put. Empty arrays only. ST_TOOBIG, ST_NOMEM. */
+enum status entry_array_begin(struct entry_array *array, uint64_t min, uint64_t max, struct errinfo *err) MUST_USE;
+
 #endif

@@ -33,7 +33,8 @@ struct pagefile_config {
 	const char *path;     /* File; its directory must exist. */
 	uint64_t cache_bytes; /* At least PAGEFILE_CACHE_MIN; 0 = 32 MiB. */
 	bool read_inline;     /* Read misses block for the disk instead of ST_AGAIN. */
-	uint32_t page_count;  /* Pages that a snapshot knows; 0: the file is emptied. ST_NOTFOUND without the file. */
+	uint32_t page_count;  /* Pages that a snapshot knows; 0: the file is emptied. */
+	uint32_t page_min;    /* So many of them must be in the file. ST_NOTFOUND without it or when it is shorter. */
 };
 
 enum status pagefile_open(const struct pagefile_config *config, const struct vfs *vfs, struct pagefile **out,

@@ -72,7 +72,7 @@ void snapshot_put_end(struct buffer *out, const struct snapshot_end *end)
 
 	buffer_put_u64(out, end->durable);
 	buffer_put_u32(out, end->page_count);
-	buffer_put_u32(out, 0);
+	buffer_put_u32(out, end->swept_pages);
 	snapshot_end_chunk(out, begun, 1);
 }
 
@@ -363,6 +363,7 @@ static enum status verify(struct snapshot_reader *reader, struct errinfo *err)
 		return corrupt(reader, "the end chunk is not where the file ends", err);
 	reader->end.durable = get_u64(chunk.payload.data);
 	reader->end.page_count = get_u32(chunk.payload.data + 8);
+	reader->end.swept_pages = get_u32(chunk.payload.data + 12);
 	if (reader->end.durable < reader->header.from)
 		return corrupt(reader, "the end chunk lies before the beginning", err);
 	reader->position = HEADER_SIZE;

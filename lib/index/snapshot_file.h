@@ -37,6 +37,7 @@ struct snapshot_header {
 struct snapshot_end {
 	uint64_t durable;    /* Everything that the chunks speak of lies below, and was durable before the file got its name. */
 	uint32_t page_count; /* Of the index file. */
+	uint32_t swept_pages; /* So many had been written when the file got its name: a shorter index file has lost some. */
 };
 
 /* --- writing ---------------------------------------------------------------------------------------------------- */

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "broker/core/core.h"
+#include "broker/core/store.h"
 #include "broker/core/produce.h"
 #include "broker/core/progress.h"
 #include "broker/core/settings.h"
@@ -88,8 +89,8 @@ static void open_parts(struct filled *f, const char *dir, struct filled_options 
 
 	if (core_config_set_delay_levels(&config, "1s", &err) != ST_OK ||
 	    store_open(&store_config, vfs_posix(), &f->store, &err) != ST_OK ||
-	    core_open(&config, f->store.log, f->store.files, f->store.snapshot, clock_wall_ms(clock_system()),
-		      clock_mono_ms(clock_system()), &effects, &f->core, &err) != ST_OK)
+	    core_open(&config, &f->store, clock_wall_ms(clock_system()), clock_mono_ms(clock_system()), &effects, &f->core,
+		      &err) != ST_OK)
 		die(dir, &err);
 	store_loaded(&f->store);
 	pagefile_set_read_inline(f->store.files, true);

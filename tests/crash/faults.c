@@ -176,6 +176,14 @@ static bool start(struct trial *t, const char *step)
 	return good;
 }
 
+/* It may have been a file without records. */
+static bool died_without_the_log(struct trial *t)
+{
+	if (t->rig.died_of == RIG_FLUSH_DONE)
+		return say(t, "failed flush", "the log has not failed");
+	return t->rig.prepare.what != LOG_PREPARE_FILL || say(t, "failed filling", "the log has not failed");
+}
+
 /* After the log has failed: no record, no sync, no answer, ever. */
 static bool stays_failed(struct trial *t)
 {
@@ -183,7 +191,7 @@ static bool stays_failed(struct trial *t)
 	struct log_flush_job job;
 
 	if (!commitlog_failed(t->rig.log, NULL))
-		return true; /* Memory for the table of segments ended it, not the disk. */
+		return died_without_the_log(t);
 	if (commitlog_begin(t->rig.log, LOG_MESSAGE, 8, &offset) != NULL || commitlog_take_flush(t->rig.log, true, &job) ||
 	    commitlog_durable(t->rig.log) != durable || memdisk_stats(t->disk).sync_count != syncs)
 		return say(t, "failed log", "it goes on");

@@ -18,7 +18,7 @@ static void settle(struct script *s)
 	if (!s->rig->dead)
 		(void)rig_settle(s->rig);
 	if (!s->rig->dead)
-		s->told = commitlog_durable(s->rig->log);
+		s->told = rig_committed(s->rig);
 }
 
 static void claim(struct script *s, const struct rig_answer *answer, struct ledger_claim claim)

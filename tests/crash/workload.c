@@ -52,6 +52,9 @@ static const struct workload workloads[] = {
 	{ "unsynced", 160, 900, { .async_flush = true },
 	  { EVERYTHING, [OP_WRITE] = 14, [OP_FLUSH] = 2, [OP_RUN] = 14, [OP_DONE] = 14, [OP_PREPARE] = 3, [OP_PREPARE_RUN] = 3,
 	    [OP_PREPARE_DONE] = 3, [OP_TICK] = 4, [OP_KILL] = 1, [OP_CUT] = 1 } },
+	{ "unsynced-rolls", 220, 14000, { .async_flush = true, .ring_size = 512 * 1024 },
+	  { [OP_MESSAGE] = 30, [OP_HALF] = 4, [OP_COMMIT] = 2, [OP_WRITE] = 16, [OP_RUN] = 16, [OP_DONE] = 16, [OP_PREPARE] = 12,
+	    [OP_PREPARE_RUN] = 12, [OP_PREPARE_DONE] = 12, [OP_CUT] = 1 } },
 	{ "failed-syncs", 220, 1200, { 0 }, { EVERYTHING, DISK_STEPS, [OP_LOSE_SYNC] = 6, [OP_SHORT_WRITE] = 3 } },
 	{ "everything", 260, 4000, { .segment_size = 128 * 1024 },
 	  { EVERYTHING, DISK_STEPS, [OP_WRITE] = 3, [OP_KILL] = 2, [OP_CUT] = 2, [OP_STOP] = 1, [OP_LOSE_SYNC] = 1 } },
@@ -148,17 +151,18 @@ static void on_sealed(void *context, uint64_t from, uint64_t to)
 	workload_capture(p->rig.log, current(p), from, to);
 }
 
-/* What has become durable may be told: from here on it is promised. */
+/* Answers leave as the core says; from here on they are promises. With async flush they are none to a power cut: there,
+ * what is durable is. */
 static void note_promises(struct play *p)
 {
-	uint64_t durable = commitlog_durable(p->rig.log);
+	uint64_t promised = p->w->options.async_flush ? commitlog_durable(p->rig.log) : rig_committed(&p->rig);
 
-	if (durable == p->noted)
+	if (promised == p->noted)
 		return;
-	p->noted = durable;
+	p->noted = promised;
 	for (size_t i = 0; i < p->claim_count; i++) {
 		struct claim *c = &p->claims[i];
-		if (c->due || c->claim.wait_offset > durable)
+		if (c->due || c->claim.wait_offset > promised)
 			continue;
 		c->due = true;
 		if (c->item != SIZE_MAX)
@@ -166,7 +170,7 @@ static void note_promises(struct play *p)
 		if (!ledger_holds(current(p), &c->claim))
 			broken(p, "acknowledged, but no record says so", c->claim.key);
 	}
-	disk_trace_note(p->recording->trace, (struct trace_note){ (uint32_t)p->recording->life_count - 1, durable });
+	disk_trace_note(p->recording->trace, (struct trace_note){ (uint32_t)p->recording->life_count - 1, promised });
 }
 
 static void claim(struct play *p, const struct rig_answer *answer, struct ledger_claim claim, size_t item)
@@ -520,6 +524,18 @@ const char *workload_name(size_t index)
 	return workloads[index].name;
 }
 
+/* Small rings and large ones, short chunks and whole segments: a seed each. */
+static struct rig_options options_of(const struct workload *w, uint64_t seed)
+{
+	static const uint64_t chunks[] = { 16 * 1024, 8 * 1024, 64 * 1024 }, rings[] = { 64 * 1024, 256 * 1024 };
+	struct rig_options options = w->options;
+
+	options.prepare_chunk = chunks[seed % 3];
+	if (options.ring_size == 0)
+		options.ring_size = rings[seed / 2 % 2];
+	return options;
+}
+
 struct recording *workload_record(size_t index, uint64_t seed)
 {
 	struct play *p = calloc(1, sizeof(*p));
@@ -530,12 +546,12 @@ struct recording *workload_record(size_t index, uint64_t seed)
 	p->w = &workloads[index];
 	p->recording = r;
 	p->random = seed * workload_count() + index;
-	*r = (struct recording){ .name = p->w->name, .seed = seed, .options = p->w->options, .trace = disk_trace_create(),
+	*r = (struct recording){ .name = p->w->name, .seed = seed, .options = options_of(p->w, seed), .trace = disk_trace_create(),
 				 .ledgers = r->ledgers, .life_count = 1 };
 	r->ledgers[0] = ledger_create();
 	p->disk = memdisk_create();
 	memdisk_trace(p->disk, r->trace);
-	rig_init(&p->rig, &p->w->options, memdisk_vfs(p->disk));
+	rig_init(&p->rig, &r->options, memdisk_vfs(p->disk));
 	p->rig.sealed = on_sealed;
 	p->rig.sealed_context = p;
 	start(p);

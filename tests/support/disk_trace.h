@@ -30,7 +30,7 @@ enum trace_type {
 
 struct trace_note {
 	uint32_t life;    /* Starts so far. */
-	uint64_t durable; /* Everything below this log offset has been acknowledged. */
+	uint64_t promised; /* Everything below this log offset has been acknowledged. */
 };
 
 struct trace_survivor {

@@ -10,6 +10,7 @@
 #include "broker/core/progress.h"
 #include "broker/core/pull.h"
 #include "broker/core/settings.h"
+#include "broker/core/store.h"
 #include "lib/wire/codes.h"
 #include "lib/wire/properties.h"
 
@@ -43,12 +44,13 @@ static void on_hold(void *context, const struct hold *hold, bool expired)
 
 /* --- disk work ------------------------------------------------------------------------------------------- */
 
-static void die(struct rig *rig, const struct errinfo *err)
+static void die(struct rig *rig, enum rig_step step, const struct errinfo *err)
 {
 	if (rig->dead)
 		return;
 	rig->dead = true;
 	rig->failure = *err;
+	rig->died_of = step;
 }
 
 static bool flush_take(struct rig *rig, bool sync)
@@ -81,7 +83,7 @@ static bool flush_done(struct rig *rig)
 		return false;
 	rig->flush_taken = rig->flush_ran = false;
 	if (commitlog_flush_done(rig->log, &rig->flush, &err) != ST_OK)
-		die(rig, &err);
+		die(rig, RIG_FLUSH_DONE, &err);
 	else
 		core_committed(rig->core);
 	return true;
@@ -115,7 +117,7 @@ static bool prepare_done(struct rig *rig)
 	rig->prepare_taken = rig->prepare_ran = false;
 	enum status status = commitlog_prepare_done(rig->log, &rig->prepare, &err);
 	if (status != ST_OK && status != ST_FULL)
-		die(rig, &err);
+		die(rig, RIG_PREPARE_DONE, &err);
 	return true;
 }
 
@@ -233,7 +235,7 @@ static enum status open_store(struct rig *rig, struct errinfo *err)
 	if (status == ST_OK)
 		status = pagefile_open(&files_config, rig->vfs, &rig->files, err);
 	if (status == ST_OK)
-		status = core_open(&config, rig->log, rig->files, NULL, rig->clock.wall_now_ms, rig->clock.mono_now_ms, &effects,
+		status = core_open(&config, &(struct store){ .log = rig->log, .files = rig->files }, rig->clock.wall_now_ms, rig->clock.mono_now_ms, &effects,
 				   &rig->core, err);
 	if (status == ST_OK)
 		pagefile_set_read_inline(rig->files, true);

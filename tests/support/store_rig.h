@@ -29,6 +29,8 @@ struct rig_options {
 	bool async_flush;      /* Answers rest on what is written only. */
 };
 
+enum rig_step { RIG_FLUSH_TAKE, RIG_FLUSH_RUN, RIG_FLUSH_DONE, RIG_PREPARE_TAKE, RIG_PREPARE_RUN, RIG_PREPARE_DONE, RIG_INDEX };
+
 struct rig_ask { /* A check-back question. */
 	uint64_t conn_id, half_queue_offset, half_offset;
 };
@@ -45,8 +47,9 @@ struct rig {
 	struct log_prepare_job prepare;
 	struct rig_ask asks[RIG_ASKS_MAX];
 	size_t ask_count;
-	bool dead;             /* A failure that stops a broker; `failure` says which. */
+	bool dead;             /* A failure that stops a broker; `failure` says which, `died_of` in which step. */
 	struct errinfo failure;
+	enum rig_step died_of;
 	/* Called with the bounds of each run of sealed records that a flush job takes; may be NULL. */
 	void (*sealed)(void *context, uint64_t from, uint64_t to);
 	void *sealed_context;
@@ -63,7 +66,6 @@ enum status rig_start(struct rig *rig, struct errinfo *err) MUST_USE;
 enum status rig_stop(struct rig *rig, bool clean, struct errinfo *err) MUST_USE;
 
 /* --- disk work: each step does one thing, and false when there is nothing of the kind to do --- */
-enum rig_step { RIG_FLUSH_TAKE, RIG_FLUSH_RUN, RIG_FLUSH_DONE, RIG_PREPARE_TAKE, RIG_PREPARE_RUN, RIG_PREPARE_DONE, RIG_INDEX };
 /* sync: of RIG_FLUSH_TAKE. */
 bool rig_disk_step(struct rig *rig, enum rig_step step, bool sync);
 /* All of it, until what was appended is durable. False when the rig has died of it. */

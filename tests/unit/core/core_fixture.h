@@ -36,6 +36,7 @@ struct fixture {
 	struct core *core;
 	struct snapshotter *snapshotter;
 	uint64_t segment_size;          /* 0: 1 MiB. */
+	const char *root;               /* NULL: /store */
 	struct clock_manual clock;
 	struct core_config config;
 	uint64_t asked[SEEN_MAX];       /* Half-queue offsets, in the order of asking. */
@@ -125,7 +126,7 @@ static inline void fixture_snapshot(struct fixture *f)
 static inline enum status fixture_try_open(struct fixture *f, struct errinfo *err)
 {
 	struct store_config config = {
-		.log = { .root = "/store", .cluster = "c", .segment_size = f->segment_size != 0 ? f->segment_size : 1024 * 1024,
+		.log = { .root = f->root != NULL ? f->root : "/store", .cluster = "c", .segment_size = f->segment_size != 0 ? f->segment_size : 1024 * 1024,
 			 .ring_size = 512 * 1024, .prepare_chunk = 64 * 1024, .clock = &f->clock.clock },
 		.index_cache_bytes = 512 * 1024,
 	};
@@ -136,8 +137,7 @@ static inline enum status fixture_try_open(struct fixture *f, struct errinfo *er
 	f->files = f->store.files;
 	if (status != ST_OK)
 		return status;
-	status = core_open(&f->config, f->log, f->files, f->store.snapshot, f->clock.wall_now_ms, f->clock.mono_now_ms, &effects,
-			   &f->core, err);
+	status = core_open(&f->config, &f->store, f->clock.wall_now_ms, f->clock.mono_now_ms, &effects, &f->core, err);
 	if (status != ST_OK) {
 		CU_ASSERT_EQUAL(store_close(&f->store, false, NULL), ST_OK);
 		return status;
@@ -230,6 +230,7 @@ struct sent {
 	int64_t delay_level;
 	bool half;
 	const char *group;      /* NULL: "producers". */
+	int64_t immunity_s;     /* 0: none asked for. */
 };
 
 static inline enum status fixture_send(struct fixture *f, struct sent sent, struct send_result *result, struct outcome *outcome)
@@ -244,6 +245,8 @@ static inline enum status fixture_send(struct fixture *f, struct sent sent, stru
 		property_put(&properties, PROPERTY_TRAN_MSG, SPAN_LITERAL("true"));
 	if (sent.delay_level > 0)
 		property_put_i64(&properties, PROPERTY_DELAY, sent.delay_level);
+	if (sent.immunity_s > 0)
+		property_put_i64(&properties, PROPERTY_CHECK_IMMUNITY, sent.immunity_s);
 	struct send_request request = {
 		.producer_group = span_of(sent.group == NULL ? "producers" : sent.group), .topic = span_of(sent.topic),
 		.default_topic = SPAN_LITERAL("TBW102"), .default_topic_queue_nums = 4, .queue_id = sent.queue_id,
