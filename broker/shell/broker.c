@@ -24,7 +24,7 @@
 #include "lib/net/service.h"
 
 enum { TICK_MS = 10, STOP_LIMIT_MS = 3000, PROJECTOR_GRACE_MS = 1000, PARKED_BYTES_MAX = 64 * 1024 * 1024,
-       PREPARE_CHUNK = 4 * 1024 * 1024, REPORT_INTERVAL_MS = 60 * 1000 };
+       REPORT_INTERVAL_MS = 60 * 1000 };
 
 struct broker {
 	const struct broker_config *config;
@@ -280,7 +280,7 @@ static void warm_for_core(struct broker *broker)
 static void watch_disk(struct broker *broker)
 {
 	static const char *const texts[] = { [DISK_OK] = "ok", [DISK_LOW] = "low", [DISK_FULL] = "full" };
-	enum disk_level level = disk_level(broker->disk);
+	enum disk_level level = disk_level(broker->disk, core_reserved_bytes(broker->core));
 
 	if (level == broker->disk_level)
 		return;
@@ -359,7 +359,7 @@ static enum status open_store(struct broker *broker, struct errinfo *err)
 	struct store_config store_config = {
 		.log = { .root = config->store_path_root_dir, .cluster = config->broker_cluster_name,
 			 .segment_size = (uint64_t)config->mapped_file_size_commit_log & ~(uint64_t)4095,
-			 .ring_size = (uint64_t)config->tail_ring_size, .prepare_chunk = PREPARE_CHUNK },
+			 .ring_size = (uint64_t)config->tail_ring_size, .prepare_chunk = DISK_PREPARE_CHUNK },
 		.index_cache_bytes = (uint64_t)config->index_cache_size,
 	};
 	enum status status = make_dirs(config->store_path_root_dir, err);

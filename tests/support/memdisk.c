@@ -434,6 +434,23 @@ bool memdisk_remove(struct memdisk *disk, const char *path)
 	return present;
 }
 
+void memdisk_remove_all(struct memdisk *disk, const char *prefix)
+{
+	size_t size = strlen(prefix);
+
+	for (size_t i = 0; i < disk->visible.count;) {
+		if (strncmp(disk->visible.names[i].path, prefix, size) != 0) {
+			i++;
+			continue;
+		}
+		char *path = strdup(disk->visible.names[i].path);
+		if (path == NULL)
+			abort();
+		(void)memdisk_remove(disk, path);
+		free(path);
+	}
+}
+
 struct memdisk *memdisk_clone(const struct memdisk *disk)
 {
 	struct memdisk *copy = memdisk_create();

@@ -62,6 +62,8 @@ uint8_t *memdisk_data(struct memdisk *disk, const char *path, size_t *size_out);
 void memdisk_put(struct memdisk *disk, const char *path, const void *data, size_t size);
 /* Removes a file, durable at once; false when absent. */
 bool memdisk_remove(struct memdisk *disk, const char *path);
+/* Removes every file whose path begins so. */
+void memdisk_remove_all(struct memdisk *disk, const char *prefix);
 /* An independent copy of the disk as it is (no locks, no faults, nothing open). */
 struct memdisk *memdisk_clone(const struct memdisk *disk);
 

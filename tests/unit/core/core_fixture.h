@@ -36,6 +36,7 @@ struct fixture {
 	struct core *core;
 	struct snapshotter *snapshotter;
 	uint64_t segment_size;          /* 0: 1 MiB. */
+	const char *root;               /* NULL: /store */
 	struct clock_manual clock;
 	struct core_config config;
 	uint64_t asked[SEEN_MAX];       /* Half-queue offsets, in the order of asking. */
@@ -125,7 +126,7 @@ static inline void fixture_snapshot(struct fixture *f)
 static inline enum status fixture_try_open(struct fixture *f, struct errinfo *err)
 {
 	struct store_config config = {
-		.log = { .root = "/store", .cluster = "c", .segment_size = f->segment_size != 0 ? f->segment_size : 1024 * 1024,
+		.log = { .root = f->root != NULL ? f->root : "/store", .cluster = "c", .segment_size = f->segment_size != 0 ? f->segment_size : 1024 * 1024,
 			 .ring_size = 512 * 1024, .prepare_chunk = 64 * 1024, .clock = &f->clock.clock },
 		.index_cache_bytes = 512 * 1024,
 	};
