@@ -246,7 +246,9 @@ static bool walk_trace(const struct recording *recording, const struct options *
 {
 	struct walk w = { .recording = recording, .totals = totals };
 	/* A small ring: what matters of the old one is in the records, and mapping one is most of a start. */
-	struct rig_options options = { .segment_size = recording->options.segment_size };
+	struct rig_options options = { .segment_size = recording->options.segment_size,
+				       .snapshot_bytes = recording->options.snapshot_bytes,
+				       .retention_bytes = recording->options.retention_bytes };
 	bool good = true;
 
 	w.states = disk_states_create(recording->trace);

@@ -33,12 +33,13 @@ size_t ledger_count_until(const struct ledger *ledger, uint64_t offset);
 /* Records of each kind, added to counts[LOG_KIND_END]; of decisions, by outcome, to outcomes[5]. */
 void ledger_count_kinds(const struct ledger *ledger, uint64_t *counts, uint64_t *outcomes);
 
-/* Compares the records of an opened log from the one with index `from` on. *count_out: how many records of the ledger
- * it holds. False: it holds another record, or stops at a bad one. */
+/* Compares the records of an opened log from the one with index `from` on (or from its start, when that is later).
+ * *count_out: how many records of the ledger end with the log; the oldest of them may have been given up. False: it holds another record, or stops at a bad one. */
 bool ledger_match(const struct ledger *ledger, struct commitlog *log, size_t from, size_t *count_out,
 		  char why[LEDGER_WHY_SIZE]);
 /* Compares everything that the core shows with the state after `count` records: queues (each message byte for byte),
- * halves, pending ones with their check counts, consumer offsets, topics, groups, delayed messages. */
+ * halves, pending ones with their check counts, consumer offsets, topics, groups, delayed messages. What was given up with
+ * the log's oldest segments may be gone from queues and from the index of decided halves, and from nothing else. */
 bool ledger_check(const struct ledger *ledger, size_t count, struct core *core, char why[LEDGER_WHY_SIZE]);
 
 /* Something that was acknowledged: is it in the records that end at or before wait_offset? */

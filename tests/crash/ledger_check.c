@@ -42,10 +42,13 @@ bool ledger_match(const struct ledger *l, struct commitlog *log, size_t from, si
 	struct match m = { .ledger = l, .why = why };
 	struct errinfo err = { ST_OK, "" };
 
+	size_t given_up = ledger_count_until(l, commitlog_start(log));
+
 	if (from > l->count)
 		from = l->count;
-	m.next = from > 0 ? from - 1 : 0;
-	enum status status = commitlog_replay(log, from > 0 ? l->records[m.next].offset : 0, match_record, &m, &err);
+	bool all = from <= given_up + 1;
+	m.next = all ? given_up : from - 1;
+	enum status status = commitlog_replay(log, all ? 0 : l->records[m.next].offset, match_record, &m, &err);
 	*count_out = m.next;
 	if (m.wrong)
 		return false;
@@ -98,6 +101,9 @@ static bool same_messages(const struct ledger_queue *queue, size_t *next, struct
 static bool check_queue(const struct ledger_queue *queue, size_t count, struct core *core, struct buffer *out, char *why)
 {
 	size_t expected = messages_until(queue, count), next = 0;
+
+	while (next < expected && queue->messages[next].name_offset < commitlog_start(core->log))
+		next++;
 	const struct topic *topic = topics_find(core->topics, queue->topic);
 	const struct queue *real = topic == NULL ? NULL : topic_queue(topic, queue->id);
 
@@ -165,7 +171,10 @@ static bool check_half(const struct ledger_half *half, size_t n, const struct ha
 	struct half_entry entry;
 	struct errinfo err;
 
-	if (half_index_get(&core->halves, n, &entry, &err) != ST_OK)
+	enum status status = half_index_get(&core->halves, n, &entry, &err);
+	if (status == ST_NOTFOUND && !open && half->offset < commitlog_start(core->log))
+		return true;
+	if (status != ST_OK)
 		return ledger_say(why, "half %zu: %.300s", n, err.text);
 	if (entry.half_offset != half->offset || entry.state != step->state || entry.decision_offset != step->decision_offset)
 		return ledger_say(why, "half %zu is %s by %" PRIu64 ", not %s by %" PRIu64, n,
