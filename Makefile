@@ -122,6 +122,9 @@ $(foreach m,$(UNIT_MODS),$(eval $(call unit_rule,$(m))))
 -include mk/oplog.mk
 -include mk/bench.mk
 -include mk/tests.mk
+-include mk/capacity.mk
+-include mk/fuzz.mk
+-include mk/proof.mk
 
 unit: $(UNIT_BINS) ## unit tests (CUnit)
 	@tests/support/run-all $(UNIT_BINS)

@@ -94,6 +94,32 @@ static void test_orderly_end_under_load(void)
 	check_remove_dir(dir);
 }
 
+/* A consumer's last word before the broker stops, said one-way, is there after the next start. */
+static void test_orderly_end_keeps_offsets(void)
+{
+	struct consumer_offset_header header = { .consumer_group = SPAN_LITERAL("readers"), .topic = SPAN_LITERAL("orders") };
+
+	fresh();
+	for (int64_t round = 1; round <= 3; round++) {
+		struct program broker = start_broker(0, "6000");
+		struct raw *raw = connect_to(&broker);
+		struct raw_half half;
+
+		CU_ASSERT_EQUAL(raw_half_send(raw, "g", "orders", "K", 100, &half), RESP_SUCCESS);
+		CU_ASSERT_TRUE(raw_read_queue(raw, "readers", "orders", 0, NULL, NULL) >= 0);
+		usleep(50000); /* The first tick records offsets, too; the next one is half a second away. */
+		CU_ASSERT_TRUE(round == 1 || raw_query_offset(raw, "readers", "orders") == round - 1);
+		header.commit_offset = round;
+		update_consumer_offset_encode(raw_begin(raw, REQ_UPDATE_CONSUMER_OFFSET, true), &header);
+		CU_ASSERT_TRUE(raw_send(raw, NULL));
+		/* An answer on the same connection: the word was heard. */
+		CU_ASSERT_EQUAL(raw_query_offset(raw, "readers", "orders"), round);
+		CU_ASSERT_EQUAL(program_stop(&broker, SIGTERM, NULL), 0);
+		raw_close(raw);
+	}
+	check_remove_dir(dir);
+}
+
 static void expect_refusal(const char *const argv[], const char *what)
 {
 	char err[4096];
@@ -439,6 +465,7 @@ int main(void)
 	static const struct check_test tests[] = {
 		CHECK_TEST(test_ready_line_and_orderly_end),
 		CHECK_TEST(test_orderly_end_under_load),
+		CHECK_TEST(test_orderly_end_keeps_offsets),
 		CHECK_TEST(test_bad_starts_say_why),
 		CHECK_TEST(test_damaged_store_is_refused),
 		CHECK_TEST(test_first_decision_wins),

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -47,6 +48,8 @@ static pid_t spawn(const char *const argv[], int out_fd, const char *err_path)
 		die("fork", path);
 	if (pid > 0)
 		return pid;
+	/* A test that is stopped or fails half-way leaves no program behind. */
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 	int err = open(err_path, O_WRONLY | O_CREAT | O_APPEND, 0644);
 	if (err < 0 || dup2(out_fd, 1) < 0 || dup2(err, 2) < 0)
 		_exit(126);
