@@ -14,6 +14,7 @@ struct scanner {
 	scan_visit visit;
 	void *context;
 	struct log_scan *out;
+	struct log_known known;
 	size_t gap_capacity;
 
 	struct scan_segment *segment; /* At hand, */
@@ -356,7 +357,8 @@ static void note_mark(struct log_scan *scan, const struct log_record *record)
 	for (size_t i = scan->gap_count; i > 0 && scan->gaps[i - 1].proof == 0; i--) {
 		struct scan_gap *gap = &scan->gaps[i - 1];
 
-		if (record->epoch > gap->epoch || mark.durable > gap->from)
+		/* Where nothing was read before, the epoch in force is not known. */
+		if ((gap->epoch != 0 && record->epoch > gap->epoch) || mark.durable > gap->from)
 			gap->proof = record->offset;
 	}
 }
@@ -460,17 +462,23 @@ static bool is_unwritten(const struct scanner *s)
 	return !s->gap.header && s->gap.leftover_end == s->gap.from;
 }
 
-static void judge(struct log_scan *scan)
+static void judge(struct log_scan *scan, struct log_known known)
 {
 	scan->leftover_end = scan->end;
+	if (known.durable > scan->durable_mark)
+		scan->durable_mark = known.durable;
 	for (size_t i = 0; i < scan->gap_count; i++) {
 		struct scan_gap *gap = &scan->gaps[i];
 
+		if (gap->proof == 0 && gap->from < known.durable) {
+			gap->proof = known.from;
+			gap->proved_by_snapshot = true;
+		}
 		gap->damage = gap->proof != 0 || gap->header;
 		scan->damaged |= gap->damage;
 		if (gap->leftover_end > scan->leftover_end && gap->leftover_end > gap->from)
 			scan->leftover_end = gap->leftover_end;
-		if (i == 0 && gap->proof != 0 && !gap->header && scan->window != 0 &&
+		if (i == 0 && gap->proof > gap->from && !gap->header && !gap->proved_by_snapshot && scan->window != 0 &&
 		    gap->proof - gap->from >= scan->window)
 			scan->unnoticed = true;
 	}
@@ -523,17 +531,17 @@ static enum status scan_all(struct scanner *s, struct errinfo *err)
 		scan->end = first->from;
 	else if (first == NULL && scan->end + LOG_ENVELOPE_SIZE > last->end)
 		scan->end = last->end + LOG_SEGMENT_HEADER_SIZE;
-	if (status == ST_OK && s->in_gap && !is_unwritten(s))
+	if (status == ST_OK && s->in_gap && (!is_unwritten(s) || s->gap.from < s->known.durable))
 		status = close_gap(s, last->end, err);
 	if (status == ST_OK)
-		judge(scan);
+		judge(scan, s->known);
 	return status;
 }
 
-enum status log_scan(const struct vfs *vfs, const char *root, scan_visit visit, void *context, struct log_scan *out,
-		     struct errinfo *err)
+enum status log_scan(const struct vfs *vfs, const char *root, struct log_known known, scan_visit visit, void *context,
+		     struct log_scan *out, struct errinfo *err)
 {
-	struct scanner s = { .vfs = vfs, .visit = visit, .context = context, .out = out };
+	struct scanner s = { .vfs = vfs, .visit = visit, .context = context, .out = out, .known = known };
 
 	*out = (struct log_scan){ 0 };
 	enum status status = log_dir_path(root, s.dir, err);

@@ -41,7 +41,8 @@ struct scan_gap {
 	uint64_t leftover_end;   /* After the last byte in here that this log wrote; == from when there is none. */
 	const char *reason;      /* What was wrong at its first byte. Static text. */
 	uint32_t epoch;          /* Of the last sound record before it. */
-	uint64_t proof;          /* Offset of the first record that proves it durable; 0 = none. */
+	uint64_t proof;          /* Offset of the first record, or of the snapshot, that proves it durable; 0 = none. */
+	bool proved_by_snapshot;
 	bool damage;             /* It had been durable. */
 	bool header;             /* Its first byte is a segment's header, or a missing segment's. */
 };
@@ -73,9 +74,10 @@ struct log_scan {
  * the call. May be NULL. */
 typedef enum status (*scan_visit)(void *context, const struct log_record *record, bool beyond, struct errinfo *err);
 
-/* ST_OK also for a damaged log. ST_NOTFOUND without a log, ST_IO, ST_NOMEM. Free with log_scan_free in any case. */
-enum status log_scan(const struct vfs *vfs, const char *root, scan_visit visit, void *context, struct log_scan *out,
-		     struct errinfo *err) MUST_USE;
+/* `known`: what the newest snapshot has proved (lib/log/commitlog.h), zeros without one. ST_OK also for a damaged log.
+ * ST_NOTFOUND without a log, ST_IO, ST_NOMEM. Free with log_scan_free in any case. */
+enum status log_scan(const struct vfs *vfs, const char *root, struct log_known known, scan_visit visit, void *context,
+		     struct log_scan *out, struct errinfo *err) MUST_USE;
 void log_scan_free(struct log_scan *scan);
 
 /* The segment whose bytes hold `offset`, NULL for none. */

@@ -14,7 +14,7 @@ static struct log_scan scan_disk(struct memdisk *disk)
 	struct log_scan scan;
 	struct errinfo err = { 0 };
 
-	CU_ASSERT_EQUAL_FATAL(log_scan(memdisk_vfs(disk), "store", NULL, NULL, &scan, &err), ST_OK);
+	CU_ASSERT_EQUAL_FATAL(log_scan(memdisk_vfs(disk), "store", (struct log_known){ 0 }, NULL, NULL, &scan, &err), ST_OK);
 	return scan;
 }
 
@@ -309,7 +309,7 @@ static void test_everything_but_the_bad_record_is_found(void)
 	struct found found = { .history = &h };
 	struct log_scan scan;
 	struct errinfo err;
-	CU_ASSERT_EQUAL_FATAL(log_scan(memdisk_vfs(disk), "store", see, &found, &scan, &err), ST_OK);
+	CU_ASSERT_EQUAL_FATAL(log_scan(memdisk_vfs(disk), "store", (struct log_known){ 0 }, see, &found, &scan, &err), ST_OK);
 	CU_ASSERT(scan.damaged);
 	CU_ASSERT_FALSE(scan.unnoticed);
 	CU_ASSERT_EQUAL(found.before, 5);
@@ -342,7 +342,7 @@ static void test_bad_headers_and_missing_files(void)
 	copy = memdisk_clone(disk);
 	flip(copy, SEGMENT_1, 20);
 	expect_agreement(copy, "header");
-	CU_ASSERT_EQUAL_FATAL(log_scan(memdisk_vfs(copy), "store", see, &found, &scan, &err), ST_OK);
+	CU_ASSERT_EQUAL_FATAL(log_scan(memdisk_vfs(copy), "store", (struct log_known){ 0 }, see, &found, &scan, &err), ST_OK);
 	CU_ASSERT_FALSE(scan.segments[1].sound);
 	CU_ASSERT_PTR_NOT_NULL(strstr(scan.segments[1].problem, "CRC mismatch"));
 	CU_ASSERT_EQUAL(found.before + found.beyond, h.count); /* The records in it are all there. */
@@ -418,7 +418,7 @@ static void test_no_log_is_said_so(void)
 	struct log_scan scan;
 	struct errinfo err = { 0 };
 
-	CU_ASSERT_EQUAL(log_scan(memdisk_vfs(disk), "store", NULL, NULL, &scan, &err), ST_NOTFOUND);
+	CU_ASSERT_EQUAL(log_scan(memdisk_vfs(disk), "store", (struct log_known){ 0 }, NULL, NULL, &scan, &err), ST_NOTFOUND);
 	CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "store/commitlog"));
 	log_scan_free(&scan);
 	memdisk_destroy(disk);
