@@ -443,7 +443,9 @@ void memdisk_remove_all(struct memdisk *disk, const char *prefix)
 			i++;
 			continue;
 		}
-		char *path = mem_must(strdup(disk->visible.names[i].path));
+		char *path = strdup(disk->visible.names[i].path);
+		if (path == NULL)
+			abort();
 		(void)memdisk_remove(disk, path);
 		free(path);
 	}
