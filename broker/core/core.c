@@ -5,7 +5,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <utlist.h>
 
 #include "broker/core/apply.h"
@@ -31,13 +30,11 @@ enum status core_refuse_as(struct outcome *outcome, int32_t code)
 
 enum status core_refuse(struct outcome *outcome, int32_t code, const char *fmt, ...)
 {
-	char text[ERRINFO_TEXT_SIZE]; /* The arguments may lie in outcome->err. */
 	va_list args;
 
 	va_start(args, fmt);
-	vsnprintf(text, sizeof(text), fmt, args);
+	vsnprintf(outcome->err.text, sizeof(outcome->err.text), fmt, args);
 	va_end(args);
-	memcpy(outcome->err.text, text, sizeof(text));
 	return core_refuse_as(outcome, code);
 }
 
@@ -125,21 +122,6 @@ enum status core_read_half(struct core *core, uint64_t body_offset, struct store
 	status = record_half_decode(payload, &out->half, err);
 	out->message_delta = (uint16_t)(LOG_ENVELOPE_SIZE + record.payload.size - out->half.message.size);
 	return status;
-}
-
-enum status core_half_entry(const struct core *core, uint64_t n, struct half_entry *out, struct errinfo *err)
-{
-	const struct pending *entry = pending_find(core->pending, n);
-	enum status status = half_index_get(&core->halves, n, out, err);
-
-	/* The index file may have seen a decision that a power cut took from the log: what is open is open. */
-	if (entry == NULL || (status != ST_OK && status != ST_NOTFOUND))
-		return status;
-	if (out->decision_offset >= commitlog_appended(core->log) || status != ST_OK)
-		out->decision_offset = 0;
-	out->half_offset = entry->half_offset;
-	out->state = entry->state;
-	return ST_OK;
 }
 
 enum status core_find_queue(struct core *core, struct span topic_name, int32_t queue_id, struct topic **topic_out,

@@ -201,7 +201,7 @@ static enum status answer_resend(struct core *core, uint64_t half_queue_offset, 
 				 struct outcome *outcome)
 {
 	struct half_entry half;
-	enum status status = core_half_entry(core, half_queue_offset, &half, &outcome->err);
+	enum status status = half_index_get(&core->halves, half_queue_offset, &half, &outcome->err);
 
 	if (status == ST_AGAIN)
 		return status;

@@ -107,9 +107,7 @@ static enum status choose(struct core *core, const struct pull_request *request,
 		if (status != ST_OK)
 			return status;
 		for (size_t i = 0; i < got; i++) {
-			/* An expired message may have lost its body already: retention.c. */
-			bool gone = entries[i].body_offset < commitlog_start(core->log);
-			if (!gone && tag_filter_match(&request->filter, entries[i].tag_hash)) {
+			if (tag_filter_match(&request->filter, entries[i].tag_hash)) {
 				status = take(core, request, &entries[i], *next, result, err);
 				if (status != ST_OK)
 					return status;

@@ -92,9 +92,6 @@ int64_t core_store_time(struct core *core);
 /* The record at `offset`; ST_AGAIN sets the wish. Valid until the next record is begun or read. */
 enum status core_read_record(struct core *core, uint64_t offset, struct log_record *out, struct errinfo *err) MUST_USE;
 
-/* What became of half n, as half_index_get, but right also for a half that is open. */
-enum status core_half_entry(const struct core *core, uint64_t n, struct half_entry *out, struct errinfo *err) MUST_USE;
-
 /* A half message as stored, wherever it lies now. */
 struct stored_half {
 	struct record_half half;  /* Valid until the next record is begun or read. */

@@ -350,8 +350,6 @@ enum status core_operator_decide(struct core *core, uint64_t half_offset, enum r
 	/* The half index knows which halves are real: bytes of a message could look like one. */
 	enum status status = half_index_find(&core->halves, half_offset, &n, &known, &outcome->err);
 
-	if (status == ST_OK)
-		status = core_half_entry(core, n, &known, &outcome->err);
 	if (status != ST_OK)
 		return read_failed(status, &outcome->err, outcome);
 	switch (txn_decide((enum txn_state)known.state, event_of(asked), TXN_OPERATOR, &next)) {

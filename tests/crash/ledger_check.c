@@ -171,15 +171,12 @@ static bool check_half(const struct ledger_half *half, size_t n, const struct ha
 	struct half_entry entry;
 	struct errinfo err;
 
-	enum status status = core_half_entry(core, n, &entry, &err);
+	enum status status = half_index_get(&core->halves, n, &entry, &err);
 	if (status == ST_NOTFOUND && !open && half->offset < commitlog_start(core->log))
 		return true;
 	if (status != ST_OK)
 		return ledger_say(why, "half %zu: %.300s", n, err.text);
-	/* What an open half was parked or resumed by may be forgotten, with a later word that the log has lost. */
-	bool forgotten = open && entry.decision_offset == 0;
-	if (entry.half_offset != half->offset || entry.state != step->state ||
-	    (entry.decision_offset != step->decision_offset && !forgotten))
+	if (entry.half_offset != half->offset || entry.state != step->state || entry.decision_offset != step->decision_offset)
 		return ledger_say(why, "half %zu is %s by %" PRIu64 ", not %s by %" PRIu64, n,
 				  txn_state_text((enum txn_state)entry.state), entry.decision_offset,
 				  txn_state_text(step->state), step->decision_offset);
