@@ -91,6 +91,12 @@ static enum status take(struct core *core, const struct pull_request *request, c
 	return ST_OK;
 }
 
+/* Past its time: its body went with an older segment, before the record that names it. */
+static bool is_given_up(const struct core *core, const struct cq_entry *entry)
+{
+	return entry->body_offset < commitlog_start(core->log);
+}
+
 /* Walks the queue from the wanted offset. *next is the first entry not looked at. */
 static enum status choose(struct core *core, const struct pull_request *request, const struct queue *queue,
 			  struct pull_result *result, uint64_t *next, struct errinfo *err)
@@ -107,7 +113,7 @@ static enum status choose(struct core *core, const struct pull_request *request,
 		if (status != ST_OK)
 			return status;
 		for (size_t i = 0; i < got; i++) {
-			if (tag_filter_match(&request->filter, entries[i].tag_hash)) {
+			if (tag_filter_match(&request->filter, entries[i].tag_hash) && !is_given_up(core, &entries[i])) {
 				status = take(core, request, &entries[i], *next, result, err);
 				if (status != ST_OK)
 					return status;

@@ -1,5 +1,6 @@
 #include "broker/core/replay.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 
 #include "broker/core/apply.h"
@@ -155,6 +156,33 @@ static void move_bodies(struct core *core)
 	}
 }
 
+/* --- bodies ------------------------------------------------------------------------------------------------------------- */
+
+/* A snapshot may say of something open that its body lies in a segment that is gone: it was decided, delivered or carried
+ * after that slice. If no record has said so by now, the body is lost. */
+static enum status check_bodies(struct core *core, struct errinfo *err)
+{
+	uint64_t start = commitlog_start(core->log);
+	const struct pending *entry;
+	const struct delayed *waiting;
+	uint32_t cursor = 0;
+	size_t slot = 0;
+
+	while ((entry = pending_next(core->pending, &cursor)) != NULL) {
+		if (entry->body_offset < start)
+			return errinfo_set(err, ST_CORRUPT, "the body of open half message %" PRIu64 " (log offset %" PRIu64
+					   ") is gone: the log begins at %" PRIu64 ": restore the store from a backup",
+					   entry->half_queue_offset, entry->body_offset, start);
+	}
+	while ((waiting = delays_next(&core->delays, &slot)) != NULL) {
+		if (waiting->body_offset < start)
+			return errinfo_set(err, ST_CORRUPT, "the body of a delayed message (log offset %" PRIu64
+					   ") is gone: the log begins at %" PRIu64 ": restore the store from a backup",
+					   waiting->body_offset, start);
+	}
+	return ST_OK;
+}
+
 /* --- check-back ----------------------------------------------------------------------------------------------------- */
 
 static void open_check(struct core *core, struct pending *entry)
@@ -259,6 +287,9 @@ enum status replay_all(struct core *core, const struct store *store, struct erri
 	if (status == ST_OK) {
 		end_fuzzy(core);
 		move_bodies(core);
+		status = check_bodies(core, err);
+	}
+	if (status == ST_OK) {
 		status = open_checks(core);
 		if (status != ST_OK)
 			errinfo_set(err, status, "replay: out of memory");

@@ -106,8 +106,11 @@ void retention_note_closed(struct core *core, uint64_t body_offset)
 {
 	struct retained_segment *segment = segment_of(core, body_offset);
 
-	if (segment != NULL && segment->open_count > 0)
+	if (segment == NULL)
+		return;
+	if (segment->open_count > 0)
 		segment->open_count--;
+	segment->closed_at = commitlog_appended(core->log);
 }
 
 /* --- what may go -------------------------------------------------------------------------------------------------------- */
@@ -146,6 +149,7 @@ static bool may_drop_oldest(const struct core *core)
 	const struct retention *retention = &core->retention;
 
 	return retention->count > 1 && retention->segments[0].open_count == 0 &&
+	       retention->segments[0].closed_at <= commitlog_durable(core->log) &&
 	       retention->segments[0].end <= retention->snapshot_pin &&
 	       retention->segments[0].end <= retention->outer_pin && is_expired(core, last_referrer(retention));
 }

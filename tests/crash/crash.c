@@ -50,6 +50,7 @@ struct walk {
 	struct u64_map seen;    /* Disk -> records that its recovery found, + 1. */
 	struct u64_map settled; /* What a recovery left -> 1. */
 	struct ledger *growing; /* Of the store that goes on. */
+	uint64_t gone;          /* What lies below may have been given up. */
 	struct totals *totals;
 	char why[WHY_SIZE];
 };
@@ -84,7 +85,7 @@ static bool check(struct walk *w, const struct ledger *ledger, size_t from, bool
 
 	if (!ledger_match(ledger, w->rig.log, from, count_out, why))
 		return say(w, step, why);
-	return !all || ledger_check(ledger, *count_out, w->rig.core, why) || say(w, step, why);
+	return !all || ledger_check(ledger, *count_out, w->gone, w->rig.core, why) || say(w, step, why);
 }
 
 /* --- going on ------------------------------------------------------------------------------------------- */
@@ -101,13 +102,30 @@ static bool settle(struct walk *w, const char *step)
 	return rig_settle(&w->rig) || say(w, step, w->rig.failure.text);
 }
 
+/* An operator's word about a transaction that was open when the power went: recorded, or not acknowledged. */
+static bool decide_open(struct walk *w)
+{
+	struct ledger_open open;
+
+	if (!ledger_find_open(w->growing, ledger_count(w->growing), &open))
+		return true;
+	struct rig_answer answer = rig_operator(&w->rig, open.half_offset, OUTCOME_ROLLBACK);
+	if (answer.status != ST_OK)
+		return say(w, "going on: operator", answer.text);
+	if (!settle(w, "going on: operator"))
+		return false;
+	struct ledger_claim claim = { .kind = CLAIM_DECISION, .wait_offset = answer.wait_offset, .log_offset = open.half_offset,
+				      .outcome = OUTCOME_ROLLBACK };
+	return ledger_holds(w->growing, &claim) || say(w, "going on: operator", "acknowledged, but no record says so");
+}
+
 /* A message, a transaction, and whatever is due by now; all of it acknowledged. */
 static bool work_on(struct walk *w)
 {
 	const struct rig_message plain = { .topic = "orders", .key = "AFTER-1", .group = "shop", .body_size = 50 };
 	const struct rig_message half = { .topic = "orders", .key = "AFTER-2", .group = "shop", .half = true, .body_size = 50 };
 
-	if (!settle(w, "going on: making room"))
+	if (!settle(w, "going on: making room") || !decide_open(w))
 		return false;
 	struct rig_answer sent = rig_send(&w->rig, &plain);
 	if (sent.status != ST_OK)
@@ -146,6 +164,8 @@ static bool continue_from(struct walk *w, const struct ledger *ledger, size_t co
 	w->rig.sealed_context = w;
 	good = work_on(w);
 	w->rig.sealed = NULL;
+	if (rig_expired(&w->rig) > w->gone)
+		w->gone = rig_expired(&w->rig);
 	if (good && (good = stop(w, "stop"))) {
 		memdisk_crash(disk, hash + 1);
 		good = start(w, disk, "third start") && check(w, w->growing, 0, true, &after, "third start") &&
@@ -202,6 +222,7 @@ static bool try_disk(struct walk *w, struct memdisk *disk, uint64_t hash)
 	(void)u64_map_put(&w->totals->distinct, hash, &fresh);
 	seen = u64_map_put(&w->seen, hash, &fresh);
 	if (fresh) {
+		w->gone = note.gone;
 		if (!recover(w, ledger, promised, disk, hash, &count))
 			return false;
 		*seen = count + 1;

@@ -136,7 +136,7 @@ static bool judge(struct trial *t, const char *step)
 		if (claim->wait_offset <= t->script.told && !ledger_holds(t->ledger, claim))
 			return say(t, step, "no record says what was acknowledged");
 	}
-	if (!ledger_match(t->ledger, t->rig.log, 0, &count, why) || !ledger_check(t->ledger, count, t->rig.core, why))
+	if (!ledger_match(t->ledger, t->rig.log, 0, &count, why) || !ledger_check(t->ledger, count, 0, t->rig.core, why))
 		return say(t, step, why);
 	if (count < promised)
 		return say(t, step, "what was acknowledged is gone");

@@ -222,7 +222,7 @@ static enum result try_start(struct subject *s, struct memdisk *disk, size_t *co
 	}
 	enum result result = OPENED;
 	if (!ledger_match(s->ledger, s->rig.log, 0, count_out, judged) ||
-	    !ledger_check(s->ledger, *count_out, s->rig.core, judged)) {
+	    !ledger_check(s->ledger, *count_out, 0, s->rig.core, judged)) {
 		snprintf(why, WHY_SIZE, "%s", judged);
 		result = WRONG;
 	}

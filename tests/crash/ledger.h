@@ -38,9 +38,17 @@ void ledger_count_kinds(const struct ledger *ledger, uint64_t *counts, uint64_t 
 bool ledger_match(const struct ledger *ledger, struct commitlog *log, size_t from, size_t *count_out,
 		  char why[LEDGER_WHY_SIZE]);
 /* Compares everything that the core shows with the state after `count` records: queues (each message byte for byte),
- * halves, pending ones with their check counts, consumer offsets, topics, groups, delayed messages. What was given up with
- * the log's oldest segments may be gone from queues and from the index of decided halves, and from nothing else. */
-bool ledger_check(const struct ledger *ledger, size_t count, struct core *core, char why[LEDGER_WHY_SIZE]);
+ * halves, pending ones with their check counts, consumer offsets, topics, groups, delayed messages. What lies below log
+ * offset `gone` may have been given up: it may be gone from the log, from queues and from the index of decided halves, and
+ * from nothing else. */
+bool ledger_check(const struct ledger *ledger, size_t count, uint64_t gone, struct core *core,
+		  char why[LEDGER_WHY_SIZE]);
+
+/* An undecided half after `count` records: the newest one; false when there is none. */
+struct ledger_open {
+	uint64_t half_offset, half_queue_offset;
+};
+bool ledger_find_open(const struct ledger *ledger, size_t count, struct ledger_open *out);
 
 /* Something that was acknowledged: is it in the records that end at or before wait_offset? */
 enum ledger_claim_kind { CLAIM_MESSAGE, CLAIM_HALF, CLAIM_DECISION, CLAIM_OFFSET, CLAIM_TOPIC, CLAIM_GROUP };

@@ -93,7 +93,7 @@ struct play {
 	struct recording *recording;
 	struct memdisk *disk;
 	struct rig rig;
-	uint64_t random, noted;
+	uint64_t random, noted, gone, noted_gone;
 	struct item items[ITEMS_MAX];
 	size_t item_count;
 	struct claim claims[CLAIMS_MAX];
@@ -166,9 +166,12 @@ static void note_promises(struct play *p)
 {
 	uint64_t promised = p->w->options.async_flush ? commitlog_durable(p->rig.log) : rig_committed(&p->rig);
 
-	if (promised == p->noted)
+	if (commitlog_start(p->rig.log) > LOG_SEGMENT_HEADER_SIZE && rig_expired(&p->rig) > p->gone)
+		p->gone = p->noted_gone = rig_expired(&p->rig);
+	if (promised == p->noted && p->noted_gone == 0)
 		return;
 	p->noted = promised;
+	p->noted_gone = 0;
 	for (size_t i = 0; i < p->claim_count; i++) {
 		struct claim *c = &p->claims[i];
 		if (c->due || c->claim.wait_offset > promised)
@@ -179,7 +182,7 @@ static void note_promises(struct play *p)
 		if (!ledger_holds(current(p), &c->claim))
 			broken(p, "acknowledged, but no record says so", c->claim.key);
 	}
-	disk_trace_note(p->recording->trace, (struct trace_note){ (uint32_t)p->recording->life_count - 1, promised });
+	disk_trace_note(p->recording->trace, (struct trace_note){ (uint32_t)p->recording->life_count - 1, promised, p->gone });
 }
 
 static void claim(struct play *p, const struct rig_answer *answer, struct ledger_claim claim, size_t item)
@@ -221,10 +224,10 @@ static void start(struct play *p)
 	struct errinfo err;
 	size_t count;
 
-	disk_trace_note(r->trace, (struct trace_note){ (uint32_t)r->life_count, p->noted });
+	disk_trace_note(r->trace, (struct trace_note){ (uint32_t)r->life_count, p->noted, p->gone });
 	if (rig_start(&p->rig, &err) != ST_OK)
 		broken(p, "start", err.text);
-	if (!ledger_match(current(p), p->rig.log, 0, &count, why) || !ledger_check(current(p), count, p->rig.core, why))
+	if (!ledger_match(current(p), p->rig.log, 0, &count, why) || !ledger_check(current(p), count, p->gone, p->rig.core, why))
 		broken(p, "restart", why);
 	if (count < ledger_count_until(current(p), p->noted))
 		broken(p, "restart", "what was acknowledged is gone");

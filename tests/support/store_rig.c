@@ -18,6 +18,11 @@
 
 enum { STEPS_MAX = 10000, BODY_MAX = 32 * 1024 };
 
+static uint64_t segment_size(const struct rig_options *options)
+{
+	return options->segment_size != 0 ? options->segment_size : LOG_SEGMENT_SIZE_MIN;
+}
+
 /* --- effects ------------------------------------------------------------------------------------------- */
 
 static bool on_ask(void *context, uint64_t conn_id, uint64_t half_queue_offset, uint64_t half_offset)
@@ -238,6 +243,15 @@ bool rig_settle(struct rig *rig)
 	return false;
 }
 
+uint64_t rig_expired(const struct rig *rig)
+{
+	uint64_t appended = commitlog_appended(rig->log), kept = rig->options.retention_bytes;
+
+	if (kept == 0 || appended < kept)
+		return 0;
+	return (appended - kept) / segment_size(&rig->options) * segment_size(&rig->options);
+}
+
 uint64_t rig_committed(const struct rig *rig)
 {
 	return core_committed_offset(rig->core);
@@ -270,11 +284,6 @@ void rig_deinit(struct rig *rig)
 		abort();
 	buffer_deinit(&rig->properties);
 	buffer_deinit(&rig->pulled);
-}
-
-static uint64_t segment_size(const struct rig_options *options)
-{
-	return options->segment_size != 0 ? options->segment_size : LOG_SEGMENT_SIZE_MIN;
 }
 
 static struct core_config core_settings(const struct rig *rig)

@@ -76,6 +76,8 @@ bool rig_disk_step(struct rig *rig, enum rig_step step, bool sync);
 void rig_want_snapshot(struct rig *rig);
 /* All of it, until what was appended is durable and no snapshot is under way. False when the rig has died of it. */
 bool rig_settle(struct rig *rig);
+/* Below this log offset the retention allows segments to go by now. */
+uint64_t rig_expired(const struct rig *rig);
 /* Answers that wait for less may leave. */
 uint64_t rig_committed(const struct rig *rig);
 /* Time passes: one tick of the core. */
