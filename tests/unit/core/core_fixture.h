@@ -22,7 +22,7 @@
 #include "tests/support/check.h"
 #include "tests/support/memdisk.h"
 
-enum { SEEN_MAX = 256, FIXTURE_START_MS = 1000, PRODUCER = 7, CONSUMER = 8 };
+enum { SEEN_MAX = 256, ASKED_MAX = 4096, FIXTURE_START_MS = 1000, PRODUCER = 7, CONSUMER = 8 };
 #define FIXTURE_WALL_MS 1700000000000 /* 2023-11-14T22:13:20Z */
 
 struct fixture {
@@ -32,7 +32,7 @@ struct fixture {
 	struct core *core;
 	struct clock_manual clock;
 	struct core_config config;
-	uint64_t asked[SEEN_MAX];       /* Half-queue offsets, in the order of asking. */
+	uint64_t asked[ASKED_MAX];       /* Half-queue offsets, in the order of asking. */
 	size_t asked_count;
 	int32_t woken[SEEN_MAX];        /* Opaques of holds. */
 	bool expired[SEEN_MAX];
@@ -44,7 +44,7 @@ static bool on_ask(void *context, uint64_t conn_id, uint64_t half_queue_offset, 
 	struct fixture *f = context;
 
 	CU_ASSERT_EQUAL(conn_id, PRODUCER);
-	CU_ASSERT_TRUE_FATAL(f->asked_count < SEEN_MAX);
+	CU_ASSERT_TRUE_FATAL(f->asked_count < ASKED_MAX);
 	CU_ASSERT_TRUE(half_offset < core_committed_offset(f->core));
 	f->asked[f->asked_count++] = half_queue_offset;
 	return true;
@@ -84,25 +84,39 @@ static inline void fixture_disk(struct fixture *f, bool flush)
 	core_committed(f->core);
 }
 
-static inline void fixture_open(struct fixture *f)
+/* Opens the store. On failure nothing is open. */
+static inline enum status fixture_try_open(struct fixture *f, struct errinfo *err)
 {
 	struct commitlog_config log_config = { .root = "/store", .cluster = "c", .segment_size = 1024 * 1024,
 					       .ring_size = 512 * 1024, .prepare_chunk = 64 * 1024, .clock = &f->clock.clock };
 	struct pagefile_config files_config = { .path = "/store/index.pages", .cache_bytes = 512 * 1024, .read_inline = true };
 	struct core_effects effects = { f, on_ask, on_notify, on_hold, NULL };
-	struct errinfo err = { ST_OK, "" };
 
-	enum status status = commitlog_open(&log_config, memdisk_vfs(f->disk), &f->log, &err);
+	f->log = NULL;
+	f->files = NULL;
+	enum status status = commitlog_open(&log_config, memdisk_vfs(f->disk), &f->log, err);
 	if (status == ST_OK)
-		status = pagefile_open(&files_config, memdisk_vfs(f->disk), &f->files, &err);
+		status = pagefile_open(&files_config, memdisk_vfs(f->disk), &f->files, err);
 	if (status == ST_OK)
-		status = core_open(&f->config, f->log, f->files, f->clock.wall_now_ms, f->clock.mono_now_ms, &effects, &f->core, &err);
+		status = core_open(&f->config, f->log, f->files, f->clock.wall_now_ms, f->clock.mono_now_ms, &effects, &f->core, err);
 	if (status != ST_OK) {
-		fprintf(stderr, "open: %s\n", err.text);
-		abort();
+		pagefile_close(f->files);
+		CU_ASSERT_EQUAL(commitlog_close(f->log, false, NULL), ST_OK);
+		return status;
 	}
 	pagefile_set_read_inline(f->files, true);
 	fixture_disk(f, true);
+	return ST_OK;
+}
+
+static inline void fixture_open(struct fixture *f)
+{
+	struct errinfo err = { ST_OK, "" };
+
+	if (fixture_try_open(f, &err) != ST_OK) {
+		fprintf(stderr, "open: %s\n", err.text);
+		abort();
+	}
 }
 
 static inline void fixture_close(struct fixture *f)
