@@ -301,7 +301,7 @@ static void close_check(struct core *core, struct pending *entry)
 		checkback_closed(core->checkback, entry);
 }
 
-static void move_pending(struct core *core, struct pending *entry, enum txn_state state, int64_t when_ms)
+static void move_pending(struct core *core, struct pending *entry, enum txn_state state)
 {
 	switch (state) {
 	case TXN_COMMITTED:
@@ -318,7 +318,7 @@ static void move_pending(struct core *core, struct pending *entry, enum txn_stat
 	case TXN_PREPARED:
 		entry->state = TXN_PREPARED;
 		entry->attempts = entry->answered = 0;
-		entry->due_mono_ms = when_ms; /* In replay: see open_pending. */
+		entry->due_mono_ms = entry->store_time_ms; /* In replay (see open_pending): at once. */
 		if (!core->replay.active)
 			checkback_opened(core->checkback, entry, 0, core->mono_ms);
 		break;
@@ -354,7 +354,7 @@ enum status apply_decision(struct core *core, const struct placed *at, const str
 		return status;
 	note_time(core, at, r->when_ms);
 	if (entry != NULL)
-		move_pending(core, entry, state, r->when_ms);
+		move_pending(core, entry, state);
 	if (r->outcome == OUTCOME_COMMIT)
 		core->stats.commit_count++;
 	if (r->outcome == OUTCOME_ROLLBACK)
