@@ -6,8 +6,9 @@ fuzz: ## every fuzz target for FUZZ_SECONDS (10)
 	@$(MAKE) --no-print-directory BUILD=build/fuzz CC=clang OPT=-O1 \
 		SANITIZE="-fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=all" fuzz-run
 
-# Parsers of foreign bytes live in the libraries and in the name server, which keeps what strangers register.
-FUZZ_ARCHIVES := $(call existing,namesrv lib/net lib/index lib/log lib/txn lib/record lib/wire lib/base)
+# Parsers of foreign bytes live in the libraries and in the name server, which keeps what strangers register;
+# snapshots are loaded by the broker's core.
+FUZZ_ARCHIVES := $(call existing,namesrv broker/core checkback lib/net lib/index lib/log lib/txn lib/record lib/wire lib/base)
 
 $(BUILD)/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(SUPPORT_OBJ) $(FUZZ_ARCHIVES)
 	@mkdir -p $(@D)

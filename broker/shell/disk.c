@@ -206,8 +206,6 @@ static void space_done(struct work *work)
 	struct disk *disk = OWNER(struct disk, OWNER(struct space_work, work, work), space);
 
 	disk->space.out = false;
-	if (disk->space.free_bytes > disk->free_bytes)
-		disk->prepare_full = false; /* Perhaps it is enough. */
 	disk->free_bytes = disk->space.free_bytes;
 	disk->total_bytes = disk->space.total_bytes;
 }
@@ -234,10 +232,16 @@ static uint64_t free_min(const struct disk *disk)
 	return disk->limits.free_min < most ? disk->limits.free_min : most;
 }
 
-/* The log may not, or cannot, be prepared any further. */
+/* The log may not be prepared any further. */
+static bool is_short(const struct disk *disk)
+{
+	return disk->total_bytes > 0 && disk->free_bytes < free_min(disk) + PREPARE_CHUNK;
+}
+
+/* Or it cannot be: the last try found no space, and the next one is due in a second. */
 static bool is_out_of_space(const struct disk *disk)
 {
-	return disk->prepare_full || (disk->total_bytes > 0 && disk->free_bytes < free_min(disk) + PREPARE_CHUNK);
+	return disk->prepare_full || is_short(disk);
 }
 
 enum disk_level disk_level(const struct disk *disk, uint64_t reserved_bytes)
@@ -257,7 +261,7 @@ static void start_housekeeping(struct disk *disk)
 
 	commitlog_keep_spares(disk->log, !is_out_of_space(disk));
 	/* Without space for more, what was given up may still be used again or removed. */
-	wanted = wanted && (!is_out_of_space(disk) || commitlog_dropped(disk->log));
+	wanted = wanted && (!is_short(disk) || commitlog_dropped(disk->log));
 	if (wanted && !disk->prepare.out && disk->now_ms >= disk->prepare_after_ms &&
 	    commitlog_take_prepare(disk->log, &disk->prepare.job)) {
 		disk->prepare.out = true;
