@@ -9,11 +9,12 @@
  *   - the store goes on: what it takes then is there after one more cut;
  *   - the newest snapshot damaged, or the index file lost: a longer start gives the same.
  *
- * The first three for each distinct disk, the others for each distinct result of a recovery.
+ * The first three for each distinct disk, the others for distinct results of a recovery: one in N, chosen by its hash.
  *
- * Usage: crash [--states N] [--limit N] [--workload NAME] [--seed N] [--at POSITION]
+ * Usage: crash [--states N] [--limit N] [--every N] [--workload NAME] [--seed N] [--at POSITION]
  *   --states N    go on with further seeds until so many distinct disks were recovered
- *   --limit N     disks at each moment at most */
+ *   --limit N     disks at each moment at most (24)
+ *   --every N     as above (4; 1 with --at) */
 #include <inttypes.h>
 #include <malloc.h>
 #include <stdio.h>
@@ -40,7 +41,7 @@ struct totals {
 };
 
 struct options {
-	uint64_t states, limit, seed, at;
+	uint64_t states, limit, every, seed, at;
 	const char *workload;
 };
 
@@ -50,9 +51,10 @@ struct walk {
 	struct disk_states *states;
 	struct rig rig;
 	struct u64_map seen;    /* Disk -> records that its recovery found, + 1. */
-	struct u64_map settled; /* What a recovery left -> 1. */
+	struct u64_map settled; /* What a recovery left. */
 	struct ledger *growing; /* Of the store that goes on. */
 	uint64_t gone;          /* What lies below may have been given up. */
+	uint64_t every;
 	struct totals *totals;
 	char why[WHY_SIZE];
 };
@@ -252,8 +254,8 @@ static bool recover(struct walk *w, const struct ledger *ledger, size_t promised
 		return false;
 	w->totals->recovered++;
 	uint64_t left = disk_states_hash(w->states);
-	uint64_t *settled = u64_map_put(&w->settled, left, &fresh);
-	*settled = 1;
+	(void)u64_map_put(&w->settled, left, &fresh);
+	fresh = fresh && left % w->every == 0;
 	good = check(w, ledger, fresh ? 0 : promised, true, count_out, "start") && (!fresh || nothing_follows(w, disk));
 	if (good && fresh) {
 		w->totals->continued++;
@@ -318,7 +320,7 @@ static bool walk_moment(struct walk *w, const struct options *o)
 
 static bool walk_trace(const struct recording *recording, const struct options *o, struct totals *totals)
 {
-	struct walk w = { .recording = recording, .totals = totals };
+	struct walk w = { .recording = recording, .every = o->at != 0 ? 1 : o->every, .totals = totals };
 	/* A small ring: what matters of the old one is in the records, and mapping one is most of a start. */
 	struct rig_options options = { .segment_size = recording->options.segment_size,
 				       .snapshot_bytes = recording->options.snapshot_bytes,
@@ -358,7 +360,7 @@ static void run_workload(size_t index, uint64_t seed, const struct options *o, s
 static unsigned missing_kinds(const struct totals *totals)
 {
 	static const unsigned wanted[] = { LOG_MESSAGE, LOG_HALF, LOG_DECISION, LOG_CONFLICT, LOG_DELIVER, LOG_CHECK, LOG_OFFSETS,
-					   LOG_TOPIC, LOG_GROUP };
+					   LOG_TOPIC, LOG_GROUP, LOG_CARRY, LOG_SNAPSHOT_MARK };
 	unsigned missing = 0;
 
 	for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++) {
@@ -386,13 +388,15 @@ static double seconds_now(void)
 
 static struct options parse(int argc, char **argv)
 {
-	struct options o = { .limit = 24 };
+	struct options o = { .limit = 24, .every = 4 };
 
 	for (int i = 1; i + 1 < argc; i += 2) {
 		if (strcmp(argv[i], "--states") == 0)
 			o.states = strtoull(argv[i + 1], NULL, 0);
 		else if (strcmp(argv[i], "--limit") == 0)
 			o.limit = strtoull(argv[i + 1], NULL, 0);
+		else if (strcmp(argv[i], "--every") == 0)
+			o.every = strtoull(argv[i + 1], NULL, 0);
 		else if (strcmp(argv[i], "--seed") == 0)
 			o.seed = strtoull(argv[i + 1], NULL, 0);
 		else if (strcmp(argv[i], "--at") == 0)
