@@ -20,13 +20,14 @@ model: ## the transaction model, exhaustively, and that its sabotages are found 
 	@tests/model/run $(MODEL)
 
 # Disk proofs: one program each over what tests/crash/ and tests/support/ share.
-CRASH_PARTS := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/crash/ledger*.c tests/crash/workload*.c tests/crash/script.c))
+CRASH_PARTS := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/crash/ledger*.c tests/crash/workload*.c tests/crash/script.c tests/crash/fixed_key.c))
 CRASH_BINS := $(patsubst %,$(BUILD)/tests/crash/%,crash flips faults)
 
 $(CRASH_BINS): $(BUILD)/tests/crash/%: $(BUILD)/obj/tests/crash/%.o $(CRASH_PARTS) $(SUPPORT_OBJ) $(ARCHIVES)
 	@mkdir -p $(@D)
 	$(call say,link)$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(SUPPORT_OBJ) $(LINK_ARCHIVES) -lcunit $(LIBS)
 
+$(CRASH_BINS): LDFLAGS += -Wl,--wrap=hash_key_random
 # Every allocation of the program can be made to fail.
 $(BUILD)/tests/crash/faults: $(BUILD)/obj/tests/crash/alloc_faults.o
 $(BUILD)/tests/crash/faults: LDFLAGS += $(foreach f,malloc calloc realloc free strdup mmap memfd_create,-Wl,--wrap=$(f))

@@ -243,10 +243,11 @@ static enum status rebuild_record(void *context, const struct log_record *record
 {
 	struct core *core = context;
 
-	return record->offset < core->replay.from ? apply_index_only(core, record, err) : ST_NOTFOUND;
+	return record->offset < core->replay.fuzzy_until ? apply_index_only(core, record, err) : ST_NOTFOUND;
 }
 
-/* The index file is lost: its entries once more, from the records that are still kept. */
+/* The index file is lost: its entries once more, from the records that are still kept. Those of the fuzzy part too: replay
+ * takes an entry that the snapshot knows, but the index does not have, for one that was trimmed. */
 static enum status rebuild_index(struct core *core, struct errinfo *err)
 {
 	const struct pending *entry;

@@ -93,8 +93,9 @@ struct reading {
 static bool go_on_at(struct reading *r, uint64_t offset, char *why)
 {
 	if (offset < r->next || offset > r->end || (offset > r->next && offset > r->wanted && r->wanted < r->end))
-		return ledger_say(why, "%.*s/%u: from message %zu to %" PRIu64 ", but all from %zu on are kept",
-				  SPAN_ARGS(r->queue->topic), r->queue->id, r->next, offset, r->wanted);
+		return ledger_say(why, "%.*s/%u: from message %zu (named %" PRIu64 ") to %" PRIu64 ", but all from %zu on are kept",
+				  SPAN_ARGS(r->queue->topic), r->queue->id, r->next,
+				  r->next < r->end ? r->queue->messages[r->next].name_offset : 0, offset, r->wanted);
 	r->next = (size_t)offset;
 	return true;
 }
