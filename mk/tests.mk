@@ -16,6 +16,30 @@ endif
 sim: $(SIM) ## the simulator: broker core, log and check-back on virtual time; SIM_SEEDS=n, SEED=first
 	$(SIM) --seeds $(SIM_SEEDS) $(if $(SEED),--seed $(SEED))
 
+model: ## the transaction model, exhaustively, and that its sabotages are found (needs spin); MODEL=--full
+	@tests/model/run $(MODEL)
+
+# Disk proofs: one program each over what tests/crash/ and tests/support/ share.
+CRASH_PARTS := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/crash/ledger*.c tests/crash/workload*.c tests/crash/script.c))
+CRASH_BINS := $(patsubst %,$(BUILD)/tests/crash/%,crash flips faults)
+
+$(CRASH_BINS): $(BUILD)/tests/crash/%: $(BUILD)/obj/tests/crash/%.o $(CRASH_PARTS) $(SUPPORT_OBJ) $(ARCHIVES)
+	@mkdir -p $(@D)
+	$(call say,link)$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(SUPPORT_OBJ) $(LINK_ARCHIVES) -lcunit $(LIBS)
+
+# Every allocation of the program can be made to fail.
+$(BUILD)/tests/crash/faults: $(BUILD)/obj/tests/crash/alloc_faults.o
+$(BUILD)/tests/crash/faults: LDFLAGS += $(foreach f,malloc calloc realloc free strdup mmap memfd_create,-Wl,--wrap=$(f))
+
+crash: $(BUILD)/tests/crash/crash ## every disk that a power cut may leave goes through recovery; CRASH_STATES=n distinct ones
+	$< $(if $(CRASH_STATES),--states $(CRASH_STATES) --limit 300)
+
+flips: $(BUILD)/tests/crash/flips ## every bit and byte of a log with every record kind; FULL=1 also around every edge
+	$< $(if $(FULL),--full)
+
+faults: $(BUILD)/tests/crash/faults ## the k-th write, sync, read, open, allocation fails, for every k
+	$<
+
 # A library of its own, which a test puts in front of a broker's C library. Never sanitized: it has no runtime of its own.
 DISKSHIM := $(BUILD)/tests/shim/diskshim.so
 $(DISKSHIM): tests/shim/diskshim.c tests/support/diskshim.h
@@ -60,4 +84,4 @@ conf: programs ## regenerates conf/*.conf from the option tables
 	$(BUILD)/escrow-broker -p > conf/broker.conf
 	$(BUILD)/escrow-namesrv -p > conf/namesrv.conf
 
-.PHONY: sim integration interop test asan tsan lint deps install conf
+.PHONY: crash flips faults sim model integration interop test asan tsan lint deps install conf

@@ -1,76 +1,26 @@
-/* See oplog_projector.h.
+/* What the projector does next; see oplog_projector.h, and oplog_projector_internal.h for the halves.
  *
- * The thread's loop: connect if needed, fill the batch from the log, write it, sleep when there is nothing to do. A
+ * A turn: connect if needed, fill the batch from the log, write it, say how long to sleep when there is nothing to do. A
  * batch whose write failed is kept and sealed (nothing is added), so that after the reconnection the cursor tells
  * whether exactly this batch is there. */
-#include "broker/projections/oplog_projector.h"
+#include "broker/projections/oplog_projector_internal.h"
 
-#include <assert.h>
-#include <errno.h>
 #include <inttypes.h>
-#include <poll.h>
-#include <pthread.h>
-#include <signal.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
-#include <time.h>
-#include <unistd.h>
 
-#include "broker/projections/oplog_batch.h"
 #include "broker/projections/oplog_facts.h"
-#include "broker/projections/oplog_schema.h"
-#include "broker/projections/oplog_writer.h"
-#include "broker/projections/oplog_young.h"
 #include "lib/base/clock.h"
 #include "lib/base/logging.h"
-#include "lib/log/logreader.h"
 #include "lib/record/record_transaction.h"
 
 enum {
 	BATCH_SLACK = RECORD_CHECKS_MAX + 1, /* Rows that one record may add to a batch that was not full before it. */
-	LINGER_MS = 20,                      /* After a wake-up, so that a batch is worth its commit. */
 	IDLE_CURSOR_MS = 1000,               /* How often the cursor moves when there are no rows. */
 	MAINTAIN_MS = 3600 * 1000,
 	RETRY_FIRST_MS = 100,
 	REPEAT_LINE_MS = 60 * 1000,          /* The same failure is logged again after this. */
 	FILL_BYTES_MAX = 64 * 1024 * 1024,   /* Log read in one go, so that the cursor moves and a stop is heard. */
-};
-
-struct oplog_projector {
-	struct oplog_config config;
-	char *store_root;
-	char *broker_name;
-	pthread_t thread;
-	int wake_fd;
-	_Atomic uint64_t durable;
-	_Atomic bool sleeping; /* The thread wants to be woken by the next advance. */
-	_Atomic bool stopping;
-	_Atomic int64_t stop_until_ms;
-
-	pthread_mutex_t lock; /* Guards status, finished, left_behind. */
-	pthread_cond_t finished_cond;
-	bool finished;
-	bool left_behind; /* Nobody joins: the thread frees. */
-	struct oplog_status status;
-
-	/* The thread's own. */
-	struct oplog_writer *writer;
-	struct logreader *reader;
-	struct oplog_young *young;
-	struct oplog_batch batch;
-	bool batch_sealed;       /* A write of it was tried. */
-	uint64_t batch_target;   /* Where the cursor goes with it, once sealed. */
-	uint64_t cursor;         /* Where it is. */
-	int64_t log_time_ms;     /* Highest time read from the log. */
-	bool caught_up;
-	int64_t cursor_moved_ms; /* Monotonic. */
-	int64_t maintain_at_ms;  /* Monotonic. */
-	int64_t retry_delay_ms;
-	bool failing;
-	int64_t failure_logged_ms;
-	char failure_text[ERRINFO_TEXT_SIZE];
 };
 
 static int64_t now_mono(void)
@@ -125,7 +75,7 @@ static void note_success(struct oplog_projector *p, size_t rows)
 	p->retry_delay_ms = RETRY_FIRST_MS;
 }
 
-static void stop_for_good(struct oplog_projector *p, const struct errinfo *err)
+void oplog_projector_stop_for_good(struct oplog_projector *p, const struct errinfo *err)
 {
 	pthread_mutex_lock(&p->lock);
 	p->status.state = OPLOG_STOPPED;
@@ -133,41 +83,6 @@ static void stop_for_good(struct oplog_projector *p, const struct errinfo *err)
 	pthread_mutex_unlock(&p->lock);
 	log_error("oplog", "MySQL op log stopped; the broker goes on without it until it is restarted",
 		  "cursor=%" PRIu64 " error=\"%s\"", p->cursor, err->text);
-}
-
-/* --- sleeping ------------------------------------------------------------------------------------------------- */
-
-static void wait_for_wake(struct oplog_projector *p, int64_t timeout_ms)
-{
-	struct pollfd ready = { p->wake_fd, POLLIN, 0 };
-	uint64_t count;
-
-	if (poll(&ready, 1, timeout_ms > INT32_MAX ? INT32_MAX : (int)timeout_ms) > 0 &&
-	    read(p->wake_fd, &count, sizeof(count)) < 0 && errno != EAGAIN)
-		log_warn("oplog", "eventfd cannot be read", "error=\"%s\"", strerror(errno));
-}
-
-/* Until the time is over or a stop is asked for. */
-static void pause_for(struct oplog_projector *p, int64_t ms)
-{
-	int64_t until = now_mono() + ms, left;
-
-	while (!atomic_load(&p->stopping) && (left = until - now_mono()) > 0)
-		wait_for_wake(p, left);
-}
-
-/* Until the log grows, or the time is over, or a stop is asked for. */
-static void sleep_until_advance(struct oplog_projector *p, int64_t timeout_ms)
-{
-	uint64_t position = logreader_position(p->reader);
-
-	atomic_store(&p->sleeping, true);
-	/* Looked at after `sleeping` is visible, so no advance can be missed. */
-	if (atomic_load(&p->durable) <= position && !atomic_load(&p->stopping))
-		wait_for_wake(p, timeout_ms);
-	bool advanced = !atomic_exchange(&p->sleeping, false) || atomic_load(&p->durable) > position;
-	if (advanced)
-		pause_for(p, LINGER_MS);
 }
 
 /* --- from the log into the batch ------------------------------------------------------------------------------ */
@@ -384,10 +299,11 @@ static bool must_write(struct oplog_projector *p)
 	return idle_over && cursor_target(p) > p->cursor;
 }
 
-static enum status turn(struct oplog_projector *p, struct errinfo *err)
+enum status oplog_projector_turn(struct oplog_projector *p, int64_t *sleep_ms, struct errinfo *err)
 {
 	enum status st = ST_OK;
 
+	*sleep_ms = 0;
 	if (!oplog_writer_connected(p->writer)) {
 		set_state(p, OPLOG_CONNECTING);
 		st = connect_writer(p, err);
@@ -405,12 +321,11 @@ static enum status turn(struct oplog_projector *p, struct errinfo *err)
 	}
 	set_state(p, p->caught_up ? OPLOG_CURRENT : OPLOG_CATCHING_UP);
 	if (p->caught_up && !atomic_load(&p->stopping))
-		sleep_until_advance(p, sleep_time(p));
+		*sleep_ms = sleep_time(p);
 	return ST_OK;
 }
 
-/* Asked to stop, and there is nothing left to do, or no time, or no server. */
-static bool may_end(struct oplog_projector *p)
+bool oplog_projector_may_end(struct oplog_projector *p)
 {
 	if (!atomic_load(&p->stopping))
 		return false;
@@ -423,8 +338,7 @@ static bool is_final(enum status st)
 	return st == ST_CONFLICT || st == ST_CORRUPT || st == ST_VERSION;
 }
 
-/* False when there is nothing to try again. */
-static bool after_failure(struct oplog_projector *p, enum status st, const struct errinfo *err)
+bool oplog_projector_after_failure(struct oplog_projector *p, enum status st, const struct errinfo *err, int64_t *pause_ms)
 {
 	/* A schema of another version comes while connecting, and somebody may migrate it; a record of a newer version
 	 * stays what it is. */
@@ -432,7 +346,7 @@ static bool after_failure(struct oplog_projector *p, enum status st, const struc
 
 	oplog_writer_disconnect(p->writer);
 	if (is_final(st) && (st != ST_VERSION || was_connected)) {
-		stop_for_good(p, err);
+		oplog_projector_stop_for_good(p, err);
 		return false;
 	}
 	/* What was read without being kept (memory, disk) is read again. */
@@ -440,15 +354,15 @@ static bool after_failure(struct oplog_projector *p, enum status st, const struc
 		close_reader(p);
 	note_failure(p, err);
 	set_state(p, OPLOG_CONNECTING);
-	pause_for(p, p->retry_delay_ms);
+	*pause_ms = p->retry_delay_ms;
 	p->retry_delay_ms = p->retry_delay_ms * 2 < p->config.retry_max_ms ? p->retry_delay_ms * 2 : p->config.retry_max_ms;
 	return true;
 }
 
-static void destroy(struct oplog_projector *p)
+/* --- life ----------------------------------------------------------------------------------------------------- */
+
+void oplog_projector_destroy(struct oplog_projector *p)
 {
-	if (p->wake_fd >= 0)
-		close(p->wake_fd);
 	logreader_close(p->reader);
 	oplog_batch_deinit(&p->batch);
 	oplog_young_free(p->young);
@@ -461,37 +375,8 @@ static void destroy(struct oplog_projector *p)
 	free(p);
 }
 
-static void *run(void *context)
-{
-	struct oplog_projector *p = context;
-	struct errinfo err;
-	enum status st = db_thread_begin(&err);
-
-	if (st != ST_OK) {
-		stop_for_good(p, &err);
-	} else {
-		do {
-			st = turn(p, &err);
-			if (st != ST_OK && !after_failure(p, st, &err))
-				break;
-		} while (!may_end(p));
-		oplog_writer_disconnect(p->writer);
-		db_thread_end();
-	}
-	pthread_mutex_lock(&p->lock);
-	p->finished = true;
-	bool left_behind = p->left_behind;
-	pthread_cond_signal(&p->finished_cond);
-	pthread_mutex_unlock(&p->lock);
-	if (left_behind)
-		destroy(p);
-	return NULL;
-}
-
-/* --- the loop thread's side ----------------------------------------------------------------------------------- */
-
-static struct oplog_projector *create(const struct oplog_config *config, const char *store_root, const char *broker_name,
-				      uint64_t durable)
+struct oplog_projector *oplog_projector_create(const struct oplog_config *config, const char *store_root,
+					       const char *broker_name, uint64_t durable)
 {
 	struct oplog_projector *p = calloc(1, sizeof(*p));
 	pthread_condattr_t attributes;
@@ -506,114 +391,16 @@ static struct oplog_projector *create(const struct oplog_config *config, const c
 	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
 	pthread_cond_init(&p->finished_cond, &attributes);
 	pthread_condattr_destroy(&attributes);
-	p->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	p->wake_fd = -1;
 	p->store_root = strdup(store_root);
 	p->broker_name = strdup(broker_name);
 	p->young = oplog_young_new((uint32_t)config->open_max);
 	enum status batch = oplog_batch_init(&p->batch, (size_t)config->batch_max + BATCH_SLACK);
 	if (p->broker_name != NULL)
 		p->writer = oplog_writer_new(&p->config, p->broker_name);
-	if (p->wake_fd < 0 || p->store_root == NULL || p->young == NULL || batch != ST_OK || p->writer == NULL) {
-		destroy(p);
+	if (p->store_root == NULL || p->young == NULL || batch != ST_OK || p->writer == NULL) {
+		oplog_projector_destroy(p);
 		return NULL;
 	}
 	return p;
-}
-
-enum status oplog_projector_start(const struct oplog_config *config, const char *store_root, const char *broker_name,
-				  uint64_t durable, struct oplog_projector **out, struct errinfo *err)
-{
-	char password[CONFIG_TEXT_SIZE];
-	sigset_t all, old;
-
-	if (!oplog_database_name_valid(config->database))
-		return errinfo_set(err, ST_INVALID,
-				   "opLogMysqlDatabase=%s: must be 1 to 64 letters, digits and underscores", config->database);
-	enum status st = oplog_password(config, password, err);
-	explicit_bzero(password, sizeof(password));
-	if (st != ST_OK)
-		return st;
-	struct oplog_projector *p = create(config, store_root, broker_name, durable);
-	if (p == NULL)
-		return errinfo_set(err, ST_NOMEM, "op log projector: out of memory or file descriptors");
-	/* Signals are the loop thread's. */
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	int failure = pthread_create(&p->thread, NULL, run, p);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	if (failure != 0) {
-		destroy(p);
-		return errinfo_set(err, ST_NOMEM, "op log projector: thread: %s", strerror(failure));
-	}
-	*out = p;
-	return ST_OK;
-}
-
-static void wake(struct oplog_projector *p)
-{
-	uint64_t one = 1;
-
-	/* EAGAIN: it is full of wake-ups already. */
-	if (write(p->wake_fd, &one, sizeof(one)) < 0 && errno != EAGAIN)
-		log_warn("oplog", "eventfd cannot be written", "error=\"%s\"", strerror(errno));
-}
-
-void oplog_projector_advance(struct oplog_projector *projector, uint64_t durable)
-{
-	if (projector == NULL)
-		return;
-	atomic_store(&projector->durable, durable);
-	if (atomic_load(&projector->sleeping) && atomic_exchange(&projector->sleeping, false))
-		wake(projector);
-}
-
-/* True when the thread has ended within the time; otherwise it is left behind, and *p is its own. */
-static bool wait_or_leave(struct oplog_projector *p, int64_t timeout_ms)
-{
-	struct timespec until;
-
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += timeout_ms / 1000;
-	until.tv_nsec += timeout_ms % 1000 * 1000000;
-	if (until.tv_nsec >= 1000000000) {
-		until.tv_nsec -= 1000000000;
-		until.tv_sec++;
-	}
-	pthread_mutex_lock(&p->lock);
-	while (!p->finished && pthread_cond_timedwait(&p->finished_cond, &p->lock, &until) == 0)
-		;
-	bool finished = p->finished;
-	p->left_behind = !finished;
-	if (!finished)
-		pthread_detach(p->thread);
-	pthread_mutex_unlock(&p->lock);
-	return finished;
-}
-
-void oplog_projector_stop(struct oplog_projector *projector, int64_t grace_ms)
-{
-	if (projector == NULL)
-		return;
-	atomic_store(&projector->stop_until_ms, now_mono() + grace_ms);
-	atomic_store(&projector->stopping, true);
-	wake(projector);
-	/* A little more than the grace, so that a healthy thread that uses it up is still joined. */
-	if (!wait_or_leave(projector, grace_ms + 500)) {
-		log_warn("oplog", "MySQL does not answer, leaving the op log as it is; the next start goes on from its cursor",
-			 NULL);
-		return;
-	}
-	pthread_join(projector->thread, NULL);
-	destroy(projector);
-}
-
-void oplog_projector_status(struct oplog_projector *projector, struct oplog_status *out)
-{
-	*out = (struct oplog_status){ 0 };
-	if (projector == NULL)
-		return;
-	pthread_mutex_lock(&projector->lock);
-	*out = projector->status;
-	pthread_mutex_unlock(&projector->lock);
-	out->durable = atomic_load(&projector->durable);
 }

@@ -72,7 +72,7 @@ void snapshot_put_end(struct buffer *out, const struct snapshot_end *end)
 
 	buffer_put_u64(out, end->durable);
 	buffer_put_u32(out, end->page_count);
-	buffer_put_u32(out, 0);
+	buffer_put_u32(out, end->swept_pages);
 	snapshot_end_chunk(out, begun, 1);
 }
 
@@ -159,6 +159,16 @@ static enum status open_file(struct snapshot_job *job, struct errinfo *err)
 	return status;
 }
 
+/* A failed sync is never tried again: the page cache may lie afterwards. */
+static enum status sync_file(struct snapshot_job *job, struct errinfo *err)
+{
+	enum status status = vfs_sync(job->file, err);
+
+	job->sync_failed = job->sync_failed || status == ST_IO;
+	job->unsynced = 0;
+	return status;
+}
+
 static enum status write_data(struct snapshot_job *job, struct errinfo *err)
 {
 	struct span data = buffer_span(&job->data);
@@ -170,10 +180,8 @@ static enum status write_data(struct snapshot_job *job, struct errinfo *err)
 	job->file_offset += data.size;
 	job->unsynced += data.size;
 	buffer_reset(&job->data);
-	if (status == ST_OK && job->unsynced >= SYNC_EACH) {
-		status = vfs_sync(job->file, err);
-		job->unsynced = 0;
-	}
+	if (status == ST_OK && job->unsynced >= SYNC_EACH)
+		status = sync_file(job, err);
 	return status;
 }
 
@@ -221,10 +229,11 @@ static enum status finish(struct snapshot_job *job, struct errinfo *err)
 	char temporary[SNAPSHOT_PATH_SIZE], path[SNAPSHOT_PATH_SIZE];
 	enum status status = pagefile_sync(job->pages, err);
 
+	job->sync_failed = status == ST_IO;
 	file_path(job->dir, job->from, ".tmp", temporary);
 	file_path(job->dir, job->from, "", path);
 	if (status == ST_OK)
-		status = vfs_sync(job->file, err);
+		status = sync_file(job, err);
 	if (status == ST_OK)
 		status = vfs_rename(job->vfs, temporary, path, err);
 	if (status == ST_OK)
@@ -354,6 +363,7 @@ static enum status verify(struct snapshot_reader *reader, struct errinfo *err)
 		return corrupt(reader, "the end chunk is not where the file ends", err);
 	reader->end.durable = get_u64(chunk.payload.data);
 	reader->end.page_count = get_u32(chunk.payload.data + 8);
+	reader->end.swept_pages = get_u32(chunk.payload.data + 12);
 	if (reader->end.durable < reader->header.from)
 		return corrupt(reader, "the end chunk lies before the beginning", err);
 	reader->position = HEADER_SIZE;

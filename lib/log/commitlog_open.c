@@ -61,6 +61,7 @@ static enum status create(const struct commitlog_config *config, const struct vf
 	if (config->cluster != NULL)
 		snprintf(log->cluster, sizeof(log->cluster), "%s", config->cluster);
 	log->ring = ring_map(log->ring_size);
+	log->ring_populated = log->ring_size <= RING_POPULATED_AT_ONCE ? log->ring_size : 0;
 	if (log->ring == NULL) {
 		errinfo_set(err, ST_NOMEM, "commit log: cannot map a ring of %" PRIu64 " bytes", log->ring_size);
 		free(log);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "broker/core/store.h"
 #include "lib/base/clock.h"
 #include "lib/index/pagefile.h"
 #include "lib/log/logreader.h"
@@ -101,7 +102,7 @@ static void open_broker(struct world *w)
 	if (core_config_set_delay_levels(&config, "1s 5s 10s", &err) != ST_OK ||
 	    commitlog_open(&log_config, memdisk_vfs(w->disk), &w->log, &err) != ST_OK ||
 	    pagefile_open(&files_config, memdisk_vfs(w->disk), &w->files, &err) != ST_OK ||
-	    core_open(&config, w->log, w->files, w->clock.wall_now_ms, w->clock.mono_now_ms, &effects, &w->core, &err) != ST_OK)
+	    core_open(&config, &(struct store){ .log = w->log, .files = w->files }, w->clock.wall_now_ms, w->clock.mono_now_ms, &effects, &w->core, &err) != ST_OK)
 		die("open", &err);
 	pagefile_set_read_inline(w->files, true);
 	w->flush_out = w->prepare_out = false;

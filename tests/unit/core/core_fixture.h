@@ -12,10 +12,13 @@
 #include "broker/core/progress.h"
 #include "broker/core/pull.h"
 #include "broker/core/settings.h"
+#include "broker/core/snapshotter.h"
+#include "broker/core/store.h"
 #include "broker/core/stored.h"
 #include "broker/core/transactions.h"
 #include "lib/base/clock.h"
 #include "lib/index/pagefile.h"
+#include "lib/index/snapshot_file.h"
 #include "lib/log/commitlog.h"
 #include "lib/wire/msgid.h"
 #include "lib/wire/properties.h"
@@ -27,12 +30,16 @@ enum { SEEN_MAX = 256, ASKED_MAX = 4096, FIXTURE_START_MS = 1000, PRODUCER = 7, 
 
 struct fixture {
 	struct memdisk *disk;
-	struct commitlog *log;
-	struct pagefile *files;
+	struct store store;
+	struct commitlog *log;          /* The store's. */
+	struct pagefile *files;         /* The store's. */
 	struct core *core;
+	struct snapshotter *snapshotter;
+	uint64_t segment_size;          /* 0: 1 MiB. */
+	const char *root;               /* NULL: /store */
 	struct clock_manual clock;
 	struct core_config config;
-	uint64_t asked[ASKED_MAX];       /* Half-queue offsets, in the order of asking. */
+	uint64_t asked[ASKED_MAX];      /* Half-queue offsets, in the order of asking. */
 	size_t asked_count;
 	int32_t woken[SEEN_MAX];        /* Opaques of holds. */
 	bool expired[SEEN_MAX];
@@ -66,6 +73,24 @@ static void on_hold(void *context, const struct hold *hold, bool expired)
 	f->expired[f->woken_count++] = expired;
 }
 
+/* One step of a snapshot under way, or the beginning of one that is due. */
+static inline void fixture_snapshot_step(struct fixture *f)
+{
+	struct pagefile_flush_job pages;
+	struct errinfo err;
+
+	while (pagefile_take_flush(f->files, &pages)) {
+		pagefile_flush_run(&pages);
+		CU_ASSERT_EQUAL_FATAL(pagefile_flush_done(f->files, &pages, &err), ST_OK);
+	}
+	snapshotter_step(f->snapshotter);
+	struct snapshot_job *job = snapshotter_take(f->snapshotter);
+	if (job != NULL) {
+		snapshot_job_run(job);
+		CU_ASSERT_EQUAL_FATAL(snapshotter_done(f->snapshotter, &err), ST_OK);
+	}
+}
+
 /* Lets the disk work: with `flush` until all is durable, else only what makes room. */
 static inline void fixture_disk(struct fixture *f, bool flush)
 {
@@ -84,26 +109,42 @@ static inline void fixture_disk(struct fixture *f, bool flush)
 	core_committed(f->core);
 }
 
-/* Opens the store. On failure nothing is open. */
+/* A whole snapshot, while nothing else happens. */
+static inline void fixture_snapshot(struct fixture *f)
+{
+	uint64_t taken = snapshotter_stats(f->snapshotter).taken;
+
+	snapshotter_want(f->snapshotter);
+	for (int i = 0; i < 10000 && (snapshotter_stats(f->snapshotter).taken == taken || snapshotter_busy(f->snapshotter)); i++) {
+		fixture_snapshot_step(f);
+		fixture_disk(f, true);
+	}
+	CU_ASSERT_EQUAL(snapshotter_stats(f->snapshotter).taken, taken + 1);
+}
+
+/* Without aborting: for stores that should be refused. */
 static inline enum status fixture_try_open(struct fixture *f, struct errinfo *err)
 {
-	struct commitlog_config log_config = { .root = "/store", .cluster = "c", .segment_size = 1024 * 1024,
-					       .ring_size = 512 * 1024, .prepare_chunk = 64 * 1024, .clock = &f->clock.clock };
-	struct pagefile_config files_config = { .path = "/store/index.pages", .cache_bytes = 512 * 1024, .read_inline = true };
+	struct store_config config = {
+		.log = { .root = f->root != NULL ? f->root : "/store", .cluster = "c", .segment_size = f->segment_size != 0 ? f->segment_size : 1024 * 1024,
+			 .ring_size = 512 * 1024, .prepare_chunk = 64 * 1024, .clock = &f->clock.clock },
+		.index_cache_bytes = 512 * 1024,
+	};
 	struct core_effects effects = { f, on_ask, on_notify, on_hold, NULL };
+	enum status status = store_open(&config, memdisk_vfs(f->disk), &f->store, err);
 
-	f->log = NULL;
-	f->files = NULL;
-	enum status status = commitlog_open(&log_config, memdisk_vfs(f->disk), &f->log, err);
-	if (status == ST_OK)
-		status = pagefile_open(&files_config, memdisk_vfs(f->disk), &f->files, err);
-	if (status == ST_OK)
-		status = core_open(&f->config, f->log, f->files, f->clock.wall_now_ms, f->clock.mono_now_ms, &effects, &f->core, err);
+	f->log = f->store.log;
+	f->files = f->store.files;
+	if (status != ST_OK)
+		return status;
+	status = core_open(&f->config, &f->store, f->clock.wall_now_ms, f->clock.mono_now_ms, &effects, &f->core, err);
 	if (status != ST_OK) {
-		pagefile_close(f->files);
-		CU_ASSERT_EQUAL(commitlog_close(f->log, false, NULL), ST_OK);
+		CU_ASSERT_EQUAL(store_close(&f->store, false, NULL), ST_OK);
 		return status;
 	}
+	store_loaded(&f->store);
+	f->snapshotter = snapshotter_create(f->core, &f->store);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(f->snapshotter);
 	pagefile_set_read_inline(f->files, true);
 	fixture_disk(f, true);
 	return ST_OK;
@@ -121,11 +162,9 @@ static inline void fixture_open(struct fixture *f)
 
 static inline void fixture_close(struct fixture *f)
 {
-	struct errinfo err;
-
+	snapshotter_destroy(f->snapshotter);
 	core_close(f->core);
-	pagefile_close(f->files);
-	CU_ASSERT_EQUAL(commitlog_close(f->log, false, &err), ST_OK);
+	CU_ASSERT_EQUAL(store_close(&f->store, false, NULL), ST_OK);
 }
 
 static inline struct core_config fixture_config(void)
