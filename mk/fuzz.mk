@@ -5,8 +5,8 @@
 
 FUZZ_SECONDS ?= 10
 FUZZERS := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/*.c))
-# Those that open a store, or serve whole conversations, at each execution. (The parser of snapshot files belongs here.)
-FUZZ_STATEFUL := $(filter log_recovery snapshot_file broker_requests net_namesrv,$(FUZZERS))
+# Those that open a store, or serve whole conversations, at each execution.
+FUZZ_STATEFUL := $(filter log_recovery snapshot_load broker_requests net_namesrv,$(FUZZERS))
 FUZZ_STATELESS_RUNS ?= 100000000
 FUZZ_STATEFUL_RUNS ?= 5000000
 # How long one target may take of one `make fuzz-long`.

@@ -32,6 +32,16 @@ static enum status no_memory(struct load *load)
 	return errinfo_set(load->err, ST_NOMEM, "out of memory");
 }
 
+/* A time in ms, or a count: far from where sums of two overflow. */
+static int64_t read_number(struct load *load)
+{
+	int64_t value = (int64_t)reader_u64(&load->in);
+
+	if (value < 0 || value > (int64_t)1 << 60)
+		load->in.failed = true;
+	return value;
+}
+
 /* --- names and settings ---------------------------------------------------------------------------------------------- */
 
 static enum status load_state(struct load *load)
@@ -39,12 +49,12 @@ static enum status load_state(struct load *load)
 	struct core *core = load->core;
 	struct topics_version version;
 
-	core->store_time_ms = (int64_t)reader_u64(&load->in);
+	core->store_time_ms = read_number(load);
 	(void)reader_u64(&load->in); /* When it was taken: for people. */
 	core->hash_key.k0 = reader_u64(&load->in);
 	core->hash_key.k1 = reader_u64(&load->in);
-	version.counter = (int64_t)reader_u64(&load->in);
-	version.timestamp_ms = (int64_t)reader_u64(&load->in);
+	version.counter = read_number(load);
+	version.timestamp_ms = read_number(load);
 	topics_set_version(core->topics, version);
 	return ST_OK;
 }
@@ -226,8 +236,8 @@ static enum status load_pending(struct load *load)
 	p.body_offset = reader_u64(in);
 	p.name.lo = reader_u64(in);
 	p.name.hi = reader_u64(in);
-	p.store_time_ms = (int64_t)reader_u64(in);
-	p.due_mono_ms = (int64_t)reader_u64(in);
+	p.store_time_ms = read_number(load);
+	p.due_mono_ms = read_number(load);
 	p.record_size = reader_u32(in);
 	p.group_id = name_of(load, reader_u32(in));
 	p.attempts = reader_u16(in);
@@ -258,7 +268,7 @@ static enum status load_resend(struct load *load)
 static enum status load_delayed(struct load *load)
 {
 	struct reader *in = &load->in;
-	struct delayed d = { .deliver_at_ms = (int64_t)reader_u64(in) };
+	struct delayed d = { .deliver_at_ms = read_number(load) };
 
 	d.naming_offset = reader_u64(in);
 	d.origin_offset = reader_u64(in);
@@ -284,7 +294,7 @@ static enum status load_segment(struct load *load)
 {
 	struct retention *retention = &load->core->retention;
 	uint64_t base = reader_u64(&load->in);
-	int64_t newest_ms = (int64_t)reader_u64(&load->in);
+	int64_t newest_ms = read_number(load);
 	uint64_t last_ref = reader_u64(&load->in);
 
 	for (size_t i = 0; i < retention->count; i++) {

@@ -14,6 +14,7 @@
 #include "broker/core/clients.h"
 #include "broker/core/progress.h"
 #include "broker/core/settings.h"
+#include "broker/core/store.h"
 #include "broker/handlers/handlers.h"
 #include "lib/base/clock.h"
 #include "lib/base/logging.h"
@@ -135,7 +136,7 @@ static void open_broker(void)
 	if (status == ST_OK)
 		status = pagefile_open(&files_config, memdisk_vfs(b.disk), &b.files, &err);
 	if (status == ST_OK)
-		status = core_open(&config, b.log, b.files, b.clock.wall_now_ms, b.clock.mono_now_ms, &effects, &b.core, &err);
+		status = core_open(&config, &(struct store){ .log = b.log, .files = b.files }, b.clock.wall_now_ms, b.clock.mono_now_ms, &effects, &b.core, &err);
 	if (status != ST_OK) {
 		fprintf(stderr, "the start: %s\n", err.text);
 		abort();

@@ -280,6 +280,7 @@ static enum status close_gap(struct scanner *s, uint64_t offset, struct errinfo 
 {
 	s->in_gap = false;
 	s->gap.to = offset;
+	s->gap.beyond_before = s->out->beyond_count;
 	return add_gap(s, err);
 }
 

@@ -44,6 +44,7 @@ struct scan_gap {
 	uint64_t proof;          /* Offset of the first record, or of the snapshot, that proves it durable; 0 = none. */
 	bool proved_by_snapshot;
 	bool damage;             /* It had been durable. */
+	uint64_t beyond_before;  /* Sound records behind `end`, but before this gap. */
 	bool header;             /* Its first byte is a segment's header, or a missing segment's. */
 };
 

@@ -146,6 +146,7 @@ static void test_a_delivery_of_what_is_not_next_is_refused(void)
 	check_refused(f, ST_CORRUPT, "is not the next delayed message");
 
 	f = fixture_create(NULL);
+	(void)must_send(f, (struct sent){ .topic = "t", .key = "plain" });
 	put_deliver(f, (struct record_deliver){ .source_offset = 4096, .body_offset = 4096, .topic = SPAN_LITERAL("t") });
 	check_refused(f, ST_CORRUPT, "is not the next delayed message");
 }
@@ -197,8 +198,8 @@ static void test_bytes_of_a_message_are_no_half(void)
 	CU_ASSERT_EQUAL_FATAL(core_send(f->core, &request, &sent, &outcome), ST_OK);
 	CU_ASSERT_EQUAL(sent.log_offset, first + size);
 	fixture_disk(f, true);
-	struct record_half decoded;
-	CU_ASSERT_EQUAL(core_stored_half(f->core, at, &decoded, &outcome.err), ST_OK); /* It does look like one. */
+	struct stored_half decoded;
+	CU_ASSERT_EQUAL(core_read_half(f->core, at, &decoded, &outcome.err), ST_OK); /* It does look like one. */
 	CU_ASSERT_EQUAL(core_operator_decide(f->core, at, OUTCOME_COMMIT, SPAN_LITERAL("dba"), &outcome), ST_DENIED);
 	struct send_result claimed = { .log_offset = at, .queue_offset = real.queue_offset };
 	CU_ASSERT_EQUAL(fixture_end(f, &claimed, OUTCOME_COMMIT, false, &outcome), ST_DENIED);
