@@ -39,7 +39,7 @@ struct fixture {
 	const char *root;               /* NULL: /store */
 	struct clock_manual clock;
 	struct core_config config;
-	uint64_t asked[ASKED_MAX];       /* Half-queue offsets, in the order of asking. */
+	uint64_t asked[ASKED_MAX];      /* Half-queue offsets, in the order of asking. */
 	size_t asked_count;
 	int32_t woken[SEEN_MAX];        /* Opaques of holds. */
 	bool expired[SEEN_MAX];
