@@ -37,15 +37,15 @@ static struct order orders[ORDERS_MAX];
 static atomic_int count;
 static struct queue_view queues[ORDERS_QUEUES];
 static int promises[4 * ORDERS_MAX]; /* Orders, in the order of their promises. */
-static atomic_int promise_count;
-static int promises_checked;
+static int promise_count, promises_checked;
 static atomic_ullong violations[ORDER_VIOLATIONS];
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* Guards places and read_until. */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* Guards places, read_until, promises, halves. */
 
 void orders_reset(void)
 {
 	memset(orders, 0, sizeof(orders));
-	count = promise_count = promises_checked = 0;
+	count = 0;
+	promise_count = promises_checked = 0;
 	for (int q = 0; q < ORDERS_QUEUES; q++) {
 		free(queues[q].places);
 		queues[q].places = calloc(ORDERS_MAX, sizeof(*queues[q].places));
@@ -140,6 +140,7 @@ void orders_promise(int order, enum order_promise promise, const struct raw_half
 {
 	struct order *o = &orders[order];
 
+	pthread_mutex_lock(&lock);
 	if (half != NULL) {
 		if ((o->promised & PROMISED_HALF) != 0 &&
 		    (o->half.queue_offset != half->queue_offset || o->half.log_offset != half->log_offset))
@@ -152,6 +153,7 @@ void orders_promise(int order, enum order_promise promise, const struct raw_half
 		orders_violated(ORDER_TURNED, "both outcomes acknowledged", order);
 	if ((before & promise) == 0)
 		promises[promise_count++] = order;
+	pthread_mutex_unlock(&lock);
 }
 
 void orders_offset_asked(int queue, int64_t offset)
@@ -256,11 +258,14 @@ static void ask_again(struct raw *raw, int order)
 {
 	struct order *o = &orders[order];
 	bool commit = (o->promised & PROMISED_COMMIT) != 0, rollback = (o->promised & PROMISED_ROLLBACK) != 0;
-	struct raw_half half = { 0 };
+	struct raw_half half = { 0 }, known;
 	char key[ORDER_KEY_SIZE];
 
 	if ((o->promised & PROMISED_HALF) == 0)
 		return;
+	pthread_mutex_lock(&lock);
+	known = o->half;
+	pthread_mutex_unlock(&lock);
 	orders_key(order, key);
 	struct raw_message message = { .group = "torture", .topic = "orders", .key = key, .size = 200,
 				       .queue_id = order % ORDERS_QUEUES, .half = true };
@@ -271,9 +276,9 @@ static void ask_again(struct raw *raw, int order)
 		orders_violated(ORDER_LOST_HALF, "its resend is refused", order);
 	if (!commit && !rollback)
 		return;
-	if (raw_end(raw, "torture", key, &o->half, commit ? 8 : 12) != RESP_SUCCESS)
+	if (raw_end(raw, "torture", key, &known, commit ? 8 : 12) != RESP_SUCCESS)
 		orders_violated(ORDER_TURNED, "the same again is refused", order);
-	if (raw_end(raw, "torture", key, &o->half, commit ? 12 : 8) != RESP_ILLEGAL_OPERATION)
+	if (raw_end(raw, "torture", key, &known, commit ? 12 : 8) != RESP_ILLEGAL_OPERATION)
 		orders_violated(ORDER_TURNED, "the opposite is not refused", order);
 }
 
@@ -290,16 +295,20 @@ static void check_offsets(struct raw *raw)
 
 void orders_check_promises(unsigned port)
 {
-	int end = promise_count, step;
 	struct raw *raw = raw_connect(port);
+	int end, step;
 
 	if (raw == NULL) {
 		orders_violated(ORDER_BAD_END, "no connection to a broker that is ready", -1);
 		return;
 	}
+	pthread_mutex_lock(&lock);
+	end = promise_count;
+	pthread_mutex_unlock(&lock);
 	check_offsets(raw);
 	for (int queue = 0; queue < ORDERS_QUEUES; queue++)
 		read_to_end(raw, queue);
+	/* Places below `end` do not change any more. */
 	for (int i = promises_checked; i < end; i++)
 		check_visible(promises[i]);
 	step = (end - promises_checked) / ASKED_AGAIN_MAX + 1;
