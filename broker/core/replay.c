@@ -192,7 +192,10 @@ static void open_check(struct core *core, struct pending *entry)
 
 	if (entry->state != TXN_PREPARED)
 		return;
-	checkback_opened(core->checkback, entry, left < 0 ? 0 : left > most ? most : left, core->mono_ms);
+	/* Not longer than it was to wait when it was stored; a clock that was set back gives no more than that. */
+	if (left > most)
+		left = most;
+	checkback_opened(core->checkback, entry, left > 0 ? left : 0, core->mono_ms);
 }
 
 static int by_half_order(const void *a, const void *b)

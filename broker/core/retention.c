@@ -178,7 +178,6 @@ static bool carry(struct core *core, uint64_t body_offset, struct placed *at)
 	struct record_carry r;
 	struct errinfo err;
 
-	core_begin_request(core);
 	if (core_read_record(core, body_offset, &record, &err) != ST_OK)
 		return false; /* From disk, with the wish that the shell serves. */
 	r = (struct record_carry){ record.offset, (uint8_t)record.kind, record.payload };

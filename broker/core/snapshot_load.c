@@ -19,6 +19,7 @@ struct load {
 	uint8_t *used;         /* A bit for each index page that belongs to somebody. */
 	uint32_t page_count;
 	bool index_lost;
+	int64_t elapsed_ms;    /* Since the snapshot was begun, as far as the wall clock can be believed. */
 	struct errinfo *err;
 };
 
@@ -239,7 +240,7 @@ static enum status load_pending(struct load *load)
 	p.name.lo = reader_u64(in);
 	p.name.hi = reader_u64(in);
 	p.store_time_ms = read_number(load);
-	p.due_mono_ms = read_number(load);
+	int64_t wait_ms = read_number(load) - load->elapsed_ms;
 	p.record_size = reader_u32(in);
 	p.group_id = name_of(load, reader_u32(in));
 	p.attempts = reader_u16(in);
@@ -247,6 +248,8 @@ static enum status load_pending(struct load *load)
 	p.state = reader_u8(in);
 	if (in->failed)
 		return ST_OK;
+	/* What is left of the wait; replay.c makes a deadline of it. Never longer, whatever was done to the clock. */
+	p.due_mono_ms = load->core->wall_ms + (wait_ms > 0 ? wait_ms : 0);
 	/* A body that is gone by now: the records behind `from` must say what became of it, see replay.c. */
 	if (p.group_id == 0 || (p.state != TXN_PREPARED && p.state != TXN_PARKED) || p.body_offset < p.half_offset)
 		return bad(load, "an open transaction does not fit the log");
@@ -337,10 +340,12 @@ static enum status load_chunk(struct load *load, const struct snapshot_chunk *ch
 enum status snapshot_load(struct core *core, struct snapshot_reader *snapshot, bool index_lost, struct errinfo *err)
 {
 	struct load load = { .core = core, .err = err, .name_end = 1, .page_count = snapshot_end(snapshot)->page_count,
-			     .index_lost = index_lost };
+			     .index_lost = index_lost, .elapsed_ms = core->wall_ms - snapshot_header(snapshot)->wall_ms };
 	struct snapshot_chunk chunk;
 	enum status status = ST_OK;
 
+	if (load.elapsed_ms < 0)
+		load.elapsed_ms = 0;
 	load.used = calloc(1, load.page_count / 8 + 1);
 	load.names = calloc(1, sizeof(*load.names));
 	if (load.used == NULL || load.names == NULL)

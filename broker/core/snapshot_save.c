@@ -204,14 +204,13 @@ static bool save_pending(struct slice *slice)
 		entry = pending_next(core->pending, &slice->cursor->pending);
 		if (entry == NULL)
 			return true;
-		int64_t wait_ms = checkback_wait_ms(core->checkback, entry, core->mono_ms);
 		buffer_put_u64(slice->out, entry->half_queue_offset);
 		buffer_put_u64(slice->out, entry->half_offset);
 		buffer_put_u64(slice->out, entry->body_offset);
 		buffer_put_u64(slice->out, entry->name.lo);
 		buffer_put_u64(slice->out, entry->name.hi);
 		buffer_put_u64(slice->out, (uint64_t)entry->store_time_ms);
-		buffer_put_u64(slice->out, (uint64_t)(core->wall_ms + wait_ms));
+		buffer_put_u64(slice->out, (uint64_t)checkback_wait_ms(core->checkback, entry, core->mono_ms));
 		buffer_put_u32(slice->out, entry->record_size);
 		buffer_put_u32(slice->out, entry->group_id);
 		buffer_put_u16(slice->out, entry->attempts);

@@ -101,12 +101,18 @@ static void print_segment_json(struct check *check, const struct scan_segment *s
 	line_end(lines);
 }
 
-static void print_snapshot(const struct snapshot_item *item)
+static void print_snapshot(const struct check *check, const struct snapshot_item *item)
 {
 	char made[TIME_TEXT_SIZE];
 
 	if (!item->whole) {
-		printf("snapshot    %020" PRIu64 "  BAD: %s\n", item->from, item->problem);
+		const char *text = strstr(item->problem, ": "); /* The path is in front of it. */
+
+		printf("snapshot    %020" PRIu64 "  BAD%s\n            %s\n", item->from, text != NULL ? text : "",
+		       item->newer ? "Use the newer program for this store." :
+		       snapshots_newest(&check->snapshots) != NULL ?
+			       "A start passes it over; the whole one and a longer replay serve. The file may be removed." :
+			       "None is whole: a start replays the whole log, if that is there from its beginning.");
 		return;
 	}
 	time_text(item->wall_ms, made);
@@ -149,7 +155,7 @@ static void print_store(struct check *check)
 	}
 	for (size_t i = 0; i < check->snapshots.count; i++) {
 		if (for_people(check))
-			print_snapshot(&check->snapshots.items[i]);
+			print_snapshot(check, &check->snapshots.items[i]);
 		else
 			print_snapshot_json(check, &check->snapshots.items[i]);
 	}
@@ -214,15 +220,35 @@ static const char *proof_text(const struct scan_gap *gap, char out[160])
 	return out;
 }
 
+static const char *extent_text(const struct check *check, const struct scan_gap *gap, char out[64])
+{
+	if (check->scan.beyond_count == gap->beyond_before)
+		snprintf(out, 64, "and everything behind it");
+	else
+		snprintf(out, 64, "%" PRIu64 " bytes", gap->to - gap->from);
+	return out;
+}
+
+/* The file that would hold the gap's beginning is not there. */
+static bool is_missing(const struct scan_gap *gap, const struct scan_segment *segment)
+{
+	return gap->header && gap->from >= segment->end;
+}
+
 static void print_gap(struct check *check, const struct scan_gap *gap, bool first_damage)
 {
 	const struct scan_segment *segment = log_scan_segment(&check->scan, gap->from);
-	char proof[160];
+	char proof[160], extent[64];
 
 	if (gap->damage) {
-		printf("DAMAGE      commitlog/%020" PRIu64 " byte %" PRIu64 " (log offset %" PRIu64 "), %" PRIu64 " bytes: %s\n"
-		       "            %s\n", segment->base, gap->from - segment->base, gap->from, gap->to - gap->from,
-		       gap->header && !segment->sound ? segment->problem : gap->reason, proof_text(gap, proof));
+		if (is_missing(gap, segment))
+			printf("DAMAGE      commitlog/%020" PRIu64 " is missing: log offsets %" PRIu64 " to %" PRIu64 "\n", gap->from, gap->from,
+			       log_scan_segment(&check->scan, gap->to)->base);
+		else
+			printf("DAMAGE      commitlog/%020" PRIu64 " byte %" PRIu64 " (log offset %" PRIu64 "), %s: %s\n",
+			       segment->base, gap->from - segment->base, gap->from, extent_text(check, gap, extent),
+			       gap->header ? segment->problem : gap->reason);
+		printf("            %s\n", proof_text(gap, proof));
 		if (first_damage) {
 			advise(check, gap, segment);
 			printf("            %s\n", check->advice);
@@ -235,22 +261,24 @@ static void print_gap(struct check *check, const struct scan_gap *gap, bool firs
 		printf(" (%" PRIu64 " sound records among them)", check->scan.beyond_count - gap->beyond_before);
 	printf(": %s\n            %s\n", gap->reason,
 	       check->in_use ? "The broker is writing there." :
-			       "Never acknowledged as durable. The next start of the broker cuts it: nothing to do.");
+			       "No later record says that this was durable: a write that the stop cut short (or, what cannot be told\n"
+			       "            from it, damage to the very last write). The next start of the broker cuts it: nothing to do.");
 }
 
 static void print_gap_json(struct check *check, const struct scan_gap *gap)
 {
 	const struct scan_segment *segment = log_scan_segment(&check->scan, gap->from);
 	struct lines *lines = &check->lines;
+	uint64_t base = is_missing(gap, segment) ? gap->from : segment->base;
 	char file[64];
 
-	snprintf(file, sizeof(file), "commitlog/%020" PRIu64, segment->base);
+	snprintf(file, sizeof(file), "commitlog/%020" PRIu64, base);
 	line_begin(lines, gap->damage ? "damage" : "torn_tail");
 	line_word(lines, "file", file);
-	line_u64(lines, "byte", gap->from - segment->base);
+	line_u64(lines, "byte", gap->from - base);
 	line_u64(lines, "offset", gap->from);
 	line_u64(lines, "bytes", (gap->damage ? gap->to : check->scan.leftover_end) - gap->from);
-	line_word(lines, "reason", gap->header && !segment->sound ? segment->problem : gap->reason);
+	line_word(lines, "reason", gap->header && !is_missing(gap, segment) ? segment->problem : gap->reason);
 	if (gap->proof != 0)
 		line_u64(lines, "proof", gap->proof);
 	line_u64(lines, "records_behind", check->scan.beyond_count - gap->beyond_before);
@@ -295,13 +323,18 @@ static bool is_wrong(const struct check *check)
 
 static unsigned damage_count(const struct log_scan *scan)
 {
-	unsigned count = 0;
+	unsigned count = 0, bad_headers = 0;
 
-	for (size_t i = 0; i < scan->gap_count; i++)
-		count += scan->gaps[i].damage;
 	for (size_t i = 0; i < scan->segment_count; i++)
-		count += !scan->segments[i].sound && scan->segments[i].base >= scan->end; /* Without a gap of its own. */
-	return count;
+		bad_headers += !scan->segments[i].sound;
+	for (size_t i = 0; i < scan->gap_count; i++) {
+		const struct scan_segment *segment = log_scan_segment(scan, scan->gaps[i].from);
+
+		count += scan->gaps[i].damage;
+		/* Not twice. */
+		bad_headers -= bad_headers > 0 && scan->gaps[i].header && !segment->sound && scan->gaps[i].from == segment->base;
+	}
+	return count + bad_headers;
 }
 
 static void print_sum(struct check *check)

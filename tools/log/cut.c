@@ -151,9 +151,10 @@ static enum status check_place(const struct planning *p, const struct log_scan *
 		return refuse(err, "the log ends at %" PRIu64 ": there is nothing to cut", at);
 	if (p->exact || at == sound_end || at == p->before_end)
 		return ST_OK;
+	bool record_after = p->after != 0 && p->after < sound_end;
 	return refuse(err, "%" PRIu64 " is no record's offset: the nearest are %" PRIu64 " (%s) and %" PRIu64 " (%s)", at, p->before,
-		      log_kind_text(p->before_kind), p->after != 0 ? p->after : sound_end,
-		      p->after != 0 ? log_kind_text(p->after_kind) : "the end");
+		      log_kind_text(p->before_kind), record_after ? p->after : sound_end,
+		      record_after ? log_kind_text(p->after_kind) : bad != NULL ? "where it is bad" : "the end");
 }
 
 static enum status plan_segments(struct cut_plan *plan, const struct log_scan *scan, struct errinfo *err)

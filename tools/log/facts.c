@@ -1,6 +1,8 @@
 /* See facts.h. */
 #include "tools/log/facts.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "lib/log/format.h"
@@ -467,8 +469,12 @@ void facts_print(const struct record_facts *f, struct lines *lines)
 {
 	const struct log_record *record = f->record;
 
-	line_begin(lines, log_kind_text(record->kind));
-	line_u64(lines, "offset", record->offset);
+	char head[48];
+
+	snprintf(head, sizeof(head), "%" PRIu64 " %s", record->offset, log_kind_text(record->kind));
+	line_begin(lines, lines->json ? log_kind_text(record->kind) : head);
+	if (lines->json)
+		line_u64(lines, "offset", record->offset);
 	line_u64(lines, "size", record->size);
 	line_u64(lines, "epoch", record->epoch);
 	line_time(lines, "time", f->when_ms);

@@ -50,7 +50,7 @@ static void print_transactions(const struct cut_plan *plan)
 static void print_files(const struct cut_plan *plan)
 {
 	if (plan->removed_count > 0)
-		printf("files       %zu segment files from %020" PRIu64 " on are removed\n", plan->removed_count,
+		printf("files       segment files from %2$020" PRIu64 " on are removed (%1$zu)\n", plan->removed_count,
 		       plan->removed[plan->removed_count - 1]);
 	for (size_t i = 0; i < plan->snapshot_count; i++)
 		printf("            snapshots/%020" PRIu64 " speaks of what is cut and is removed\n", plan->snapshots[i]);
@@ -79,7 +79,7 @@ static void print_plan(const char *store, const struct cut_plan *plan)
 	if (plan->durable_count > 0)
 		printf("durable     %" PRIu64 " of them had been durable: clients were told so\n", plan->durable_count);
 	else
-		printf("durable     none of them is known to have been durable: nobody was told so (with SYNC_FLUSH)\n");
+		printf("durable     no later record says that any of them had been durable\n");
 	print_transactions(plan);
 	print_files(plan);
 }

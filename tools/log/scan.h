@@ -81,7 +81,7 @@ enum status log_scan(const struct vfs *vfs, const char *root, struct log_known k
 		     struct log_scan *out, struct errinfo *err) MUST_USE;
 void log_scan_free(struct log_scan *scan);
 
-/* The segment whose bytes hold `offset`, NULL for none. */
+/* The last segment that begins at or below `offset`, NULL for none. */
 const struct scan_segment *log_scan_segment(const struct log_scan *scan, uint64_t offset);
 
 #endif

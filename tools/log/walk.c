@@ -3,7 +3,9 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 
+#include "lib/log/format.h"
 #include "lib/log/logreader.h"
 #include "lib/log/recovery.h"
 
@@ -37,7 +39,7 @@ static enum status read_on(struct walk *walk, struct errinfo *err)
 
 /* What is no record stands at the reader's position: the torn tail (ST_OK), or damage. ST_AGAIN: neither, a broker has
  * written there meanwhile. */
-static enum status judge(struct walk *walk, struct errinfo *err)
+static enum status judge(struct walk *walk, bool *torn_out, struct errinfo *err)
 {
 	struct log_check_result result;
 	struct log_known known = { .from = walk->mark_offset };
@@ -45,6 +47,7 @@ static enum status judge(struct walk *walk, struct errinfo *err)
 	struct errinfo why = *err;
 	enum status status = log_check_tail(walk->vfs, walk->root, known, &result, err);
 
+	*torn_out = result.leftover_end > result.end; /* Else stale bytes of a recycled file. */
 	if (status == ST_OK && result.end == position)
 		return ST_OK;
 	if (status == ST_OK && result.end > position)
@@ -73,16 +76,46 @@ static enum status walk_to_end(struct walk *walk, struct walk_end *end, struct e
 		if (status != ST_CORRUPT || reason == NULL)
 			return status;
 		snprintf(end->reason, sizeof(end->reason), "%s", reason);
-		status = judge(walk, err);
-		if (status == ST_OK) {
-			end->torn = true;
+		status = judge(walk, &end->torn, err);
+		if (status == ST_OK)
 			return ST_OK;
-		}
 		/* Beside a running broker the first look may have been too early; the second one at the same place was not. */
 		if (status != ST_AGAIN && (status != ST_CORRUPT || damaged_at == position))
 			return status;
 		damaged_at = position;
 	}
+}
+
+/* `from` is no record's place: between which ones does it lie? */
+static enum status say_nearest(const struct vfs *vfs, const char *root, uint64_t from, struct errinfo *err)
+{
+	struct logreader *reader = NULL;
+	struct log_record record;
+	uint64_t *bases = NULL, base = 0, before = 0, after = 0;
+	char dir[LOG_PATH_SIZE];
+	size_t count = 0;
+	enum status status = log_dir_path(root, dir, err);
+
+	if (status == ST_OK)
+		status = log_list_segments(vfs, dir, &bases, &count, err);
+	for (size_t i = 0; i < count && bases[i] <= from; i++)
+		base = bases[i];
+	free(bases);
+	if (status == ST_OK)
+		status = logreader_open(vfs, root, base + LOG_SEGMENT_HEADER_SIZE, &reader, err);
+	while (status == ST_OK && after == 0 && (status = logreader_next(reader, LOG_NO_LIMIT, &record, err)) == ST_OK) {
+		if (record.offset > from)
+			after = record.offset;
+		else
+			before = record.offset;
+	}
+	if (after == 0 && reader != NULL)
+		after = logreader_position(reader);
+	logreader_close(reader);
+	if (before == from || before == 0)
+		return status == ST_OK ? ST_CORRUPT : status; /* There is one, or nothing to name. */
+	return errinfo_set(err, ST_INVALID, "no record starts at log offset %" PRIu64 ": the nearest are %" PRIu64 " and %" PRIu64, from,
+			   before, after);
 }
 
 enum status log_walk(const struct vfs *vfs, const char *root, uint64_t from, walk_visit visit, void *context,
@@ -95,8 +128,18 @@ enum status log_walk(const struct vfs *vfs, const char *root, uint64_t from, wal
 	if (status != ST_OK)
 		return status;
 	walk.mark_offset = logreader_position(walk.reader);
+	uint64_t first = logreader_position(walk.reader);
 	status = walk_to_end(&walk, &end, err);
 	logreader_close(walk.reader);
+	/* Nothing was read, and the place was the caller's idea. */
+	if (from != 0 && end.offset == first && (end.reason[0] != '\0' || status == ST_CORRUPT)) {
+		struct errinfo nearest = *err;
+		enum status named = say_nearest(vfs, root, from, &nearest);
+		if (named == ST_INVALID) {
+			*err = nearest;
+			return named;
+		}
+	}
 	if (end_out != NULL)
 		*end_out = end;
 	return status;
