@@ -20,7 +20,7 @@ model: ## the transaction model, exhaustively, and that its sabotages are found 
 	@tests/model/run $(MODEL)
 
 # Disk proofs: one program each over what tests/crash/ and tests/support/ share.
-CRASH_PARTS := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/crash/ledger*.c tests/crash/workload*.c tests/crash/script.c tests/crash/fixed_key.c))
+CRASH_PARTS := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/crash/ledger*.c tests/crash/workload*.c tests/crash/script.c tests/crash/flip_*.c tests/crash/fixed_key.c))
 CRASH_BINS := $(patsubst %,$(BUILD)/tests/crash/%,crash flips faults)
 
 $(CRASH_BINS): $(BUILD)/tests/crash/%: $(BUILD)/obj/tests/crash/%.o $(CRASH_PARTS) $(SUPPORT_OBJ) $(ARCHIVES)
@@ -33,7 +33,7 @@ $(BUILD)/tests/crash/faults: $(BUILD)/obj/tests/crash/alloc_faults.o
 $(BUILD)/tests/crash/faults: LDFLAGS += $(foreach f,malloc calloc realloc free strdup mmap memfd_create,-Wl,--wrap=$(f))
 
 crash: $(BUILD)/tests/crash/crash ## every disk that a power cut may leave goes through recovery; CRASH_STATES=n distinct ones
-	$< $(if $(CRASH_STATES),--states $(CRASH_STATES) --limit 300)
+	$< $(if $(CRASH_STATES),--states $(CRASH_STATES) --limit 300,--states 25000 --limit 40)
 
 flips: $(BUILD)/tests/crash/flips ## every bit and byte of a log with every record kind; FULL=1 also around every edge
 	$< $(if $(FULL),--full)

@@ -349,13 +349,20 @@ static void turns(struct script *s, int count)
 	}
 }
 
+void script_carrying_life(struct script *s)
+{
+	for (int round = 0; round < 2 && !s->rig->dead; round++) {
+		(void)script_fill_segment(s, 40);
+		message(s, round == 0 ? "R0" : "R1", 0); /* In the next segment: no snapshot needs the full one. */
+		take_snapshot(s);
+	}
+	turns(s, 1);
+}
+
 void script_long_life(struct script *s)
 {
-	for (int round = 0; round < 3 && !s->rig->dead; round++) {
-		(void)script_fill_segment(s, 40);
-		take_snapshot(s);
-		turns(s, 3);
-	}
-	take_snapshot(s);
+	script_carrying_life(s);
+	turns(s, 2); /* The first segment goes. */
+	(void)script_fill_segment(s, 40);
 	turns(s, 3);
 }
