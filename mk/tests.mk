@@ -22,7 +22,7 @@ model: ## the transaction model, exhaustively, and that its sabotages are found 
 		tests/model/run $(MODEL)
 
 # Disk proofs: one program each over what tests/crash/ and tests/support/ share.
-CRASH_PARTS := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/crash/ledger*.c tests/crash/workload*.c tests/crash/script.c tests/crash/fixed_key.c))
+CRASH_PARTS := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/crash/ledger*.c tests/crash/workload*.c tests/crash/script.c tests/crash/flip_*.c tests/crash/fixed_key.c))
 CRASH_BINS := $(patsubst %,$(BUILD)/tests/crash/%,crash flips faults)
 
 $(CRASH_BINS): $(BUILD)/tests/crash/%: $(BUILD)/obj/tests/crash/%.o $(CRASH_PARTS) $(SUPPORT_OBJ) $(ARCHIVES)
@@ -36,7 +36,7 @@ $(BUILD)/tests/crash/faults: LDFLAGS += $(foreach f,malloc calloc realloc free s
 
 crash: $(BUILD)/tests/crash/crash ## every disk that a power cut may leave goes through recovery; CRASH_STATES=n distinct ones
 	@tests/support/proof-run crash 's/^crash: ([0-9]+) traces .*, ([0-9]+) distinct, ([0-9]+) recovered, ([0-9]+) of.*/traces=\1 states=\2 recoveries=\3/p; s/^[0-9]+ passed, ([0-9]+) failed/violations=\1/p' \
-		$< $(if $(CRASH_STATES),--states $(CRASH_STATES) --limit 300)
+		$< $(if $(CRASH_STATES),--states $(CRASH_STATES) --limit 300,--states 25000 --limit 40)
 
 flips: $(BUILD)/tests/crash/flips ## every bit and byte of a log with every record kind; FULL=1 also around every edge
 	@tests/support/proof-run flips 's/^([0-9]+) passed, ([0-9]+) failed/flips=\1 undetected=\2/p' $< $(if $(FULL),--full)

@@ -154,17 +154,19 @@ static bool may_drop_oldest(const struct core *core)
 	       retention->segments[0].end <= retention->outer_pin && is_expired(core, last_referrer(retention));
 }
 
-static void drop_oldest(struct core *core)
+/* False without memory for it: the next tick tries again. */
+static bool drop_oldest(struct core *core)
 {
 	struct retention *retention = &core->retention;
 	struct retained_segment gone = retention->segments[0];
 
 	if (commitlog_drop_oldest(core->log) != ST_OK)
-		return; /* Out of memory: the next tick tries again. */
+		return false;
 	retention->count--;
 	memmove(retention->segments, retention->segments + 1, retention->count * sizeof(*retention->segments));
 	log_info("log", "segment dropped", "base=%llu log_start=%llu", (unsigned long long)gone.base,
 		 (unsigned long long)commitlog_start(core->log));
+	return true;
 }
 
 /* --- carrying ----------------------------------------------------------------------------------------------------------- */
@@ -345,8 +347,8 @@ void retention_tick(struct core *core)
 
 	if (learn_segments(core) != ST_OK)
 		return;
-	while (may_drop_oldest(core))
-		drop_oldest(core);
+	while (may_drop_oldest(core) && drop_oldest(core))
+		;
 	if (retention->count > 1 && retention->segments[0].open_count > 0 && is_expired(core, 0)) {
 		carry_halves(core);
 		carry_delayed(core);

@@ -70,9 +70,11 @@ static enum status load_name(struct load *load)
 	if (id != load->name_end)
 		return bad(load, "names are out of order");
 	uint32_t *grown = realloc(load->names, ((size_t)id + 1) * sizeof(*grown));
-	if (grown == NULL || names_intern(load->core->names, text, &own) == ST_NOMEM)
+	if (grown == NULL)
 		return no_memory(load);
 	load->names = grown;
+	if (names_intern(load->core->names, text, &own) == ST_NOMEM)
+		return no_memory(load);
 	load->names[id] = own; /* 0 when the limit was lowered: what refers to it will say so. */
 	load->name_end = id + 1;
 	return ST_OK;

@@ -34,7 +34,8 @@ size_t ledger_count_until(const struct ledger *ledger, uint64_t offset);
 void ledger_count_kinds(const struct ledger *ledger, uint64_t *counts, uint64_t *outcomes);
 
 /* Compares the records of an opened log from the one with index `from` on (or from its start, when that is later).
- * *count_out: how many records of the ledger end with the log; the oldest of them may have been given up. False: it holds another record, or stops at a bad one. */
+ * *count_out: how many records of the ledger end with the log; the oldest of them may have been given up. False: it
+ * holds another record, or stops at a bad one. */
 bool ledger_match(const struct ledger *ledger, struct commitlog *log, size_t from, size_t *count_out,
 		  char why[LEDGER_WHY_SIZE]);
 /* Compares everything that the core shows with the state after `count` records: queues (each message byte for byte),
