@@ -1,5 +1,6 @@
 /* The reading half of snapshot.h. The file's checksums have been verified; what is said here may still contradict itself or
  * the log, and then the snapshot is refused as a whole. */
+#include <assert.h>
 #include <inttypes.h>
 #include <stdlib.h>
 
@@ -10,6 +11,9 @@
 #include "checkback/checkback.h"
 #include "lib/index/pagefile.h"
 #include "lib/index/snapshot_file.h"
+
+/* Of an item of open transactions: how long, and where its name stands. */
+enum { PENDING_ITEM_SIZE = 69, PENDING_ITEM_NAME = 24, PENDING_AHEAD = 16 };
 
 struct load {
 	struct core *core;
@@ -230,9 +234,36 @@ static enum status add_pending(struct load *load, const struct pending *p)
 	return ST_OK;
 }
 
+/* Tables that are sized once need not grow under millions of entries. */
+static enum status expect_pending(struct load *load, const struct snapshot_reader *snapshot)
+{
+	struct core *core = load->core;
+	uint64_t count = snapshot_section_bytes(snapshot, SECTION_PENDING) / PENDING_ITEM_SIZE;
+
+	if (count < UINT32_MAX && pending_reserve_total(core->pending, (uint32_t)count) == ST_OK &&
+	    resends_reserve_total(core->resends, (uint32_t)count) == ST_OK)
+		return ST_OK;
+	return no_memory(load);
+}
+
+/* The tables' memory for an item that comes later in this chunk: waiting for it takes longer than all else. */
+static void prefetch_pending(const struct load *load)
+{
+	const uint8_t *item = load->in.cursor + PENDING_AHEAD * PENDING_ITEM_SIZE;
+
+	if (load->in.left < (PENDING_AHEAD + 1) * PENDING_ITEM_SIZE)
+		return;
+	pending_prefetch(load->core->pending, get_u64(item));
+	resends_prefetch(load->core->resends, (struct hash128){ get_u64(item + PENDING_ITEM_NAME),
+								 get_u64(item + PENDING_ITEM_NAME + 8) });
+}
+
 static enum status load_pending(struct load *load)
 {
 	struct reader *in = &load->in;
+	size_t left = in->left;
+
+	prefetch_pending(load);
 	struct pending p = { .half_queue_offset = reader_u64(in) };
 
 	p.half_offset = reader_u64(in);
@@ -248,6 +279,7 @@ static enum status load_pending(struct load *load)
 	p.state = reader_u8(in);
 	if (in->failed)
 		return ST_OK;
+	assert(left - in->left == PENDING_ITEM_SIZE);
 	/* What is left of the wait; replay.c makes a deadline of it. Never longer, whatever was done to the clock. */
 	p.due_mono_ms = load->core->wall_ms + (wait_ms > 0 ? wait_ms : 0);
 	/* A body that is gone by now: the records behind `from` must say what became of it, see replay.c. */
@@ -350,6 +382,8 @@ enum status snapshot_load(struct core *core, struct snapshot_reader *snapshot, b
 	load.names = calloc(1, sizeof(*load.names));
 	if (load.used == NULL || load.names == NULL)
 		status = no_memory(&load);
+	if (status == ST_OK)
+		status = expect_pending(&load, snapshot);
 	while (status == ST_OK && (status = snapshot_next(snapshot, &chunk, err)) == ST_OK)
 		status = load_chunk(&load, &chunk);
 	if (status == ST_NOTFOUND && load.name_end == 1)
