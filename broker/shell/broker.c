@@ -525,7 +525,7 @@ static enum status finish(struct broker *broker, enum status status, struct erri
 	if (broker->disk != NULL) {
 		disk_stop(broker->disk);
 		/* The last reports of the workers. */
-		while (!disk_idle(broker->disk) && !broker->dead)
+		while (!disk_idle(broker->disk))
 			loop_turn(broker->loop, 0);
 	}
 	oplog_projector_stop(broker->projector, PROJECTOR_GRACE_MS);

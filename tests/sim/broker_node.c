@@ -36,6 +36,7 @@ struct broker_node {
 	int64_t again_after_us;
 	bool trap_power;            /* How it is to die in its next write, and for how long. */
 	int64_t trap_again_after_us;
+	int64_t disturbed_until_us;
 	uint64_t durable, written, appended; /* As last seen. */
 };
 
@@ -105,6 +106,17 @@ uint64_t broker_node_committed(const struct broker_node *node)
 uint32_t broker_node_life(const struct broker_node *node)
 {
 	return node->life;
+}
+
+void broker_node_disturb(struct broker_node *node, int64_t until_us)
+{
+	if (until_us > node->disturbed_until_us)
+		node->disturbed_until_us = until_us;
+}
+
+int64_t broker_node_disturbed_until(const struct broker_node *node)
+{
+	return node->disturbed_until_us;
 }
 
 /* --- configuration ---------------------------------------------------------------------------------------------------- */

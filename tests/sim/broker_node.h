@@ -36,6 +36,9 @@ bool broker_node_serves(const struct broker_node *node);
 uint64_t broker_node_committed(const struct broker_node *node);
 /* Which process this is: raised by each start. */
 uint32_t broker_node_life(const struct broker_node *node);
+/* Until then it cannot be expected to do what it does in good time: it is paused, its disk stalls or is full. */
+void broker_node_disturb(struct broker_node *node, int64_t until_us);
+int64_t broker_node_disturbed_until(const struct broker_node *node);
 
 void broker_node_start(struct broker_node *node);
 /* The process ends at once and is started again after a while, or, if that is negative, never. Without sync_flush a power

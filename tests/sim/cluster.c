@@ -15,6 +15,7 @@
 #include "tests/sim/mysql_node.h"
 #include "tests/sim/net.h"
 #include "tests/sim/report.h"
+#include "tests/sim/virtual.h"
 
 /* At the end all clocks are set so far ahead that nothing delayed is still to come, however they jumped before. */
 static const int64_t LAST_CLOCK_JUMP_MS = 3 * 24 * 3600 * 1000LL;
@@ -111,6 +112,7 @@ void cluster_begin(uint32_t item_max)
 
 void cluster_end(void)
 {
+	virtual_log_mute(true);
 	auditor_end();
 	ledger_end();
 	admin_end();

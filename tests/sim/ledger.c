@@ -81,7 +81,7 @@ static void check_told(struct line *line, bool found, int64_t told)
 	}
 	if (!line->hoped || !found || told != line->hoped_word)
 		return;
-	if (line->told_us == 0) {
+	if (line->told_us == 0 || line->told_us < broker_node_disturbed_until(broker)) {
 		line->told_us = engine_now_us();
 		line->told_life = broker_node_life(broker);
 	} else if (broker_node_life(broker) == line->told_life && engine_now_us() - line->told_us > WRITTEN_AFTER_US) {

@@ -78,11 +78,6 @@ void operation_sync_fails(uint32_t number, struct chance *chance)
 	drive_fail_sync(broker_node_drive(node), 1 + (uint32_t)chance_below(chance, 6));
 }
 
-static void end_stall(void *context)
-{
-	(void)context;
-}
-
 static void on_space(void *context)
 {
 	note("%s: there is space again", broker_node_process(context)->name);
@@ -99,12 +94,13 @@ void operation_disk(uint32_t number, struct chance *chance)
 		note("%s: the disk is full", broker_node_process(node)->name);
 		fault_seen(FAULT_DISK_FULL);
 		drive_set_full(broker_node_drive(node), true);
+		broker_node_disturb(node, engine_now_us() + for_us);
 		engine_after(NULL, for_us, on_space, node);
 	} else {
 		note("%s: the disk stalls", broker_node_process(node)->name);
 		fault_seen(FAULT_DISK_STALL);
 		virtual_workers_stall(broker_node_process(node), engine_now_us() + for_us);
-		engine_after(NULL, for_us, end_stall, NULL);
+		broker_node_disturb(node, engine_now_us() + for_us + 10 * SECOND_US); /* A job that is begun at its end takes long. */
 	}
 }
 
@@ -165,6 +161,10 @@ void operation_pause(uint32_t number, struct chance *chance)
 	note("%s is paused for %lld ms", process->name, (long long)(for_us / 1000));
 	fault_seen(FAULT_PAUSE);
 	process->paused_until_us = engine_now_us() + for_us;
+	for (int i = 0; i < settings()->brokers; i++) {
+		if (broker_node_process(broker_node(i)) == process)
+			broker_node_disturb(broker_node(i), process->paused_until_us);
+	}
 }
 
 void operation_cut(uint32_t number, struct chance *chance)

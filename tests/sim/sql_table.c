@@ -47,6 +47,9 @@ struct sql_row {
 struct sql_table {
 	const struct shape *shape;
 	int columns;
+	struct span names[SQL_COLUMNS_MAX];
+	int primary[KEY_COLUMNS_MAX], primary_count;
+	int unique, auto_increment; /* -1: none. */
 	struct sql_row *rows;   /* Both hashes hold the same rows. */
 	struct sql_row *by_unique;
 	uint64_t next_number;
@@ -130,6 +133,18 @@ int sql_compare(const struct sql_value *a, const struct sql_value *b)
 
 /* --- the base ------------------------------------------------------------------------------------------------------- */
 
+static void find_columns(struct sql_table *table)
+{
+	const struct shape *shape = table->shape;
+
+	for (; table->columns < SQL_COLUMNS_MAX && shape->columns[table->columns] != NULL; table->columns++)
+		table->names[table->columns] = span_of(shape->columns[table->columns]);
+	for (; table->primary_count < KEY_COLUMNS_MAX && shape->primary[table->primary_count] != NULL; table->primary_count++)
+		table->primary[table->primary_count] = sql_column(table, span_of(shape->primary[table->primary_count]));
+	table->unique = shape->unique == NULL ? -1 : sql_column(table, span_of(shape->unique));
+	table->auto_increment = shape->auto_increment == NULL ? -1 : sql_column(table, span_of(shape->auto_increment));
+}
+
 struct sql_base *sql_base_create(void)
 {
 	struct sql_base *base = must(calloc(1, sizeof(*base)));
@@ -139,8 +154,7 @@ struct sql_base *sql_base_create(void)
 
 		table->shape = &shapes[i];
 		table->next_number = 1;
-		while (table->columns < SQL_COLUMNS_MAX && shapes[i].columns[table->columns] != NULL)
-			table->columns++;
+		find_columns(table);
 	}
 	return base;
 }
@@ -197,7 +211,7 @@ size_t sql_table_rows(const struct sql_table *table)
 int sql_column(const struct sql_table *table, struct span name)
 {
 	for (int i = 0; i < table->columns; i++) {
-		if (span_is(name, table->shape->columns[i]))
+		if (span_equal(name, table->names[i]))
 			return i;
 	}
 	return -1;
@@ -238,13 +252,13 @@ static char *key_of(const struct sql_table *table, const struct sql_value *cells
 {
 	struct buffer key;
 
-	if (unique && table->shape->unique == NULL)
+	if (unique && table->unique < 0)
 		return NULL;
 	buffer_init(&key, 0);
-	for (int i = 0; !unique && i < KEY_COLUMNS_MAX && table->shape->primary[i] != NULL; i++)
-		add_key_part(&key, &cells[sql_column(table, span_of(table->shape->primary[i]))]);
+	for (int i = 0; !unique && i < table->primary_count; i++)
+		add_key_part(&key, &cells[table->primary[i]]);
 	if (unique)
-		add_key_part(&key, &cells[sql_column(table, span_of(table->shape->unique))]);
+		add_key_part(&key, &cells[table->unique]);
 	buffer_append(&key, "", 1);
 	assert(!key.failed && key.start == 0);
 	return (char *)key.data;
@@ -284,12 +298,8 @@ void sql_insert(struct sql_table *table, const struct sql_value *values, struct 
 
 	for (int i = 0; i < table->columns; i++)
 		row->cells[i] = sql_copy(&values[i]);
-	if (table->shape->auto_increment != NULL) {
-		struct sql_value *number = &row->cells[sql_column(table, span_of(table->shape->auto_increment))];
-
-		if (number->null)
-			*number = sql_number(table->next_number++);
-	}
+	if (table->auto_increment >= 0 && row->cells[table->auto_increment].null)
+		row->cells[table->auto_increment] = sql_number(table->next_number++);
 	row->key = key_of(table, row->cells, false);
 	row->unique_key = key_of(table, row->cells, true);
 	HASH_ADD_KEYPTR(hh, table->rows, row->key, strlen(row->key), row);

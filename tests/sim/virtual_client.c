@@ -192,7 +192,7 @@ static void write_output(void *context)
 	struct client_conn *conn = context;
 	struct span rest = buffer_span(&conn->output);
 
-	if (conn->stands && rest.size > 0)
+	if (conn->stands && conn->client->process->alive && rest.size > 0)
 		buffer_consume(&conn->output, net_send(conn->end, rest.data, rest.size));
 }
 
