@@ -135,7 +135,7 @@ static enum status check_place(const struct planning *p, const struct log_scan *
 	const struct scan_gap *bad = NULL;
 
 	for (size_t i = scan->gap_count; i > 0; i--) {
-		if (scan->gaps[i - 1].from >= verdict->replay_from)
+		if (scan->gaps[i - 1].to > verdict->replay_from)
 			bad = &scan->gaps[i - 1];
 	}
 	uint64_t sound_end = bad != NULL ? bad->from : verdict->end;
@@ -207,7 +207,7 @@ static void sum_up(struct planning *p, const struct log_scan *scan, const struct
 
 		if (gap->from >= plan->at)
 			plan->bad_bytes += (gap->to < plan->end ? gap->to : plan->end) - gap->from;
-		else if (plan->damage_below == 0 && gap->from < verdict->replay_from)
+		else if (plan->damage_below == 0 && gap->to <= verdict->replay_from)
 			plan->damage_below = gap->from;
 	}
 }

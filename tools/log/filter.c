@@ -156,7 +156,7 @@ enum status filter_match(struct filter *filter, const struct record_facts *facts
 	 * only a transaction's may be named by one that does not say the topic. */
 	bool by_name = filter->key != NULL || filter->transaction != NULL;
 	enum status status = ST_OK;
-	if (by_name || filter->topic != NULL)
+	if ((by_name || filter->topic != NULL) && facts->kind != LOG_CHECK) /* A batch is about others, too. */
 		status = remember(filter, facts->half_offset, err);
 	if (status == ST_OK && by_name)
 		status = remember(filter, facts->record->offset, err);

@@ -57,6 +57,11 @@ static void check_snapshots(const struct log_scan *scan, const struct snapshot_i
 			 newest->from, scan->start);
 		refuse(out, why);
 	}
+	if (newest->needs_from < scan->start) {
+		snprintf(why, sizeof(why), "undecided or delayed messages of the newest snapshot lie at %" PRIu64 ", the log begins at %" PRIu64
+			 ": its oldest segments are missing", newest->needs_from, scan->start);
+		refuse(out, why);
+	}
 }
 
 /* Of what a start reads: the first place where no record is. */
@@ -66,14 +71,14 @@ static void check_records(const struct log_scan *scan, struct verdict *out)
 	char why[sizeof(out->why)];
 
 	for (size_t i = scan->gap_count; i > 0; i--) {
-		if (scan->gaps[i - 1].from >= out->replay_from)
+		if (scan->gaps[i - 1].to > out->replay_from)
 			first = &scan->gaps[i - 1];
 	}
 	if (first == NULL)
 		return;
-	out->end = first->from;
+	out->end = first->from > out->replay_from ? first->from : out->replay_from;
 	if (first->damage && !scan->unnoticed) {
-		snprintf(why, sizeof(why), "%s at log offset %" PRIu64 ", below what was durable", first->reason, first->from);
+		snprintf(why, sizeof(why), "%s at log offset %" PRIu64 ", below what was durable", first->reason, out->end);
 		refuse(out, why);
 	}
 	if (out->outcome == START_REFUSES)
