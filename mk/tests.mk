@@ -14,9 +14,9 @@ $(SIM): $(SIM_SRC:%.c=$(BUILD)/obj/%.o) $(SUPPORT_OBJ) $(ARCHIVES)
 	$(call say,link)$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(SUPPORT_OBJ) $(LINK_ARCHIVES) -lcunit $(LIBS)
 endif
 
-sim: $(SIM) ## the simulator: broker core, log and check-back on virtual time; SIM_SEEDS=n, SEED=first
+sim: $(SIM) ## the simulator: a whole cluster on virtual time; SEEDS=n, SEED=first, SIM_JOBS=processes
 	@tests/support/proof-run sim 's/^([0-9]+) passed, ([0-9]+) failed/first=$(if $(SEED),$(SEED),1) seeds=\1 violations=\2/p' \
-		$(SIM) --seeds $(or $(SEEDS),$(SIM_SEEDS)) $(if $(SEED),--seed $(SEED))
+		$(SIM) --seeds $(SIM_SEEDS) --jobs $(SIM_JOBS) $(if $(SEED),--seed $(SEED))
 
 model: ## the transaction model, exhaustively, and that its sabotages are found (needs spin); MODEL=--full
 	@tests/support/proof-run model 's/^([0-9]+) states explored/states=\1/p; s/^([0-9]+) passed, ([0-9]+) failed/properties=\1 errors=\2/p' \
