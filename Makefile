@@ -28,7 +28,7 @@ LIBS    := -levent_core -levent_pthreads -lmariadb -lcjson -ldeflate -lz -llz4 -
 
 # Archives in link order: those on the left use those on their right.
 LIB_DIRS := broker/shell broker/handlers broker/projections broker/core checkback namesrv client-sdk/src \
-            lib/net lib/mysql lib/index lib/log lib/txn lib/record lib/wire lib/base
+            lib/audit lib/net lib/mysql lib/index lib/log lib/txn lib/record lib/wire lib/base
 sources   = $(filter-out %/main.c,$(wildcard $(1)/*.c))
 archive   = $(BUILD)/lib/lib$(subst /,-,$(1)).a
 ARCHIVES := $(foreach d,$(LIB_DIRS),$(if $(call sources,$(d)),$(call archive,$(d))))
@@ -37,6 +37,10 @@ LINK_ARCHIVES = -Wl,--start-group $(ARCHIVES) -Wl,--end-group
 # The daemons and tools do not see the SDK.
 SERVER_ARCHIVES := $(filter-out %/libclient-sdk-src.a,$(ARCHIVES))
 LINK_SERVER = -Wl,--start-group $(SERVER_ARCHIVES) -Wl,--end-group
+
+# The parts of a tool that has several; tools/escrow-NAME.c is its entry.
+TOOL_DIRS     := tools/log
+TOOL_ARCHIVES := $(foreach d,$(TOOL_DIRS),$(call archive,$(d)))
 
 # What tests share, as an archive, so that a unit test links only what it uses.
 SUPPORT_SRC := $(wildcard tests/support/*.c)
@@ -65,7 +69,7 @@ $(call archive,$(1)): $(patsubst %.c,$(BUILD)/obj/%.o,$(call sources,$(1)))
 	@rm -f $$@
 	$$(call say,ar  )$(AR) rcs $$@ $$^
 endef
-$(foreach d,$(LIB_DIRS),$(if $(call sources,$(d)),$(eval $(call archive_rule,$(d)))))
+$(foreach d,$(LIB_DIRS) $(TOOL_DIRS),$(if $(call sources,$(d)),$(eval $(call archive_rule,$(d)))))
 
 $(SUPPORT_OBJ): $(SUPPORT_SRC:%.c=$(BUILD)/obj/%.o)
 	@mkdir -p $(@D)
@@ -76,8 +80,8 @@ $(BUILD)/escrow-namesrv: $(BUILD)/obj/namesrv/main.o $(SERVER_ARCHIVES)
 	$(call say,link)$(CC) $(LDFLAGS) -o $@ $< $(LINK_SERVER) $(LIBS)
 $(BUILD)/escrow-broker: $(BUILD)/obj/broker/shell/main.o $(SERVER_ARCHIVES)
 	$(call say,link)$(CC) $(LDFLAGS) -o $@ $< $(LINK_SERVER) $(LIBS)
-$(TOOLS:%=$(BUILD)/%): $(BUILD)/%: $(BUILD)/obj/tools/%.o $(SERVER_ARCHIVES)
-	$(call say,link)$(CC) $(LDFLAGS) -o $@ $< $(LINK_SERVER) $(LIBS)
+$(TOOLS:%=$(BUILD)/%): $(BUILD)/%: $(BUILD)/obj/tools/%.o $(TOOL_ARCHIVES) $(SERVER_ARCHIVES)
+	$(call say,link)$(CC) $(LDFLAGS) -o $@ $< $(TOOL_ARCHIVES) $(LINK_SERVER) $(LIBS)
 $(BENCHES:%=$(BUILD)/%): $(BUILD)/%: $(BUILD)/obj/bench/%.o $(ARCHIVES)
 	$(call say,link)$(CC) $(LDFLAGS) -o $@ $< $(LINK_ARCHIVES) $(LIBS)
 
@@ -95,12 +99,14 @@ deps_record   := lib/record lib/base
 deps_log      := lib/log lib/base
 deps_index    := lib/index lib/log lib/base
 deps_txn      := lib/txn lib/base
+deps_audit    := lib/audit lib/txn lib/record lib/base
 deps_net      := lib/net lib/wire lib/base
 deps_mysql    := lib/mysql lib/base
 deps_checkback := checkback lib/txn lib/base
 deps_namesrv  := namesrv lib/net lib/wire lib/base
 deps_core     := broker/core checkback lib/index lib/log lib/txn lib/record lib/wire lib/base
 deps_sdk      := client-sdk/src lib/net lib/mysql lib/wire lib/base
+deps_logtool  := tools/log lib/audit lib/index lib/log lib/txn lib/record lib/wire lib/base
 deps_projections := broker/projections lib/mysql lib/record lib/log lib/base
 existing       = $(foreach d,$(1),$(if $(call sources,$(d)),$(call archive,$(d))))
 
@@ -116,12 +122,15 @@ $(foreach m,$(UNIT_MODS),$(eval $(call unit_rule,$(m))))
 -include mk/oplog.mk
 -include mk/bench.mk
 -include mk/tests.mk
+-include mk/capacity.mk
+-include mk/fuzz.mk
+-include mk/proof.mk
 
 unit: $(UNIT_BINS) ## unit tests (CUnit)
 	@tests/support/run-all $(UNIT_BINS)
 
 compile_commands.json: ## for editors and clang-tidy
-	@tests/support/compile-commands "$(CFLAGS)" $(wildcard $(addsuffix /*.c,$(LIB_DIRS) tools bench client-sdk/examples namesrv broker/shell)) > $@
+	@tests/support/compile-commands "$(CFLAGS)" $(wildcard $(addsuffix /*.c,$(LIB_DIRS) $(TOOL_DIRS) tools bench client-sdk/examples namesrv broker/shell)) > $@
 
 help: ## this list
 	@grep -hE '^[a-z_-]+:.*##' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'

@@ -15,7 +15,42 @@ $(SIM): $(SIM_SRC:%.c=$(BUILD)/obj/%.o) $(SUPPORT_OBJ) $(ARCHIVES)
 endif
 
 sim: $(SIM) ## the simulator: a whole cluster on virtual time; SEEDS=n, SEED=first, SIM_JOBS=processes
-	$(SIM) --seeds $(SIM_SEEDS) --jobs $(SIM_JOBS) $(if $(SEED),--seed $(SEED))
+	@tests/support/proof-run sim 's/^([0-9]+) passed, ([0-9]+) failed/first=$(if $(SEED),$(SEED),1) seeds=\1 violations=\2/p' \
+		$(SIM) --seeds $(SIM_SEEDS) --jobs $(SIM_JOBS) $(if $(SEED),--seed $(SEED))
+
+model: ## the transaction model, exhaustively, and that its sabotages are found (needs spin); MODEL=--full
+	@tests/support/proof-run model 's/^([0-9]+) states explored/states=\1/p; s/^([0-9]+) passed, ([0-9]+) failed/properties=\1 errors=\2/p' \
+		tests/model/run $(MODEL)
+
+# Disk proofs: one program each over what tests/crash/ and tests/support/ share.
+CRASH_PARTS := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/crash/ledger*.c tests/crash/workload*.c tests/crash/script.c tests/crash/flip_*.c tests/crash/fixed_key.c))
+CRASH_BINS := $(patsubst %,$(BUILD)/tests/crash/%,crash flips faults)
+
+$(CRASH_BINS): $(BUILD)/tests/crash/%: $(BUILD)/obj/tests/crash/%.o $(CRASH_PARTS) $(SUPPORT_OBJ) $(ARCHIVES)
+	@mkdir -p $(@D)
+	$(call say,link)$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(SUPPORT_OBJ) $(LINK_ARCHIVES) -lcunit $(LIBS)
+
+$(CRASH_BINS): LDFLAGS += -Wl,--wrap=hash_key_random
+# Every allocation of the program can be made to fail.
+$(BUILD)/tests/crash/faults: $(BUILD)/obj/tests/crash/alloc_faults.o
+$(BUILD)/tests/crash/faults: LDFLAGS += $(foreach f,malloc calloc realloc free strdup mmap memfd_create,-Wl,--wrap=$(f))
+
+crash: $(BUILD)/tests/crash/crash ## every disk that a power cut may leave goes through recovery; CRASH_STATES=n distinct ones
+	@tests/support/proof-run crash 's/^crash: ([0-9]+) traces .*, ([0-9]+) distinct, ([0-9]+) recovered, ([0-9]+) of.*/traces=\1 states=\2 recoveries=\3/p; s/^[0-9]+ passed, ([0-9]+) failed/violations=\1/p' \
+		$< $(if $(CRASH_STATES),--states $(CRASH_STATES) --limit 300,--states 25000 --limit 40)
+
+flips: $(BUILD)/tests/crash/flips ## every bit and byte of a log with every record kind; FULL=1 also around every edge
+	@tests/support/proof-run flips 's/^([0-9]+) passed, ([0-9]+) failed/flips=\1 undetected=\2/p' $< $(if $(FULL),--full)
+
+faults: $(BUILD)/tests/crash/faults ## the k-th write, sync, read, open, allocation fails, for every k
+	@tests/support/proof-run faults 's/^([0-9]+) passed, ([0-9]+) failed/faults=\1 violations=\2/p' $<
+
+# A library of its own, which a test puts in front of a broker's C library. Never sanitized: it has no runtime of its own.
+DISKSHIM := $(BUILD)/tests/shim/diskshim.so
+$(DISKSHIM): tests/shim/diskshim.c tests/support/diskshim.h
+	@mkdir -p $(@D)
+	$(call say,link)$(CC) -std=c11 -D_GNU_SOURCE -O2 -g $(WARN) -I. -fPIC -shared -o $@ $<
+$(BUILD)/tests/integration/disk_faults_test: $(DISKSHIM)
 
 integration: all $(INTEGRATION_BINS) ## real binaries: kill -9, restart, MySQL away
 	@ESCROW_BUILD=$(BUILD) tests/support/run-all $(INTEGRATION_BINS) $(INTEGRATION_SCRIPTS)
@@ -37,24 +72,6 @@ tsan: ## unit tests, simulator and integration under ThreadSanitizer
 	@$(MAKE) --no-print-directory BUILD=build/tsan OPT=-O1 \
 		SANITIZE="-fsanitize=thread -fno-omit-frame-pointer" SIM_SEEDS=4 unit sim integration
 
-# Fuzzing: libFuzzer with ASan+UBSan, a few seconds each unless FUZZ_SECONDS says more.
-FUZZ_SECONDS ?= 10
-FUZZERS := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/*.c))
-
-fuzz: ## every fuzz target for FUZZ_SECONDS (10)
-	@$(MAKE) --no-print-directory BUILD=build/fuzz CC=clang OPT=-O1 \
-		SANITIZE="-fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=all" fuzz-run
-
-# Parsers of foreign bytes live in the libraries and in the name server, which keeps what strangers register.
-FUZZ_ARCHIVES := $(call existing,namesrv lib/net lib/index lib/log lib/txn lib/record lib/wire lib/base)
-
-$(BUILD)/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(SUPPORT_OBJ) $(FUZZ_ARCHIVES)
-	@mkdir -p $(@D)
-	$(call say,link)$(CC) $(LDFLAGS) -fsanitize=fuzzer -o $@ $< $(SUPPORT_OBJ) -Wl,--start-group $(FUZZ_ARCHIVES) -Wl,--end-group -lcunit $(LIBS)
-
-fuzz-run: $(FUZZERS:%=$(BUILD)/fuzz/%)
-	@tests/support/fuzz-all $(BUILD)/fuzz $(FUZZ_SECONDS) $(FUZZERS)
-
 lint: compile_commands.json ## clang-tidy and clang-format in check mode
 	@tests/support/lint
 
@@ -72,4 +89,4 @@ conf: programs ## regenerates conf/*.conf from the option tables
 	$(BUILD)/escrow-broker -p > conf/broker.conf
 	$(BUILD)/escrow-namesrv -p > conf/namesrv.conf
 
-.PHONY: sim integration interop test asan tsan fuzz fuzz-run lint deps install conf
+.PHONY: crash flips faults sim model integration interop test asan tsan lint deps install conf

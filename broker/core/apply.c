@@ -12,10 +12,11 @@ static enum status no_memory(struct errinfo *err)
 
 /* --- queues ------------------------------------------------------------------------------------------ */
 
-static enum status find_topic(struct core *core, struct span name, const char *kind, struct topic **out,
-			      struct errinfo *err)
+static enum status find_topic(struct core *core, const struct placed *at, struct span name, const char *kind,
+			      struct topic **out, struct errinfo *err)
 {
-	*out = topics_find(core->topics, name);
+	/* Fuzzy: it may have been deleted by a later record. */
+	*out = replay_is_fuzzy(core, at->offset) ? topics_find_any(core->topics, name) : topics_find(core->topics, name);
 	if (*out != NULL)
 		return ST_OK;
 	return errinfo_set(err, ST_CORRUPT, "%s record names topic %.*s, which no TOPIC record made", kind,
@@ -29,34 +30,41 @@ static enum status make_queue(struct core *core, struct topic *topic, uint32_t i
 
 	if (status == ST_INVALID)
 		return errinfo_set(err, ST_INVALID, "queue id %u is over %d", id, TOPIC_QUEUE_MAX - 1);
-	if (status == ST_OK && !core->replaying)
+	if (status == ST_OK && !core->replay.active)
 		status = visibility_reserve(&core->visibility, 1);
-	return status == ST_OK ? ST_OK : no_memory(err);
+	if (status != ST_OK)
+		return no_memory(err);
+	return core->replay.active ? ST_OK : consume_queue_reserve(&(*out)->entries, (*out)->next_offset, err);
 }
 
 /* Gives a message its place. In replay everything found is committed. */
 static enum status put_entry(struct core *core, const struct placed *at, struct queue *queue, uint64_t queue_offset,
 			     const struct cq_entry *entry, struct errinfo *err)
 {
-	if (queue_offset != queue->next_offset)
+	bool known = queue_offset < queue->next_offset && replay_is_fuzzy(core, at->offset);
+
+	if (known && queue_offset < consume_queue_min(&queue->entries))
+		return ST_OK; /* Trimmed since. */
+	if (queue_offset != queue->next_offset && !known)
 		return errinfo_set(err, ST_CORRUPT, "record at %" PRIu64 ": queue offset %" PRIu64 " of %.*s/%u, expected %" PRIu64,
 				   at->offset, queue_offset, SPAN_ARGS(queue->topic->name), queue->id,
 				   queue->next_offset);
 	enum status status = consume_queue_put(&queue->entries, queue_offset, entry, err);
-	if (status != ST_OK)
+	if (status != ST_OK || known)
 		return status;
 	queue->next_offset = queue_offset + 1;
-	if (core->replaying)
+	if (core->replay.active)
 		queue->visible_offset = queue->next_offset;
 	else
 		visibility_add(&core->visibility, at->offset + at->size, queue);
 	return ST_OK;
 }
 
-static void note_time(struct core *core, int64_t when_ms)
+static void note_time(struct core *core, const struct placed *at, int64_t when_ms)
 {
 	if (when_ms > core->store_time_ms)
 		core->store_time_ms = when_ms;
+	retention_note_record(core, at->offset, core->store_time_ms);
 }
 
 /* --- messages ---------------------------------------------------------------------------------------- */
@@ -64,7 +72,7 @@ static void note_time(struct core *core, int64_t when_ms)
 /* Limits bind what is new, not what the log already holds: they may have been lowered since. */
 static enum status reserve_delay(struct core *core, struct errinfo *err)
 {
-	if (!core->replaying && core->delays.count >= core->config.delayed_max)
+	if (!core->replay.active && core->delays.count >= core->config.delayed_max)
 		return errinfo_set(err, ST_FULL, "%zu delayed messages wait, the limit", core->delays.count);
 	return delays_reserve(&core->delays) == ST_OK ? ST_OK : no_memory(err);
 }
@@ -79,8 +87,31 @@ enum status apply_reserve_message(struct core *core, struct topic *topic, const 
 	return status;
 }
 
+static void add_delay(struct core *core, const struct delayed *entry)
+{
+	if (replay_knows_delayed(core, entry->naming_offset))
+		return;
+	delays_add(&core->delays, entry);
+	retention_note_open(core, entry->body_offset);
+}
+
+void apply_forget_delayed(struct core *core, struct delayed *entry)
+{
+	retention_note_closed(core, entry->body_offset);
+	delays_remove(&core->delays, entry);
+}
+
+void apply_move_delayed(struct core *core, struct delayed *entry, uint64_t carry_offset)
+{
+	if (entry->body_offset == entry->origin_offset)
+		entry->message_delta += CARRY_HEAD_SIZE;
+	retention_note_closed(core, entry->body_offset);
+	entry->body_offset = carry_offset;
+	retention_note_open(core, carry_offset);
+}
+
 /* The message is the last part of its record's payload. */
-static uint16_t message_delta(size_t payload_size, size_t message_size)
+uint16_t apply_message_delta(size_t payload_size, size_t message_size)
 {
 	return (uint16_t)(LOG_ENVELOPE_SIZE + payload_size - message_size);
 }
@@ -90,18 +121,18 @@ enum status apply_message(struct core *core, const struct placed *at, const stru
 {
 	struct topic *topic;
 	struct queue *queue;
-	enum status status = find_topic(core, r->topic, "MESSAGE", &topic, err);
+	enum status status = find_topic(core, at, r->topic, "MESSAGE", &topic, err);
 
 	if (status == ST_OK)
 		status = apply_reserve_message(core, topic, r, &queue, err);
 	if (status != ST_OK)
 		return status;
-	uint16_t delta = message_delta(record_message_size(r), r->message.size);
-	note_time(core, r->store_time_ms);
+	uint16_t delta = apply_message_delta(record_message_size(r), r->message.size);
+	note_time(core, at, r->store_time_ms);
 	if (r->deliver_at_ms != 0) {
-		delays_add(&core->delays, &(struct delayed){
-			.deliver_at_ms = r->deliver_at_ms, .naming_offset = at->offset, .body_offset = at->offset,
-			.topic = topic, .message_size = (uint32_t)r->message.size, .tag_hash = r->tag_hash,
+		add_delay(core, &(struct delayed){
+			.deliver_at_ms = r->deliver_at_ms, .naming_offset = at->offset, .origin_offset = at->offset,
+			.body_offset = at->offset, .topic = topic, .message_size = (uint32_t)r->message.size, .tag_hash = r->tag_hash,
 			.message_delta = delta, .queue_id = (uint16_t)r->queue_id });
 		return ST_OK;
 	}
@@ -111,20 +142,43 @@ enum status apply_message(struct core *core, const struct placed *at, const stru
 		.tag_hash = r->tag_hash, .store_time_ms = r->store_time_ms, .flags = delta }, err);
 }
 
-enum status apply_deliver(struct core *core, const struct placed *at, const struct record_deliver *r,
-			  struct errinfo *err)
+enum status apply_reserve_deliver(struct core *core, const struct delayed *entry, struct queue **queue_out,
+				  struct errinfo *err)
+{
+	return make_queue(core, entry->topic, entry->queue_id, queue_out, err);
+}
+
+/* Takes the message out of those that wait. In replay's fuzzy part it may be out already: settled afterwards. */
+static enum status take_delayed(struct core *core, const struct placed *at, const struct record_deliver *r,
+				struct errinfo *err)
 {
 	const struct delayed *first = delays_first(&core->delays);
-	struct queue *queue;
 
+	if (replay_is_fuzzy(core, at->offset))
+		return replay_note_delivered(core, r->source_offset) == ST_OK ? ST_OK : no_memory(err);
 	if (first == NULL || first->naming_offset != r->source_offset)
 		return errinfo_set(err, ST_CORRUPT, "DELIVER record at %" PRIu64 " names %" PRIu64 ", which is not the next delayed message",
 				   at->offset, r->source_offset);
-	enum status status = make_queue(core, first->topic, r->queue_id, &queue, err);
+	retention_note_closed(core, first->body_offset);
+	delays_remove_first(&core->delays);
+	return ST_OK;
+}
+
+enum status apply_deliver(struct core *core, const struct placed *at, const struct record_deliver *r,
+			  struct errinfo *err)
+{
+	struct topic *topic;
+	struct queue *queue;
+	enum status status = find_topic(core, at, r->topic, "DELIVER", &topic, err);
+
+	if (status == ST_OK)
+		status = make_queue(core, topic, r->queue_id, &queue, err);
+	if (status == ST_OK)
+		status = take_delayed(core, at, r, err);
 	if (status != ST_OK)
 		return status;
-	delays_remove_first(&core->delays);
-	note_time(core, r->deliver_time_ms);
+	note_time(core, at, r->deliver_time_ms);
+	retention_note_reference(core, r->body_offset, at->offset);
 	return put_entry(core, at, queue, r->queue_offset, &(struct cq_entry){
 		.log_offset = at->offset, .body_offset = r->body_offset, .size = r->message_size,
 		.tag_hash = r->tag_hash, .store_time_ms = r->deliver_time_ms,
@@ -135,7 +189,7 @@ enum status apply_deliver(struct core *core, const struct placed *at, const stru
 
 enum status apply_reserve_half(struct core *core, uint32_t group_id, struct errinfo *err)
 {
-	if (!core->replaying && pending_count(core->pending) >= core->config.pending_max)
+	if (!core->replay.active && pending_count(core->pending) >= core->config.pending_max)
 		return errinfo_set(err, ST_FULL, "%u transactions are undecided, the limit (pendingTransactionMax)",
 				   pending_count(core->pending));
 	enum status status = pending_reserve(core->pending, group_id);
@@ -143,41 +197,57 @@ enum status apply_reserve_half(struct core *core, uint32_t group_id, struct erri
 		status = checkback_reserve(core->checkback, group_id);
 	if (status == ST_OK)
 		status = resends_reserve(core->resends);
-	return status == ST_OK ? ST_OK : no_memory(err);
+	if (status != ST_OK)
+		return no_memory(err);
+	return core->replay.active ? ST_OK : half_index_reserve(&core->halves, half_index_max(&core->halves), err);
 }
 
-/* How long until its first check. Wall time is what was stored; it may have jumped while the broker was down. */
-static int64_t first_check_delay(const struct core *core, const struct record_half *r)
+/* The age at which it is checked first. */
+static int64_t first_check_age_ms(const struct core *core, const struct record_half *r)
 {
-	int64_t delay = r->immunity_ms >= 0 ? r->immunity_ms : core->config.checkback.transaction_timeout_ms;
-	int64_t left = r->store_time_ms + delay - core->wall_ms;
+	return r->immunity_ms >= 0 ? r->immunity_ms : core->config.checkback.transaction_timeout_ms;
+}
 
-	return left < 0 ? 0 : left > delay ? delay : left;
+static void open_pending(struct core *core, const struct placed *at, const struct record_half *r, uint32_t group_id)
+{
+	struct pending *entry = pending_insert(core->pending, r->half_queue_offset, group_id);
+
+	entry->half_offset = entry->body_offset = at->offset;
+	entry->store_time_ms = r->store_time_ms;
+	entry->record_size = at->size;
+	entry->state = TXN_PREPARED;
+	entry->name = core_resend_name(core, r->group, r->unique_key);
+	resends_open(core->resends, entry);
+	retention_note_open(core, at->offset);
+	/* The stored time may be ahead of a wall clock that was set back: what was stored just now is 0 ms old. */
+	if (core->replay.active)
+		entry->due_mono_ms = r->store_time_ms + first_check_age_ms(core, r); /* Until replay ends: see replay.c. */
+	else
+		checkback_opened(core->checkback, entry, first_check_age_ms(core, r), core->mono_ms);
 }
 
 enum status apply_half(struct core *core, const struct placed *at, const struct record_half *r, struct errinfo *err)
 {
+	uint64_t next = half_index_max(&core->halves);
+	bool known = r->half_queue_offset < next && replay_is_fuzzy(core, at->offset);
 	uint32_t group_id;
 
-	if (r->half_queue_offset != half_index_max(&core->halves))
+	if (r->half_queue_offset != next && !known)
 		return errinfo_set(err, ST_CORRUPT, "HALF record at %" PRIu64 ": number %" PRIu64 ", expected %" PRIu64, at->offset,
-				   r->half_queue_offset, half_index_max(&core->halves));
-	if (names_intern(core->names, r->group, &group_id) != ST_OK)
-		return errinfo_set(err, ST_FULL, "no room for another group name");
-	enum status status = apply_reserve_half(core, group_id, err);
-	if (status == ST_OK)
+				   r->half_queue_offset, next);
+	enum status status = names_intern(core->names, r->group, &group_id);
+	if (status != ST_OK)
+		return errinfo_set(err, status, "no room for another group name: %s", status_text(status));
+	status = apply_reserve_half(core, group_id, err);
+	if (status == ST_OK && !(known && r->half_queue_offset < half_index_min(&core->halves)))
 		status = half_index_put(&core->halves, r->half_queue_offset,
 					&(struct half_entry){ .half_offset = at->offset, .state = TXN_PREPARED }, err);
 	if (status != ST_OK)
 		return status;
-	struct pending *entry = pending_insert(core->pending, r->half_queue_offset, group_id);
-	entry->half_offset = at->offset;
-	entry->store_time_ms = r->store_time_ms;
-	entry->record_size = at->size;
-	entry->state = TXN_PREPARED;
-	resends_add(core->resends, core_resend_name(core, r->group, r->unique_key), r->half_queue_offset);
-	note_time(core, r->store_time_ms);
-	checkback_opened(core->checkback, entry, first_check_delay(core, r), core->mono_ms);
+	/* The snapshot's list of open ones may be younger than its index. */
+	if (!replay_is_fuzzy(core, at->offset) || pending_find(core->pending, r->half_queue_offset) == NULL)
+		open_pending(core, at, r, group_id);
+	note_time(core, at, r->store_time_ms);
 	core->stats.half_count++;
 	return ST_OK;
 }
@@ -185,10 +255,12 @@ enum status apply_half(struct core *core, const struct placed *at, const struct 
 enum status apply_reserve_decision(struct core *core, struct topic *topic, const struct record_decision *r,
 				   struct queue **queue_out, struct errinfo *err)
 {
+	enum status status = core->replay.active ? ST_OK : half_index_reserve(&core->halves, r->half_queue_offset, err);
+
 	*queue_out = NULL;
-	if (r->outcome != OUTCOME_COMMIT)
-		return ST_OK;
-	enum status status = make_queue(core, topic, r->queue_id, queue_out, err);
+	if (status != ST_OK || r->outcome != OUTCOME_COMMIT)
+		return status;
+	status = make_queue(core, topic, r->queue_id, queue_out, err);
 	if (status == ST_OK && r->deliver_at_ms != 0)
 		status = reserve_delay(core, err);
 	return status;
@@ -198,20 +270,21 @@ static enum status place_committed(struct core *core, const struct placed *at, c
 				   struct topic *topic, struct queue *queue, struct errinfo *err)
 {
 	if (r->deliver_at_ms != 0) {
-		delays_add(&core->delays, &(struct delayed){
-			.deliver_at_ms = r->deliver_at_ms, .naming_offset = at->offset, .body_offset = r->body_offset,
-			.topic = topic, .message_size = r->message_size, .tag_hash = r->tag_hash,
+		add_delay(core, &(struct delayed){
+			.deliver_at_ms = r->deliver_at_ms, .naming_offset = at->offset, .origin_offset = r->half_offset,
+			.body_offset = r->body_offset, .topic = topic, .message_size = r->message_size, .tag_hash = r->tag_hash,
 			.message_delta = r->message_delta, .queue_id = (uint16_t)r->queue_id,
 			.transactional = true });
 		return ST_OK;
 	}
+	retention_note_reference(core, r->body_offset, at->offset);
 	return put_entry(core, at, queue, r->queue_offset, &(struct cq_entry){
 		.log_offset = at->offset, .body_offset = r->body_offset, .size = r->message_size,
 		.tag_hash = r->tag_hash, .store_time_ms = r->when_ms,
 		.flags = r->message_delta | ENTRY_TRANSACTIONAL }, err);
 }
 
-static enum txn_state state_after(enum record_outcome outcome)
+enum txn_state apply_state_after(enum record_outcome outcome)
 {
 	switch (outcome) {
 	case OUTCOME_COMMIT: return TXN_COMMITTED;
@@ -222,22 +295,32 @@ static enum txn_state state_after(enum record_outcome outcome)
 	return TXN_PREPARED;
 }
 
+static void close_check(struct core *core, struct pending *entry)
+{
+	if (!core->replay.active)
+		checkback_closed(core->checkback, entry);
+}
+
 static void move_pending(struct core *core, struct pending *entry, enum txn_state state)
 {
 	switch (state) {
 	case TXN_COMMITTED:
 	case TXN_ROLLED_BACK:
-		checkback_closed(core->checkback, entry);
+		close_check(core, entry);
+		resends_close(core->resends, entry);
+		retention_note_closed(core, entry->body_offset);
 		pending_remove(core->pending, entry);
 		break;
 	case TXN_PARKED:
-		checkback_closed(core->checkback, entry);
+		close_check(core, entry);
 		entry->state = TXN_PARKED;
 		break;
 	case TXN_PREPARED:
 		entry->state = TXN_PREPARED;
 		entry->attempts = entry->answered = 0;
-		checkback_opened(core->checkback, entry, 0, core->mono_ms);
+		entry->due_mono_ms = entry->store_time_ms; /* In replay (see open_pending): at once. */
+		if (!core->replay.active)
+			checkback_opened(core->checkback, entry, 0, core->mono_ms);
 		break;
 	}
 }
@@ -246,19 +329,21 @@ enum status apply_decision(struct core *core, const struct placed *at, const str
 			   struct errinfo *err)
 {
 	struct pending *entry = pending_find(core->pending, r->half_queue_offset);
-	enum txn_state state = state_after(r->outcome);
+	bool fuzzy = replay_is_fuzzy(core, at->offset);
+	enum txn_state state = apply_state_after(r->outcome);
 	struct topic *topic = NULL;
 	struct queue *queue = NULL;
 	enum status status = ST_OK;
 
-	if (entry == NULL || entry->half_offset != r->half_offset)
+	/* Fuzzy: the snapshot may be from after this decision. */
+	if (entry == NULL ? !fuzzy : entry->half_offset != r->half_offset)
 		return errinfo_set(err, ST_CORRUPT, "DECISION record at %" PRIu64 ": half %" PRIu64 " is not open", at->offset,
 				   r->half_queue_offset);
 	if (r->outcome == OUTCOME_COMMIT)
-		status = find_topic(core, r->topic, "DECISION", &topic, err);
+		status = find_topic(core, at, r->topic, "DECISION", &topic, err);
 	if (status == ST_OK)
 		status = apply_reserve_decision(core, topic, r, &queue, err);
-	if (status == ST_OK)
+	if (status == ST_OK && !(fuzzy && r->half_queue_offset < half_index_min(&core->halves)))
 		status = half_index_put(&core->halves, r->half_queue_offset,
 					&(struct half_entry){ .half_offset = r->half_offset, .decision_offset = at->offset,
 							      .queue_offset = r->queue_offset, .state = (uint8_t)state },
@@ -267,8 +352,9 @@ enum status apply_decision(struct core *core, const struct placed *at, const str
 		status = place_committed(core, at, r, topic, queue, err);
 	if (status != ST_OK)
 		return status;
-	note_time(core, r->when_ms);
-	move_pending(core, entry, state);
+	note_time(core, at, r->when_ms);
+	if (entry != NULL)
+		move_pending(core, entry, state);
 	if (r->outcome == OUTCOME_COMMIT)
 		core->stats.commit_count++;
 	if (r->outcome == OUTCOME_ROLLBACK)
@@ -286,6 +372,36 @@ enum status apply_check(struct core *core, const struct record_check *r, struct 
 		return ST_OK;
 	entry->attempts = (uint16_t)(r->attempts < UINT16_MAX ? r->attempts : UINT16_MAX);
 	entry->answered = (uint16_t)(r->answered < UINT16_MAX ? r->answered : UINT16_MAX);
+	return ST_OK;
+}
+
+/* --- carried bodies ----------------------------------------------------------------------------------- */
+
+static void move_pending_body(struct core *core, struct pending *entry, uint64_t carry_offset)
+{
+	if (carry_offset <= entry->body_offset)
+		return; /* Fuzzy: known already. */
+	retention_note_closed(core, entry->body_offset);
+	entry->body_offset = carry_offset;
+	retention_note_open(core, carry_offset);
+}
+
+enum status apply_carry(struct core *core, const struct placed *at, const struct record_carry *r, struct errinfo *err)
+{
+	struct record_half half;
+	struct pending *entry = NULL;
+
+	if (r->original_kind == LOG_HALF) {
+		enum status status = record_half_decode(r->payload, &half, err);
+		if (status != ST_OK)
+			return errinfo_wrap(err, status, "CARRY record at %" PRIu64, at->offset);
+		entry = pending_find(core->pending, half.half_queue_offset);
+	}
+	retention_note_record(core, at->offset, core->store_time_ms);
+	if (entry != NULL && entry->half_offset == r->original_offset)
+		move_pending_body(core, entry, at->offset);
+	else if (core->replay.active && replay_note_carried(core, r->original_offset, at->offset) != ST_OK)
+		return no_memory(err);
 	return ST_OK;
 }
 
@@ -340,10 +456,13 @@ enum status apply_offset(struct core *core, const struct record_offset *r, struc
 {
 	uint32_t topic_id, group_id;
 
-	if (names_intern(core->names, r->topic, &topic_id) != ST_OK ||
-	    names_intern(core->names, r->group, &group_id) != ST_OK ||
-	    offsets_reserve(core->offsets, topic_id, group_id, r->queue_id) != ST_OK)
-		return errinfo_set(err, ST_FULL, "no room for another consumer offset");
+	enum status status = names_intern(core->names, r->topic, &topic_id);
+	if (status == ST_OK)
+		status = names_intern(core->names, r->group, &group_id);
+	if (status == ST_OK)
+		status = offsets_reserve(core->offsets, topic_id, group_id, r->queue_id);
+	if (status != ST_OK)
+		return errinfo_set(err, status, "no room for another consumer offset: %s", status_text(status));
 	offsets_apply(core->offsets, topic_id, group_id, r->queue_id, r->offset);
 	return ST_OK;
 }
@@ -383,7 +502,9 @@ static enum status replay_one(struct core *core, const struct log_record *record
 	case LOG_GROUP: REPLAY(group, &r, err);
 	case LOG_CHECK: return record_checks_decode(record->payload, visit_check, core, err);
 	case LOG_OFFSETS: return record_offsets_decode(record->payload, visit_offset, core, err);
-	case LOG_CONFLICT: return ST_OK; /* Tells the op log; changes nothing. */
+	case LOG_CARRY: REPLAY(carry, &at, &r, err);
+	case LOG_CONFLICT:
+	case LOG_SNAPSHOT_MARK: return ST_OK; /* Tell the op log and people; change nothing. */
 	default:
 		return errinfo_set(err, ST_VERSION, "a record of kind %u (%s): written by a newer version of this program",
 				   record->kind, log_kind_text(record->kind));

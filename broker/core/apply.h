@@ -14,12 +14,18 @@
 /* A replayed record. ST_CORRUPT names what contradicts the state. */
 enum status core_apply(struct core *core, const struct log_record *record, struct errinfo *err) MUST_USE;
 
+/* Of a record from before the snapshot, whose effects are known but for the index entries: puts those. */
+enum status apply_index_only(struct core *core, const struct log_record *record, struct errinfo *err) MUST_USE;
+
 /* Room for what the record will need. ST_NOMEM, ST_FULL, ST_INVALID with a remark. */
 enum status apply_reserve_message(struct core *core, struct topic *topic, const struct record_message *r,
 				  struct queue **queue_out, struct errinfo *err) MUST_USE;
 enum status apply_reserve_half(struct core *core, uint32_t group_id, struct errinfo *err) MUST_USE;
 enum status apply_reserve_decision(struct core *core, struct topic *topic, const struct record_decision *r,
 				   struct queue **queue_out, struct errinfo *err) MUST_USE;
+
+enum status apply_reserve_deliver(struct core *core, const struct delayed *entry, struct queue **queue_out,
+				  struct errinfo *err) MUST_USE;
 
 /* Where a record is: its own offset, its size in the log. */
 struct placed {
@@ -38,9 +44,23 @@ enum status apply_deliver(struct core *core, const struct placed *at, const stru
 enum status apply_topic(struct core *core, const struct record_topic *r, struct errinfo *err) MUST_USE;
 enum status apply_group(struct core *core, const struct record_group *r, struct errinfo *err) MUST_USE;
 enum status apply_offset(struct core *core, const struct record_offset *r, struct errinfo *err) MUST_USE;
+/* The state of an entry that a carried body belongs to is moved along, except of delayed messages while serving: their
+ * entry is at hand there (apply_move_delayed). */
+enum status apply_carry(struct core *core, const struct placed *at, const struct record_carry *r,
+			struct errinfo *err) MUST_USE;
+void apply_move_delayed(struct core *core, struct delayed *entry, uint64_t carry_offset);
+/* Out of those that wait: it was delivered. */
+void apply_forget_delayed(struct core *core, struct delayed *entry);
 enum status apply_check(struct core *core, const struct record_check *r, struct errinfo *err) MUST_USE;
+
+/* Where a message lies in its record: it is the last part of the payload. */
+uint16_t apply_message_delta(size_t payload_size, size_t message_size);
+enum txn_state apply_state_after(enum record_outcome outcome);
 
 /* What a consume-queue entry's `flags` hold: where the message starts in its body record, and whether that is a half. */
 enum { ENTRY_DELTA_MASK = 0xFFFF, ENTRY_TRANSACTIONAL = 0x10000 };
+/* How much further back a message lies in a CARRY record than in its first one; and where that names the first one, from
+ * the start of its payload. */
+enum { CARRY_HEAD_SIZE = 15, CARRY_ORIGIN_AT = 2 };
 
 #endif

@@ -1,9 +1,11 @@
 #include "broker/core/core.h"
 
 #include <assert.h>
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <utlist.h>
 
 #include "broker/core/apply.h"
@@ -11,11 +13,12 @@
 #include "broker/core/progress.h"
 #include "broker/core/settings.h"
 #include "broker/core/state.h"
+#include "broker/core/store.h"
 #include "broker/core/transactions.h"
 #include "checkback/checkback.h"
 #include "lib/index/pagefile.h"
 
-enum { EXPIRE_INTERVAL_MS = 10 * 1000, DELIVERIES_PER_TICK = 1000, RECORD_SCRATCH_MAX = 32 * 1024 * 1024 };
+enum { RESERVED_MIN = 1024 * 1024, EXPIRE_INTERVAL_MS = 10 * 1000, DELIVERIES_PER_TICK = 1000, RECORD_SCRATCH_MAX = 32 * 1024 * 1024 };
 
 /* --- small steps shared by the operations (state.h) ---------------------------------------------------- */
 
@@ -28,11 +31,13 @@ enum status core_refuse_as(struct outcome *outcome, int32_t code)
 
 enum status core_refuse(struct outcome *outcome, int32_t code, const char *fmt, ...)
 {
+	char text[ERRINFO_TEXT_SIZE]; /* What is told may hold the outcome's own text. */
 	va_list args;
 
 	va_start(args, fmt);
-	vsnprintf(outcome->err.text, sizeof(outcome->err.text), fmt, args);
+	vsnprintf(text, sizeof(text), fmt, args);
 	va_end(args);
+	memcpy(outcome->err.text, text, sizeof(text));
 	return core_refuse_as(outcome, code);
 }
 
@@ -53,6 +58,18 @@ enum status core_no_room(struct core *core, size_t payload_size, struct outcome 
 		return core_refuse(outcome, RESP_MESSAGE_ILLEGAL, "the message is over what the log takes: %zu bytes",
 				   payload_size);
 	return ST_AGAIN;
+}
+
+enum status core_check_disk(struct core *core, size_t payload_size, struct outcome *outcome)
+{
+	/* RocketMQ's code and words, which its clients know. */
+	if (core->disk_level == DISK_FULL)
+		return core_refuse(outcome, RESP_SERVICE_NOT_AVAILABLE,
+				   "service not available now. The broker's disk is full: free space or add some; transactions can "
+				   "be ended and messages consumed meanwhile");
+	if (commitlog_prepared_ahead(core->log) < core_reserved_bytes(core) + commitlog_record_size(payload_size))
+		return ST_AGAIN;
+	return ST_OK;
 }
 
 int64_t core_store_time(struct core *core)
@@ -87,6 +104,29 @@ enum status core_read_record(struct core *core, uint64_t offset, struct log_reco
 	}
 }
 
+enum status core_read_half(struct core *core, uint64_t body_offset, struct stored_half *out, struct errinfo *err)
+{
+	struct log_record record = { 0 };
+	struct record_carry carry;
+	struct span payload;
+	enum status status = core_read_record(core, body_offset, &record, err);
+
+	if (status != ST_OK)
+		return status;
+	payload = record.payload;
+	if (record.kind == LOG_CARRY) {
+		status = record_carry_decode(record.payload, &carry, err);
+		payload = carry.payload;
+	}
+	if (status != ST_OK)
+		return status;
+	if (record.kind != LOG_HALF && (record.kind != LOG_CARRY || carry.original_kind != LOG_HALF))
+		return errinfo_set(err, ST_NOTFOUND, "no half message at log offset %" PRIu64, body_offset);
+	status = record_half_decode(payload, &out->half, err);
+	out->message_delta = (uint16_t)(LOG_ENVELOPE_SIZE + record.payload.size - out->half.message.size);
+	return status;
+}
+
 enum status core_find_queue(struct core *core, struct span topic_name, int32_t queue_id, struct topic **topic_out,
 			    struct outcome *outcome)
 {
@@ -103,13 +143,6 @@ enum status core_find_queue(struct core *core, struct span topic_name, int32_t q
 }
 
 /* --- opening ------------------------------------------------------------------------------------------ */
-
-static bool half_is_open(void *context, uint64_t half_queue_offset)
-{
-	const struct core *core = context;
-
-	return pending_find(core->pending, half_queue_offset) != NULL;
-}
 
 static bool make_parts(struct core *core)
 {
@@ -128,9 +161,10 @@ static bool make_parts(struct core *core)
 	core->offsets = offsets_create();
 	core->members = members_create(config->member_max);
 	core->pending = pending_create(UINT32_MAX);
-	core->resends = resends_create((uint32_t)config->resend_window_count, half_is_open, core);
-	if (core->names == NULL || core->offsets == NULL || core->members == NULL || core->pending == NULL ||
-	    core->resends == NULL || buffer_reserve(&core->record, 64 * 1024) == NULL)
+	core->resends = core->pending == NULL ? NULL :
+						resends_create((uint32_t)config->resend_window_count, core->pending);
+	if (core->names == NULL || core->offsets == NULL || core->members == NULL || core->resends == NULL ||
+	    buffer_reserve(&core->record, 64 * 1024) == NULL)
 		return false;
 	core->topics = topics_create(core->names, core->files, config->topic_max);
 	core->groups = groups_create(core->names, config->group_max);
@@ -138,13 +172,8 @@ static bool make_parts(struct core *core)
 	return core->topics != NULL && core->groups != NULL && core->checkback != NULL;
 }
 
-static enum status replay_record(void *context, const struct log_record *record, struct errinfo *err)
-{
-	return core_apply(context, record, err);
-}
-
-enum status core_open(const struct core_config *config, struct commitlog *log, struct pagefile *files, int64_t wall_ms,
-		      int64_t mono_ms, const struct core_effects *effects, struct core **core_out, struct errinfo *err)
+enum status core_open(const struct core_config *config, const struct store *store, int64_t wall_ms, int64_t mono_ms,
+		      const struct core_effects *effects, struct core **core_out, struct errinfo *err)
 {
 	struct core *core = calloc(1, sizeof(*core));
 
@@ -152,25 +181,23 @@ enum status core_open(const struct core_config *config, struct commitlog *log, s
 		return errinfo_set(err, ST_NOMEM, "no memory for the broker's state");
 	core->config = *config;
 	core->effects = *effects;
-	core->log = log;
-	core->files = files;
+	core->log = store->log;
+	core->files = store->files;
 	core->hash_key = hash_key_random();
 	core->wall_ms = wall_ms;
 	core->mono_ms = mono_ms;
 	enum status status = make_parts(core) ? ST_OK : errinfo_set(err, ST_NOMEM, "no memory for the broker's state");
 	if (status == ST_OK)
 		status = settings_make_system_topics(core, err);
-	core->replaying = true;
-	pagefile_set_read_inline(files, true);
+	if (status == ST_OK && retention_open(core) != ST_OK)
+		status = errinfo_set(err, ST_NOMEM, "no memory for the broker's state");
 	if (status == ST_OK)
-		status = commitlog_replay(log, 0, replay_record, core, err);
-	core->replaying = false;
+		status = replay_all(core, store, err);
 	if (status != ST_OK) {
 		core_close(core);
 		return status;
 	}
 	offsets_set_limits(core->offsets, config->offset_row_max, 16 * (size_t)config->offset_row_max);
-	pagefile_set_read_inline(files, false);
 	topics_touch(core->topics, wall_ms);
 	core->stats = (struct core_stats){ 0 };
 	*core_out = core;
@@ -193,6 +220,7 @@ void core_close(struct core *core)
 	half_index_deinit(&core->halves);
 	visibility_deinit(&core->visibility);
 	delays_deinit(&core->delays);
+	retention_deinit(&core->retention);
 	buffer_deinit(&core->properties);
 	buffer_deinit(&core->record);
 	buffer_deinit(&core->kept);
@@ -222,7 +250,7 @@ static void deliver_due(struct core *core)
 		if (first == NULL || first->deliver_at_ms > core->wall_ms)
 			return;
 		struct queue *queue;
-		if (topic_queue_make(core->topics, first->topic, first->queue_id, &queue) != ST_OK)
+		if (apply_reserve_deliver(core, first, &queue, NULL) != ST_OK)
 			return;
 		struct record_deliver r = {
 			.source_offset = first->naming_offset, .body_offset = first->body_offset,
@@ -235,8 +263,6 @@ static void deliver_due(struct core *core)
 		struct placed at = { .size = (uint32_t)commitlog_record_size(size) };
 		struct errinfo err;
 
-		if (visibility_reserve(&core->visibility, 1) != ST_OK)
-			return;
 		uint8_t *payload = commitlog_begin(core->log, LOG_DELIVER, size, &at.offset);
 		if (payload == NULL)
 			return;
@@ -277,6 +303,7 @@ void core_tick(struct core *core)
 		core->next_expire_ms = core->mono_ms + EXPIRE_INTERVAL_MS;
 		clients_expire(core);
 	}
+	retention_tick(core);
 	core_turn_end(core);
 }
 
@@ -335,6 +362,27 @@ void core_committed(struct core *core)
 	}
 }
 
+/* --- the disk ------------------------------------------------------------------------------------------- */
+
+void core_set_disk_level(struct core *core, enum disk_level level)
+{
+	core->disk_level = level;
+}
+
+uint64_t core_reserved_bytes(const struct core *core)
+{
+	/* A decision takes 200 to 300 bytes; offsets and checks live on what is left over. A quarter of a segment is always
+	 * prepared, unless the disk is full. */
+	uint64_t most = core->config.segment_bytes / 8, wanted = RESERVED_MIN + 320ull * pending_count(core->pending);
+
+	return wanted < most ? wanted : most;
+}
+
+void core_set_log_pin(struct core *core, uint64_t offset)
+{
+	core->retention.outer_pin = offset;
+}
+
 void core_begin_request(struct core *core)
 {
 	core->wish_size = 0;
@@ -348,6 +396,16 @@ bool core_take_cold_read(struct core *core, uint64_t *offset_out, uint32_t *size
 	*size_out = core->wish_size;
 	core->wish_size = 0;
 	return true;
+}
+
+void core_correct_half(const struct core *core, uint64_t half_queue_offset, struct half_entry *half)
+{
+	const struct pending *entry = pending_find(core->pending, half_queue_offset);
+
+	if (entry == NULL || (entry->state == half->state && half->decision_offset < commitlog_appended(core->log)))
+		return;
+	half->state = entry->state;
+	half->decision_offset = 0; /* It is open: whatever parked or resumed it is durable. */
 }
 
 void core_state_broken(struct core *core, const struct errinfo *err)

@@ -24,6 +24,7 @@
 struct commitlog;
 struct hold;
 struct pagefile;
+struct store;
 struct topic;
 
 /* How a request went. On ST_OK `wait_offset` says when the answer may leave (0 = now). On any other status but
@@ -50,10 +51,10 @@ struct core_effects {
 
 struct core;
 
-/* A core over an opened log, with everything replayed: on return it serves. `log` and `files` outlive it. */
-enum status core_open(const struct core_config *config, struct commitlog *log, struct pagefile *files, int64_t wall_ms,
-		      int64_t mono_ms, const struct core_effects *effects, struct core **core_out,
-		      struct errinfo *err) MUST_USE;
+/* A core over an opened store (store.h), with everything replayed, from its snapshot on if there is one: on return it
+ * serves. The store's parts outlive it. */
+enum status core_open(const struct core_config *config, const struct store *store, int64_t wall_ms, int64_t mono_ms,
+		      const struct core_effects *effects, struct core **core_out, struct errinfo *err) MUST_USE;
 void core_close(struct core *core);
 
 /* Both clocks, before the calls of a turn. Stored times never go back, even if the wall clock does. */
@@ -66,6 +67,14 @@ void core_tick(struct core *core);
 void core_turn_end(struct core *core);
 /* The committed watermark may have moved: shows new entries to consumers and wakes waiting pulls. */
 void core_committed(struct core *core);
+/* What the shell knows of the disk: FULL refuses new messages and halves, while decisions, pulls and offsets go on. */
+enum disk_level { DISK_OK, DISK_LOW, DISK_FULL };
+void core_set_disk_level(struct core *core, enum disk_level level);
+/* Bytes of prepared log that only decisions, checks and offsets may use. The shell keeps that much prepared. */
+uint64_t core_reserved_bytes(const struct core *core);
+/* From here on a projection still reads the log; UINT64_MAX: none does. */
+void core_set_log_pin(struct core *core, uint64_t offset);
+
 /* Up to here answers may be sent: durable, or written with ASYNC_FLUSH. */
 uint64_t core_committed_offset(const struct core *core);
 /* Answers every waiting pull as if its time were up (before stopping). */

@@ -27,6 +27,10 @@ struct core_config {
 	uint32_t delay_level_count;
 	int64_t offset_flush_interval_ms;
 
+	int64_t retention_ms;      /* The log keeps records this long; 0: for ever. */
+	uint64_t retention_bytes;  /* And at most about so many bytes; 0: no limit. */
+	uint64_t snapshot_bytes;   /* A snapshot after so many bytes of log (more if it is large itself); 0: never. */
+	uint64_t segment_bytes;
 	uint64_t pending_max;
 	uint64_t pending_group_max;
 	uint64_t resend_window_count;

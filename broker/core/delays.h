@@ -17,14 +17,14 @@ struct topic;
 struct delayed {
 	int64_t deliver_at_ms;   /* Wall time. */
 	uint64_t naming_offset;  /* Of the MESSAGE or DECISION record. */
-	uint64_t body_offset;    /* Of the record that holds the message. */
+	uint64_t origin_offset;  /* Of the record that held the message first: MESSAGE or HALF. */
+	uint64_t body_offset;    /* Of the record that holds it now: that one, later a CARRY. */
 	struct topic *topic;     /* NULL: the slot is free. */
 	uint32_t message_size;
 	int32_t tag_hash;
 	uint16_t message_delta;  /* Where the message starts in the body record, from that record's offset. */
 	uint16_t queue_id;
 	bool transactional;      /* The body is a half message. */
-	bool carried;            /* The body is a CARRY record. */
 };
 
 struct delays {

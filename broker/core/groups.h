@@ -8,10 +8,10 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include <uthash.h>
 
 #include "lib/base/bytes.h"
 #include "lib/base/status.h"
+#include "lib/base/table.h"
 #include "lib/wire/body_config.h"
 
 struct names;
@@ -32,9 +32,14 @@ void groups_destroy(struct groups *groups);
 /* A live group, or NULL. */
 struct consumer_group *groups_find(const struct groups *groups, struct span name);
 enum status groups_check_room(const struct groups *groups, struct errinfo *err) MUST_USE;
+/* Does all of groups_put that can fail. A group that is not there yet stays invisible until it is put. ST_NOMEM, ST_FULL. */
+enum status groups_reserve(struct groups *groups, struct span name) MUST_USE;
 /* Creates or changes a group (the effect of a GROUP record). */
 enum status groups_put(struct groups *groups, struct span name, const struct group_config *settings,
 		       struct consumer_group **group_out) MUST_USE;
+/* The same with the deleted ones. */
+struct consumer_group *groups_first_any(const struct groups *groups);
+struct consumer_group *groups_next_any(const struct consumer_group *group);
 struct consumer_group *groups_first(const struct groups *groups);
 struct consumer_group *groups_next(const struct consumer_group *group);
 

@@ -3,8 +3,9 @@
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
-#include <uthash.h>
 #include <utlist.h>
+
+#include "lib/base/table.h"
 
 struct connection;
 struct group;
@@ -83,6 +84,11 @@ static void free_group(struct members *members, struct group *group)
 	free(group);
 }
 
+static bool is_empty(const struct group *group)
+{
+	return group->members[MEMBER_PRODUCER] == NULL && group->members[MEMBER_CONSUMER] == NULL;
+}
+
 /* Ends one membership; forgets connection and group when it was their last. */
 static void remove_member(struct members *members, struct member *member, members_gone gone, void *context)
 {
@@ -103,7 +109,7 @@ static void remove_member(struct members *members, struct member *member, member
 	}
 	if (connection->members == NULL)
 		free_connection(members, connection);
-	if (group->members[MEMBER_PRODUCER] == NULL && group->members[MEMBER_CONSUMER] == NULL)
+	if (is_empty(group))
 		free_group(members, group);
 	if (gone != NULL)
 		gone(context, conn_id, group_id, role);
@@ -129,6 +135,10 @@ static struct connection *make_connection(struct members *members, uint64_t conn
 		return NULL;
 	connection->conn_id = conn_id;
 	HASH_ADD(hh, members->connections, conn_id, sizeof(connection->conn_id), connection);
+	if (!table_took(connection)) {
+		free(connection);
+		return NULL;
+	}
 	return connection;
 }
 
@@ -143,6 +153,10 @@ static struct group *make_group(struct members *members, uint32_t group_id)
 		return NULL;
 	group->group_id = group_id;
 	HASH_ADD(hh, members->groups, group_id, sizeof(group->group_id), group);
+	if (!table_took(group)) {
+		free(group);
+		return NULL;
+	}
 	return group;
 }
 
@@ -193,6 +207,8 @@ static enum status see(struct members *members, const struct member_client *clie
 		if (connection == NULL || member->group == NULL) {
 			if (connection != NULL && connection->members == NULL)
 				free_connection(members, connection);
+			if (member->group != NULL && is_empty(member->group))
+				free_group(members, member->group);
 			free(member);
 			return ST_NOMEM;
 		}

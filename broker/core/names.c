@@ -2,7 +2,8 @@
 
 #include <assert.h>
 #include <stdlib.h>
-#include <uthash.h>
+
+#include "lib/base/table.h"
 
 struct name {
 	UT_hash_handle hh;
@@ -83,6 +84,10 @@ enum status names_intern(struct names *names, struct span text, uint32_t *id_out
 	if (text.size > 0)
 		memcpy(name->text, text.data, text.size);
 	HASH_ADD_KEYPTR(hh, names->by_text, name->text, name->size, name);
+	if (!table_took(name)) {
+		free(name);
+		return ST_NOMEM;
+	}
 	names->by_id[names->end++] = name;
 	*id_out = name->id;
 	return ST_OK;
@@ -106,6 +111,11 @@ uint32_t names_find(const struct names *names, struct span text)
 	const struct name *found = find(names, text);
 
 	return found == NULL ? 0 : found->id;
+}
+
+uint32_t names_end(const struct names *names)
+{
+	return names->end;
 }
 
 struct span names_text(const struct names *names, uint32_t id)

@@ -3,8 +3,9 @@
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
-#include <uthash.h>
 #include <utlist.h>
+
+#include "lib/base/table.h"
 
 struct row;
 
@@ -15,7 +16,9 @@ struct cell {
 	uint32_t queue_id;
 	bool known; /* A value was ever said. */
 	bool dirty;
+	bool stored_known; /* A record carries one. */
 	int64_t live;
+	int64_t stored;
 };
 
 struct row {
@@ -120,6 +123,10 @@ static struct row *make_row(struct offsets *offsets, uint32_t topic_id, uint32_t
 	row->topic_id = topic_id;
 	row->group_id = group_id;
 	HASH_ADD(hh, offsets->rows, key, sizeof(row->key), row);
+	if (!table_took(row)) {
+		free(row);
+		return NULL;
+	}
 	return row;
 }
 
@@ -181,8 +188,8 @@ void offsets_apply(struct offsets *offsets, uint32_t topic_id, uint32_t group_id
 	struct cell *cell = find_cell(offsets, topic_id, group_id, queue_id);
 
 	assert(cell != NULL);
-	cell->known = true;
-	cell->live = value;
+	cell->known = cell->stored_known = true;
+	cell->live = cell->stored = value;
 	set_clean(offsets, cell);
 }
 
@@ -203,4 +210,24 @@ size_t offsets_dirty(const struct offsets *offsets, struct offsets_entry *out, s
 size_t offsets_dirty_count(const struct offsets *offsets)
 {
 	return offsets->dirty_count;
+}
+
+bool offsets_next(const struct offsets *offsets, struct offsets_cursor *cursor, struct offsets_entry *out)
+{
+	const struct row *row = cursor->begun ? cursor->row : offsets->rows;
+
+	cursor->begun = true;
+	for (; row != NULL; row = row->hh.next, cursor->queue_id = 0) {
+		while (cursor->queue_id < row->cell_count) {
+			const struct cell *cell = row->cells[cursor->queue_id++];
+
+			if (cell == NULL || !cell->stored_known)
+				continue;
+			*out = (struct offsets_entry){ row->topic_id, row->group_id, cell->queue_id, cell->stored };
+			cursor->row = row;
+			return true;
+		}
+	}
+	cursor->row = NULL;
+	return false;
 }

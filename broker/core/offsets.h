@@ -3,6 +3,7 @@
  * A value is *live* when a consumer said it and *stored* once an OFFSETS record carries it. An acknowledged update
  * (a two-way UPDATE_CONSUMER_OFFSET) appends its record at once; one-way updates and those that ride on pulls only
  * become live and dirty, and the next periodic OFFSETS record stores all dirty ones together.
+ * Only stored values are kept in snapshots.
  * Going backwards is allowed: reset and skip tools rely on it.
  * Threads: the loop thread. */
 #ifndef ESCROW_CORE_OFFSETS_H
@@ -41,5 +42,14 @@ struct offsets_entry {
 /* Up to `max` dirty values, oldest change first. They stay dirty until offsets_apply says the same value. */
 size_t offsets_dirty(const struct offsets *offsets, struct offsets_entry *out, size_t max);
 size_t offsets_dirty_count(const struct offsets *offsets);
+
+/* A walk over all stored values; { 0 } at first. False at the end. Rows and cells never go, so what is there during the
+ * whole walk is met exactly once. */
+struct offsets_cursor {
+	const void *row;
+	uint32_t queue_id;
+	bool begun;
+};
+bool offsets_next(const struct offsets *offsets, struct offsets_cursor *cursor, struct offsets_entry *out);
 
 #endif

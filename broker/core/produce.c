@@ -208,6 +208,7 @@ static enum status answer_resend(struct core *core, uint64_t half_queue_offset, 
 	if (status != ST_OK)
 		return core_refuse(outcome, RESP_SYSTEM_ERROR, "resend of half message %" PRIu64 ": %s", half_queue_offset,
 				   outcome->err.text);
+	core_correct_half(core, half_queue_offset, &half);
 	core->stats.resend_count++;
 	if (half.state == TXN_ROLLED_BACK) {
 		status = core_refuse(outcome, RESP_MESSAGE_ILLEGAL,
@@ -444,6 +445,9 @@ static enum status send_batch(struct core *core, const struct send_request *requ
 	status = measure_batch(core, request, &count, &bytes, outcome);
 	if (status != ST_OK)
 		return status;
+	status = core_check_disk(core, bytes, outcome);
+	if (status != ST_OK)
+		return status;
 	if (commitlog_room(core->log) < bytes)
 		return core_no_room(core, bytes, outcome);
 	if (visibility_reserve(&core->visibility, count) != ST_OK)
@@ -479,6 +483,9 @@ enum status core_send(struct core *core, const struct send_request *request, str
 		return status;
 	if (request->batch)
 		return send_batch(core, request, topic, result, outcome);
+	status = core_check_disk(core, request->body.size + request->properties.size, outcome);
+	if (status != ST_OK)
+		return status;
 	status = send_one(core, request, topic, result, outcome);
 	core->sent_offsets[0] = result->log_offset;
 	result->count = 1;
@@ -562,6 +569,9 @@ enum status core_send_back(struct core *core, const struct send_back_request *re
 	if (status != ST_OK)
 		return core_refuse(outcome, RESP_SYSTEM_ERROR, "look message by offset failed, %" PRIu64 ": %s",
 				   request->log_offset, outcome->err.text);
+	status = core_check_disk(core, stored.record.size, outcome);
+	if (status != ST_OK)
+		return status;
 	/* The message lies in the log's tail or in the scratch: keep it while the next record is begun. */
 	status = stored_message_keep(core, &stored);
 	if (status != ST_OK)

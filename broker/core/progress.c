@@ -127,9 +127,10 @@ enum status core_queue_range(struct core *core, struct span topic_name, int32_t 
 	*out = (struct queue_range){ 0 };
 	if (status != ST_OK)
 		return status;
-	const struct queue *queue = topic_queue(topic, (uint32_t)queue_id);
+	struct queue *queue = topic_queue(topic, (uint32_t)queue_id);
 	if (queue != NULL) {
-		out->min_offset = consume_queue_min(&queue->entries);
+		if (retention_queue_min(core, queue, &out->min_offset) == ST_AGAIN)
+			return ST_AGAIN;
 		out->max_offset = queue->visible_offset;
 	}
 	return core_accept(outcome, 0);
@@ -144,11 +145,14 @@ enum status core_search_offset(struct core *core, struct span topic_name, int32_
 	*offset_out = 0;
 	if (status != ST_OK)
 		return status;
-	const struct queue *queue = topic_queue(topic, (uint32_t)queue_id);
+	struct queue *queue = topic_queue(topic, (uint32_t)queue_id);
+	uint64_t min = 0;
 	if (queue == NULL)
 		return core_accept(outcome, 0);
-	status = consume_queue_find_time(&queue->entries, queue->visible_offset, time_ms, upper ? CQ_UPPER : CQ_LOWER,
-					 offset_out, &outcome->err);
+	status = retention_queue_min(core, queue, &min);
+	if (status == ST_OK)
+		status = consume_queue_find_time(&queue->entries, queue->visible_offset, time_ms,
+						 upper ? CQ_UPPER : CQ_LOWER, offset_out, &outcome->err);
 	if (status == ST_OK)
 		return core_accept(outcome, 0);
 	return status == ST_AGAIN ? status : core_refuse(outcome, RESP_SYSTEM_ERROR, "%s", outcome->err.text);
@@ -164,10 +168,15 @@ enum status core_earliest_time(struct core *core, struct span topic_name, int32_
 	*time_out = -1;
 	if (status != ST_OK)
 		return status;
-	const struct queue *queue = topic_queue(topic, (uint32_t)queue_id);
+	struct queue *queue = topic_queue(topic, (uint32_t)queue_id);
+	uint64_t min = 0;
 	if (queue == NULL || queue->visible_offset == 0)
 		return core_accept(outcome, 0);
-	status = consume_queue_get(&queue->entries, consume_queue_min(&queue->entries), &first, &outcome->err);
+	status = retention_queue_min(core, queue, &min);
+	if (status == ST_OK && min == queue->visible_offset)
+		return core_accept(outcome, 0);
+	if (status == ST_OK)
+		status = consume_queue_get(&queue->entries, min, &first, &outcome->err);
 	if (status == ST_AGAIN)
 		return status;
 	if (status == ST_OK)

@@ -35,29 +35,38 @@ static bool check_range(const struct pull_request *request, struct pull_result *
 	return false;
 }
 
+/* Where the half message lay first: the body's record says so if it is a CARRY. */
+static uint64_t origin_of(const uint8_t *record, uint64_t body_offset)
+{
+	return record[LOG_KIND_AT] == LOG_CARRY ? get_u64(record + LOG_ENVELOPE_SIZE + CARRY_ORIGIN_AT) : body_offset;
+}
+
 /* Finds the message of an entry: in memory, else from the page cache into the scratch, checked. */
 static enum status locate(struct core *core, const struct cq_entry *entry, struct pull_item *item, struct errinfo *err)
 {
 	uint32_t delta = entry->flags & ENTRY_DELTA_MASK;
 	uint32_t record_size = (delta + entry->size + 7) & ~7u; /* The message is the record's last part. */
 	struct span span;
-	enum status status = commitlog_read(core->log, entry->body_offset + delta, entry->size, &span);
+	enum status status = commitlog_read(core->log, entry->body_offset, delta + entry->size, &span);
+	const uint8_t *record = span.data;
 
-	item->message = span.data;
-	if (status != ST_AGAIN)
-		return status;
-	item->message = NULL;
-	item->cold_at = buffer_size(&core->cold) + delta;
-	uint8_t *room = buffer_reserve(&core->cold, record_size);
-	if (room == NULL)
-		return errinfo_set(err, ST_NOMEM, "no memory for a cold message");
-	status = commitlog_try_read(core->log, entry->body_offset, record_size, true, room, err);
-	if (status == ST_OK)
-		buffer_commit(&core->cold, record_size);
+	item->message = status == ST_OK ? record + delta : NULL;
+	if (status == ST_AGAIN) {
+		item->cold_at = buffer_size(&core->cold) + delta;
+		uint8_t *room = buffer_reserve(&core->cold, record_size);
+		if (room == NULL)
+			return errinfo_set(err, ST_NOMEM, "no memory for a cold message");
+		status = commitlog_try_read(core->log, entry->body_offset, record_size, true, room, err);
+		if (status == ST_OK)
+			buffer_commit(&core->cold, record_size);
+		record = room;
+	}
 	if (status == ST_AGAIN) {
 		core->wish_offset = entry->body_offset;
 		core->wish_size = record_size;
 	}
+	if (status == ST_OK)
+		item->prepared_offset = (entry->flags & ENTRY_TRANSACTIONAL) != 0 ? origin_of(record, entry->body_offset) : 0;
 	return status;
 }
 
@@ -76,11 +85,16 @@ static enum status take(struct core *core, const struct pull_request *request, c
 	item->size = entry->size;
 	item->log_offset = entry->log_offset;
 	item->queue_offset = queue_offset;
-	item->prepared_offset = (entry->flags & ENTRY_TRANSACTIONAL) != 0 ? entry->body_offset : 0;
 	item->store_time_ms = entry->store_time_ms;
 	result->item_count++;
 	result->body_size += entry->size;
 	return ST_OK;
+}
+
+/* Past its time: its body went with an older segment, before the record that names it. */
+static bool is_given_up(const struct core *core, const struct cq_entry *entry)
+{
+	return entry->body_offset < commitlog_start(core->log);
 }
 
 /* Walks the queue from the wanted offset. *next is the first entry not looked at. */
@@ -99,7 +113,7 @@ static enum status choose(struct core *core, const struct pull_request *request,
 		if (status != ST_OK)
 			return status;
 		for (size_t i = 0; i < got; i++) {
-			if (tag_filter_match(&request->filter, entries[i].tag_hash)) {
+			if (tag_filter_match(&request->filter, entries[i].tag_hash) && !is_given_up(core, &entries[i])) {
 				status = take(core, request, &entries[i], *next, result, err);
 				if (status != ST_OK)
 					return status;
@@ -114,7 +128,7 @@ enum status core_pull(struct core *core, const struct pull_request *request, str
 		      struct outcome *outcome)
 {
 	struct topic *topic = topics_find(core->topics, names_text(core->names, request->topic_id));
-	const struct queue *queue = topic == NULL ? NULL : topic_queue(topic, request->queue_id);
+	struct queue *queue = topic == NULL ? NULL : topic_queue(topic, request->queue_id);
 	uint64_t next;
 
 	*result = (struct pull_result){ 0 };
@@ -122,7 +136,8 @@ enum status core_pull(struct core *core, const struct pull_request *request, str
 	buffer_reset(&core->cold);
 	if (topic == NULL)
 		return core_refuse(outcome, RESP_TOPIC_NOT_EXIST, "the topic is gone");
-	result->min_offset = queue == NULL ? 0 : consume_queue_min(&queue->entries);
+	if (queue != NULL && retention_queue_min(core, queue, &result->min_offset) == ST_AGAIN)
+		return ST_AGAIN; /* Not for damage: whoever reads that entry is told. */
 	result->max_offset = queue == NULL ? 0 : queue->visible_offset;
 	if (!check_range(request, result))
 		return ST_OK;

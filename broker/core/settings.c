@@ -63,27 +63,78 @@ static enum status reserve_name(struct core *core, struct span name, struct outc
 			   "restart it", core->config.name_max);
 }
 
+static enum status reserve_topic(struct core *core, const struct record_topic *r, struct outcome *outcome)
+{
+	enum status status = reserve_name(core, r->name, outcome);
+
+	if (status != ST_OK)
+		return status;
+	switch (topics_reserve(core->topics, r->name, r->attributes.size)) {
+	case ST_OK: return ST_OK;
+	case ST_FULL:
+		(void)!topics_check_room(core->topics, &outcome->err);
+		return core_refuse_as(outcome, RESP_SYSTEM_ERROR);
+	default: return core_refuse(outcome, RESP_SYSTEM_BUSY, "no memory for topic %.*s", SPAN_ARGS(r->name));
+	}
+}
+
+static enum status reserve_group(struct core *core, struct span name, struct outcome *outcome)
+{
+	enum status status = reserve_name(core, name, outcome);
+
+	if (status != ST_OK)
+		return status;
+	switch (groups_reserve(core->groups, name)) {
+	case ST_OK: return ST_OK;
+	case ST_FULL:
+		(void)!groups_check_room(core->groups, &outcome->err);
+		return core_refuse_as(outcome, RESP_SYSTEM_ERROR);
+	default: return core_refuse(outcome, RESP_SYSTEM_BUSY, "no memory for group %.*s", SPAN_ARGS(name));
+	}
+}
+
 /* --- records ------------------------------------------------------------------------------------------- */
+
+struct record_topic settings_topic_record(struct span name, const struct topic_settings *settings)
+{
+	return (struct record_topic){
+		.order = settings->order, .read_queue_nums = settings->read_queue_nums,
+		.write_queue_nums = settings->write_queue_nums, .perm = settings->perm,
+		.filter_type = settings->filter_type, .sys_flag = settings->sys_flag,
+		.name = name, .attributes = settings->attributes,
+	};
+}
+
+struct record_group settings_group_record(struct span name, const struct group_config *settings)
+{
+	return (struct record_group){
+		.consume_enable = settings->consume_enable,
+		.consume_from_min_enable = settings->consume_from_min_enable,
+		.consume_broadcast_enable = settings->consume_broadcast_enable,
+		.consume_message_orderly = settings->consume_message_orderly,
+		.notify_consumer_ids_changed_enable = settings->notify_consumer_ids_changed_enable,
+		.retry_queue_nums = (uint32_t)settings->retry_queue_nums,
+		.retry_max_times = (uint32_t)settings->retry_max_times,
+		.broker_id = settings->broker_id,
+		.which_broker_when_consume_slowly = settings->which_broker_when_consume_slowly,
+		.group_sys_flag = (uint32_t)settings->group_sys_flag,
+		.consume_timeout_minute = (uint32_t)settings->consume_timeout_minute,
+		.name = name,
+	};
+}
 
 enum status core_put_topic(struct core *core, struct span name, const struct topic_settings *settings,
 			   struct outcome *outcome)
 {
-	const struct topic *known = topics_find(core->topics, name);
 	uint64_t offset;
-	struct record_topic r = {
-		.order = settings->order, .read_queue_nums = settings->read_queue_nums,
-		.write_queue_nums = settings->write_queue_nums, .perm = settings->perm,
-		.filter_type = settings->filter_type, .sys_flag = settings->sys_flag,
-		.when_ms = core_store_time(core), .name = name, .attributes = settings->attributes,
-	};
+	struct record_topic r = settings_topic_record(name, settings);
 
-	if (known == NULL && topics_check_room(core->topics, &outcome->err) != ST_OK)
-		return core_refuse_as(outcome, RESP_SYSTEM_ERROR);
+	r.when_ms = core_store_time(core);
 	if (r.read_queue_nums > TOPIC_QUEUE_MAX || r.write_queue_nums > TOPIC_QUEUE_MAX)
 		return core_refuse(outcome, RESP_INVALID_PARAMETER, "a topic has at most %d queues", TOPIC_QUEUE_MAX);
-	enum status named = reserve_name(core, name, outcome);
-	if (named != ST_OK)
-		return named;
+	enum status reserved = reserve_topic(core, &r, outcome);
+	if (reserved != ST_OK)
+		return reserved;
 	size_t size = record_topic_size(&r);
 	uint8_t *payload = commitlog_begin(core->log, LOG_TOPIC, size, &offset);
 	if (payload == NULL)
@@ -117,29 +168,14 @@ static enum status widen_retry_topic(struct core *core, struct span group, uint3
 enum status core_put_group(struct core *core, struct span name, const struct group_config *s, struct outcome *outcome)
 {
 	uint64_t offset;
-	struct record_group r = {
-		.consume_enable = s->consume_enable,
-		.consume_from_min_enable = s->consume_from_min_enable,
-		.consume_broadcast_enable = s->consume_broadcast_enable,
-		.consume_message_orderly = s->consume_message_orderly,
-		.notify_consumer_ids_changed_enable = s->notify_consumer_ids_changed_enable,
-		.retry_queue_nums = (uint32_t)s->retry_queue_nums,
-		.retry_max_times = (uint32_t)s->retry_max_times,
-		.broker_id = s->broker_id,
-		.which_broker_when_consume_slowly = s->which_broker_when_consume_slowly,
-		.group_sys_flag = (uint32_t)s->group_sys_flag,
-		.consume_timeout_minute = (uint32_t)s->consume_timeout_minute,
-		.when_ms = core_store_time(core),
-		.name = name,
-	};
+	struct record_group r = settings_group_record(name, s);
 
-	if (groups_find(core->groups, name) == NULL && groups_check_room(core->groups, &outcome->err) != ST_OK)
-		return core_refuse_as(outcome, RESP_SYSTEM_ERROR);
+	r.when_ms = core_store_time(core);
 	if (r.retry_queue_nums > TOPIC_QUEUE_MAX)
 		return core_refuse(outcome, RESP_INVALID_PARAMETER, "a retry topic has at most %d queues", TOPIC_QUEUE_MAX);
-	enum status named = reserve_name(core, name, outcome);
-	if (named != ST_OK)
-		return named;
+	enum status reserved = reserve_group(core, name, outcome);
+	if (reserved != ST_OK)
+		return reserved;
 	size_t size = record_group_size(&r);
 	uint8_t *payload = commitlog_begin(core->log, LOG_GROUP, size, &offset);
 	if (payload == NULL)

@@ -6,6 +6,7 @@
 #include "broker/core/core.h"
 #include "broker/core/groups.h"
 #include "broker/core/topics.h"
+#include "lib/record/record_settings.h"
 
 /* The topics that every broker has; made in memory at each start. */
 enum status settings_make_system_topics(struct core *core, struct errinfo *err) MUST_USE;
@@ -15,6 +16,10 @@ enum status core_put_topic(struct core *core, struct span name, const struct top
 			   struct outcome *outcome) MUST_USE;
 enum status core_put_group(struct core *core, struct span name, const struct group_config *settings,
 			   struct outcome *outcome) MUST_USE;
+
+/* The records that make a topic or group what it is now; texts are borrowed. */
+struct record_topic settings_topic_record(struct span name, const struct topic_settings *settings);
+struct record_group settings_group_record(struct span name, const struct group_config *settings);
 
 /* The topic of a send: found, or made after the template if the template inherits (TBW102, when topics are created
  * automatically), or a retry topic. */

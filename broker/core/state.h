@@ -11,6 +11,8 @@
 #include "broker/core/names.h"
 #include "broker/core/offsets.h"
 #include "broker/core/pull.h"
+#include "broker/core/replay.h"
+#include "broker/core/retention.h"
 #include "broker/core/topics.h"
 #include "broker/core/visibility.h"
 #include "lib/base/hash.h"
@@ -44,7 +46,9 @@ struct core {
 	struct holds holds;
 	struct visibility visibility;
 	struct hash_key hash_key;
-	bool replaying;
+	enum disk_level disk_level;
+	struct replay replay;
+	struct retention retention;
 
 	int64_t wall_ms, mono_ms;
 	int64_t store_time_ms;        /* The last stored time: never decreasing along the log. */
@@ -80,11 +84,26 @@ enum status core_accept(struct outcome *outcome, uint64_t wait_offset);
 
 /* After commitlog_begin gave NULL: ST_AGAIN, or the refusal when waiting would not help. */
 enum status core_no_room(struct core *core, size_t payload_size, struct outcome *outcome);
+/* Before something new is taken in: is there room besides what is reserved for decisions? ST_AGAIN: not yet. */
+enum status core_check_disk(struct core *core, size_t payload_size, struct outcome *outcome) MUST_USE;
 /* The time to store now. */
 int64_t core_store_time(struct core *core);
 
 /* The record at `offset`; ST_AGAIN sets the wish. Valid until the next record is begun or read. */
 enum status core_read_record(struct core *core, uint64_t offset, struct log_record *out, struct errinfo *err) MUST_USE;
+
+/* A half message as stored, wherever it lies now. */
+struct stored_half {
+	struct record_half half;  /* Valid until the next record is begun or read. */
+	uint16_t message_delta;   /* Of the message, from the start of the record that holds it. */
+};
+/* The half in the HALF or CARRY record at `body_offset`. Errors as core_read_record; ST_NOTFOUND: another record. */
+enum status core_read_half(struct core *core, uint64_t body_offset, struct stored_half *out,
+			   struct errinfo *err) MUST_USE;
+
+/* What the half index says, put right for those that are open: its pages may be ahead of what a power cut has left of the
+ * log. */
+void core_correct_half(const struct core *core, uint64_t half_queue_offset, struct half_entry *half);
 
 /* A record just appended does not fit the state: a bug; aborts with the text. */
 void core_state_broken(struct core *core, const struct errinfo *err);

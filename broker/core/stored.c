@@ -13,6 +13,7 @@ struct naming {
 	uint64_t prepared_offset;
 	int64_t store_time_ms;
 	int32_t tag_hash;
+	bool transactional;       /* prepared_offset is the body's origin. */
 };
 
 static enum status not_found(uint64_t log_offset, struct errinfo *err)
@@ -31,7 +32,7 @@ static enum status read_naming(const struct log_record *record, struct naming *o
 	case LOG_MESSAGE:
 		status = record_message_decode(record->payload, &message, err);
 		if (status == ST_OK)
-			*out = (struct naming){ record->offset, message.queue_offset, 0, message.store_time_ms, message.tag_hash };
+			*out = (struct naming){ record->offset, message.queue_offset, 0, message.store_time_ms, message.tag_hash, false };
 		return status;
 	case LOG_DECISION:
 		status = record_decision_decode(record->payload, &decision, err);
@@ -39,43 +40,63 @@ static enum status read_naming(const struct log_record *record, struct naming *o
 			return not_found(record->offset, err);
 		if (status == ST_OK)
 			*out = (struct naming){ decision.body_offset, decision.queue_offset, decision.half_offset,
-						decision.when_ms, decision.tag_hash };
+						decision.when_ms, decision.tag_hash, false };
 		return status;
 	case LOG_DELIVER:
 		status = record_deliver_decode(record->payload, &deliver, err);
 		if (status == ST_OK)
-			*out = (struct naming){ deliver.body_offset, deliver.queue_offset,
-						deliver.transactional ? deliver.body_offset : 0, deliver.deliver_time_ms,
-						deliver.tag_hash };
+			*out = (struct naming){ deliver.body_offset, deliver.queue_offset, 0, deliver.deliver_time_ms,
+						deliver.tag_hash, deliver.transactional };
 		return status;
 	default:
 		return not_found(record->offset, err);
 	}
 }
 
-static enum status read_body(struct core *core, uint64_t offset, struct span *message, struct errinfo *err)
+/* The message in a MESSAGE or HALF payload. */
+static enum status message_in(unsigned kind, struct span payload, struct span *message, struct errinfo *err)
 {
-	struct log_record record;
 	struct record_message ordinary;
 	struct record_half half;
-	enum status status = core_read_record(core, offset, &record, err);
+	enum status status;
 
-	if (status == ST_OK && record.kind == LOG_MESSAGE) {
-		status = record_message_decode(record.payload, &ordinary, err);
+	if (kind == LOG_MESSAGE) {
+		status = record_message_decode(payload, &ordinary, err);
 		*message = ordinary.message;
-	} else if (status == ST_OK && record.kind == LOG_HALF) {
-		status = record_half_decode(record.payload, &half, err);
+	} else {
+		status = record_half_decode(payload, &half, err);
 		*message = half.message;
-	} else if (status == ST_OK) {
-		status = not_found(offset, err);
 	}
 	return status;
+}
+
+/* *origin_out: the record that held the message first. */
+static enum status read_body(struct core *core, uint64_t offset, struct span *message, uint64_t *origin_out,
+			     struct errinfo *err)
+{
+	struct log_record record;
+	struct record_carry carry;
+	enum status status = core_read_record(core, offset, &record, err);
+
+	if (status != ST_OK)
+		return status;
+	*origin_out = offset;
+	if (record.kind == LOG_MESSAGE || record.kind == LOG_HALF)
+		return message_in(record.kind, record.payload, message, err);
+	if (record.kind != LOG_CARRY)
+		return not_found(offset, err);
+	status = record_carry_decode(record.payload, &carry, err);
+	if (status != ST_OK)
+		return status;
+	*origin_out = carry.original_offset;
+	return message_in(carry.original_kind, carry.payload, message, err);
 }
 
 enum status core_stored_message(struct core *core, uint64_t log_offset, struct stored_message *out, struct errinfo *err)
 {
 	struct log_record record;
 	struct naming naming = { 0 };
+	uint64_t origin = 0;
 	enum status status = ST_NOTFOUND;
 
 	if (log_offset >= core_committed_offset(core))
@@ -84,7 +105,7 @@ enum status core_stored_message(struct core *core, uint64_t log_offset, struct s
 	if (status == ST_OK)
 		status = read_naming(&record, &naming, err);
 	if (status == ST_OK)
-		status = read_body(core, naming.body_offset, &out->record, err);
+		status = read_body(core, naming.body_offset, &out->record, &origin, err);
 	if (status == ST_OK)
 		status = message_decode(out->record, &out->message, err);
 	if (status != ST_OK)
@@ -92,7 +113,7 @@ enum status core_stored_message(struct core *core, uint64_t log_offset, struct s
 	out->tag_hash = naming.tag_hash;
 	out->message.queue_offset = (int64_t)naming.queue_offset;
 	out->message.physical_offset = (int64_t)log_offset;
-	out->message.prepared_transaction_offset = (int64_t)naming.prepared_offset;
+	out->message.prepared_transaction_offset = (int64_t)(naming.transactional ? origin : naming.prepared_offset);
 	out->message.store_timestamp = naming.store_time_ms;
 	return ST_OK;
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "broker/core/names.h"
+#include "lib/wire/body_config.h"
 
 struct topics {
 	struct topic *by_name;
@@ -36,6 +37,7 @@ static void free_topic(struct topic *topic)
 	}
 	free(topic->queues);
 	free((void *)topic->settings.attributes.data);
+	free(topic->spare);
 	free(topic);
 }
 
@@ -52,7 +54,7 @@ void topics_destroy(struct topics *topics)
 	free(topics);
 }
 
-static struct topic *find_any(const struct topics *topics, struct span name)
+struct topic *topics_find_any(const struct topics *topics, struct span name)
 {
 	struct topic *topic = NULL;
 
@@ -62,7 +64,7 @@ static struct topic *find_any(const struct topics *topics, struct span name)
 
 struct topic *topics_find(const struct topics *topics, struct span name)
 {
-	struct topic *topic = find_any(topics, name);
+	struct topic *topic = topics_find_any(topics, name);
 
 	return topic == NULL || topic->deleted ? NULL : topic;
 }
@@ -82,6 +84,16 @@ struct topic *topics_first(const struct topics *topics)
 struct topic *topics_next(const struct topic *topic)
 {
 	return skip_deleted(topic->hh.next);
+}
+
+struct topic *topics_first_any(const struct topics *topics)
+{
+	return topics->by_name;
+}
+
+struct topic *topics_next_any(const struct topic *topic)
+{
+	return topic->hh.next;
 }
 
 uint32_t topics_count(const struct topics *topics)
@@ -108,34 +120,66 @@ static struct topic *add(struct topics *topics, struct span name)
 		return NULL;
 	}
 	topic->id = id;
+	topic->deleted = true; /* Until it is put. */
 	topic->name = names_text(topics->names, id);
 	HASH_ADD_KEYPTR(hh, topics->by_name, topic->name.data, topic->name.size, topic);
+	if (!table_took(topic)) {
+		free(topic);
+		return NULL;
+	}
 	return topic;
+}
+
+static enum status make_spare(struct topic *topic, size_t size)
+{
+	if (size <= topic->spare_size)
+		return ST_OK;
+	uint8_t *grown = realloc(topic->spare, size);
+	if (grown == NULL)
+		return ST_NOMEM;
+	topic->spare = grown;
+	topic->spare_size = size;
+	return ST_OK;
+}
+
+enum status topics_reserve(struct topics *topics, struct span name, size_t attributes_size)
+{
+	struct topic *topic = topics_find_any(topics, name);
+
+	if (topic == NULL && topics_check_room(topics, NULL) != ST_OK)
+		return ST_FULL;
+	if (topic == NULL)
+		topic = add(topics, name);
+	return topic == NULL ? ST_NOMEM : make_spare(topic, attributes_size);
+}
+
+/* The copy of the attributes goes into the spare room. */
+static struct span keep_attributes(struct topic *topic, struct span attributes)
+{
+	struct span kept = { NULL, attributes.size };
+
+	if (attributes.size > 0) {
+		memcpy(topic->spare, attributes.data, attributes.size);
+		kept.data = topic->spare;
+		topic->spare = NULL;
+		topic->spare_size = 0;
+	}
+	return kept;
 }
 
 enum status topics_put(struct topics *topics, struct span name, const struct topic_settings *settings, bool system,
 		       struct topic **topic_out)
 {
-	struct topic *topic = find_any(topics, name);
-	uint8_t *attributes = NULL;
+	enum status status = topics_reserve(topics, name, settings->attributes.size);
 
-	if (topic == NULL && topics_check_room(topics, NULL) != ST_OK)
-		return ST_FULL;
-	if (settings->attributes.size > 0) {
-		attributes = malloc(settings->attributes.size);
-		if (attributes == NULL)
-			return ST_NOMEM;
-		memcpy(attributes, settings->attributes.data, settings->attributes.size);
-	}
-	if (topic == NULL)
-		topic = add(topics, name);
-	if (topic == NULL) {
-		free(attributes);
-		return ST_NOMEM;
-	}
+	if (status != ST_OK)
+		return status;
+	struct topic *topic = topics_find_any(topics, name);
+	struct span attributes = keep_attributes(topic, settings->attributes);
 	free((void *)topic->settings.attributes.data);
 	topic->settings = *settings;
-	topic->settings.attributes.data = attributes;
+	topic->settings.attributes = attributes;
+	topic->reserve_ms = topic_attribute_number(attributes, TOPIC_ATTRIBUTE_RESERVE_TIME);
 	topic->system = system;
 	topic->deleted = false;
 	topics->version.counter++;
@@ -183,6 +227,11 @@ struct queue *topic_queue(const struct topic *topic, uint32_t id)
 struct topics_version topics_version(const struct topics *topics)
 {
 	return topics->version;
+}
+
+void topics_set_version(struct topics *topics, struct topics_version version)
+{
+	topics->version = version;
 }
 
 void topics_touch(struct topics *topics, int64_t now_ms)

@@ -9,10 +9,10 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include <uthash.h>
 
 #include "lib/base/bytes.h"
 #include "lib/base/status.h"
+#include "lib/base/table.h"
 #include "lib/index/consume_queue.h"
 
 struct hold;
@@ -36,6 +36,7 @@ struct queue {
 	struct consume_queue entries;
 	uint64_t next_offset;    /* Queue offset of the next entry: appended. */
 	uint64_t visible_offset; /* Entries below are committed: what consumers may see. */
+	uint64_t trimmed_to;     /* The log's start when entries below it were last trimmed. */
 	struct hold *holds;      /* Pulls that wait for this queue; see holds.h. */
 };
 
@@ -45,9 +46,12 @@ struct topic {
 	bool system;
 	bool deleted;
 	struct topic_settings settings;
+	int64_t reserve_ms;    /* The attribute reserve.time: older messages are hidden; 0: none. */
 	uint32_t queue_count;
 	struct queue **queues; /* May hold NULLs: queues are made on first use. */
 	struct span name;      /* Owned by the name table. */
+	uint8_t *spare;        /* Room for the attributes of the next topics_put. */
+	size_t spare_size;
 };
 
 /* How many queues clients may name: the larger of the two numbers, which differ while a topic is shrunk or grown. */
@@ -69,10 +73,16 @@ struct topic *topics_find(const struct topics *topics, struct span name);
 /* First of all live topics, and the next; NULL at the end. */
 struct topic *topics_first(const struct topics *topics);
 struct topic *topics_next(const struct topic *topic);
+/* The same with the deleted ones; a topic whose queues are still named by records of the log is found by name. */
+struct topic *topics_first_any(const struct topics *topics);
+struct topic *topics_next_any(const struct topic *topic);
+struct topic *topics_find_any(const struct topics *topics, struct span name);
 uint32_t topics_count(const struct topics *topics);
 /* Room for one more topic, so that topics_put of a new name within limits is not refused. ST_FULL at the limit. */
 enum status topics_check_room(const struct topics *topics, struct errinfo *err) MUST_USE;
 
+/* Does all of topics_put that can fail. A topic that is not there yet stays invisible until it is put. ST_NOMEM, ST_FULL. */
+enum status topics_reserve(struct topics *topics, struct span name, size_t attributes_size) MUST_USE;
 /* Creates or changes a topic (the effect of a TOPIC record). *topic_out is the topic. ST_NOMEM, ST_FULL. */
 enum status topics_put(struct topics *topics, struct span name, const struct topic_settings *settings, bool system,
 		       struct topic **topic_out) MUST_USE;
@@ -88,6 +98,8 @@ struct topics_version {
 	int64_t timestamp_ms;
 };
 struct topics_version topics_version(const struct topics *topics);
+/* The version that a snapshot kept. */
+void topics_set_version(struct topics *topics, struct topics_version version);
 /* Sets the version's time: called once after recovery and at each change by the core. */
 void topics_touch(struct topics *topics, int64_t now_ms);
 

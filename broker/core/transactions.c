@@ -28,16 +28,16 @@ static struct span keep(struct decision_texts *texts, struct span s)
 	return kept;
 }
 
-enum status core_stored_half(struct core *core, uint64_t half_offset, struct record_half *out, struct errinfo *err)
+enum status core_stored_half(struct core *core, uint64_t half_queue_offset, struct record_half *out, struct errinfo *err)
 {
-	struct log_record record = { 0 };
-	enum status status = core_read_record(core, half_offset, &record, err);
+	const struct pending *entry = pending_find(core->pending, half_queue_offset);
+	struct stored_half stored = { 0 };
 
-	if (status != ST_OK)
-		return status;
-	if (record.kind != LOG_HALF)
-		return errinfo_set(err, ST_NOTFOUND, "no half message at log offset %" PRIu64, half_offset);
-	return record_half_decode(record.payload, out, err);
+	if (entry == NULL)
+		return errinfo_set(err, ST_NOTFOUND, "half message %" PRIu64 " is not open", half_queue_offset);
+	enum status status = core_read_half(core, entry->body_offset, &stored, err);
+	*out = stored.half;
+	return status;
 }
 
 /* --- who fits ----------------------------------------------------------------------------------------- */
@@ -95,42 +95,41 @@ static void append_decision(struct core *core, const struct record_decision *r, 
 		core_state_broken(core, &err);
 }
 
-/* Where the commit puts the message. */
+/* Room for the decision; and where a commit puts the message. */
 static enum status place(struct core *core, const struct record_half *half, struct record_decision *r,
 			 struct outcome *outcome)
 {
 	struct topic *topic = topics_find(core->topics, half->topic);
+	bool commits = r->outcome == OUTCOME_COMMIT;
 	struct queue *queue;
 	enum status status;
 
-	if (r->outcome != OUTCOME_COMMIT)
-		return ST_OK;
-	if (topic == NULL)
+	if (commits && topic == NULL)
 		return core_refuse(outcome, RESP_TOPIC_NOT_EXIST, "topic %.*s of the half message is gone",
 				   SPAN_ARGS(half->topic));
-	if (half->delay_ms > 0)
+	if (commits && half->delay_ms > 0)
 		r->deliver_at_ms = core->wall_ms + half->delay_ms;
 	status = apply_reserve_decision(core, topic, r, &queue, &outcome->err);
 	if (status != ST_OK)
 		return core_refuse(outcome, RESP_SYSTEM_BUSY, "[PCBUSY_CLEAN_QUEUE]%s", outcome->err.text);
-	r->queue_offset = r->deliver_at_ms == 0 ? queue->next_offset : 0;
+	r->queue_offset = commits && r->deliver_at_ms == 0 ? queue->next_offset : 0;
 	return ST_OK;
 }
 
 /* Decides an open transaction whose half is at hand. */
-static enum status decide(struct core *core, const struct pending *entry, const struct record_half *half,
+static enum status decide(struct core *core, const struct pending *entry, const struct stored_half *stored,
 			  enum record_outcome outcome_asked, enum record_who who, struct span who_text,
 			  struct outcome *outcome)
 {
 	struct decision_texts texts;
-	size_t half_size = record_half_size(half);
+	const struct record_half *half = &stored->half;
 	struct record_decision r = {
 		.half_offset = entry->half_offset,
 		.half_queue_offset = entry->half_queue_offset,
 		.half_store_time_ms = half->store_time_ms,
-		.body_offset = entry->half_offset,
+		.body_offset = entry->body_offset,
 		.message_size = (uint32_t)half->message.size,
-		.message_delta = (uint16_t)(LOG_ENVELOPE_SIZE + half_size - half->message.size),
+		.message_delta = stored->message_delta,
 		.outcome = outcome_asked,
 		.who = who,
 		.when_ms = core_store_time(core),
@@ -225,6 +224,21 @@ static enum status refuse_opposite(struct core *core, const struct end_request *
 	return status;
 }
 
+/* The decision's record is past its retention; the half index still knows how it ended. */
+static enum status end_decided_long_ago(struct core *core, const struct end_request *request,
+					const struct half_entry *half, struct outcome *outcome)
+{
+	enum txn_who who = request->from_check ? TXN_CHECKBACK : TXN_PRODUCER;
+	enum txn_state next;
+
+	if (txn_decide((enum txn_state)half->state, event_of(request->outcome), who, &next) == TXN_SAME)
+		return core_accept(outcome, 0);
+	core->stats.refused_count++;
+	return core_refuse(outcome, RESP_ILLEGAL_OPERATION, "the transaction is already %s, longer ago than this broker keeps "
+			   "its log; %s is refused", txn_state_text((enum txn_state)half->state),
+			   request->outcome == OUTCOME_COMMIT ? "commit" : "rollback");
+}
+
 /* END for a transaction that is not open: the half index knows how it ended. */
 static enum status end_decided(struct core *core, const struct end_request *request, struct outcome *outcome)
 {
@@ -243,6 +257,8 @@ static enum status end_decided(struct core *core, const struct end_request *requ
 	if (half.half_offset != request->half_offset)
 		return core_refuse(outcome, RESP_SYSTEM_ERROR, "commit log offset wrong: half message %" PRIu64 " is at %" PRIu64,
 				   request->half_queue_offset, half.half_offset);
+	if (half.decision_offset < commitlog_start(core->log))
+		return end_decided_long_ago(core, request, &half, outcome);
 	status = core_read_record(core, half.decision_offset, &record, &outcome->err);
 	if (status == ST_OK)
 		status = record_decision_decode(record.payload, &decided, &outcome->err);
@@ -296,7 +312,7 @@ static enum status answered_unknown(struct core *core, const struct end_request 
 enum status core_end_transaction(struct core *core, const struct end_request *request, struct outcome *outcome)
 {
 	struct pending *entry = pending_find(core->pending, request->half_queue_offset);
-	struct record_half half = { 0 };
+	struct stored_half stored = { 0 };
 	enum status status;
 
 	if (entry == NULL && request->outcome == 0)
@@ -308,12 +324,12 @@ enum status core_end_transaction(struct core *core, const struct end_request *re
 				   request->half_queue_offset, entry->half_offset);
 	if (request->outcome == 0 && span_equal(request->group, names_text(core->names, entry->group_id)))
 		return answered_unknown(core, request, entry, outcome);
-	status = core_stored_half(core, entry->half_offset, &half, &outcome->err);
+	status = core_read_half(core, entry->body_offset, &stored, &outcome->err);
 	if (status != ST_OK)
 		return read_failed(status, &outcome->err, outcome);
-	status = check_names(request, half.group, half.transaction_id, outcome);
+	status = check_names(request, stored.half.group, stored.half.transaction_id, outcome);
 	if (status == ST_OK)
-		status = check_unique_key(request, half.unique_key, outcome);
+		status = check_unique_key(request, stored.half.unique_key, outcome);
 	if (status != ST_OK)
 		return status;
 	enum txn_who who = request->from_check ? TXN_CHECKBACK : TXN_PRODUCER;
@@ -321,25 +337,22 @@ enum status core_end_transaction(struct core *core, const struct end_request *re
 	enum txn_verdict verdict = txn_decide((enum txn_state)entry->state, event_of(request->outcome), who, &next);
 	assert(verdict == TXN_APPLY); /* Open, and commit or rollback: the table lets anyone. */
 	(void)verdict;
-	return decide(core, entry, &half, request->outcome, (enum record_who)who, request->client_id, outcome);
+	return decide(core, entry, &stored, request->outcome, (enum record_who)who, request->client_id, outcome);
 }
 
 enum status core_operator_decide(struct core *core, uint64_t half_offset, enum record_outcome asked, struct span operator_name,
 				 struct outcome *outcome)
 {
-	struct record_half half = { 0 };
+	struct stored_half stored = { 0 };
 	struct half_entry known;
+	uint64_t n = 0;
 	enum txn_state next;
-	enum status status = core_stored_half(core, half_offset, &half, &outcome->err);
+	/* The half index knows which halves are real: bytes of a message could look like one. */
+	enum status status = half_index_find(&core->halves, half_offset, &n, &known, &outcome->err);
 
 	if (status != ST_OK)
 		return read_failed(status, &outcome->err, outcome);
-	/* The half index knows which halves are real: bytes of a message could look like one. */
-	status = half_index_get(&core->halves, half.half_queue_offset, &known, &outcome->err);
-	if (status == ST_OK && known.half_offset != half_offset)
-		status = ST_NOTFOUND;
-	if (status != ST_OK)
-		return read_failed(status, &outcome->err, outcome);
+	core_correct_half(core, n, &known);
 	switch (txn_decide((enum txn_state)known.state, event_of(asked), TXN_OPERATOR, &next)) {
 	case TXN_SAME: return core_accept(outcome, known.decision_offset + 1);
 	case TXN_APPLY: break;
@@ -347,9 +360,12 @@ enum status core_operator_decide(struct core *core, uint64_t half_offset, enum r
 		return core_refuse(outcome, RESP_ILLEGAL_OPERATION, "the transaction is already %s",
 				   txn_state_text((enum txn_state)known.state));
 	}
-	struct pending *entry = pending_find(core->pending, half.half_queue_offset);
+	struct pending *entry = pending_find(core->pending, n);
 	assert(entry != NULL);
-	return decide(core, entry, &half, asked, WHO_OPERATOR, operator_name, outcome);
+	status = core_read_half(core, entry->body_offset, &stored, &outcome->err);
+	if (status != ST_OK)
+		return read_failed(status, &outcome->err, outcome);
+	return decide(core, entry, &stored, asked, WHO_OPERATOR, operator_name, outcome);
 }
 
 /* --- effects of check-back ------------------------------------------------------------------------------ */
@@ -359,7 +375,7 @@ bool transactions_ask(void *context, struct pending *entry, uint64_t conn_id)
 	struct core *core = context;
 
 	/* A half that is not durable yet may be gone after a crash: do not talk about it. */
-	if (entry->half_offset + entry->record_size > core_committed_offset(core))
+	if (entry->body_offset + entry->record_size > core_committed_offset(core))
 		return false;
 	if (!core->effects.ask(core->effects.context, conn_id, entry->half_queue_offset, entry->half_offset))
 		return false;
@@ -377,13 +393,13 @@ void transactions_exhausted(void *context, struct pending *entry)
 		[POLICY_PARK] = OUTCOME_PARK, [POLICY_ROLLBACK] = OUTCOME_ROLLBACK, [POLICY_COMMIT] = OUTCOME_COMMIT,
 	};
 	struct core *core = context;
-	struct record_half half = { 0 };
+	struct stored_half stored = { 0 };
 	struct outcome outcome = { 0 };
 
 	/* On any failure check-back calls again. */
-	if (core_stored_half(core, entry->half_offset, &half, &outcome.err) != ST_OK)
+	if (core_read_half(core, entry->body_offset, &stored, &outcome.err) != ST_OK)
 		return;
-	if (decide(core, entry, &half, outcomes[core->config.checkback.policy], WHO_POLICY, SPAN_NONE, &outcome) != ST_OK)
+	if (decide(core, entry, &stored, outcomes[core->config.checkback.policy], WHO_POLICY, SPAN_NONE, &outcome) != ST_OK)
 		return;
 }
 

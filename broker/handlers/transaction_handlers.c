@@ -96,7 +96,7 @@ bool handlers_ask(struct handlers *handlers, uint64_t conn_id, uint64_t half_que
 	struct record_half half;
 	struct errinfo err;
 	struct encoder encoder;
-	enum status status = core_stored_half(handlers->core, half_offset, &half, &err);
+	enum status status = core_stored_half(handlers->core, half_queue_offset, &half, &err);
 
 	if (status == ST_AGAIN)
 		return false;

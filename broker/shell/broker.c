@@ -11,6 +11,8 @@
 
 #include "broker/core/clients.h"
 #include "broker/core/settings.h"
+#include "broker/core/snapshotter.h"
+#include "broker/core/store.h"
 #include "broker/projections/oplog_projector.h"
 #include "broker/shell/deferred.h"
 #include "broker/shell/disk.h"
@@ -18,20 +20,19 @@
 #include "broker/shell/replies.h"
 #include "lib/base/clock.h"
 #include "lib/base/logging.h"
-#include "lib/index/pagefile.h"
 #include "lib/log/commitlog.h"
 #include "lib/net/service.h"
 
 enum { TICK_MS = 10, STOP_LIMIT_MS = 3000, PROJECTOR_GRACE_MS = 1000, PARKED_BYTES_MAX = 64 * 1024 * 1024,
-       PREPARE_CHUNK = 4 * 1024 * 1024, REPORT_INTERVAL_MS = 60 * 1000 };
+       REPORT_INTERVAL_MS = 60 * 1000 };
 
 struct broker {
 	const struct broker_config *config;
 	struct loop *loop;
 	struct mailbox *mailbox;
-	struct commitlog *log;
-	struct pagefile *files;
+	struct store store;
 	struct core *core;
+	struct snapshotter *snapshotter;
 	struct disk *disk;
 	struct server *server;
 	struct client *client;
@@ -45,6 +46,7 @@ struct broker {
 	bool dead;             /* The log has failed; `failure` says how. */
 	int64_t stop_since_ms;
 	int64_t next_report_ms;
+	enum disk_level disk_level;
 	struct errinfo failure;
 	struct errinfo decode_error; /* Of the last frame that serve() gave ST_INVALID for. */
 	struct log_gate decode_gate;
@@ -167,8 +169,9 @@ static void on_conn_close(void *context, struct conn *conn)
 
 /* --- effects of the core ------------------------------------------------------------------------------------ */
 
-/* A half that is only on disk: have it read, so that check-back's next try finds it in the page cache. */
-static void warm_half(struct broker *broker)
+/* What the core wants of its own accord and has only on disk (a half to ask about, a body to carry): have it read, so that
+ * the next try finds it in the page cache. */
+static void warm_for_core(struct broker *broker)
 {
 	uint64_t offset;
 	uint32_t size;
@@ -183,7 +186,7 @@ static bool effect_ask(void *context, uint64_t conn, uint64_t half_queue_offset,
 
 	if (handlers_ask(&broker->handlers, conn, half_queue_offset, half_offset))
 		return true;
-	warm_half(broker);
+	warm_for_core(broker);
 	return false;
 }
 
@@ -214,7 +217,7 @@ static void on_flushed(void *context)
 	set_time(broker);
 	core_committed(broker->core);
 	replies_release(&broker->replies, core_committed_offset(broker->core));
-	oplog_projector_advance(broker->projector, commitlog_durable(broker->log));
+	oplog_projector_advance(broker->projector, commitlog_durable(broker->store.log));
 	if (broker->deferred.head != NULL)
 		run_deferred(broker);
 }
@@ -238,7 +241,7 @@ static void on_disk_failed(void *context, const struct errinfo *err)
 
 static bool may_stop(const struct broker *broker)
 {
-	bool all_durable = commitlog_durable(broker->log) == commitlog_appended(broker->log);
+	bool all_durable = commitlog_durable(broker->store.log) == commitlog_appended(broker->store.log);
 
 	return all_durable && replies_parked_bytes(&broker->replies) == 0 && broker->deferred.head == NULL &&
 	       !server_has_output(broker->server) && !client_busy(broker->client);
@@ -267,14 +270,45 @@ static void report_in_doubt(struct broker *broker)
 		log_counts(broker, "transactions in doubt");
 }
 
+/* The op log in MySQL needs the log from its cursor on. */
+static uint64_t projector_pin(const struct broker *broker)
+{
+	struct oplog_status status;
+
+	if (broker->projector == NULL)
+		return UINT64_MAX;
+	oplog_projector_status(broker->projector, &status);
+	return status.cursor;
+}
+
+/* The ladder: say it, refuse what is new, and take it in again when there is space. */
+static void watch_disk(struct broker *broker)
+{
+	static const char *const texts[] = { [DISK_OK] = "ok", [DISK_LOW] = "low", [DISK_FULL] = "full" };
+	enum disk_level level = disk_level(broker->disk, core_reserved_bytes(broker->core));
+
+	if (level == broker->disk_level)
+		return;
+	broker->disk_level = level;
+	core_set_disk_level(broker->core, level);
+	if (level == DISK_FULL)
+		log_error("disk", "full: messages and half messages are refused", "free_bytes=%" PRIu64 " prepared_bytes=%" PRIu64
+			  " note=\"decisions, pulls and offsets go on\"",
+			  disk_free_bytes(broker->disk), commitlog_prepared_ahead(broker->store.log));
+	else
+		log_warn("disk", "level changed", "level=%s free_bytes=%" PRIu64, texts[level], disk_free_bytes(broker->disk));
+}
+
 static void on_tick(void *context)
 {
 	struct broker *broker = context;
 
 	set_time(broker);
+	core_set_log_pin(broker->core, projector_pin(broker));
 	core_begin_request(broker->core);
 	core_tick(broker->core);
-	warm_half(broker); /* Of one whose checks are exhausted. */
+	warm_for_core(broker); /* A half whose checks are exhausted, a body to be carried. */
+	watch_disk(broker);
 	report_in_doubt(broker);
 	if (broker->deferred.head != NULL)
 		run_deferred(broker);
@@ -328,22 +362,15 @@ static enum status make_dirs(const char *path, struct errinfo *err)
 static enum status open_store(struct broker *broker, struct errinfo *err)
 {
 	const struct broker_config *config = broker->config;
-	char index_path[CONFIG_TEXT_SIZE + 32];
-	struct commitlog_config log_config = {
-		.root = config->store_path_root_dir, .cluster = config->broker_cluster_name,
-		.segment_size = (uint64_t)config->mapped_file_size_commit_log & ~(uint64_t)4095,
-		.ring_size = (uint64_t)config->tail_ring_size, .prepare_chunk = PREPARE_CHUNK,
+	struct store_config store_config = {
+		.log = { .root = config->store_path_root_dir, .cluster = config->broker_cluster_name,
+			 .segment_size = (uint64_t)config->mapped_file_size_commit_log & ~(uint64_t)4095,
+			 .ring_size = (uint64_t)config->tail_ring_size, .prepare_chunk = DISK_PREPARE_CHUNK },
+		.index_cache_bytes = (uint64_t)config->index_cache_size,
 	};
-
 	enum status status = make_dirs(config->store_path_root_dir, err);
-	if (status == ST_OK)
-		status = commitlog_open(&log_config, vfs_posix(), &broker->log, err);
-	if (status != ST_OK)
-		return status;
-	snprintf(index_path, sizeof(index_path), "%s/index.pages", config->store_path_root_dir);
-	struct pagefile_config files_config = { .path = index_path, .cache_bytes = (uint64_t)config->index_cache_size,
-						.read_inline = true };
-	return pagefile_open(&files_config, vfs_posix(), &broker->files, err);
+
+	return status == ST_OK ? store_open(&store_config, vfs_posix(), &broker->store, err) : status;
 }
 
 static enum status fill_core_config(const struct broker_config *config, struct core_config *out, struct errinfo *err)
@@ -365,6 +392,10 @@ static enum status fill_core_config(const struct broker_config *config, struct c
 		.max_message_size = (uint32_t)config->max_message_size,
 		.young_queue_bytes = (uint64_t)config->mapped_file_size_commit_log,
 		.offset_flush_interval_ms = config->offset_flush_interval_ms,
+		.segment_bytes = (uint64_t)config->mapped_file_size_commit_log & ~(uint64_t)4095,
+		.retention_ms = config->file_reserved_time_h * 3600 * 1000,
+		.retention_bytes = (uint64_t)config->log_retention_bytes,
+		.snapshot_bytes = (uint64_t)config->snapshot_interval_bytes,
 		.pending_max = (uint64_t)config->pending_transaction_max,
 		.pending_group_max = (uint64_t)config->pending_transaction_group_max,
 		.resend_window_count = (uint64_t)config->resend_window_count,
@@ -413,10 +444,14 @@ static enum status open_core(struct broker *broker, struct errinfo *err)
 	replies_init(&broker->replies, broker->server);
 	broker->handlers = (struct handlers){ .replies = replies_sink(&broker->replies),
 					      .broker_name = broker->config->broker_name };
-	status = core_open(&config, broker->log, broker->files, clock_wall_ms(clock_system()),
-			   clock_mono_ms(clock_system()), &effects, &broker->core, err);
+	status = core_open(&config, &broker->store, clock_wall_ms(clock_system()), clock_mono_ms(clock_system()), &effects,
+			   &broker->core, err);
 	if (status != ST_OK)
 		return errinfo_wrap(err, status, "open store %s", broker->config->store_path_root_dir);
+	store_loaded(&broker->store);
+	broker->snapshotter = snapshotter_create(broker->core, &broker->store);
+	if (broker->snapshotter == NULL)
+		return errinfo_set(err, ST_NOMEM, "no memory for snapshots");
 	broker->handlers.core = broker->core;
 	broker->replies.committed = core_committed_offset(broker->core);
 	return ST_OK;
@@ -447,8 +482,10 @@ static enum status open_disk(struct broker *broker, struct errinfo *err)
 {
 	struct disk_callbacks callbacks = { broker, on_flushed, on_index_read, on_disk_failed };
 
-	return disk_create(broker->mailbox, broker->log, broker->files, broker->config->flush_disk_type == FLUSH_SYNC,
-			   &callbacks, &broker->disk, err);
+	struct disk_limits limits = { (uint64_t)broker->config->disk_free_min, (uint64_t)broker->config->disk_warning_ratio };
+
+	return disk_create(broker->mailbox, &broker->store, broker->snapshotter, &limits,
+			   broker->config->flush_disk_type == FLUSH_SYNC, &callbacks, &broker->disk, err);
 }
 
 static enum status start(struct broker *broker, struct errinfo *err)
@@ -472,7 +509,7 @@ static enum status start(struct broker *broker, struct errinfo *err)
 		status = open_disk(broker, err);
 	if (status == ST_OK && config->oplog.enable)
 		status = oplog_projector_start(&config->oplog, config->store_path_root_dir, config->broker_name,
-					       commitlog_durable(broker->log), &broker->projector, err);
+					       commitlog_durable(broker->store.log), &broker->projector, err);
 	if (status == ST_OK)
 		status = service_signals(broker->loop, on_stop, broker, err);
 	if (status == ST_OK && loop_timer_start(broker->loop, &broker->tick, TICK_MS, true, on_tick, broker) != ST_OK)
@@ -497,16 +534,13 @@ static enum status finish(struct broker *broker, enum status status, struct erri
 	registrar_destroy(broker->registrar);
 	deferred_clear(&broker->deferred);
 	replies_deinit(&broker->replies);
+	snapshotter_destroy(broker->snapshotter);
 	core_close(broker->core);
-	pagefile_close(broker->files);
-	if (broker->log != NULL) {
-		struct errinfo close_err;
-		enum status closed = commitlog_close(broker->log, status == ST_OK && !broker->dead, &close_err);
-
-		if (closed != ST_OK && status == ST_OK) {
-			*err = close_err;
-			status = closed;
-		}
+	struct errinfo close_err;
+	enum status closed = store_close(&broker->store, status == ST_OK && !broker->dead, &close_err);
+	if (closed != ST_OK && status == ST_OK) {
+		*err = close_err;
+		status = closed;
 	}
 	disk_destroy(broker->disk);
 	mailbox_destroy(broker->mailbox);

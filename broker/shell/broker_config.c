@@ -40,6 +40,18 @@ static const struct config_option broker_options[] = {
 	       "and a power cut may lose what was acknowledged last."),
 	NUMBER("mappedFileSizeCommitLog", mapped_file_size_commit_log, "1073741824", "bytes", 1 * MIB, 16 * GIB,
 	       "Size of one commit log segment. Only segments made from now on have it."),
+	NUMBER("fileReservedTime", file_reserved_time_h, "72", "hours", 0, 876000,
+	       "How long the log is kept; whole segments go, the oldest first. 0: for ever."),
+	NUMBER("logRetentionBytes", log_retention_bytes, "0", "bytes", 0, 1024 * 1024 * GIB,
+	       "Size of the log beyond which its oldest segments go, whatever their age. 0: no limit."),
+	NUMBER("snapshotIntervalBytes", snapshot_interval_bytes, "268435456", "bytes", 0, 1024 * GIB,
+	       "A snapshot is taken after so many bytes of log (or twice its own size), which bounds what a start replays. 0: never; "
+	       "nothing of the log can go then."),
+	NUMBER("diskSpaceWarningLevelRatio", disk_warning_ratio, "90", "percent", 1, 100,
+	       "Use of the disk from which on the log warns."),
+	NUMBER("diskSpaceFreeMin", disk_free_min, "268435456", "bytes", 0, 1024 * GIB,
+	       "Space that the log leaves to index pages and snapshots (at most a sixteenth of the disk). When the log has used up "
+	       "the rest, messages and half messages are refused; decisions, pulls and offsets go on."),
 	NUMBER("tailRingSize", tail_ring_size, "67108864", "bytes", 1 * MIB, 4 * GIB,
 	       "Memory for the log's tail: what is not yet durable, and the cache that serves consumers that keep "
 	       "up. A power of two."),
@@ -95,7 +107,7 @@ static const struct config_option broker_options[] = {
 
 /* RocketMQ keys that a migrated file may hold and that have no meaning here. */
 static const char *const known_unused[] = {
-	"brokerRole", "haListenPort", "haServerAddr", "brokerIP2", "deleteWhen", "fileReservedTime",
+	"brokerRole", "haListenPort", "haServerAddr", "brokerIP2", "deleteWhen",
 	"diskMaxUsedSpaceRatio", "storePathCommitLog", "storePathConsumeQueue", "storePathIndex",
 	"storeCheckpoint", "abortFile", "mappedFileSizeConsumeQueue", "sendMessageThreadPoolNums",
 	"pullMessageThreadPoolNums", "useReentrantLockWhenPutMessage", "waitTimeMillsInSendQueue",

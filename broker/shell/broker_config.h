@@ -27,6 +27,11 @@ struct broker_config {
 
 	int flush_disk_type; /* enum flush_disk_type */
 	int64_t mapped_file_size_commit_log;
+	int64_t file_reserved_time_h;
+	int64_t log_retention_bytes;
+	int64_t snapshot_interval_bytes;
+	int64_t disk_warning_ratio;
+	int64_t disk_free_min;
 	int64_t tail_ring_size;
 	int64_t index_cache_size;
 	int64_t max_message_size;

@@ -1,16 +1,21 @@
 #include "broker/shell/disk.h"
 
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <sys/statvfs.h>
 
+#include "broker/core/snapshotter.h"
+#include "broker/core/store.h"
 #include "lib/base/logging.h"
 #include "lib/index/pagefile.h"
+#include "lib/index/snapshot_file.h"
 #include "lib/log/commitlog.h"
 #include "lib/net/worker.h"
 
 /* Zero-filling competes with the flusher for the disk: so far ahead it goes at once, further only while the log rests. */
-enum { PREPARE_AHEAD = 128 * 1024 * 1024, REST_MS = 200 };
-enum { SYNC_INTERVAL_MS = 500, FULL_PAUSE_MS = 1000, WARM_MAX = 64, WARM_BYTES_MAX = 32 * 1024 * 1024 };
+enum { PREPARE_AHEAD = 128 * 1024 * 1024, REST_MS = 200, PREPARE_CHUNK = DISK_PREPARE_CHUNK };
+enum { SYNC_INTERVAL_MS = 500, SPACE_INTERVAL_MS = 1000, SMALL_DISK_PARTS = 16, LAST_BYTES = 128 * 1024, FULL_PAUSE_MS = 1000, WARM_MAX = 64, WARM_BYTES_MAX = 32 * 1024 * 1024 };
 
 /* One job of each kind is under way at most, except reads. */
 struct flush_work {
@@ -26,6 +31,17 @@ struct prepare_work {
 struct index_flush_work {
 	struct work work;
 	struct pagefile_flush_job job;
+	bool out;
+};
+struct snapshot_work {
+	struct work work;
+	struct snapshot_job *job;
+	bool out;
+};
+struct space_work {
+	struct work work;
+	char path[512];
+	uint64_t free_bytes, total_bytes; /* 0: not known. */
 	bool out;
 };
 struct index_read_work {
@@ -44,8 +60,17 @@ struct disk {
 	struct prepare_work prepare;
 	struct index_flush_work index_flush;
 	struct index_read_work index_read;
+	struct disk_limits limits;
+	struct snapshotter *snapshotter;
+	struct snapshot_work snapshot;
+	struct space_work space;
+	int64_t next_space_ms;
+	uint64_t free_bytes, total_bytes;
+	bool prepare_full;     /* The last try to prepare the log found no space. */
+	int64_t index_after_ms;
 	int64_t now_ms, last_sync_ms, last_flush_ms, prepare_after_ms;
 	uint32_t warm_count;
+	struct log_gate full_gate, index_gate;
 };
 
 #define OWNER(type, pointer, member) ((type *)((char *)(pointer) - offsetof(type, member)))
@@ -96,8 +121,15 @@ static void prepare_done(struct work *work)
 	enum status status = commitlog_prepare_done(disk->log, &disk->prepare.job, &err);
 
 	disk->prepare.out = false;
+	bool took = disk->prepare.job.what == LOG_PREPARE_FILL || disk->prepare.job.what == LOG_PREPARE_CREATE;
+
+	if (took && status == ST_OK) /* Until the next look. */
+		disk->free_bytes -= disk->prepare.job.size < disk->free_bytes ? disk->prepare.job.size : disk->free_bytes;
+	disk->prepare_full = status == ST_FULL || (disk->prepare_full && !took);
 	if (status == ST_FULL) {
-		log_error("log", "no space to prepare the log", "reason=\"%s\"", err.text);
+		uint32_t suppressed;
+		if (log_gate_pass(&disk->full_gate, disk->now_ms, &suppressed))
+			log_error("log", "no space to prepare the log", "reason=\"%s\" suppressed=%u", err.text, suppressed);
 		disk->prepare_after_ms = disk->now_ms + FULL_PAUSE_MS;
 	} else if (status != ST_OK) {
 		disk->callbacks.failed(disk->callbacks.context, &err);
@@ -109,6 +141,15 @@ static void index_flush_run(struct work *work)
 	pagefile_flush_run(&OWNER(struct index_flush_work, work, work)->job);
 }
 
+static void index_failed(struct disk *disk, const struct errinfo *err)
+{
+	uint32_t suppressed;
+
+	if (log_gate_pass(&disk->index_gate, disk->now_ms, &suppressed))
+		log_error("index", "write behind failed, trying again", "reason=\"%s\" suppressed=%u", err->text, suppressed);
+	disk->index_after_ms = disk->now_ms + FULL_PAUSE_MS;
+}
+
 static void index_flush_done(struct work *work)
 {
 	struct disk *disk = OWNER(struct disk, OWNER(struct index_flush_work, work, work), index_flush);
@@ -116,19 +157,117 @@ static void index_flush_done(struct work *work)
 
 	disk->index_flush.out = false;
 	if (pagefile_flush_done(disk->files, &disk->index_flush.job, &err) != ST_OK)
-		log_error("index", "write behind failed, trying again", "reason=\"%s\"", err.text);
+		index_failed(disk, &err);
+}
+
+/* --- snapshots and space -------------------------------------------------------------------------------------- */
+
+static void snapshot_run(struct work *work)
+{
+	snapshot_job_run(OWNER(struct snapshot_work, work, work)->job);
+}
+
+static void snapshot_done(struct work *work)
+{
+	struct disk *disk = OWNER(struct disk, OWNER(struct snapshot_work, work, work), snapshot);
+	bool fatal = disk->snapshot.job->sync_failed;
+	struct errinfo err;
+
+	disk->snapshot.out = false;
+	if (snapshotter_done(disk->snapshotter, &err) != ST_OK && fatal)
+		disk->callbacks.failed(disk->callbacks.context, &err);
+}
+
+static void start_snapshot(struct disk *disk)
+{
+	if (disk->snapshot.out)
+		return;
+	snapshotter_step(disk->snapshotter);
+	disk->snapshot.job = snapshotter_take(disk->snapshotter);
+	if (disk->snapshot.job == NULL)
+		return;
+	disk->snapshot.out = true;
+	worker_submit(disk->housekeeper, &disk->snapshot.work);
+}
+
+static void space_run(struct work *work)
+{
+	struct space_work *space = OWNER(struct space_work, work, work);
+	struct statvfs found;
+
+	if (statvfs(space->path, &found) != 0)
+		return; /* What was known stays. */
+	space->free_bytes = (uint64_t)found.f_bavail * found.f_frsize;
+	space->total_bytes = (uint64_t)found.f_blocks * found.f_frsize;
+}
+
+static void space_done(struct work *work)
+{
+	struct disk *disk = OWNER(struct disk, OWNER(struct space_work, work, work), space);
+
+	disk->space.out = false;
+	disk->free_bytes = disk->space.free_bytes;
+	disk->total_bytes = disk->space.total_bytes;
+}
+
+static void start_space(struct disk *disk)
+{
+	if (disk->space.out || disk->now_ms < disk->next_space_ms)
+		return;
+	disk->next_space_ms = disk->now_ms + SPACE_INTERVAL_MS;
+	disk->space.out = true;
+	worker_submit(disk->housekeeper, &disk->space.work);
+}
+
+uint64_t disk_free_bytes(const struct disk *disk)
+{
+	return disk->free_bytes;
+}
+
+/* What the log leaves to index pages and snapshots; less on a small file system. */
+static uint64_t free_min(const struct disk *disk)
+{
+	uint64_t most = disk->total_bytes / SMALL_DISK_PARTS;
+
+	return disk->limits.free_min < most ? disk->limits.free_min : most;
+}
+
+/* The log may not be prepared any further. */
+static bool is_short(const struct disk *disk)
+{
+	return disk->total_bytes > 0 && disk->free_bytes < free_min(disk) + PREPARE_CHUNK;
+}
+
+/* Or it cannot be: the last try found no space, and the next one is due in a second. */
+static bool is_out_of_space(const struct disk *disk)
+{
+	return disk->prepare_full || is_short(disk);
+}
+
+enum disk_level disk_level(const struct disk *disk, uint64_t reserved_bytes)
+{
+	uint64_t used = disk->total_bytes - disk->free_bytes;
+
+	if (is_out_of_space(disk) && commitlog_prepared_ahead(disk->log) < reserved_bytes + LAST_BYTES)
+		return DISK_FULL;
+	if (is_out_of_space(disk) || used / 100 * 100 > disk->total_bytes / 100 * disk->limits.warn_percent)
+		return DISK_LOW;
+	return DISK_OK;
 }
 
 static void start_housekeeping(struct disk *disk)
 {
 	bool wanted = commitlog_prepared_ahead(disk->log) < PREPARE_AHEAD || disk->now_ms - disk->last_flush_ms >= REST_MS;
 
+	commitlog_keep_spares(disk->log, !is_out_of_space(disk));
+	/* Without space for more, what was given up may still be used again or removed. */
+	wanted = wanted && (!is_short(disk) || commitlog_dropped(disk->log));
 	if (wanted && !disk->prepare.out && disk->now_ms >= disk->prepare_after_ms &&
 	    commitlog_take_prepare(disk->log, &disk->prepare.job)) {
 		disk->prepare.out = true;
 		worker_submit(disk->housekeeper, &disk->prepare.work);
 	}
-	if (!disk->index_flush.out && pagefile_take_flush(disk->files, &disk->index_flush.job)) {
+	if (!disk->index_flush.out && disk->now_ms >= disk->index_after_ms && pagefile_take_flush(disk->files, &disk->index_flush.job)) {
 		disk->index_flush.out = true;
 		worker_submit(disk->housekeeper, &disk->index_flush.work);
 	}
@@ -215,20 +354,26 @@ enum status disk_warm(struct disk *disk, uint64_t offset, uint32_t size, void (*
 
 /* --- life ----------------------------------------------------------------------------------------------------- */
 
-enum status disk_create(struct mailbox *mailbox, struct commitlog *log, struct pagefile *files, bool sync,
-			const struct disk_callbacks *callbacks, struct disk **out, struct errinfo *err)
+enum status disk_create(struct mailbox *mailbox, const struct store *store, struct snapshotter *snapshotter,
+			const struct disk_limits *limits, bool sync, const struct disk_callbacks *callbacks, struct disk **out,
+			struct errinfo *err)
 {
 	struct disk *disk = calloc(1, sizeof(*disk));
 
 	if (disk == NULL)
 		return errinfo_set(err, ST_NOMEM, "no memory for the disk workers");
-	disk->log = log;
-	disk->files = files;
+	disk->log = store->log;
+	disk->files = store->files;
+	disk->snapshotter = snapshotter;
+	disk->limits = *limits;
 	disk->sync = sync;
 	disk->callbacks = *callbacks;
 	disk->flush.work = (struct work){ .run = flush_run, .done = flush_done };
 	disk->prepare.work = (struct work){ .run = prepare_run, .done = prepare_done };
 	disk->index_flush.work = (struct work){ .run = index_flush_run, .done = index_flush_done };
+	disk->snapshot.work = (struct work){ .run = snapshot_run, .done = snapshot_done };
+	disk->space.work = (struct work){ .run = space_run, .done = space_done };
+	snprintf(disk->space.path, sizeof(disk->space.path), "%s", store->root);
 	disk->index_read.work = (struct work){ .run = index_read_run, .done = index_read_done };
 	enum status status = worker_create("flusher", mailbox, &disk->flusher, err);
 	if (status == ST_OK)
@@ -252,11 +397,14 @@ void disk_turn_end(struct disk *disk, int64_t now_ms)
 	start_flush(disk);
 	start_housekeeping(disk);
 	start_index_read(disk);
+	start_snapshot(disk);
+	start_space(disk);
 }
 
 bool disk_idle(const struct disk *disk)
 {
-	return !disk->flush.out && !disk->prepare.out && !disk->index_flush.out && !disk->index_read.out &&
+	return !disk->flush.out && !disk->prepare.out && !disk->index_flush.out && !disk->index_read.out && !disk->snapshot.out && !disk->space.out &&
+	      
 	       disk->warm_count == 0;
 }
 

@@ -1,18 +1,20 @@
 /* The broker's disk work: takes jobs from log and page file, runs them on worker threads, reports them back.
  *
  * The flusher writes and syncs the log's tail whenever there is something and it is idle: no timer, one sync for all
- * that came during the last one. The housekeeper zero-fills the log ahead and writes index pages behind. The reader
+ * that came during the last one. The housekeeper prepares the log ahead, removes or recycles what was given up behind,
+ * writes index pages and snapshots, and looks how full the disk is. The reader
  * brings what is only on disk into the page cache.
  * Threads: all functions the loop thread's; docs/threading.md shows who hands what to whom. */
 #ifndef ESCROW_SHELL_DISK_H
 #define ESCROW_SHELL_DISK_H
 
+#include "broker/core/core.h"
 #include "lib/base/status.h"
 #include "lib/net/mailbox.h"
 
-struct commitlog;
 struct disk;
-struct pagefile;
+struct snapshotter;
+struct store;
 
 struct disk_callbacks {
 	void *context;
@@ -21,14 +23,26 @@ struct disk_callbacks {
 	void (*failed)(void *context, const struct errinfo *err);  /* Final: stop. */
 };
 
-/* `sync`: sync every write; otherwise write at once and sync each SYNC_INTERVAL. */
-enum status disk_create(struct mailbox *mailbox, struct commitlog *log, struct pagefile *files, bool sync,
-			const struct disk_callbacks *callbacks, struct disk **out, struct errinfo *err) MUST_USE;
+/* The log is prepared no further when less than `free_min` would be left to index pages and snapshots (a sixteenth of
+ * a small file system). Then the disk is low, and full once the prepared log is down to what is reserved. */
+struct disk_limits {
+	uint64_t free_min;     /* Bytes. */
+	uint64_t warn_percent; /* Used: low from there on. */
+};
+enum { DISK_PREPARE_CHUNK = 4 * 1024 * 1024 };
+
+/* `store` and `snapshotter` outlive it. `sync`: sync every write; otherwise write at once and sync each SYNC_INTERVAL. */
+enum status disk_create(struct mailbox *mailbox, const struct store *store, struct snapshotter *snapshotter,
+			const struct disk_limits *limits, bool sync, const struct disk_callbacks *callbacks, struct disk **out,
+			struct errinfo *err) MUST_USE;
 /* Starts what can be started. Call at the end of each turn. */
 void disk_turn_end(struct disk *disk, int64_t now_ms);
 /* Reads [offset, offset + size) of the log into the page cache; `done` (may be NULL) follows in the loop.
  * ST_BUSY: too many are under way. */
 enum status disk_warm(struct disk *disk, uint64_t offset, uint32_t size, void (*done)(void *context), void *context) MUST_USE;
+/* As of a second ago at most. `reserved_bytes` of prepared log are not for new messages. */
+enum disk_level disk_level(const struct disk *disk, uint64_t reserved_bytes);
+uint64_t disk_free_bytes(const struct disk *disk);
 bool disk_idle(const struct disk *disk);
 /* Ends the threads; their last reports come with the next turns of the loop. Then disk_destroy. */
 void disk_stop(struct disk *disk);

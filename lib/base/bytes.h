@@ -63,6 +63,12 @@ static inline uint16_t get_u16(const uint8_t *p) { uint16_t v; memcpy(&v, p, 2);
 static inline uint32_t get_u32(const uint8_t *p) { uint32_t v; memcpy(&v, p, 4); return __builtin_bswap32(v); }
 static inline uint64_t get_u64(const uint8_t *p) { uint64_t v; memcpy(&v, p, 8); return __builtin_bswap64(v); }
 
+/* Each byte compared with the one before it: as fast as memory is read. */
+static inline bool bytes_are_zero(const uint8_t *p, size_t size)
+{
+	return size == 0 || (p[0] == 0 && memcmp(p, p + 1, size - 1) == 0);
+}
+
 /* A cursor over hostile bytes. After the first failure every read gives 0 / empty and `failed` stays true. */
 struct reader {
 	const uint8_t *cursor;

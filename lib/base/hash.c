@@ -54,7 +54,8 @@ struct hash128 hash128_bytes(struct hash_key key, const void *data, size_t size)
 		sip_word(&s, word);
 	}
 	word = 0;
-	memcpy(&word, p, left);
+	if (left > 0) /* `data` may be NULL when there is none. */
+		memcpy(&word, p, left);
 	sip_word(&s, word | (uint64_t)size << 56);
 	s.v2 ^= 0xee;
 	sip_rounds(&s, 4);

@@ -52,7 +52,7 @@ static enum status decode(const uint8_t *bytes, uint64_t queue_offset, struct cq
 		return ST_OK;
 	if (check == 0 && out->log_offset == 0 && out->size == 0)
 		return errinfo_set(err, ST_NOTFOUND, "consume queue: nothing at offset %" PRIu64, queue_offset);
-	return errinfo_set(err, ST_CORRUPT, "consume queue: entry %" PRIu64 " fails its check: restart to rebuild the index",
+	return errinfo_set(err, ST_CORRUPT, "consume queue: entry %" PRIu64 " fails its check: stop the broker, remove index.pages and start: it is built anew",
 			   queue_offset);
 }
 

@@ -34,6 +34,11 @@ void consume_queue_deinit(struct consume_queue *q);
 /* Puts the entry at `queue_offset`; putting it again is harmless. Errors as entry_array_put. */
 enum status consume_queue_put(struct consume_queue *q, uint64_t queue_offset, const struct cq_entry *entry,
 			      struct errinfo *err) MUST_USE;
+/* As entry_array_reserve. */
+static inline MUST_USE enum status consume_queue_reserve(struct consume_queue *q, uint64_t queue_offset, struct errinfo *err)
+{
+	return entry_array_reserve(&q->array, queue_offset, err);
+}
 /* ST_NOTFOUND: outside of [min, max) or in a gap. ST_AGAIN: run a read job (pagefile.h). ST_CORRUPT: check fails. */
 enum status consume_queue_get(const struct consume_queue *q, uint64_t queue_offset, struct cq_entry *out,
 			      struct errinfo *err) MUST_USE;

@@ -43,14 +43,15 @@ static enum status extend(struct entry_array *array, uint64_t slot, struct errin
 	return ST_OK;
 }
 
-enum status entry_array_put(struct entry_array *array, uint64_t index, const void *entry, struct errinfo *err)
+/* Where entry `index` lies, in the cache and to be changed. */
+static enum status locate(struct entry_array *array, uint64_t index, uint8_t **entry_out, struct errinfo *err)
 {
 	uint64_t group = index / array->per_page;
 	uint8_t *data = NULL;
 	bool empty = array->max == 0;
 	enum status status = ST_OK;
 
-	if (empty)
+	if (empty && array->page_count == 0)
 		array->first_group = group;
 	if (group < array->first_group || (!empty && index > array->max && index - array->max > ENTRY_GAP_MAX) ||
 	    index >= INT64_MAX)
@@ -67,7 +68,26 @@ enum status entry_array_put(struct entry_array *array, uint64_t index, const voi
 		status = pagefile_change(array->pf, array->pages[slot], &data, err);
 	if (status != ST_OK)
 		return status;
-	memcpy(data + (index - group * array->per_page) * array->entry_size, entry, array->entry_size);
+	*entry_out = data + (index - group * array->per_page) * array->entry_size;
+	return ST_OK;
+}
+
+enum status entry_array_reserve(struct entry_array *array, uint64_t index, struct errinfo *err)
+{
+	uint8_t *place;
+
+	return locate(array, index, &place, err);
+}
+
+enum status entry_array_put(struct entry_array *array, uint64_t index, const void *entry, struct errinfo *err)
+{
+	bool empty = array->max == 0;
+	uint8_t *place = NULL;
+	enum status status = locate(array, index, &place, err);
+
+	if (status != ST_OK)
+		return status;
+	memcpy(place, entry, array->entry_size);
 	if (empty || index < array->min)
 		array->min = index;
 	if (index >= array->max)
@@ -157,4 +177,15 @@ enum status entry_array_load_range(struct entry_array *array, uint64_t min, uint
 	array->min = min;
 	array->max = max;
 	return ST_OK;
+}
+
+enum status entry_array_begin(struct entry_array *array, uint64_t min, uint64_t max, struct errinfo *err)
+{
+	if (max == 0)
+		return ST_OK;
+	array->first_group = min / array->per_page;
+	if ((max - 1) / array->per_page - array->first_group >= UINT32_MAX / 2)
+		return errinfo_set(err, ST_TOOBIG, "index array: range [%" PRIu64 ", %" PRIu64 ") is too long", min, max);
+	array->min = array->max = max;
+	return min < max ? extend(array, (max - 1) / array->per_page - array->first_group, err) : ST_OK;
 }

@@ -34,6 +34,9 @@ void entry_array_deinit(struct entry_array *array);
  * ST_NOMEM, ST_IO, ST_FULL. */
 enum { ENTRY_GAP_MAX = 1 << 20 };
 enum status entry_array_put(struct entry_array *array, uint64_t index, const void *entry, struct errinfo *err) MUST_USE;
+/* Does all of entry_array_put that can fail: right after it, or after one more reservation in the same pagefile, putting at
+ * `index` succeeds. Errors as entry_array_put. */
+enum status entry_array_reserve(struct entry_array *array, uint64_t index, struct errinfo *err) MUST_USE;
 /* Copies entry `index`. ST_NOTFOUND outside of [min, max). ST_AGAIN: run a read job (pagefile.h). */
 enum status entry_array_get(const struct entry_array *array, uint64_t index, void *entry, struct errinfo *err) MUST_USE;
 /* A look at the entries from `index` on that share its page: *count_out of them lie one after the other at
@@ -60,5 +63,9 @@ static inline uint32_t entry_array_page(const struct entry_array *array, uint64_
  * has no pages. ST_NOMEM. */
 enum status entry_array_load_page(struct entry_array *array, uint64_t group, uint32_t page, struct errinfo *err) MUST_USE;
 enum status entry_array_load_range(struct entry_array *array, uint64_t min, uint64_t max, struct errinfo *err) MUST_USE;
+
+/* Filling an array anew whose range is known: entries of [min, max) will be put in any order. Until then they are gaps, and
+ * the array's lowest index is that of the lowest one put. Empty arrays only. ST_TOOBIG, ST_NOMEM. */
+enum status entry_array_begin(struct entry_array *array, uint64_t min, uint64_t max, struct errinfo *err) MUST_USE;
 
 #endif

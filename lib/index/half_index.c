@@ -47,7 +47,7 @@ enum status half_index_get(const struct half_index *index, uint64_t n, struct ha
 	if (memcmp(bytes, gap, sizeof(gap)) == 0)
 		return errinfo_set(err, ST_NOTFOUND, "half index: nothing at position %" PRIu64, n);
 	if (get_u32(bytes + AT_CHECK) != crc32c(0, bytes, AT_CHECK))
-		return errinfo_set(err, ST_CORRUPT, "half index: entry %" PRIu64 " fails its check: restart to rebuild the index",
+		return errinfo_set(err, ST_CORRUPT, "half index: entry %" PRIu64 " fails its check: stop the broker, remove index.pages and start: it is built anew",
 				   n);
 	*out = (struct half_entry){
 		.half_offset = get_u64(bytes + AT_HALF),
@@ -56,4 +56,34 @@ enum status half_index_get(const struct half_index *index, uint64_t n, struct ha
 		.state = bytes[AT_STATE],
 	};
 	return ST_OK;
+}
+
+enum status half_index_find(const struct half_index *index, uint64_t half_offset, uint64_t *n_out,
+			    struct half_entry *out, struct errinfo *err)
+{
+	uint64_t low = half_index_min(index), high = half_index_max(index);
+
+	while (low < high) {
+		uint64_t begun = low + (high - low) / 2, middle = begun;
+		enum status status = half_index_get(index, middle, out, err);
+
+		/* A gap, after the index was built anew: the next one that is known. */
+		while (status == ST_NOTFOUND && ++middle < high)
+			status = half_index_get(index, middle, out, err);
+		if (status == ST_NOTFOUND) {
+			high = begun;
+			continue;
+		}
+		if (status != ST_OK)
+			return status;
+		if (out->half_offset == half_offset) {
+			*n_out = middle;
+			return ST_OK;
+		}
+		if (out->half_offset < half_offset)
+			low = middle + 1;
+		else
+			high = begun;
+	}
+	return errinfo_set(err, ST_NOTFOUND, "no half message at log offset %" PRIu64, half_offset);
 }

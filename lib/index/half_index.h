@@ -31,9 +31,19 @@ void half_index_deinit(struct half_index *index);
 /* Puts or replaces entry n. entry->state 0 is ST_INVALID; other errors as entry_array_put. */
 enum status half_index_put(struct half_index *index, uint64_t n, const struct half_entry *entry,
 			   struct errinfo *err) MUST_USE;
+/* As entry_array_reserve. */
+static inline MUST_USE enum status half_index_reserve(struct half_index *index, uint64_t n, struct errinfo *err)
+{
+	return entry_array_reserve(&index->array, n, err);
+}
 /* ST_NOTFOUND: no such half. ST_AGAIN: run a read job (pagefile.h). ST_CORRUPT: the check fails. */
 enum status half_index_get(const struct half_index *index, uint64_t n, struct half_entry *out,
 			   struct errinfo *err) MUST_USE;
+
+/* The position of the half at this log offset: halves lie in the log in the order of their positions. ST_NOTFOUND: there
+ * is none. Else as half_index_get; after ST_AGAIN each call gets further. */
+enum status half_index_find(const struct half_index *index, uint64_t half_offset, uint64_t *n_out,
+			    struct half_entry *out, struct errinfo *err) MUST_USE;
 
 /* Positions below `min` are not wanted any more. */
 static inline void half_index_trim(struct half_index *index, uint64_t min) { entry_array_trim(&index->array, min); }

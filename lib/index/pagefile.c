@@ -48,6 +48,7 @@ struct pagefile {
 	uint32_t *frame_of; /* By page; NONE = not cached. */
 	uint32_t page_count, page_capacity;
 	uint32_t last_miss;
+	uint32_t recent[2];          /* Frames changed last: they stay. */
 	struct reading reads[PAGEFILE_READS_MAX];
 	uint32_t read_count;
 	bool flush_out;
@@ -95,13 +96,15 @@ static enum status grow_table(struct pagefile *pf, uint64_t page_count, struct e
 }
 
 /* Pages that a snapshot knows but that were never written hold nothing that replay does not put there again. */
-static enum status extend_file(struct pagefile *pf, uint32_t page_count, struct errinfo *err)
+static enum status extend_file(struct pagefile *pf, uint32_t page_count, uint32_t page_min, struct errinfo *err)
 {
 	static const uint8_t zeros[PAGEFILE_PAGE_SIZE];
 	struct vfs_piece piece = { zeros, sizeof(zeros) };
 	uint64_t size = 0;
 	enum status status = vfs_size(pf->file, &size, err);
 
+	if (status == ST_OK && size < page_offset(page_min))
+		return errinfo_set(err, ST_NOTFOUND, "%s: has lost its end, from byte %" PRIu64 " on", pf->file->path, size);
 	if (status == ST_OK && size < page_offset(page_count))
 		status = vfs_write(pf->file, page_offset(page_count - 1), &piece, 1, err);
 	return status;
@@ -117,7 +120,7 @@ static enum status open_file(struct pagefile *pf, const struct pagefile_config *
 	if (status == ST_OK)
 		status = grow_table(pf, config->page_count, err);
 	if (status == ST_OK && known)
-		status = extend_file(pf, config->page_count, err);
+		status = extend_file(pf, config->page_count, config->page_min, err);
 	pf->page_count = config->page_count;
 	return status;
 }
@@ -151,6 +154,7 @@ enum status pagefile_open(const struct pagefile_config *config, const struct vfs
 	}
 	for (uint32_t i = 0; i < pf->frame_count; i++)
 		pf->frames[i].page = NONE;
+	pf->recent[0] = pf->recent[1] = NONE;
 	*out = pf;
 	return ST_OK;
 }
@@ -233,6 +237,8 @@ static uint32_t find_victim(struct pagefile *pf)
 		pf->hand = index + 1 == pf->frame_count ? 0 : index + 1;
 		if (frame->page == NONE)
 			return index;
+		if (index == pf->recent[0] || index == pf->recent[1])
+			continue;
 		if (frame->referenced)
 			frame->referenced = false;
 		else if (!frame->dirty)
@@ -275,6 +281,10 @@ static void mark_dirty(struct pagefile *pf, uint32_t index)
 {
 	struct frame *frame = &pf->frames[index];
 
+	if (pf->recent[0] != index) {
+		pf->recent[1] = pf->recent[0];
+		pf->recent[0] = index;
+	}
 	frame->referenced = true;
 	frame->redirtied = frame->in_job;
 	if (!frame->dirty)
@@ -300,7 +310,7 @@ static enum status load(struct pagefile *pf, uint32_t page, bool may_block, uint
 	if (status == ST_AGAIN && may_block)
 		status = vfs_read(pf->file, page_offset(page), frame_data(pf, *frame_out), PAGEFILE_PAGE_SIZE, &got, err);
 	if (status == ST_OK && got < PAGEFILE_PAGE_SIZE)
-		status = errinfo_set(err, ST_CORRUPT, "%s: file ends at byte %" PRIu64 ": restart to rebuild it",
+		status = errinfo_set(err, ST_CORRUPT, "%s: file ends at byte %" PRIu64 ": stop the broker, remove the file and start: it is built anew",
 				     pf->file->path, page_offset(page) + got);
 	if (status != ST_OK)
 		release_frame(pf, *frame_out);
@@ -565,7 +575,7 @@ void pagefile_read_run(struct pagefile_read_job *job)
 
 	job->result = vfs_read(job->file, page_offset(job->page), job->data, PAGEFILE_PAGE_SIZE, &got, &job->err);
 	if (job->result == ST_OK && got < PAGEFILE_PAGE_SIZE)
-		job->result = errinfo_set(&job->err, ST_CORRUPT, "%s: file ends at byte %" PRIu64 ": restart to rebuild it",
+		job->result = errinfo_set(&job->err, ST_CORRUPT, "%s: file ends at byte %" PRIu64 ": stop the broker, remove the file and start: it is built anew",
 					  job->file->path, page_offset(job->page) + got);
 }
 

@@ -33,7 +33,8 @@ struct pagefile_config {
 	const char *path;     /* File; its directory must exist. */
 	uint64_t cache_bytes; /* At least PAGEFILE_CACHE_MIN; 0 = 32 MiB. */
 	bool read_inline;     /* Read misses block for the disk instead of ST_AGAIN. */
-	uint32_t page_count;  /* Pages that a snapshot knows; 0: the file is emptied. ST_NOTFOUND without the file. */
+	uint32_t page_count;  /* Pages that a snapshot knows; 0: the file is emptied. */
+	uint32_t page_min;    /* So many of them must be in the file. ST_NOTFOUND without it or when it is shorter. */
 };
 
 enum status pagefile_open(const struct pagefile_config *config, const struct vfs *vfs, struct pagefile **out,
@@ -47,7 +48,8 @@ void pagefile_set_read_inline(struct pagefile *pf, bool read_inline);
  * ST_TOOBIG (2^32 pages), ST_NOMEM. */
 enum status pagefile_allocate(struct pagefile *pf, uint32_t *page_out, uint8_t **data_out,
 			      struct errinfo *err) MUST_USE;
-/* An existing page, to be changed (marked dirty). Blocks on a miss that the operating system's cache does not have. */
+/* An existing page, to be changed (marked dirty). Blocks on a miss that the operating system's cache does not have. The two
+ * pages changed last (or allocated) stay in the cache: changing them again cannot fail. */
 enum status pagefile_change(struct pagefile *pf, uint32_t page, uint8_t **data_out, struct errinfo *err) MUST_USE;
 /* An existing page, to be read. *data_out is valid until the next pagefile_ call. ST_AGAIN: run a read job. */
 enum status pagefile_get(struct pagefile *pf, uint32_t page, const uint8_t **data_out, struct errinfo *err) MUST_USE;

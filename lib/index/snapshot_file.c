@@ -72,7 +72,7 @@ void snapshot_put_end(struct buffer *out, const struct snapshot_end *end)
 
 	buffer_put_u64(out, end->durable);
 	buffer_put_u32(out, end->page_count);
-	buffer_put_u32(out, 0);
+	buffer_put_u32(out, end->swept_pages);
 	snapshot_end_chunk(out, begun, 1);
 }
 
@@ -159,6 +159,16 @@ static enum status open_file(struct snapshot_job *job, struct errinfo *err)
 	return status;
 }
 
+/* A failed sync is never tried again: the page cache may lie afterwards. */
+static enum status sync_file(struct snapshot_job *job, struct errinfo *err)
+{
+	enum status status = vfs_sync(job->file, err);
+
+	job->sync_failed = job->sync_failed || status == ST_IO;
+	job->unsynced = 0;
+	return status;
+}
+
 static enum status write_data(struct snapshot_job *job, struct errinfo *err)
 {
 	struct span data = buffer_span(&job->data);
@@ -170,10 +180,8 @@ static enum status write_data(struct snapshot_job *job, struct errinfo *err)
 	job->file_offset += data.size;
 	job->unsynced += data.size;
 	buffer_reset(&job->data);
-	if (status == ST_OK && job->unsynced >= SYNC_EACH) {
-		status = vfs_sync(job->file, err);
-		job->unsynced = 0;
-	}
+	if (status == ST_OK && job->unsynced >= SYNC_EACH)
+		status = sync_file(job, err);
 	return status;
 }
 
@@ -221,10 +229,11 @@ static enum status finish(struct snapshot_job *job, struct errinfo *err)
 	char temporary[SNAPSHOT_PATH_SIZE], path[SNAPSHOT_PATH_SIZE];
 	enum status status = pagefile_sync(job->pages, err);
 
+	job->sync_failed = status == ST_IO;
 	file_path(job->dir, job->from, ".tmp", temporary);
 	file_path(job->dir, job->from, "", path);
 	if (status == ST_OK)
-		status = vfs_sync(job->file, err);
+		status = sync_file(job, err);
 	if (status == ST_OK)
 		status = vfs_rename(job->vfs, temporary, path, err);
 	if (status == ST_OK)
@@ -252,6 +261,7 @@ struct snapshot_reader {
 	struct snapshot_end end;
 	uint64_t position;
 	uint64_t file_size;
+	uint64_t section_bytes[SNAPSHOT_SECTIONS_MAX];
 	uint8_t *chunk; /* Head and payload. */
 	size_t chunk_capacity;
 };
@@ -346,14 +356,18 @@ static enum status verify(struct snapshot_reader *reader, struct errinfo *err)
 	struct snapshot_chunk chunk = { .section = SNAPSHOT_SECTION_END + 1 };
 	enum status status = ST_OK;
 
-	while (status == ST_OK && chunk.section != SNAPSHOT_SECTION_END)
+	while (status == ST_OK && chunk.section != SNAPSHOT_SECTION_END) {
 		status = read_chunk(reader, &chunk, err);
+		if (status == ST_OK && chunk.section < SNAPSHOT_SECTIONS_MAX)
+			reader->section_bytes[chunk.section] += chunk.payload.size;
+	}
 	if (status != ST_OK)
 		return status;
 	if (chunk.payload.size != END_PAYLOAD || reader->position != reader->file_size)
 		return corrupt(reader, "the end chunk is not where the file ends", err);
 	reader->end.durable = get_u64(chunk.payload.data);
 	reader->end.page_count = get_u32(chunk.payload.data + 8);
+	reader->end.swept_pages = get_u32(chunk.payload.data + 12);
 	if (reader->end.durable < reader->header.from)
 		return corrupt(reader, "the end chunk lies before the beginning", err);
 	reader->position = HEADER_SIZE;
@@ -407,6 +421,11 @@ const struct snapshot_end *snapshot_end(const struct snapshot_reader *reader)
 const char *snapshot_path(const struct snapshot_reader *reader)
 {
 	return reader->path;
+}
+
+uint64_t snapshot_section_bytes(const struct snapshot_reader *reader, unsigned section)
+{
+	return section < SNAPSHOT_SECTIONS_MAX ? reader->section_bytes[section] : 0;
 }
 
 enum status snapshot_next(struct snapshot_reader *reader, struct snapshot_chunk *out, struct errinfo *err)

@@ -24,6 +24,7 @@ enum {
 	SNAPSHOT_KEPT = 2,
 	SNAPSHOT_CHUNK_MAX = 16 << 20, /* Payload of a chunk. */
 	SNAPSHOT_PATH_SIZE = 600,
+	SNAPSHOT_SECTIONS_MAX = 16,    /* Section numbers are below. */
 	SNAPSHOT_SECTION_END = 0,      /* The end chunk's; sections of the core are above. */
 };
 
@@ -37,6 +38,7 @@ struct snapshot_header {
 struct snapshot_end {
 	uint64_t durable;    /* Everything that the chunks speak of lies below, and was durable before the file got its name. */
 	uint32_t page_count; /* Of the index file. */
+	uint32_t swept_pages; /* So many had been written when the file got its name: a shorter index file has lost some. */
 };
 
 /* --- writing ---------------------------------------------------------------------------------------------------- */
@@ -58,6 +60,7 @@ struct snapshot_job {
 	struct pagefile *pages;     /* Synced before the file gets its name. */
 	bool finish;                /* The data ends with the end chunk. */
 	uint64_t unsynced;
+	bool sync_failed;           /* A sync failed: what the files hold is in doubt, the process should stop. */
 	enum status result;
 	struct errinfo err;
 };
@@ -66,7 +69,8 @@ struct snapshot_job {
 void snapshot_job_init(struct snapshot_job *job, const struct vfs *vfs, const char *root, uint64_t from,
 		       struct pagefile *pages);
 /* Any one thread. Writes job->data; with `finish` makes everything durable, gives the file its name and removes all but
- * the SNAPSHOT_KEPT newest. ST_IO, ST_FULL in job->result: the snapshot is lost, the broker is not. Blocks. */
+ * the SNAPSHOT_KEPT newest. ST_IO, ST_FULL in job->result: the snapshot is lost, the broker is not, unless a sync failed.
+ * Blocks. */
 void snapshot_job_run(struct snapshot_job *job);
 /* Closes and forgets. A *.tmp file stays for the next snapshot or start to remove. */
 void snapshot_job_deinit(struct snapshot_job *job);
@@ -87,6 +91,8 @@ void snapshot_close(struct snapshot_reader *reader);
 const struct snapshot_header *snapshot_header(const struct snapshot_reader *reader);
 const struct snapshot_end *snapshot_end(const struct snapshot_reader *reader);
 const char *snapshot_path(const struct snapshot_reader *reader);
+/* Payload that the file has in all chunks of this section. */
+uint64_t snapshot_section_bytes(const struct snapshot_reader *reader, unsigned section);
 
 struct snapshot_chunk {
 	unsigned section;

@@ -36,6 +36,7 @@
 
 enum {
 	LOG_ENVELOPE_SIZE = 32,  /* In front of every payload. */
+	LOG_KIND_AT = 4,         /* Where its kind is. */
 	LOG_SEGMENT_HEADER_SIZE = 4096,
 	LOG_ID_SIZE = 16,
 	LOG_CLUSTER_SIZE = 64,   /* Cluster name in a segment header, NUL-padded. */
@@ -165,6 +166,7 @@ enum status commitlog_flush_done(struct commitlog *log, const struct log_flush_j
  * and, once a quarter of it is used, the next one too: a segment that was given up becomes the next one without any
  * filling (its old bytes cannot pass for records: own offset, epoch). What is given up beyond that is removed. */
 enum log_prepare_what {
+	LOG_PREPARE_RING,    /* Memory for a part of the ring. */
 	LOG_PREPARE_FILL,    /* Zeros in `file`, [file_offset, + size). */
 	LOG_PREPARE_CREATE,  /* A new file `path`; the run sets `file`. */
 	LOG_PREPARE_RECYCLE, /* The file of `old_path` becomes `path`. */
@@ -182,6 +184,8 @@ struct log_prepare_job {
 	uint64_t size;
 	uint64_t base;
 	uint8_t header[256];        /* The used part of the header page. */
+	uint8_t *ring;              /* LOG_PREPARE_RING: [file_offset, + size) of ring_size bytes. */
+	uint64_t ring_size;
 	bool moved;                 /* The file has left its old name. */
 	enum status result;         /* Set by log_prepare_run. */
 	struct errinfo err;
@@ -209,6 +213,8 @@ struct log_segment_range commitlog_segment(const struct commitlog *log, size_t i
 /* The oldest segment is not part of the log any more: commitlog_start moves up, its offsets cannot be read. The file
  * goes, or is used again, by prepare jobs. Never the tail. A crash may bring it back at the next start. ST_NOMEM. */
 enum status commitlog_drop_oldest(struct commitlog *log) MUST_USE;
+/* Files that were given up are still there. */
+bool commitlog_dropped(const struct commitlog *log);
 /* Whether a file may wait to become the next segment (true at first), or the space is wanted elsewhere. */
 void commitlog_keep_spares(struct commitlog *log, bool wanted);
 

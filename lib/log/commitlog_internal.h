@@ -27,6 +27,8 @@ struct commitlog {
 
 	uint8_t *ring;         /* ring_size bytes, mapped twice in a row, so that a record never wraps. */
 	uint64_t ring_size;
+	uint64_t ring_populated; /* Bytes of it that were given memory, from ring_populate_from on, round its end. */
+	uint64_t ring_populate_from;
 	uint64_t ring_floor;   /* Lowest log offset that the ring still holds. */
 
 	struct segment *segments; /* Oldest first; those after `tail` are prepared and empty. */

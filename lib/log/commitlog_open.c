@@ -8,44 +8,19 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/random.h>
-#include <unistd.h>
 
 #include "lib/base/logging.h"
 #include "lib/log/commitlog.h"
 #include "lib/log/commitlog_internal.h"
 #include "lib/log/logreader.h"
 #include "lib/log/recovery.h"
+#include "lib/log/ring.h"
 
-enum { COPY_SIZE = 1 << 20 };
+enum { COPY_SIZE = 64 * 1024 };
 static const uint64_t GIB = (uint64_t)1 << 30, MIB = 1 << 20;
 
 /* --- construction ------------------------------------------------------------------------------------ */
-
-/* Maps the same memory twice, one copy after the other. Populated now: a fault costs the loop ten appends. */
-static uint8_t *map_ring(uint64_t size)
-{
-	int fd = memfd_create("escrow-log-ring", MFD_CLOEXEC);
-	uint8_t *ring;
-
-	if (fd < 0)
-		return NULL;
-	ring = ftruncate(fd, (off_t)size) != 0 ? MAP_FAILED :
-						  mmap(NULL, 2 * size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (ring != MAP_FAILED) {
-		for (int i = 0; i < 2 && ring != MAP_FAILED; i++) {
-			void *half = mmap(ring + (uint64_t)i * size, size, PROT_READ | PROT_WRITE,
-					  MAP_SHARED | MAP_FIXED | MAP_POPULATE, fd, 0);
-			if (half == MAP_FAILED) {
-				(void)munmap(ring, 2 * size);
-				ring = MAP_FAILED;
-			}
-		}
-	}
-	(void)close(fd);
-	return ring == MAP_FAILED ? NULL : ring;
-}
 
 static enum status check_config(const struct commitlog_config *config, struct errinfo *err)
 {
@@ -85,7 +60,8 @@ static enum status create(const struct commitlog_config *config, const struct vf
 	log->prepare_chunk = config->prepare_chunk != 0 ? config->prepare_chunk : 16 * MIB;
 	if (config->cluster != NULL)
 		snprintf(log->cluster, sizeof(log->cluster), "%s", config->cluster);
-	log->ring = map_ring(log->ring_size);
+	log->ring = ring_map(log->ring_size);
+	log->ring_populated = log->ring_size <= RING_POPULATED_AT_ONCE ? log->ring_size : 0;
 	if (log->ring == NULL) {
 		errinfo_set(err, ST_NOMEM, "commit log: cannot map a ring of %" PRIu64 " bytes", log->ring_size);
 		free(log);
@@ -103,7 +79,7 @@ static void destroy(struct commitlog *log)
 		vfs_close(log->dropped[i].file);
 	free(log->segments);
 	free(log->dropped);
-	(void)munmap(log->ring, 2 * log->ring_size);
+	ring_unmap(log->ring, log->ring_size);
 	vfs_close(log->lock);
 	free(log);
 }
@@ -172,7 +148,7 @@ static enum status rewrite(struct vfs_file *file, uint64_t from, uint64_t to, ui
 
 static enum status zero(struct vfs_file *file, uint64_t from, uint64_t to, uint8_t *buffer, struct errinfo *err)
 {
-	memset(buffer, 0, COPY_SIZE);
+	memset(buffer, 0, to - from < COPY_SIZE ? to - from : COPY_SIZE);
 	while (from < to) {
 		size_t size = to - from < COPY_SIZE ? to - from : COPY_SIZE;
 		struct vfs_piece piece = { buffer, size };

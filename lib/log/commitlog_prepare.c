@@ -10,9 +10,10 @@
 #include <string.h>
 
 #include "lib/log/commitlog_internal.h"
+#include "lib/log/ring.h"
 
 /* Files kept for the next segments; more than that goes back to the file system. */
-enum { SPARES_MAX = 1 };
+enum { SPARES_MAX = 1, RING_STEP = 4 << 20 };
 
 /* --- the table ------------------------------------------------------------------------------------------ */
 
@@ -67,6 +68,11 @@ enum status commitlog_drop_oldest(struct commitlog *log)
 	return ST_OK;
 }
 
+bool commitlog_dropped(const struct commitlog *log)
+{
+	return log->dropped_count > 0;
+}
+
 static void forget_oldest_dropped(struct commitlog *log)
 {
 	log->dropped_count--;
@@ -107,6 +113,26 @@ uint64_t commitlog_prepared_ahead(const struct commitlog *log)
 	for (size_t i = log->tail + 1; i < log->segment_count; i++)
 		ahead += log->segments[i].prepared;
 	return ahead;
+}
+
+/* Memory for the ring, from the tail on; once there is log prepared, because that is what a start waits for. */
+static bool take_ring(struct commitlog *log, struct log_prepare_job *out)
+{
+	if (log->ring_populated == log->ring_size || log->segment_count == 0 ||
+	    commitlog_prepared_ahead(log) < log->prepare_chunk)
+		return false;
+	if (log->ring_populated == 0)
+		log->ring_populate_from = log->appended & (log->ring_size - 1) & ~(uint64_t)(LOG_SEGMENT_HEADER_SIZE - 1);
+	uint64_t from = (log->ring_populate_from + log->ring_populated) & (log->ring_size - 1);
+	uint64_t left = log->ring_size - log->ring_populated, to_end = log->ring_size - from;
+	out->what = LOG_PREPARE_RING;
+	out->ring = log->ring;
+	out->ring_size = log->ring_size;
+	out->file_offset = from;
+	out->size = left < RING_STEP ? left : RING_STEP;
+	if (out->size > to_end)
+		out->size = to_end;
+	return true;
 }
 
 /* Zeros for the first segment that is not complete. */
@@ -181,8 +207,8 @@ bool commitlog_take_prepare(struct commitlog *log, struct log_prepare_job *out)
 	out->moved = false;
 	out->result = ST_OK;
 	snprintf(out->dir, sizeof(out->dir), "%s", log->dir);
-	log->prepare_out = take_fill(log, out) || (wants_next_segment(log) && take_next_segment(log, out)) ||
-			   take_removal(log, out);
+	log->prepare_out = take_ring(log, out) || (!log->spares_wanted && take_removal(log, out)) || take_fill(log, out) ||
+			   (wants_next_segment(log) && take_next_segment(log, out)) || take_removal(log, out);
 	return log->prepare_out;
 }
 
@@ -239,6 +265,9 @@ enum status commitlog_prepare_done(struct commitlog *log, struct log_prepare_job
 	if (job->result != ST_OK && err != NULL)
 		*err = job->err;
 	switch (job->what) {
+	case LOG_PREPARE_RING:
+		log->ring_populated += job->size;
+		return ST_OK;
 	case LOG_PREPARE_FILL:
 		return fill_done(log, job);
 	case LOG_PREPARE_CREATE:
@@ -250,15 +279,16 @@ enum status commitlog_prepare_done(struct commitlog *log, struct log_prepare_job
 	return ST_INVALID;
 }
 
+/* The tail's own segment first: its file may be shorter than it was, although the next one is there. */
 enum status commitlog_prepare_inline(struct commitlog *log, uint64_t ahead, struct errinfo *err)
 {
 	struct log_prepare_job job;
 
 	for (;;) {
 		if (log->segment_count > 0) {
-			const struct segment *last = &log->segments[log->segment_count - 1];
-			uint64_t used = log->tail == log->segment_count - 1 ? log_less(log->appended, last->base) : 0;
-			if (last->prepared == last->size || last->prepared - used >= ahead)
+			const struct segment *tail = &log->segments[log->tail];
+			uint64_t used = log_less(log->appended, tail->base);
+			if (tail->prepared == tail->size || log_less(tail->prepared, used) >= ahead)
 				return ST_OK;
 		}
 		if (!commitlog_take_prepare(log, &job))
@@ -352,6 +382,9 @@ static enum status make_segment(struct log_prepare_job *job, struct errinfo *err
 void log_prepare_run(struct log_prepare_job *job)
 {
 	switch (job->what) {
+	case LOG_PREPARE_RING:
+		ring_populate(job->ring, job->ring_size, job->file_offset, job->size);
+		break;
 	case LOG_PREPARE_FILL:
 		job->result = write_zeros(job->file, job->file_offset, job->size, &job->err);
 		if (job->result == ST_OK)

@@ -188,15 +188,6 @@ found:
 	return ST_OK;
 }
 
-static bool all_zero(const uint8_t *p, size_t size)
-{
-	for (size_t i = 0; i < size; i++) {
-		if (p[i] != 0)
-			return false;
-	}
-	return true;
-}
-
 /* Records of one start carry one epoch; an EPOCH record opens the next and says where it does. */
 static const char *check_epoch(const struct logreader *reader, const struct log_record *record)
 {
@@ -243,10 +234,10 @@ static enum status read_record(struct logreader *reader, uint64_t limit, struct 
 	if (status != ST_OK)
 		return status;
 	if (got < LOG_ENVELOPE_SIZE)
-		return bad_record(reader, limit, all_zero(at, got), "the file ends", err);
+		return bad_record(reader, limit, bytes_are_zero(at, got), "the file ends", err);
 	reason = log_parse_envelope(at, reader->position, room, out);
 	if (reason != NULL) {
-		bool zeros = all_zero(at, LOG_ENVELOPE_SIZE);
+		bool zeros = bytes_are_zero(at, LOG_ENVELOPE_SIZE);
 		return bad_record(reader, limit, zeros, zeros ? "zeros" : reason, err);
 	}
 	if (log_checked_size(out) > limit - reader->position)

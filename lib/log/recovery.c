@@ -9,13 +9,13 @@
 #include "lib/log/format.h"
 #include "lib/log/logreader.h"
 
-enum { SEARCH_BLOCK = 256 * 1024 };
+enum { SEARCH_BLOCK = 64 * 1024, ZEROS_AT_ONCE = 512 };
 
 struct search {
 	struct log_check_result *result;
 	uint64_t reach;  /* No byte at or past this was written after the last proof of durability. */
 	uint64_t proof;  /* Offset of the record that proves that the bad byte had been durable; 0 while none. */
-	uint8_t *block;  /* SEARCH_BLOCK + LOG_EPOCH_SIZE bytes */
+	uint8_t *block;  /* SEARCH_BLOCK + LOG_EPOCH_SIZE + 8 bytes */
 };
 
 /* A record at `p` that proves that everything up to and including result->end had been durable? */
@@ -30,7 +30,8 @@ static bool proves_damage(const struct log_check_result *result, const uint8_t *
 	if ((record.kind != LOG_BATCH && record.kind != LOG_EPOCH) || record.size > left ||
 	    record.epoch < result->epoch || !log_crc_matches(p, &record) || !log_mark_of(&record, &mark))
 		return false; /* An older epoch is stale: a leftover of what an earlier start cut off. */
-	return record.epoch > result->epoch || mark.durable > result->end;
+	/* Where nothing was read, the epoch in force is not known: a check may begin within the tail. */
+	return (result->record_count > 0 && record.epoch > result->epoch) || mark.durable > result->end;
 }
 
 /* Does something at `p` show that the log was written up to here? In a file of zeros any other byte does. */
@@ -46,6 +47,23 @@ static uint64_t leftover_end(const struct log_segment *segment, const uint8_t *p
 	return offset + log_checked_size(&record);
 }
 
+/* Is there a leftover, or proof, at this place? `left` bytes may be looked at. */
+static void look_at(struct search *search, const struct log_segment *segment, const uint8_t *p, size_t left,
+		    uint64_t offset)
+{
+	uint64_t word;
+
+	memcpy(&word, p, sizeof(word));
+	if (word == 0)
+		return;
+	uint64_t end = leftover_end(segment, p, left, offset);
+	if (end > search->result->leftover_end)
+		search->result->leftover_end = end;
+	if (search->proof == 0 &&
+	    proves_damage(search->result, p, left, offset, log_segment_end(segment) - offset))
+		search->proof = offset;
+}
+
 /* Looks at [from, to) of one open segment. */
 static enum status search_segment(struct search *search, const struct log_segment *segment, uint64_t from, uint64_t to,
 				  struct errinfo *err)
@@ -58,20 +76,14 @@ static enum status search_segment(struct search *search, const struct log_segmen
 					      &got, err);
 		if (status != ST_OK)
 			return status;
-		memset(search->block + got, 0, SEARCH_BLOCK + LOG_EPOCH_SIZE - got);
+		memset(search->block + got, 0, 8); /* The last word may be cut off; what lies behind it completes no record. */
 		for (size_t i = 0; i < SEARCH_BLOCK && i < got; i += 8) {
-			uint64_t word, offset = at + i, seen;
-			size_t left = SEARCH_BLOCK + LOG_EPOCH_SIZE - i;
-			memcpy(&word, search->block + i, sizeof(word));
-			if (word == 0)
-				continue;
-			seen = leftover_end(segment, search->block + i, left, offset);
-			if (seen > search->result->leftover_end)
-				search->result->leftover_end = seen;
-			if (search->proof == 0 && proves_damage(search->result, search->block + i,
-								left, offset,
-								log_segment_end(segment) - offset))
-				search->proof = offset;
+			/* Most of what lies here is zeros. */
+			if (i % ZEROS_AT_ONCE == 0 && got - i >= ZEROS_AT_ONCE &&
+			    bytes_are_zero(search->block + i, ZEROS_AT_ONCE))
+				i += ZEROS_AT_ONCE - 8;
+			else
+				look_at(search, segment, search->block + i, got - i, at + i);
 		}
 	}
 	return ST_OK;
@@ -197,7 +209,7 @@ static enum status check_from(const struct vfs *vfs, const char *root, struct lo
 	search.reach = UINT64_MAX;
 	if (result->window != 0 && result->window < UINT64_MAX - result->end)
 		search.reach = result->end + result->window;
-	search.block = malloc(SEARCH_BLOCK + LOG_EPOCH_SIZE);
+	search.block = malloc(SEARCH_BLOCK + LOG_EPOCH_SIZE + 8);
 	if (search.block == NULL)
 		return errinfo_set(err, ST_NOMEM, "log check: out of memory");
 	status = search_leftovers(vfs, dir, &search, err);
@@ -258,14 +270,33 @@ static enum status check_headers(const struct vfs *vfs, const char *dir, const u
 	return ST_OK;
 }
 
+/* From the last but one segment in use, if that proves that everything before it is durable; else all of it. */
+static enum status check_last_segments(const struct vfs *vfs, const char *root, const char *dir, const uint64_t *bases,
+				       size_t count, struct log_check_result *result, struct errinfo *err)
+{
+	struct log_known nothing = { 0 }, tail = { 0 };
+	bool used = false;
+	enum status status = ST_OK;
+
+	while (status == ST_OK && count > 0 && !used)
+		status = is_used(vfs, dir, bases[--count], &used, err);
+	if (status != ST_OK)
+		return status;
+	if (used && count > 1) { /* `count` is now the index of the last segment in use: begin one before it. */
+		tail.from = bases[count - 1] + LOG_SEGMENT_HEADER_SIZE;
+		status = check_from(vfs, root, tail, result, err);
+		if (result->damaged || (status == ST_OK && result->durable_mark > tail.from))
+			return status;
+	}
+	return check_from(vfs, root, nothing, result, err);
+}
+
 enum status log_check_tail(const struct vfs *vfs, const char *root, struct log_known known,
 			   struct log_check_result *result, struct errinfo *err)
 {
 	char dir[LOG_PATH_SIZE];
-	struct log_known nothing = { 0 };
-	uint64_t *bases = NULL, from = 0;
+	uint64_t *bases = NULL;
 	size_t count = 0;
-	bool used = false;
 	enum status status = log_dir_path(root, dir, err);
 
 	if (status == ST_OK)
@@ -274,21 +305,11 @@ enum status log_check_tail(const struct vfs *vfs, const char *root, struct log_k
 		return status;
 	*result = (struct log_check_result){ 0 };
 	status = check_headers(vfs, dir, bases, count, err);
-	if (status == ST_OK && known.from != 0) {
-		free(bases);
-		return check_from(vfs, root, known, result, err);
-	}
-	while (status == ST_OK && count > 0 && !used)
-		status = is_used(vfs, dir, bases[--count], &used, err);
-	if (used && count > 1) /* `count` is now the index of the last segment in use: begin one before it. */
-		from = bases[count - 1] + LOG_SEGMENT_HEADER_SIZE;
+	if (status == ST_OK && known.from != 0)
+		status = check_from(vfs, root, known, result, err);
+	/* Nothing behind the snapshot: which epoch was in force, the records before it say. */
+	if (status == ST_OK && result->record_count == 0)
+		status = check_last_segments(vfs, root, dir, bases, count, result, err);
 	free(bases);
-	if (status != ST_OK)
-		return status;
-	if (from != 0) {
-		status = check_from(vfs, root, (struct log_known){ .from = from }, result, err);
-		if (result->damaged || (status == ST_OK && result->durable_mark > from))
-			return status;
-	}
-	return check_from(vfs, root, nothing, result, err);
+	return status;
 }

@@ -97,6 +97,9 @@ static enum status posix_read_nowait(struct vfs_file *file, uint64_t offset, voi
 	struct iovec piece = { data, size };
 	ssize_t n = preadv2(file_fd(file), &piece, 1, (off_t)offset, RWF_NOWAIT);
 
+	/* Some file systems (tmpfs, NFS, ZFS) cannot say what would wait. To come again would never help there. */
+	if (n < 0 && errno == EOPNOTSUPP)
+		n = pread(file_fd(file), data, size, (off_t)offset);
 	return n == (ssize_t)size ? ST_OK : ST_AGAIN;
 }
 

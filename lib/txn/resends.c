@@ -2,35 +2,36 @@
 
 #include <assert.h>
 #include <stdlib.h>
-#include <string.h>
 
-struct resend {
-	struct hash128 name;
-	uint64_t half_queue_offset;
-};
+#include "lib/txn/hash_index.h"
 
-/* A ring in order of arrival; the index holds positions in it. */
+/* What the index holds: a slot of the pending table, or a place in the ring of decided ones with this bit set. */
+#define DECIDED 0x80000000u
+
 struct resends {
-	struct resend *ring;
-	uint32_t *index;   /* Ring slots, or EMPTY. Twice the ring's size. */
-	uint32_t capacity; /* Of the ring: a power of two, or 0. */
-	uint64_t head, tail;
+	const struct pending_table *table;
+	struct hash_index index;
+	struct resend *ring;   /* Memory that was not used yet is not touched. */
 	uint32_t window;
-	resends_is_open is_open;
-	void *context;
+	uint64_t head, tail;   /* Counted from 0 and never back; number i is at i % window. */
 };
 
-enum { EMPTY = -1, CAPACITY_MIN = 1024 };
-
-struct resends *resends_create(uint32_t window, resends_is_open is_open, void *context)
+struct resends *resends_create(uint32_t window, const struct pending_table *table)
 {
 	struct resends *resends = calloc(1, sizeof(*resends));
 
 	if (resends == NULL)
 		return NULL;
+	assert(window < DECIDED);
+	resends->table = table;
 	resends->window = window;
-	resends->is_open = is_open;
-	resends->context = context;
+	hash_index_init(&resends->index);
+	if (window > 0)
+		resends->ring = malloc(window * sizeof(*resends->ring));
+	if (window > 0 && resends->ring == NULL) {
+		free(resends);
+		return NULL;
+	}
 	return resends;
 }
 
@@ -38,128 +39,140 @@ void resends_destroy(struct resends *resends)
 {
 	if (resends == NULL)
 		return;
+	hash_index_deinit(&resends->index);
 	free(resends->ring);
-	free(resends->index);
 	free(resends);
-}
-
-static struct resend *at(const struct resends *resends, uint64_t position)
-{
-	return &resends->ring[position & (resends->capacity - 1)];
-}
-
-static uint32_t index_mask(const struct resends *resends)
-{
-	return 2 * resends->capacity - 1;
-}
-
-static uint32_t home(const struct resends *resends, struct hash128 name)
-{
-	return (uint32_t)name.lo & index_mask(resends);
-}
-
-static uint32_t probe(const struct resends *resends, struct hash128 name)
-{
-	uint32_t i = home(resends, name);
-
-	while (resends->index[i] != (uint32_t)EMPTY) {
-		const struct resend *found = &resends->ring[resends->index[i]];
-
-		if (found->name.lo == name.lo && found->name.hi == name.hi)
-			break;
-		i = (i + 1) & index_mask(resends);
-	}
-	return i;
-}
-
-static void unindex(struct resends *resends, struct hash128 name)
-{
-	uint32_t mask = index_mask(resends), hole = probe(resends, name);
-
-	for (uint32_t i = (hole + 1) & mask; resends->index[i] != (uint32_t)EMPTY; i = (i + 1) & mask) {
-		uint32_t wants = home(resends, resends->ring[resends->index[i]].name);
-
-		if (((i - wants) & mask) >= ((i - hole) & mask)) {
-			resends->index[hole] = resends->index[i];
-			hole = i;
-		}
-	}
-	resends->index[hole] = (uint32_t)EMPTY;
-}
-
-static void put(struct resends *resends, struct resend entry)
-{
-	uint64_t position = resends->tail++;
-
-	*at(resends, position) = entry;
-	resends->index[probe(resends, entry.name)] = (uint32_t)(position & (resends->capacity - 1));
 }
 
 enum status resends_reserve(struct resends *resends)
 {
-	if (resends->window == 0 || resends->tail - resends->head < resends->capacity)
-		return ST_OK;
-	uint32_t capacity = resends->capacity == 0 ? CAPACITY_MIN : 2 * resends->capacity;
-	struct resend *ring = malloc(capacity * sizeof(*ring));
-	uint32_t *index = malloc(2 * (size_t)capacity * sizeof(*index));
-	if (ring == NULL || index == NULL) {
-		free(ring);
-		free(index);
-		return ST_NOMEM;
-	}
-	struct resends old = *resends;
-
-	memset(index, 0xff, 2 * (size_t)capacity * sizeof(*index));
-	resends->ring = ring;
-	resends->index = index;
-	resends->capacity = capacity;
-	resends->head = resends->tail = 0;
-	for (uint64_t i = old.head; i < old.tail; i++)
-		put(resends, *at(&old, i));
-	free(old.ring);
-	free(old.index);
-	return ST_OK;
+	return hash_index_reserve(&resends->index);
 }
 
-/* Looks at the oldest: a decided one goes if there are too many, an open one moves to the end. Two a call keep pace
- * with one addition a call. */
-static void evict(struct resends *resends)
+enum status resends_reserve_total(struct resends *resends, uint32_t count)
 {
-	for (int i = 0; i < 2 && resends->tail - resends->head > resends->window; i++) {
-		struct resend oldest = *at(resends, resends->head);
-
-		unindex(resends, oldest.name);
-		resends->head++;
-		if (resends->is_open(resends->context, oldest.half_queue_offset))
-			put(resends, oldest);
-	}
+	return hash_index_reserve_total(&resends->index, count < DECIDED - resends->window ? count + resends->window : count);
 }
 
-void resends_add(struct resends *resends, struct hash128 name, uint64_t half_queue_offset)
-{
-	uint64_t known;
+/* --- the index ----------------------------------------------------------------------------------------- */
 
+static uint32_t hash_of(struct hash128 name)
+{
+	return (uint32_t)(name.lo >> 32);
+}
+
+static bool equal(struct hash128 a, struct hash128 b)
+{
+	return a.lo == b.lo && a.hi == b.hi;
+}
+
+static bool look_up(const struct resends *resends, struct hash128 name, struct hash_cursor *cursor, uint32_t *value_out)
+{
+	*cursor = hash_index_look(&resends->index, hash_of(name));
+	while (hash_index_next(cursor, value_out)) {
+		uint32_t at = *value_out & ~DECIDED;
+
+		if (equal((*value_out & DECIDED) != 0 ? resends->ring[at].name : pending_at(resends->table, at)->name, name))
+			return true;
+	}
+	return false;
+}
+
+static void forget_oldest(struct resends *resends)
+{
+	uint32_t at = (uint32_t)(resends->head % resends->window), value;
+	struct hash_cursor cursor;
+	bool found = look_up(resends, resends->ring[at].name, &cursor, &value);
+
+	assert(found && value == (at | DECIDED));
+	(void)found;
+	hash_index_remove(&resends->index, &cursor);
+	resends->head++;
+}
+
+/* Puts it into the ring, which is not full; gives the value for the index. */
+static uint32_t remember(struct resends *resends, const struct resend *decided)
+{
+	uint32_t at = (uint32_t)(resends->tail++ % resends->window);
+
+	resends->ring[at] = *decided;
+	return at | DECIDED;
+}
+
+static void make_place(struct resends *resends)
+{
+	if (resends->tail - resends->head == resends->window)
+		forget_oldest(resends);
+}
+
+/* --- use ----------------------------------------------------------------------------------------------- */
+
+void resends_open(struct resends *resends, const struct pending *entry)
+{
+	uint32_t slot = pending_slot(resends->table, entry), known;
+	struct hash_cursor cursor;
+
+	assert(slot < DECIDED);
+	if (!look_up(resends, entry->name, &cursor, &known))
+		hash_index_put(&resends->index, hash_of(entry->name), slot);
+}
+
+void resends_close(struct resends *resends, const struct pending *entry)
+{
+	struct resend decided = { entry->name, entry->half_queue_offset };
+	uint32_t slot = pending_slot(resends->table, entry), known;
+	struct hash_cursor cursor;
+
+	if (!look_up(resends, entry->name, &cursor, &known) || known != slot)
+		return; /* Another one has the name. */
+	hash_index_remove(&resends->index, &cursor);
 	if (resends->window == 0)
 		return;
-	assert(resends->tail - resends->head < resends->capacity);
-	if (resends_find(resends, name, &known))
-		return; /* A resend that was stored before the first copy was in the log: the first one counts. */
-	put(resends, (struct resend){ name, half_queue_offset });
-	evict(resends);
+	make_place(resends);
+	hash_index_put(&resends->index, hash_of(decided.name), remember(resends, &decided)); /* Room: the removed one's. */
+}
+
+void resends_load(struct resends *resends, const struct resend *decided)
+{
+	struct hash_cursor cursor;
+	uint32_t known;
+
+	if (resends->window == 0 || look_up(resends, decided->name, &cursor, &known))
+		return;
+	make_place(resends);
+	hash_index_put(&resends->index, hash_of(decided->name), remember(resends, decided));
+}
+
+void resends_prefetch(const struct resends *resends, struct hash128 name)
+{
+	hash_index_prefetch(&resends->index, hash_of(name));
 }
 
 bool resends_find(const struct resends *resends, struct hash128 name, uint64_t *half_queue_offset_out)
 {
-	if (resends->capacity == 0)
+	struct hash_cursor cursor;
+	uint32_t value;
+
+	if (!look_up(resends, name, &cursor, &value))
 		return false;
-	uint32_t slot = resends->index[probe(resends, name)];
-	if (slot == (uint32_t)EMPTY)
-		return false;
-	*half_queue_offset_out = resends->ring[slot].half_queue_offset;
+	*half_queue_offset_out = (value & DECIDED) != 0 ? resends->ring[value & ~DECIDED].half_queue_offset :
+							  pending_at(resends->table, value)->half_queue_offset;
 	return true;
 }
 
-uint64_t resends_count(const struct resends *resends)
+bool resends_next(const struct resends *resends, uint64_t *cursor, struct resend *out)
 {
-	return resends->tail - resends->head;
+	uint64_t number = *cursor > resends->head ? *cursor : resends->head;
+
+	*cursor = number;
+	if (number >= resends->tail)
+		return false;
+	*out = resends->ring[number % resends->window];
+	*cursor = number + 1;
+	return true;
+}
+
+uint32_t resends_count(const struct resends *resends)
+{
+	return resends->index.count;
 }

@@ -121,6 +121,19 @@ enum status topic_attributes_to_json(struct span attributes, struct buffer *out,
 	return out->failed ? errinfo_set(err, ST_TOOBIG, "topic attributes are too long") : ST_OK;
 }
 
+int64_t topic_attribute_number(struct span attributes, const char *key)
+{
+	cJSON *object = attributes.size == 0 ? NULL :
+					       cJSON_ParseWithLength((const char *)attributes.data, attributes.size);
+	const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, key);
+	int64_t number = 0;
+
+	if (cJSON_IsString(item) && span_to_i64(span_of(item->valuestring), &number) != ST_OK)
+		number = 0;
+	cJSON_Delete(object);
+	return number;
+}
+
 void topic_config_table_encode(struct json_writer *w, const struct data_version *version,
 			       const struct topic_config *topics, size_t topic_count)
 {

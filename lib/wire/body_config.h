@@ -45,6 +45,11 @@ void topic_config_encode(struct json_writer *w, const struct topic_config *confi
  * entries are left out. */
 enum status topic_attributes_to_json(struct span attributes, struct buffer *out, struct errinfo *err) MUST_USE;
 
+/* How long RocketMQ 5 keeps a topic's messages, ms. */
+#define TOPIC_ATTRIBUTE_RESERVE_TIME "reserve.time"
+/* An attribute of that JSON text as a number; 0 when it is absent or none. */
+int64_t topic_attribute_number(struct span attributes, const char *key);
+
 /* {"dataVersion":..,"topicConfigTable":{..}} and its like. Arrays live in `doc`. */
 struct topic_config_table {
 	struct data_version version;

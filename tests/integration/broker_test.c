@@ -94,6 +94,32 @@ static void test_orderly_end_under_load(void)
 	check_remove_dir(dir);
 }
 
+/* A consumer's last word before the broker stops, said one-way, is there after the next start. */
+static void test_orderly_end_keeps_offsets(void)
+{
+	struct consumer_offset_header header = { .consumer_group = SPAN_LITERAL("readers"), .topic = SPAN_LITERAL("orders") };
+
+	fresh();
+	for (int64_t round = 1; round <= 3; round++) {
+		struct program broker = start_broker(0, "6000");
+		struct raw *raw = connect_to(&broker);
+		struct raw_half half;
+
+		CU_ASSERT_EQUAL(raw_half_send(raw, "g", "orders", "K", 100, &half), RESP_SUCCESS);
+		CU_ASSERT_TRUE(raw_read_queue(raw, "readers", "orders", 0, NULL, NULL) >= 0);
+		usleep(50000); /* The first tick records offsets, too; the next one is half a second away. */
+		CU_ASSERT_TRUE(round == 1 || raw_query_offset(raw, "readers", "orders") == round - 1);
+		header.commit_offset = round;
+		update_consumer_offset_encode(raw_begin(raw, REQ_UPDATE_CONSUMER_OFFSET, true), &header);
+		CU_ASSERT_TRUE(raw_send(raw, NULL));
+		/* An answer on the same connection: the word was heard. */
+		CU_ASSERT_EQUAL(raw_query_offset(raw, "readers", "orders"), round);
+		CU_ASSERT_EQUAL(program_stop(&broker, SIGTERM, NULL), 0);
+		raw_close(raw);
+	}
+	check_remove_dir(dir);
+}
+
 static void expect_refusal(const char *const argv[], const char *what)
 {
 	char err[4096];
@@ -331,27 +357,12 @@ static struct program start_namesrv(unsigned port)
 	return program_start((const char *const[]){ "escrow-namesrv", "-o", port_option, NULL }, log_path);
 }
 
-static bool has_route(unsigned port)
-{
-	struct route_header header = { .topic = SPAN_LITERAL("TBW102") };
-	struct raw *raw = raw_connect(port);
-	bool found = false;
-
-	if (raw != NULL) {
-		route_header_encode(raw_begin(raw, REQ_GET_ROUTEINFO_BY_TOPIC, false), &header);
-		const struct command *answer = raw_call(raw, 1000);
-		found = answer != NULL && answer->code == RESP_SUCCESS;
-	}
-	raw_close(raw);
-	return found;
-}
-
 /* Waits for the broker's route; how long that took, -1 after three seconds. */
 static int64_t wait_for_route(unsigned port)
 {
 	int64_t start = raw_now_ms();
 
-	while (!has_route(port)) {
+	while (!raw_has_route(port, "TBW102")) {
 		if (raw_now_ms() - start > 3000)
 			return -1;
 		usleep(10000);
@@ -379,7 +390,7 @@ static void test_registers_with_all_name_servers_and_again_when_one_returns(void
 	printf(" [registered again after %lld ms]", (long long)took_ms);
 	CU_ASSERT(took_ms >= 0 && took_ms < 1000);
 	CU_ASSERT_EQUAL(program_stop(&broker, SIGTERM, NULL), 0);
-	CU_ASSERT_FALSE(has_route(port)); /* It unregistered. */
+	CU_ASSERT_FALSE(raw_has_route(port, "TBW102")); /* It unregistered. */
 	CU_ASSERT_EQUAL(program_stop(&first, SIGTERM, NULL), 0);
 	CU_ASSERT_EQUAL(program_stop(&second, SIGTERM, NULL), 0);
 	check_remove_dir(dir);
@@ -439,6 +450,7 @@ int main(void)
 	static const struct check_test tests[] = {
 		CHECK_TEST(test_ready_line_and_orderly_end),
 		CHECK_TEST(test_orderly_end_under_load),
+		CHECK_TEST(test_orderly_end_keeps_offsets),
 		CHECK_TEST(test_bad_starts_say_why),
 		CHECK_TEST(test_damaged_store_is_refused),
 		CHECK_TEST(test_first_decision_wins),

@@ -21,7 +21,7 @@
 #include "lib/record/record_transaction.h"
 #include "tests/support/check.h"
 
-enum { WAIT_LIMIT_MS = 60000, POLL_MS = 10 };
+enum { WAIT_LIMIT_MS = 30000, POLL_MS = 10 };
 
 static char *base_dir;
 static char server_dir[512];
@@ -581,8 +581,11 @@ static void test_mysql_is_killed_while_writing(void)
 		uint64_t batches = status_of(projector).batch_count;
 		put_many(&log, 4000, noon);
 		oplog_projector_advance(projector, commitlog_durable(log.log));
-		while (status_of(projector).batch_count < batches + 5)
+		for (int waited = 0; status_of(projector).batch_count < batches + 5; waited++) {
+			if (waited > WAIT_LIMIT_MS)
+				give_up("not projected", status_of(projector).last_error);
 			usleep(1000);
+		}
 		kill_server();
 		put_many(&log, 1000, noon);
 		oplog_projector_advance(projector, commitlog_durable(log.log));
@@ -696,6 +699,110 @@ static void test_an_old_state_does_not_replace_a_newer_one(void)
 	flush(&log);
 	project_once(&log);
 	check_rows("SELECT transaction_id, state, decided_by, checks FROM v_transactions", "late|committed|operator|2\n");
+	close_log(&log);
+}
+
+/* What is written, but not durable, is no fact yet. */
+static void test_only_what_is_durable_is_projected(void)
+{
+	struct oplog_config config = broker_options();
+	struct oplog_projector *projector;
+	struct test_log log;
+
+	fresh_database();
+	new_log(&log, "durable");
+	put_many(&log, 100, noon);
+	uint64_t durable = commitlog_durable(log.log);
+	put_many(&log, 100, noon); /* In the file; we say that it is not safe. */
+	MUST(oplog_projector_start(&config, log.root, "broker-a", durable, &projector, err));
+	for (int waited = 0; status_of(projector).cursor < durable && waited < WAIT_LIMIT_MS; waited += POLL_MS)
+		usleep(POLL_MS * 1000);
+	CU_ASSERT_EQUAL(status_of(projector).cursor, durable);
+	CU_ASSERT_EQUAL(sql_u64("SELECT COUNT(*) FROM txn"), 100);
+	oplog_projector_advance(projector, commitlog_durable(log.log));
+	wait_projected(&log, projector);
+	oplog_projector_stop(projector, 5000);
+	check_complete(&log, 200);
+	close_log(&log);
+}
+
+static void wait_rows(uint64_t count)
+{
+	for (int waited = 0; sql_u64("SELECT COUNT(*) FROM txn") < count; waited += POLL_MS) {
+		if (waited > WAIT_LIMIT_MS)
+			give_up("too few rows", "txn");
+		usleep(POLL_MS * 1000);
+	}
+}
+
+/* A half without a row is in no table: the cursor stays in front of it, so that a restart finds it again. */
+static void test_an_open_half_holds_the_cursor_back(void)
+{
+	struct oplog_config config = broker_options();
+	int64_t now = clock_wall_ms(clock_system());
+	struct test_log log;
+
+	fresh_database();
+	new_log(&log, "holds");
+	config.prepared_after_ms = 3600 * 1000;
+	put_many(&log, 10, now);
+	struct test_txn open = put_half(&log, "open", now);
+	put_many(&log, 10, now);
+	struct oplog_projector *projector = start_projector(&log, &config);
+	wait_rows(20);
+	oplog_projector_stop(projector, 5000);
+	CU_ASSERT_EQUAL(sql_u64("SELECT COUNT(*) FROM txn"), 20);
+	CU_ASSERT_EQUAL(sql_u64("SELECT cursor_position FROM broker_log"), open.offset);
+	project_once(&log);
+	check_rows("SELECT transaction_id FROM v_transactions WHERE state = 'prepared'", "open\n");
+	CU_ASSERT_EQUAL(sql_u64("SELECT COUNT(*) FROM txn"), 21);
+	close_log(&log);
+}
+
+/* More are open than the projector keeps in memory: the oldest get their rows before their time. */
+static void test_more_open_halves_than_there_is_room_for(void)
+{
+	struct oplog_config config = broker_options();
+	int64_t now = clock_wall_ms(clock_system());
+	char id[32];
+	struct test_log log;
+
+	fresh_database();
+	new_log(&log, "room");
+	config.prepared_after_ms = 3600 * 1000;
+	config.open_max = 8;
+	for (int i = 0; i < 50; i++) {
+		snprintf(id, sizeof(id), "open-%02d", i);
+		(void)put_half(&log, id, now);
+	}
+	flush(&log);
+	struct oplog_projector *projector = start_projector(&log, &config);
+	wait_rows(42);
+	oplog_projector_stop(projector, 5000);
+	CU_ASSERT_EQUAL(sql_u64("SELECT COUNT(*) FROM v_transactions WHERE transaction_id <= 'open-41'"), 42);
+	project_once(&log);
+	CU_ASSERT_EQUAL(sql_u64("SELECT COUNT(*) FROM v_transactions WHERE state = 'prepared'"), 50);
+	close_log(&log);
+}
+
+/* Somebody deletes rows and sets the cursor back under a live projector: it notices, and goes on from there. */
+static void test_a_cursor_set_back_by_hand_is_followed(void)
+{
+	struct oplog_config config = broker_options();
+	struct test_log log;
+
+	fresh_database();
+	new_log(&log, "back");
+	put_many(&log, 100, noon);
+	struct oplog_projector *projector = start_projector(&log, &config);
+	wait_projected(&log, projector);
+	sql("DELETE FROM txn");
+	sql("UPDATE broker_log SET cursor_position = 0");
+	put_many(&log, 100, noon);
+	oplog_projector_advance(projector, commitlog_durable(log.log));
+	wait_projected(&log, projector);
+	oplog_projector_stop(projector, 5000);
+	check_complete(&log, 200);
 	close_log(&log);
 }
 
@@ -928,6 +1035,10 @@ int main(void)
 		CHECK_TEST(test_a_second_projector_takes_over_and_the_first_stops),
 		CHECK_TEST(test_a_replay_changes_nothing),
 		CHECK_TEST(test_an_old_state_does_not_replace_a_newer_one),
+		CHECK_TEST(test_only_what_is_durable_is_projected),
+		CHECK_TEST(test_an_open_half_holds_the_cursor_back),
+		CHECK_TEST(test_more_open_halves_than_there_is_room_for),
+		CHECK_TEST(test_a_cursor_set_back_by_hand_is_followed),
 		CHECK_TEST(test_an_emptied_server_is_filled_again),
 		CHECK_TEST(test_a_read_only_server_and_another_schema_are_waited_out),
 		CHECK_TEST(test_a_cursor_ahead_of_the_log_stops_the_projector),

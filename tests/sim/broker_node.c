@@ -145,6 +145,10 @@ static void fill_config(struct broker_node *node, const char *name_servers)
 	config->listen_port = BROKER_PORT;
 	config->flush_disk_type = s->sync_flush ? FLUSH_SYNC : FLUSH_ASYNC;
 	config->mapped_file_size_commit_log = s->segment_size;
+	config->snapshot_interval_bytes = s->snapshot_bytes;
+	config->file_reserved_time_h = 0; /* The end looks at everything that was ever sent. */
+	config->disk_free_min = 0;        /* The real disk below is no part of this. */
+	config->disk_warning_ratio = 100;
 	config->tail_ring_size = s->ring_size;
 	config->index_cache_size = s->index_cache_size;
 	config->max_message_size = 8 * 1024;

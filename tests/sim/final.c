@@ -9,9 +9,12 @@
 #include "tests/sim/auditor.h"
 #include "tests/sim/broker_node.h"
 #include "tests/sim/business.h"
+#include "tests/sim/drive.h"
 #include "tests/sim/final_oplog.h"
 #include "tests/sim/model.h"
 #include "tests/sim/report.h"
+#include "tests/support/audited.h"
+#include "tests/support/memdisk.h"
 
 /* What the logs say about an item. */
 struct fate {
@@ -207,6 +210,16 @@ static void check_consumers(void)
 
 /* --- all ---------------------------------------------------------------------------------------------------------------------- */
 
+/* The log by itself: the same library as escrow-log audit. */
+static void check_log(struct broker_node *node)
+{
+	struct audit_facts facts = audited_store(memdisk_vfs(drive_memory(broker_node_drive(node))), ".", NULL);
+
+	if (facts.violation_count > 0)
+		violation("audit", "the log of %s holds %" PRIu64 " violations, the first ones are above", broker_node_address(node),
+			  facts.violation_count);
+}
+
 void final_check(void)
 {
 	struct fate *fates = calloc(model_item_end() + 1, sizeof(*fates));
@@ -227,5 +240,7 @@ void final_check(void)
 		check_consumers();
 	for (int i = 0; i < settings()->brokers && !violated(); i++)
 		final_check_oplog(broker_node(i));
+	for (int i = 0; i < settings()->brokers && !violated(); i++)
+		check_log(broker_node(i));
 	free(fates);
 }

@@ -46,6 +46,7 @@ void settings_draw(uint64_t seed, struct settings *out)
 	memcpy(out->delay_level_ms, delays_ms, sizeof(delays_ms));
 	out->retry_max_times = (int)chance_between(&chance, 1, 3);
 	out->body_max = (uint32_t)one_of(&chance, 200, 1000, 3000);
+	out->snapshot_bytes = one_of(&chance, 20, 60, 200) * 1024;
 	out->gap_mean_us = one_of(&chance, 20000, 50000, 100000);
 	current = *out;
 }

@@ -1,52 +1,10 @@
 /* See memdisk.h. Files are reference-counted nodes, because a name may go while the node is open. */
-#include "tests/support/memdisk.h"
-
 #include <assert.h>
-#include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-struct node {
-	uint8_t *data;     /* Visible content; capacity bytes, zero beyond size. */
-	uint8_t *durable;  /* Same capacity. */
-	uint8_t *dirty;    /* One byte a sector: written since the last sync. */
-	size_t size, durable_size, capacity;
-	unsigned references; /* Names, durable names, pending operations, open files. */
-	bool locked;
-};
-
-struct name {
-	char *path;
-	struct node *node;
-};
-
-struct name_table {
-	struct name *names;
-	size_t count, capacity;
-};
-
-enum op_type { OP_LINK, OP_UNLINK };
-
-struct pending_op { /* A change of names that no directory sync has made durable. */
-	enum op_type type;
-	char *path;
-	struct node *node; /* OP_LINK */
-	char *path_too;    /* OP_LINK of a rename: the name that goes in the same step. */
-};
-
-struct memdisk {
-	struct vfs vfs;
-	struct name_table visible, durable;
-	struct pending_op *pending;
-	size_t pending_count, pending_capacity;
-	char **dirs;
-	size_t dir_count;
-	uint64_t countdown, read_countdown;
-	enum memdisk_fault fault;
-	bool sticky, struck, cold;
-	struct memdisk_stats stats;
-};
+#include "tests/support/disk_trace.h"
+#include "tests/support/memdisk_internal.h"
 
 struct mem_file {
 	struct vfs_file base;
@@ -55,181 +13,28 @@ struct mem_file {
 	bool holds_lock;
 };
 
-static void *must(void *p)
-{
-	if (p == NULL) {
-		fputs("memdisk: out of memory\n", stderr);
-		abort();
-	}
-	return p;
-}
-
-/* Grows an array by one element. */
-static void *one_more(void *array, size_t count, size_t *capacity, size_t element)
-{
-	if (count < *capacity)
-		return array;
-	*capacity = *capacity == 0 ? 8 : 2 * *capacity;
-	return must(realloc(array, *capacity * element));
-}
-
-static uint64_t next_random(uint64_t *state)
-{
-	uint64_t z = (*state += 0x9e3779b97f4a7c15ULL);
-
-	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ULL;
-	z = (z ^ (z >> 27)) * 0x94d049bb133111ebULL;
-	return z ^ (z >> 31);
-}
-
-/* --- nodes and names --------------------------------------------------------------------------------- */
-
-static struct node *node_create(void)
-{
-	return must(calloc(1, sizeof(struct node)));
-}
-
-static void node_release(struct node *node)
-{
-	assert(node->references > 0);
-	if (--node->references > 0)
-		return;
-	free(node->data);
-	free(node->durable);
-	free(node->dirty);
-	free(node);
-}
-
-static void node_ensure(struct node *node, size_t size)
-{
-	size_t capacity = node->capacity == 0 ? 64 * MEMDISK_SECTOR : node->capacity;
-
-	if (size <= node->capacity)
-		return;
-	while (capacity < size)
-		capacity *= 2;
-	node->data = must(realloc(node->data, capacity));
-	node->durable = must(realloc(node->durable, capacity));
-	node->dirty = must(realloc(node->dirty, capacity / MEMDISK_SECTOR));
-	memset(node->data + node->capacity, 0, capacity - node->capacity);
-	memset(node->durable + node->capacity, 0, capacity - node->capacity);
-	memset(node->dirty + node->capacity / MEMDISK_SECTOR, 0, (capacity - node->capacity) / MEMDISK_SECTOR);
-	node->capacity = capacity;
-}
-
-static void node_write(struct node *node, uint64_t offset, const void *data, size_t size)
-{
-	if (size == 0)
-		return;
-	node_ensure(node, offset + size);
-	memcpy(node->data + offset, data, size);
-	for (size_t sector = offset / MEMDISK_SECTOR; sector <= (offset + size - 1) / MEMDISK_SECTOR; sector++)
-		node->dirty[sector] = 1;
-	if (offset + size > node->size)
-		node->size = offset + size;
-}
-
-static void node_sync(struct node *node)
-{
-	for (size_t sector = 0; sector < node->capacity / MEMDISK_SECTOR; sector++) {
-		if (node->dirty[sector] != 0)
-			memcpy(node->durable + sector * MEMDISK_SECTOR, node->data + sector * MEMDISK_SECTOR,
-			       MEMDISK_SECTOR);
-		node->dirty[sector] = 0;
-	}
-	node->durable_size = node->size;
-}
-
-/* What Linux does after a failed writeback: the pages count as clean, the disk does not have them. */
-static void node_lose_sync(struct node *node)
-{
-	if (node->capacity > 0)
-		memset(node->dirty, 0, node->capacity / MEMDISK_SECTOR);
-}
-
-/* keep: chance in 256 that an unsynced sector reached the disk. */
-static void node_crash(struct node *node, uint64_t *random, unsigned keep)
-{
-	size_t size = node->durable_size;
-
-	if (node->size != node->durable_size) {
-		size_t low = node->size < node->durable_size ? node->size : node->durable_size;
-		size_t high = node->size > node->durable_size ? node->size : node->durable_size;
-		uint64_t choice = next_random(random) % 3;
-		size = choice == 0 ? low : choice == 1 ? high : low + next_random(random) % (high - low + 1);
-	}
-	for (size_t sector = 0; sector < node->capacity / MEMDISK_SECTOR; sector++) {
-		size_t at = sector * MEMDISK_SECTOR;
-		if (node->dirty[sector] != 0 && next_random(random) % 256 < keep)
-			memcpy(node->durable + at, node->data + at, MEMDISK_SECTOR);
-		node->dirty[sector] = 0;
-	}
-	if (node->capacity > 0) {
-		memset(node->durable + size, 0, node->capacity - size);
-		memcpy(node->data, node->durable, node->capacity);
-	}
-	node->size = node->durable_size = size;
-	node->locked = false;
-}
-
-static struct name *find_name(struct name_table *table, const char *path)
-{
-	for (size_t i = 0; i < table->count; i++) {
-		if (strcmp(table->names[i].path, path) == 0)
-			return &table->names[i];
-	}
-	return NULL;
-}
-
-static void drop_name(struct name_table *table, const char *path)
-{
-	struct name *name = find_name(table, path);
-
-	if (name == NULL)
-		return;
-	node_release(name->node);
-	free(name->path);
-	*name = table->names[--table->count];
-}
-
-static void set_name(struct name_table *table, const char *path, struct node *node)
-{
-	node->references++;
-	drop_name(table, path);
-	table->names = one_more(table->names, table->count, &table->capacity, sizeof(*table->names));
-	table->names[table->count++] = (struct name){ must(strdup(path)), node };
-}
-
-static void clear_names(struct name_table *table)
-{
-	while (table->count > 0)
-		drop_name(table, table->names[0].path);
-	free(table->names);
-	*table = (struct name_table){ 0 };
-}
-
-static void add_pending(struct memdisk *disk, enum op_type type, const char *path, struct node *node,
+static void add_pending(struct memdisk *disk, enum pending_op_type type, const char *path, struct node *node,
 			const char *path_too)
 {
-	disk->pending = one_more(disk->pending, disk->pending_count, &disk->pending_capacity, sizeof(*disk->pending));
+	disk->pending = mem_one_more(disk->pending, disk->pending_count, &disk->pending_capacity, sizeof(*disk->pending));
 	if (node != NULL)
 		node->references++;
 	disk->pending[disk->pending_count++] = (struct pending_op){
-		type, must(strdup(path)), node, path_too == NULL ? NULL : must(strdup(path_too)),
+		type, mem_text(path), node, path_too == NULL ? NULL : mem_text(path_too),
 	};
 }
 
 static void apply_pending(struct memdisk *disk, const struct pending_op *op)
 {
 	if (op->type == OP_LINK)
-		set_name(&disk->durable, op->path, op->node);
+		name_set(&disk->durable, op->path, op->node);
 	else
-		drop_name(&disk->durable, op->path);
+		name_drop(&disk->durable, op->path);
 	if (op->path_too != NULL)
-		drop_name(&disk->durable, op->path_too);
+		name_drop(&disk->durable, op->path_too);
 }
 
-static void clear_pending(struct memdisk *disk)
+void names_forget_pending(struct memdisk *disk)
 {
 	for (size_t i = 0; i < disk->pending_count; i++) {
 		if (disk->pending[i].node != NULL)
@@ -253,6 +58,15 @@ static bool strikes(struct memdisk *disk)
 	return true;
 }
 
+/* Counts one operation that only looks; true when it must fail. */
+static bool looks_away(struct memdisk *disk)
+{
+	if (disk->look_countdown == 0 || --disk->look_countdown > 0)
+		return false;
+	disk->struck = true;
+	return true;
+}
+
 static enum status injected(const struct memdisk *disk, const char *what, const char *path, bool needs_space,
 			    struct errinfo *err)
 {
@@ -268,43 +82,34 @@ static struct mem_file *mem(struct vfs_file *file)
 	return (struct mem_file *)file;
 }
 
-static bool is_dir(const struct memdisk *disk, const char *path)
-{
-	for (size_t i = 0; i < disk->dir_count; i++) {
-		if (strcmp(disk->dirs[i], path) == 0)
-			return true;
-	}
-	return false;
-}
-
 static enum status mem_open(void *context, const char *path, unsigned flags, struct vfs_file **out, struct errinfo *err)
 {
 	struct memdisk *disk = context;
-	struct name *name = find_name(&disk->visible, path);
+	struct name *name = name_find(&disk->visible, path);
 	struct mem_file *file;
 	struct node *node;
 
 	if (name == NULL && !(flags & VFS_CREATE))
 		return errinfo_set(err, ST_NOTFOUND, "open %s: no such file", path);
+	if (name != NULL && !(flags & VFS_TRUNCATE) && looks_away(disk))
+		return injected(disk, "open", path, false, err);
 	if ((name == NULL || (flags & VFS_TRUNCATE)) && strikes(disk))
 		return injected(disk, "open", path, true, err);
 	if (name == NULL) {
-		node = node_create();
-		set_name(&disk->visible, path, node);
+		node = node_create(disk);
+		name_set(&disk->visible, path, node);
 		add_pending(disk, OP_LINK, path, node, NULL);
+		trace_names(disk->trace, TRACE_CREATE, path, NULL, node);
 	} else {
 		node = name->node;
 	}
 	if (flags & VFS_TRUNCATE) {
-		if (node->capacity > 0) {
-			memset(node->data, 0, node->capacity);
-			memset(node->dirty, 1, node->capacity / MEMDISK_SECTOR);
-		}
-		node->size = 0;
+		node_truncate(node);
+		trace_node(disk->trace, TRACE_TRUNCATE, node);
 	}
 	node->references++;
-	file = must(calloc(1, sizeof(*file)));
-	*file = (struct mem_file){ { &disk->vfs, must(strdup(path)) }, node, disk, false };
+	file = mem_alloc(sizeof(*file));
+	*file = (struct mem_file){ { &disk->vfs, mem_text(path) }, node, disk, false };
 	*out = &file->base;
 	return ST_OK;
 }
@@ -325,8 +130,10 @@ static enum status mem_read(struct vfs_file *file, uint64_t offset, void *data, 
 	struct node *node = mem(file)->node;
 
 	disk->stats.read_count++;
-	if (disk->read_countdown > 0 && --disk->read_countdown == 0)
+	if (disk->read_countdown > 0 && --disk->read_countdown == 0) {
+		disk->struck = true;
 		return errinfo_set(err, ST_IO, "read %s: I/O error (injected)", file->path);
+	}
 	*got_out = 0;
 	if (offset >= node->size)
 		return ST_OK;
@@ -359,6 +166,7 @@ static enum status mem_write(struct vfs_file *file, uint64_t offset, const struc
 	for (size_t i = 0; i < count; i++) {
 		size_t size = fails ? pieces[i].size / 2 : pieces[i].size;
 		node_write(mem(file)->node, offset, pieces[i].data, size);
+		trace_write(disk->trace, mem(file)->node, offset, size);
 		if (fails)
 			return injected(disk, "write", file->path, true, err);
 		offset += size;
@@ -374,15 +182,18 @@ static enum status mem_sync(struct vfs_file *file, struct errinfo *err)
 	disk->stats.sync_count++;
 	if (strikes(disk)) {
 		node_lose_sync(mem(file)->node);
+		trace_node(disk->trace, TRACE_SYNC_LOST, mem(file)->node);
 		return injected(disk, "sync", file->path, false, err);
 	}
 	node_sync(mem(file)->node);
+	trace_node(disk->trace, TRACE_SYNC, mem(file)->node);
 	return ST_OK;
 }
 
 static enum status mem_size(struct vfs_file *file, uint64_t *size_out, struct errinfo *err)
 {
-	(void)err;
+	if (looks_away(mem(file)->disk))
+		return injected(mem(file)->disk, "size of", file->path, false, err);
 	*size_out = mem(file)->node->size;
 	return ST_OK;
 }
@@ -390,7 +201,7 @@ static enum status mem_size(struct vfs_file *file, uint64_t *size_out, struct er
 static enum status mem_rename(void *context, const char *from, const char *to, struct errinfo *err)
 {
 	struct memdisk *disk = context;
-	struct name *name = find_name(&disk->visible, from);
+	struct name *name = name_find(&disk->visible, from);
 	struct node *node;
 
 	if (name == NULL)
@@ -398,9 +209,10 @@ static enum status mem_rename(void *context, const char *from, const char *to, s
 	if (strikes(disk))
 		return injected(disk, "rename", from, true, err);
 	node = name->node;
-	set_name(&disk->visible, to, node);
-	drop_name(&disk->visible, from);
+	name_set(&disk->visible, to, node);
+	name_drop(&disk->visible, from);
 	add_pending(disk, OP_LINK, to, node, from);
+	trace_names(disk->trace, TRACE_RENAME, to, from, node);
 	return ST_OK;
 }
 
@@ -408,26 +220,27 @@ static enum status mem_unlink(void *context, const char *path, struct errinfo *e
 {
 	struct memdisk *disk = context;
 
-	if (find_name(&disk->visible, path) == NULL)
+	if (name_find(&disk->visible, path) == NULL)
 		return errinfo_set(err, ST_NOTFOUND, "unlink %s: no such file", path);
 	if (strikes(disk))
 		return injected(disk, "unlink", path, false, err);
 	add_pending(disk, OP_UNLINK, path, NULL, NULL);
-	drop_name(&disk->visible, path);
+	name_drop(&disk->visible, path);
+	trace_names(disk->trace, TRACE_UNLINK, path, NULL, NULL);
 	return ST_OK;
 }
 
-/* Directories are durable at once: no failure that matters to us hides there. */
+/* Directories are durable at once here; disk_states.h is stricter. */
 static enum status mem_mkdir(void *context, const char *path, struct errinfo *err)
 {
 	struct memdisk *disk = context;
 
-	if (is_dir(disk, path))
+	if (dir_exists(disk, path))
 		return ST_OK;
 	if (strikes(disk))
 		return injected(disk, "mkdir", path, true, err);
-	disk->dirs = must(realloc(disk->dirs, (disk->dir_count + 1) * sizeof(*disk->dirs)));
-	disk->dirs[disk->dir_count++] = must(strdup(path));
+	dir_add(disk, path);
+	trace_names(disk->trace, TRACE_MKDIR, path, NULL, NULL);
 	return ST_OK;
 }
 
@@ -440,11 +253,13 @@ static enum status mem_list(void *context, const char *dir, vfs_list_callback ca
 	enum status status = ST_OK;
 	char **paths;
 
-	if (!is_dir(disk, dir))
+	if (!dir_exists(disk, dir))
 		return errinfo_set(err, ST_NOTFOUND, "list %s: no such directory", dir);
-	paths = must(calloc(count + 1, sizeof(*paths)));
+	if (looks_away(disk))
+		return injected(disk, "list", dir, false, err);
+	paths = mem_alloc((count + 1) * sizeof(*paths));
 	for (size_t i = 0; i < count; i++)
-		paths[i] = must(strdup(disk->visible.names[i].path));
+		paths[i] = mem_text(disk->visible.names[i].path);
 	for (size_t i = 0; i < count; i++) {
 		if (status == ST_OK && strncmp(paths[i], dir, prefix) == 0 && paths[i][prefix] == '/' &&
 		    strchr(paths[i] + prefix + 1, '/') == NULL)
@@ -457,7 +272,7 @@ static enum status mem_list(void *context, const char *dir, vfs_list_callback ca
 	return status;
 }
 
-/* Makes all pending names durable, not only those of `dir`: stricter tests would need several directories. */
+/* Makes all pending names durable, not only those of `dir`; disk_states.h is stricter. */
 static enum status mem_sync_dir(void *context, const char *dir, struct errinfo *err)
 {
 	struct memdisk *disk = context;
@@ -467,7 +282,8 @@ static enum status mem_sync_dir(void *context, const char *dir, struct errinfo *
 		return injected(disk, "sync directory", dir, false, err);
 	for (size_t i = 0; i < disk->pending_count; i++)
 		apply_pending(disk, &disk->pending[i]);
-	clear_pending(disk);
+	names_forget_pending(disk);
+	trace_names(disk->trace, TRACE_SYNC_DIR, dir, NULL, NULL);
 	return ST_OK;
 }
 
@@ -492,7 +308,7 @@ static enum status mem_lock(void *context, const char *path, struct vfs_file **o
 
 struct memdisk *memdisk_create(void)
 {
-	struct memdisk *disk = must(calloc(1, sizeof(*disk)));
+	struct memdisk *disk = mem_alloc(sizeof(*disk));
 
 	disk->vfs = (struct vfs){
 		disk,	    mem_open,	  mem_close,  mem_read,	  mem_read_nowait, mem_write, mem_sync, mem_size,
@@ -505,10 +321,10 @@ void memdisk_destroy(struct memdisk *disk)
 {
 	if (disk == NULL)
 		return;
-	clear_pending(disk);
+	names_forget_pending(disk);
 	free(disk->pending);
-	clear_names(&disk->visible);
-	clear_names(&disk->durable);
+	name_clear(&disk->visible);
+	name_clear(&disk->durable);
 	for (size_t i = 0; i < disk->dir_count; i++)
 		free(disk->dirs[i]);
 	free(disk->dirs);
@@ -524,19 +340,21 @@ void memdisk_crash(struct memdisk *disk, uint64_t seed)
 {
 	static const unsigned keep_chances[] = { 0, 8, 128, 248, 256 };
 	uint64_t random = seed;
-	unsigned keep = keep_chances[next_random(&random) % 5];
-	size_t survivors = disk->pending_count == 0 ? 0 : next_random(&random) % (disk->pending_count + 1);
+	unsigned keep = keep_chances[mem_random(&random) % 5];
+	size_t survivors = disk->pending_count == 0 ? 0 : mem_random(&random) % (disk->pending_count + 1);
 
 	for (size_t i = 0; i < survivors; i++)
 		apply_pending(disk, &disk->pending[i]);
-	clear_pending(disk);
-	clear_names(&disk->visible);
+	names_forget_pending(disk);
+	name_clear(&disk->visible);
 	for (size_t i = 0; i < disk->durable.count; i++) {
-		set_name(&disk->visible, disk->durable.names[i].path, disk->durable.names[i].node);
+		name_set(&disk->visible, disk->durable.names[i].path, disk->durable.names[i].node);
 		node_crash(disk->durable.names[i].node, &random, keep);
 	}
 	memdisk_fail(disk, 0, MEMDISK_EIO, false);
 	memdisk_fail_reads(disk, 0);
+	memdisk_fail_looks(disk, 0);
+	trace_crash(disk->trace, disk);
 }
 
 void memdisk_kill(struct memdisk *disk)
@@ -558,9 +376,27 @@ bool memdisk_fault_struck(const struct memdisk *disk)
 	return disk->struck;
 }
 
+uint64_t memdisk_fault_left(const struct memdisk *disk)
+{
+	return disk->countdown + disk->read_countdown + disk->look_countdown;
+}
+
 void memdisk_fail_reads(struct memdisk *disk, uint64_t countdown)
 {
 	disk->read_countdown = countdown;
+	disk->struck = false;
+}
+
+void memdisk_fail_looks(struct memdisk *disk, uint64_t countdown)
+{
+	disk->look_countdown = countdown;
+	disk->struck = false;
+}
+
+void memdisk_trace(struct memdisk *disk, struct disk_trace *trace)
+{
+	assert(trace == NULL || (disk->visible.count == 0 && disk->dir_count == 0));
+	disk->trace = trace;
 }
 
 void memdisk_set_cold(struct memdisk *disk, bool cold)
@@ -570,7 +406,7 @@ void memdisk_set_cold(struct memdisk *disk, bool cold)
 
 uint8_t *memdisk_data(struct memdisk *disk, const char *path, size_t *size_out)
 {
-	struct name *name = find_name(&disk->visible, path);
+	struct name *name = name_find(&disk->visible, path);
 
 	if (name == NULL)
 		return NULL;
@@ -580,21 +416,39 @@ uint8_t *memdisk_data(struct memdisk *disk, const char *path, size_t *size_out)
 
 void memdisk_put(struct memdisk *disk, const char *path, const void *data, size_t size)
 {
-	struct node *node = node_create();
+	struct node *node = node_create(disk);
 
+	assert(disk->trace == NULL);
 	node_write(node, 0, data, size);
 	node_sync(node);
-	set_name(&disk->visible, path, node);
-	set_name(&disk->durable, path, node);
+	name_set(&disk->visible, path, node);
+	name_set(&disk->durable, path, node);
 }
 
 bool memdisk_remove(struct memdisk *disk, const char *path)
 {
-	bool present = find_name(&disk->visible, path) != NULL;
+	bool present = name_find(&disk->visible, path) != NULL;
 
-	drop_name(&disk->visible, path);
-	drop_name(&disk->durable, path);
+	name_drop(&disk->visible, path);
+	name_drop(&disk->durable, path);
 	return present;
+}
+
+void memdisk_remove_all(struct memdisk *disk, const char *prefix)
+{
+	size_t size = strlen(prefix);
+
+	for (size_t i = 0; i < disk->visible.count;) {
+		if (strncmp(disk->visible.names[i].path, prefix, size) != 0) {
+			i++;
+			continue;
+		}
+		char *path = strdup(disk->visible.names[i].path);
+		if (path == NULL)
+			abort();
+		(void)memdisk_remove(disk, path);
+		free(path);
+	}
 }
 
 struct memdisk *memdisk_clone(const struct memdisk *disk)

@@ -21,6 +21,7 @@
 enum { MEMDISK_SECTOR = 512 };
 
 struct memdisk;
+struct disk_trace;
 
 struct memdisk *memdisk_create(void);
 void memdisk_destroy(struct memdisk *disk);
@@ -44,6 +45,12 @@ void memdisk_fail(struct memdisk *disk, uint64_t countdown, enum memdisk_fault f
 bool memdisk_fault_struck(const struct memdisk *disk);
 /* As memdisk_fail for read operations (ST_IO). */
 void memdisk_fail_reads(struct memdisk *disk, uint64_t countdown);
+/* The same for operations that only look: open of a file that is there, size, list (ST_IO). */
+void memdisk_fail_looks(struct memdisk *disk, uint64_t countdown);
+/* The armed countdown (of whichever kind) as it is now: 0 when none is armed or it has struck. */
+uint64_t memdisk_fault_left(const struct memdisk *disk);
+/* True while the disk itself allocates: a test that makes allocations fail leaves those alone. */
+extern _Thread_local volatile bool memdisk_allocates;
 /* All vfs_read_nowait give ST_AGAIN while set (a cold page cache). */
 void memdisk_set_cold(struct memdisk *disk, bool cold);
 
@@ -55,8 +62,13 @@ uint8_t *memdisk_data(struct memdisk *disk, const char *path, size_t *size_out);
 void memdisk_put(struct memdisk *disk, const char *path, const void *data, size_t size);
 /* Removes a file, durable at once; false when absent. */
 bool memdisk_remove(struct memdisk *disk, const char *path);
+/* Removes every file whose path begins so. */
+void memdisk_remove_all(struct memdisk *disk, const char *prefix);
 /* An independent copy of the disk as it is (no locks, no faults, nothing open). */
 struct memdisk *memdisk_clone(const struct memdisk *disk);
+
+/* From now on every change is recorded in `trace` (disk_trace.h), which must outlive the disk; the disk must be fresh. */
+void memdisk_trace(struct memdisk *disk, struct disk_trace *trace);
 
 struct memdisk_stats {
 	uint64_t write_count, sync_count, read_count, byte_count; /* byte_count: written */

@@ -12,27 +12,34 @@
 #include "broker/core/progress.h"
 #include "broker/core/pull.h"
 #include "broker/core/settings.h"
+#include "broker/core/snapshotter.h"
+#include "broker/core/store.h"
 #include "broker/core/stored.h"
 #include "broker/core/transactions.h"
 #include "lib/base/clock.h"
 #include "lib/index/pagefile.h"
+#include "lib/index/snapshot_file.h"
 #include "lib/log/commitlog.h"
 #include "lib/wire/msgid.h"
 #include "lib/wire/properties.h"
 #include "tests/support/check.h"
 #include "tests/support/memdisk.h"
 
-enum { SEEN_MAX = 256, FIXTURE_START_MS = 1000, PRODUCER = 7, CONSUMER = 8 };
+enum { SEEN_MAX = 256, ASKED_MAX = 4096, FIXTURE_START_MS = 1000, PRODUCER = 7, CONSUMER = 8 };
 #define FIXTURE_WALL_MS 1700000000000 /* 2023-11-14T22:13:20Z */
 
 struct fixture {
 	struct memdisk *disk;
-	struct commitlog *log;
-	struct pagefile *files;
+	struct store store;
+	struct commitlog *log;          /* The store's. */
+	struct pagefile *files;         /* The store's. */
 	struct core *core;
+	struct snapshotter *snapshotter;
+	uint64_t segment_size;          /* 0: 1 MiB. */
+	const char *root;               /* NULL: /store */
 	struct clock_manual clock;
 	struct core_config config;
-	uint64_t asked[SEEN_MAX];       /* Half-queue offsets, in the order of asking. */
+	uint64_t asked[ASKED_MAX];      /* Half-queue offsets, in the order of asking. */
 	size_t asked_count;
 	int32_t woken[SEEN_MAX];        /* Opaques of holds. */
 	bool expired[SEEN_MAX];
@@ -44,7 +51,7 @@ static bool on_ask(void *context, uint64_t conn_id, uint64_t half_queue_offset, 
 	struct fixture *f = context;
 
 	CU_ASSERT_EQUAL(conn_id, PRODUCER);
-	CU_ASSERT_TRUE_FATAL(f->asked_count < SEEN_MAX);
+	CU_ASSERT_TRUE_FATAL(f->asked_count < ASKED_MAX);
 	CU_ASSERT_TRUE(half_offset < core_committed_offset(f->core));
 	f->asked[f->asked_count++] = half_queue_offset;
 	return true;
@@ -66,6 +73,24 @@ static void on_hold(void *context, const struct hold *hold, bool expired)
 	f->expired[f->woken_count++] = expired;
 }
 
+/* One step of a snapshot under way, or the beginning of one that is due. */
+static inline void fixture_snapshot_step(struct fixture *f)
+{
+	struct pagefile_flush_job pages;
+	struct errinfo err;
+
+	while (pagefile_take_flush(f->files, &pages)) {
+		pagefile_flush_run(&pages);
+		CU_ASSERT_EQUAL_FATAL(pagefile_flush_done(f->files, &pages, &err), ST_OK);
+	}
+	snapshotter_step(f->snapshotter);
+	struct snapshot_job *job = snapshotter_take(f->snapshotter);
+	if (job != NULL) {
+		snapshot_job_run(job);
+		CU_ASSERT_EQUAL_FATAL(snapshotter_done(f->snapshotter, &err), ST_OK);
+	}
+}
+
 /* Lets the disk work: with `flush` until all is durable, else only what makes room. */
 static inline void fixture_disk(struct fixture *f, bool flush)
 {
@@ -84,34 +109,62 @@ static inline void fixture_disk(struct fixture *f, bool flush)
 	core_committed(f->core);
 }
 
+/* A whole snapshot, while nothing else happens. */
+static inline void fixture_snapshot(struct fixture *f)
+{
+	uint64_t taken = snapshotter_stats(f->snapshotter).taken;
+
+	snapshotter_want(f->snapshotter);
+	for (int i = 0; i < 10000 && (snapshotter_stats(f->snapshotter).taken == taken || snapshotter_busy(f->snapshotter)); i++) {
+		fixture_snapshot_step(f);
+		fixture_disk(f, true);
+	}
+	CU_ASSERT_EQUAL(snapshotter_stats(f->snapshotter).taken, taken + 1);
+}
+
+/* Without aborting: for stores that should be refused. */
+static inline enum status fixture_try_open(struct fixture *f, struct errinfo *err)
+{
+	struct store_config config = {
+		.log = { .root = f->root != NULL ? f->root : "/store", .cluster = "c", .segment_size = f->segment_size != 0 ? f->segment_size : 1024 * 1024,
+			 .ring_size = 512 * 1024, .prepare_chunk = 64 * 1024, .clock = &f->clock.clock },
+		.index_cache_bytes = 512 * 1024,
+	};
+	struct core_effects effects = { f, on_ask, on_notify, on_hold, NULL };
+	enum status status = store_open(&config, memdisk_vfs(f->disk), &f->store, err);
+
+	f->log = f->store.log;
+	f->files = f->store.files;
+	if (status != ST_OK)
+		return status;
+	status = core_open(&f->config, &f->store, f->clock.wall_now_ms, f->clock.mono_now_ms, &effects, &f->core, err);
+	if (status != ST_OK) {
+		CU_ASSERT_EQUAL(store_close(&f->store, false, NULL), ST_OK);
+		return status;
+	}
+	store_loaded(&f->store);
+	f->snapshotter = snapshotter_create(f->core, &f->store);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(f->snapshotter);
+	pagefile_set_read_inline(f->files, true);
+	fixture_disk(f, true);
+	return ST_OK;
+}
+
 static inline void fixture_open(struct fixture *f)
 {
-	struct commitlog_config log_config = { .root = "/store", .cluster = "c", .segment_size = 1024 * 1024,
-					       .ring_size = 512 * 1024, .prepare_chunk = 64 * 1024, .clock = &f->clock.clock };
-	struct pagefile_config files_config = { .path = "/store/index.pages", .cache_bytes = 512 * 1024, .read_inline = true };
-	struct core_effects effects = { f, on_ask, on_notify, on_hold, NULL };
 	struct errinfo err = { ST_OK, "" };
 
-	enum status status = commitlog_open(&log_config, memdisk_vfs(f->disk), &f->log, &err);
-	if (status == ST_OK)
-		status = pagefile_open(&files_config, memdisk_vfs(f->disk), &f->files, &err);
-	if (status == ST_OK)
-		status = core_open(&f->config, f->log, f->files, f->clock.wall_now_ms, f->clock.mono_now_ms, &effects, &f->core, &err);
-	if (status != ST_OK) {
+	if (fixture_try_open(f, &err) != ST_OK) {
 		fprintf(stderr, "open: %s\n", err.text);
 		abort();
 	}
-	pagefile_set_read_inline(f->files, true);
-	fixture_disk(f, true);
 }
 
 static inline void fixture_close(struct fixture *f)
 {
-	struct errinfo err;
-
+	snapshotter_destroy(f->snapshotter);
 	core_close(f->core);
-	pagefile_close(f->files);
-	CU_ASSERT_EQUAL(commitlog_close(f->log, false, &err), ST_OK);
+	CU_ASSERT_EQUAL(store_close(&f->store, false, NULL), ST_OK);
 }
 
 static inline struct core_config fixture_config(void)
@@ -177,6 +230,7 @@ struct sent {
 	int64_t delay_level;
 	bool half;
 	const char *group;      /* NULL: "producers". */
+	int64_t immunity_s;     /* 0: none asked for. */
 };
 
 static inline enum status fixture_send(struct fixture *f, struct sent sent, struct send_result *result, struct outcome *outcome)
@@ -191,6 +245,8 @@ static inline enum status fixture_send(struct fixture *f, struct sent sent, stru
 		property_put(&properties, PROPERTY_TRAN_MSG, SPAN_LITERAL("true"));
 	if (sent.delay_level > 0)
 		property_put_i64(&properties, PROPERTY_DELAY, sent.delay_level);
+	if (sent.immunity_s > 0)
+		property_put_i64(&properties, PROPERTY_CHECK_IMMUNITY, sent.immunity_s);
 	struct send_request request = {
 		.producer_group = span_of(sent.group == NULL ? "producers" : sent.group), .topic = span_of(sent.topic),
 		.default_topic = SPAN_LITERAL("TBW102"), .default_topic_queue_nums = 4, .queue_id = sent.queue_id,

@@ -249,6 +249,42 @@ static void test_stale_record_of_an_older_epoch_is_not_revived(void)
 	memdisk_destroy(disk);
 }
 
+/* A leftover of an earlier start that says "durable up to here" speaks of a log that was cut since. */
+static void test_stale_batch_of_an_older_epoch_proves_nothing(void)
+{
+	struct memdisk *disk = memdisk_create();
+	struct commitlog_config config = small_config();
+	struct commitlog *log = must_open(disk, &config);
+	struct history h = { 0 };
+	uint8_t batch[LOG_BATCH_SIZE] = { 0 };
+	size_t size;
+
+	append_hard(log, &h, LOG_MESSAGE, 20, 0);
+	flush_all(log);
+	abandon(log);
+	log = must_open(disk, &config);
+	uint64_t end = commitlog_appended(log), at = end + 4096;
+	abandon(log);
+	put_u64(batch + LOG_ENVELOPE_SIZE, at);
+	put_u64(batch + LOG_ENVELOPE_SIZE + 8, config.ring_size);
+	log_seal(batch, LOG_BATCH, 1, at, LOG_BATCH_PAYLOAD);
+	uint8_t *file = memdisk_data(disk, SEGMENT_0, &size);
+	memcpy(file + at, batch, sizeof(batch));
+	struct log_check_result result = check_log(disk);
+	CU_ASSERT_EQUAL(result.end, end);
+	CU_ASSERT_FALSE(result.damaged);
+	/* The same from this start is proof that something before it is gone. */
+	log_seal(batch, LOG_BATCH, 2, at, LOG_BATCH_PAYLOAD);
+	memcpy(file + at, batch, sizeof(batch));
+	CU_ASSERT_EQUAL(log_check(memdisk_vfs(disk), "store", &result, NULL), ST_CORRUPT);
+	CU_ASSERT_TRUE(result.damaged);
+	log_seal(batch, LOG_BATCH, 1, at, LOG_BATCH_PAYLOAD);
+	memcpy(file + at, batch, sizeof(batch));
+	CU_ASSERT_EQUAL(recovered_count(disk, &h), 1);
+	history_free(&h);
+	memdisk_destroy(disk);
+}
+
 static void test_epoch_finds_room_wherever_the_segment_ends(void)
 {
 	for (uint64_t left = 0; left <= 160; left += 8) {
@@ -656,6 +692,7 @@ int main(void)
 		CHECK_TEST(test_hole_above_the_mark_cuts_valid_records_behind_it),
 		CHECK_TEST(test_hole_segments_before_the_end_is_still_a_tail),
 		CHECK_TEST(test_stale_record_of_an_older_epoch_is_not_revived),
+		CHECK_TEST(test_stale_batch_of_an_older_epoch_proves_nothing),
 		CHECK_TEST(test_epoch_finds_room_wherever_the_segment_ends),
 		CHECK_TEST(test_missing_misnamed_and_foreign_segments_are_refused),
 		CHECK_TEST(test_damage_in_an_old_segment_is_found_by_replay),

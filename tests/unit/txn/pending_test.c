@@ -28,7 +28,7 @@ static void model_add(struct model *m, struct pending_table *table, uint64_t key
 	CU_ASSERT_PTR_NOT_NULL_FATAL(entry);
 	CU_ASSERT_EQUAL(entry->half_queue_offset, key);
 	CU_ASSERT_EQUAL(entry->group_id, group_id);
-	if (entry->half_offset != 0 || entry->conn_id != 0 || entry->attempts != 0 || entry->answered != 0 ||
+	if (entry->half_offset != 0 || entry->body_offset != 0 || entry->conn_id != 0 || entry->attempts != 0 || entry->answered != 0 ||
 	    entry->state != 0 || entry->place != 0 || entry->due_mono_ms != 0)
 		CU_FAIL("a new entry is not zeroed");
 	entry->half_offset = mark;
@@ -171,6 +171,101 @@ static void test_keys_from_one_end_to_the_other(void)
 	pending_destroy(NULL);
 }
 
+/* --- the walk ------------------------------------------------------------------------------------------ */
+
+enum { WALKED = 40000 };
+
+struct walked {
+	bool there_all_along, was_there;
+	uint32_t seen;
+};
+
+static void put(struct pending_table *table, uint64_t key)
+{
+	CU_ASSERT_EQUAL_FATAL(pending_reserve(table, 0), ST_OK);
+	(void)pending_insert(table, key, 0);
+}
+
+/* A walk with comings and goings between its steps: `churn` in a thousand steps removes one and lets one in. */
+static void walk(struct pending_table *table, struct walked *keys, uint64_t *random, uint32_t churn)
+{
+	struct pending *entry;
+	uint32_t cursor = 0, last = 0;
+
+	for (uint64_t key = 0; key < WALKED; key++)
+		keys[key] = (struct walked){ .there_all_along = keys[key].was_there, .was_there = keys[key].was_there };
+	while ((entry = pending_next(table, &cursor)) != NULL) {
+		uint32_t slot = pending_slot(table, entry);
+
+		if (cursor != slot + 1 || (cursor <= last))
+			CU_FAIL("the walk is not in the order of slots");
+		last = cursor;
+		keys[entry->half_queue_offset].seen++;
+		if (check_random(random) % 1000 >= churn)
+			continue;
+		uint64_t gone = check_random(random) % WALKED, come = check_random(random) % WALKED;
+		if (keys[gone].was_there) {
+			pending_remove(table, pending_find(table, gone));
+			keys[gone].was_there = keys[gone].there_all_along = false;
+		}
+		if (!keys[come].was_there) {
+			put(table, come);
+			keys[come].was_there = true;
+		}
+	}
+	CU_ASSERT_PTR_NULL(pending_next(table, &cursor));
+	for (uint64_t key = 0; key < WALKED; key++) {
+		if (keys[key].there_all_along && keys[key].seen != 1)
+			CU_FAIL("one that was there all along was not seen exactly once");
+		if (keys[key].seen > 1 && churn == 0)
+			CU_FAIL("one was seen twice");
+	}
+}
+
+static void test_walk_sees_what_stays_exactly_once(void)
+{
+	uint64_t random = check_seed(22);
+	struct pending_table *table = pending_create(WALKED);
+	struct walked *keys = calloc(WALKED, sizeof(*keys));
+	uint32_t cursor = 0;
+
+	CU_ASSERT_PTR_NULL(pending_next(table, &cursor));
+	for (uint64_t key = 0; key < WALKED; key++) {
+		put(table, key);
+		keys[key].was_there = true;
+	}
+	walk(table, keys, &random, 0);
+	walk(table, keys, &random, 700);
+	/* Few are left, far from each other. */
+	for (uint64_t key = 0; key < WALKED; key++) {
+		if (keys[key].was_there && key % 1777 != 5) {
+			pending_remove(table, pending_find(table, key));
+			keys[key].was_there = false;
+		}
+	}
+	walk(table, keys, &random, 0);
+	walk(table, keys, &random, 900);
+	free(keys);
+	pending_destroy(table);
+}
+
+static void test_sized_once_and_filled(void)
+{
+	struct pending_table *table = pending_create(50000);
+
+	CU_ASSERT_EQUAL(pending_reserve_total(table, 50001), ST_FULL);
+	CU_ASSERT_EQUAL(pending_reserve_total(table, 50000), ST_OK);
+	for (uint64_t key = 0; key < 50000; key++)
+		put(table, key * 3);
+	CU_ASSERT_EQUAL(pending_reserve(table, 0), ST_FULL);
+	for (uint64_t key = 0; key < 50000; key++) {
+		if (pending_find(table, key * 3) == NULL || pending_find(table, key * 3 + 1) != NULL)
+			CU_FAIL("an entry was lost or came from nowhere");
+	}
+	CU_ASSERT_EQUAL(pending_count(table), 50000);
+	pending_destroy(table);
+}
+
 int main(void)
 {
 	static const struct check_test tests[] = {
@@ -178,6 +273,8 @@ int main(void)
 		CHECK_TEST(test_limit_is_exact_and_frees_again),
 		CHECK_TEST(test_groups_are_counted_however_high_their_id),
 		CHECK_TEST(test_keys_from_one_end_to_the_other),
+		CHECK_TEST(test_walk_sees_what_stays_exactly_once),
+		CHECK_TEST(test_sized_once_and_filled),
 	};
 	return check_main("pending", tests, sizeof(tests) / sizeof(tests[0]));
 }

@@ -1,0 +1,359 @@
+#include "broker/core/retention.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "broker/core/apply.h"
+#include "broker/core/state.h"
+#include "lib/base/logging.h"
+
+enum {
+	SLOTS_PER_TICK = 20000,   /* Entries looked at for a body in the oldest segment. */
+	CARRIES_PER_TICK = 200,
+	QUEUES_PER_TICK = 64,     /* Trimmed. */
+	HALVES_PER_TICK = 4096,   /* Looked at for the oldest open one. */
+};
+
+void retention_deinit(struct retention *retention)
+{
+	free(retention->segments);
+	*retention = (struct retention){ 0 };
+}
+
+/* --- the table -------------------------------------------------------------------------------------------------------- */
+
+static enum status add_segment(struct retention *retention, struct log_segment_range range)
+{
+	if (retention->count == retention->capacity) {
+		size_t capacity = retention->capacity == 0 ? 16 : 2 * retention->capacity;
+		struct retained_segment *grown = realloc(retention->segments, capacity * sizeof(*grown));
+		if (grown == NULL)
+			return ST_NOMEM;
+		retention->segments = grown;
+		retention->capacity = capacity;
+	}
+	retention->segments[retention->count++] = (struct retained_segment){ .base = range.base, .end = range.end };
+	return ST_OK;
+}
+
+/* Learns of segments that the log has begun; what it dropped, this module dropped. */
+static enum status learn_segments(struct core *core)
+{
+	struct retention *retention = &core->retention;
+	size_t in_log = commitlog_segment_count(core->log);
+
+	while (retention->count < in_log) {
+		if (add_segment(retention, commitlog_segment(core->log, retention->count)) != ST_OK)
+			return ST_NOMEM;
+	}
+	return ST_OK;
+}
+
+enum status retention_open(struct core *core)
+{
+	core->retention.outer_pin = UINT64_MAX;
+	return learn_segments(core);
+}
+
+/* NULL: in no segment that is kept. */
+static struct retained_segment *segment_of(struct core *core, uint64_t offset)
+{
+	struct retention *retention = &core->retention;
+	size_t low = 0, high = retention->count;
+	struct errinfo err;
+
+	if (offset >= retention->segments[high - 1].end && learn_segments(core) != ST_OK) {
+		(void)errinfo_set(&err, ST_NOMEM, "no memory for the table of log segments");
+		core_state_broken(core, &err); /* A few bytes each gigabyte. */
+	}
+	if (offset >= retention->segments[retention->count - 1].base)
+		return &retention->segments[retention->count - 1];
+	while (low < high) { /* The first one that begins behind it. */
+		size_t middle = low + (high - low) / 2;
+		if (retention->segments[middle].base <= offset)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low == 0 ? NULL : &retention->segments[low - 1];
+}
+
+void retention_note_record(struct core *core, uint64_t offset, int64_t when_ms)
+{
+	struct retained_segment *segment = segment_of(core, offset);
+
+	if (segment != NULL && segment->newest_ms < when_ms)
+		segment->newest_ms = when_ms;
+}
+
+void retention_note_reference(struct core *core, uint64_t body_offset, uint64_t by_offset)
+{
+	struct retained_segment *segment = segment_of(core, body_offset);
+
+	if (segment != NULL && by_offset >= segment->end && by_offset > segment->last_ref)
+		segment->last_ref = by_offset;
+}
+
+void retention_note_open(struct core *core, uint64_t body_offset)
+{
+	struct retained_segment *segment = segment_of(core, body_offset);
+
+	if (segment != NULL)
+		segment->open_count++;
+}
+
+void retention_note_closed(struct core *core, uint64_t body_offset)
+{
+	struct retained_segment *segment = segment_of(core, body_offset);
+
+	if (segment == NULL)
+		return;
+	if (segment->open_count > 0)
+		segment->open_count--;
+	segment->closed_at = commitlog_appended(core->log);
+}
+
+/* --- what may go -------------------------------------------------------------------------------------------------------- */
+
+/* Bytes of the log from this segment's end on. */
+static uint64_t bytes_behind(const struct core *core, size_t index)
+{
+	return commitlog_appended(core->log) - core->retention.segments[index].end;
+}
+
+/* Past its time, or past the log's size. The tail never is. */
+static bool is_expired(const struct core *core, size_t index)
+{
+	const struct core_config *config = &core->config;
+	const struct retained_segment *segment = &core->retention.segments[index];
+
+	if (index + 1 >= core->retention.count)
+		return false;
+	if (config->retention_bytes > 0 && bytes_behind(core, index) >= config->retention_bytes)
+		return true;
+	return config->retention_ms > 0 && core->wall_ms - segment->newest_ms > config->retention_ms;
+}
+
+/* The segment with the last record that refers into the oldest one; that one when there is none. */
+static size_t last_referrer(const struct retention *retention)
+{
+	size_t index = 0;
+
+	while (index + 1 < retention->count && retention->segments[index + 1].base <= retention->segments[0].last_ref)
+		index++;
+	return index;
+}
+
+static bool may_drop_oldest(const struct core *core)
+{
+	const struct retention *retention = &core->retention;
+
+	return retention->count > 1 && retention->segments[0].open_count == 0 &&
+	       retention->segments[0].closed_at <= commitlog_durable(core->log) &&
+	       retention->segments[0].end <= retention->snapshot_pin &&
+	       retention->segments[0].end <= retention->outer_pin && is_expired(core, last_referrer(retention));
+}
+
+/* False without memory for it: the next tick tries again. */
+static bool drop_oldest(struct core *core)
+{
+	struct retention *retention = &core->retention;
+	struct retained_segment gone = retention->segments[0];
+
+	if (commitlog_drop_oldest(core->log) != ST_OK)
+		return false;
+	retention->count--;
+	memmove(retention->segments, retention->segments + 1, retention->count * sizeof(*retention->segments));
+	log_info("log", "segment dropped", "base=%llu log_start=%llu", (unsigned long long)gone.base,
+		 (unsigned long long)commitlog_start(core->log));
+	return true;
+}
+
+/* --- carrying ----------------------------------------------------------------------------------------------------------- */
+
+/* Appends the record at `body_offset` once more, under the name that it has. False: not now. */
+static bool carry(struct core *core, uint64_t body_offset, struct placed *at)
+{
+	struct log_record record = { 0 };
+	struct record_carry r;
+	struct errinfo err;
+
+	if (core_read_record(core, body_offset, &record, &err) != ST_OK)
+		return false; /* From disk, with the wish that the shell serves. */
+	r = (struct record_carry){ record.offset, (uint8_t)record.kind, record.payload };
+	if (record.kind == LOG_CARRY && record_carry_decode(record.payload, &r, &err) != ST_OK)
+		return false;
+	/* The payload may lie in the tail's memory, which beginning a record may overwrite. */
+	buffer_reset(&core->kept);
+	buffer_append_span(&core->kept, r.payload);
+	r.payload = buffer_span(&core->kept);
+	size_t size = record_carry_size(&r);
+	uint8_t *payload = core->kept.failed ? NULL : commitlog_begin(core->log, LOG_CARRY, size, &at->offset);
+	if (payload == NULL)
+		return false;
+	record_carry_encode(&r, payload);
+	commitlog_commit(core->log);
+	at->size = (uint32_t)commitlog_record_size(size);
+	if (apply_carry(core, at, &r, &err) != ST_OK)
+		core_state_broken(core, &err);
+	core->retention.carried_count++;
+	return true;
+}
+
+/* Open halves whose body is in the oldest segment; some each tick, over the table round and round. */
+static void carry_halves(struct core *core)
+{
+	struct retention *retention = &core->retention;
+	uint64_t end = retention->segments[0].end;
+	struct placed at;
+
+	for (int looked = 0, carried = 0; looked < SLOTS_PER_TICK && carried < CARRIES_PER_TICK; looked++) {
+		uint32_t before = retention->carry_cursor;
+		const struct pending *entry = pending_next(core->pending, &retention->carry_cursor);
+		if (entry == NULL) {
+			retention->carry_cursor = 0;
+			return;
+		}
+		if (entry->body_offset >= end)
+			continue;
+		if (!carry(core, entry->body_offset, &at)) {
+			retention->carry_cursor = before;
+			return;
+		}
+		carried++;
+	}
+}
+
+static void carry_delayed(struct core *core)
+{
+	struct retention *retention = &core->retention;
+	uint64_t end = retention->segments[0].end;
+	struct placed at;
+
+	for (int looked = 0, carried = 0; looked < SLOTS_PER_TICK && carried < CARRIES_PER_TICK; looked++) {
+		size_t before = retention->carry_delay_cursor;
+		struct delayed *entry = delays_next(&core->delays, &retention->carry_delay_cursor);
+		if (entry == NULL) {
+			retention->carry_delay_cursor = 0;
+			return;
+		}
+		if (entry->body_offset >= end)
+			continue;
+		if (!carry(core, entry->body_offset, &at)) {
+			retention->carry_delay_cursor = before;
+			return;
+		}
+		apply_move_delayed(core, entry, at.offset);
+		carried++;
+	}
+}
+
+/* --- trimming ----------------------------------------------------------------------------------------------------------- */
+
+/* The first offset of the queue whose naming record lies at or behind `log_offset`. */
+static enum status find_log_offset(const struct queue *queue, uint64_t log_offset, uint64_t *out)
+{
+	uint64_t low = consume_queue_min(&queue->entries), high = consume_queue_max(&queue->entries);
+
+	while (low < high) {
+		uint64_t middle = low + (high - low) / 2;
+		struct cq_entry entry;
+		enum status status = consume_queue_get(&queue->entries, middle, &entry, NULL);
+
+		if (status != ST_OK)
+			return status;
+		if (entry.log_offset < log_offset)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	*out = low;
+	return ST_OK;
+}
+
+enum status retention_queue_min(struct core *core, struct queue *queue, uint64_t *min_out)
+{
+	uint64_t start = commitlog_start(core->log), min = 0;
+	enum status status;
+
+	*min_out = consume_queue_min(&queue->entries);
+	if (queue->trimmed_to >= start || consume_queue_max(&queue->entries) == 0)
+		return ST_OK;
+	status = find_log_offset(queue, start, &min);
+	if (status != ST_OK)
+		return status;
+	/* What is not visible yet is behind the log's start for certain. */
+	consume_queue_trim(&queue->entries, min);
+	queue->trimmed_to = start;
+	*min_out = consume_queue_min(&queue->entries);
+	return ST_OK;
+}
+
+/* A topic of its own, shorter retention hides what is older. */
+static void trim_by_time(struct core *core, struct queue *queue)
+{
+	int64_t keep_ms = queue->topic->reserve_ms;
+	uint64_t min = 0;
+
+	if (keep_ms <= 0 || queue->visible_offset == consume_queue_min(&queue->entries))
+		return;
+	if (consume_queue_find_time(&queue->entries, queue->visible_offset, core->wall_ms - keep_ms, CQ_LOWER, &min, NULL) == ST_OK)
+		consume_queue_trim(&queue->entries, min);
+}
+
+static void trim_queues(struct core *core)
+{
+	struct retention *retention = &core->retention;
+	uint64_t min;
+
+	for (int i = 0; i < QUEUES_PER_TICK; i++, retention->trim_queue++) {
+		if (retention->trim_topic != NULL && retention->trim_queue >= retention->trim_topic->queue_count) {
+			retention->trim_topic = topics_next_any(retention->trim_topic);
+			retention->trim_queue = 0;
+		}
+		if (retention->trim_topic == NULL) {
+			retention->trim_topic = topics_first_any(core->topics);
+			retention->trim_queue = 0;
+			return; /* Round: enough for this tick. */
+		}
+		struct queue *queue = topic_queue(retention->trim_topic, retention->trim_queue);
+		if (queue != NULL && retention_queue_min(core, queue, &min) == ST_OK)
+			trim_by_time(core, queue);
+	}
+}
+
+/* Decided halves whose record is gone are not asked for any more, up to the oldest that is open. */
+static void trim_halves(struct core *core)
+{
+	struct retention *retention = &core->retention;
+	uint64_t next = half_index_max(&core->halves);
+	struct half_entry entry;
+
+	if (retention->oldest_open < half_index_min(&core->halves))
+		retention->oldest_open = half_index_min(&core->halves);
+	for (int i = 0; i < HALVES_PER_TICK && retention->oldest_open < next; i++, retention->oldest_open++) {
+		if (pending_find(core->pending, retention->oldest_open) != NULL)
+			break;
+		enum status status = half_index_get(&core->halves, retention->oldest_open, &entry, NULL);
+		if (status != ST_NOTFOUND && (status != ST_OK || entry.half_offset >= commitlog_start(core->log)))
+			break;
+	}
+	half_index_trim(&core->halves, retention->oldest_open);
+}
+
+void retention_tick(struct core *core)
+{
+	struct retention *retention = &core->retention;
+
+	if (learn_segments(core) != ST_OK)
+		return;
+	while (may_drop_oldest(core) && drop_oldest(core))
+		;
+	if (retention->count > 1 && retention->segments[0].open_count > 0 && is_expired(core, 0)) {
+		carry_halves(core);
+		carry_delayed(core);
+	}
+	trim_queues(core);
+	if (commitlog_start(core->log) > LOG_SEGMENT_HEADER_SIZE)
+		trim_halves(core);
+}

@@ -1,0 +1,398 @@
+/* The reading half of snapshot.h. The file's checksums have been verified; what is said here may still contradict itself or
+ * the log, and then the snapshot is refused as a whole. */
+#include <assert.h>
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "broker/core/apply.h"
+#include "broker/core/settings.h"
+#include "broker/core/snapshot.h"
+#include "broker/core/state.h"
+#include "checkback/checkback.h"
+#include "lib/index/pagefile.h"
+#include "lib/index/snapshot_file.h"
+
+/* Of an item of open transactions: how long, and where its name stands. */
+enum { PENDING_ITEM_SIZE = 69, PENDING_ITEM_NAME = 24, PENDING_AHEAD = 16 };
+
+struct load {
+	struct core *core;
+	struct reader in;      /* The rest of the chunk. */
+	uint32_t *names;       /* Ids of this process by those of the snapshot; 0: unknown. */
+	uint32_t name_end;
+	uint8_t *used;         /* A bit for each index page that belongs to somebody. */
+	uint32_t page_count;
+	bool index_lost;
+	int64_t elapsed_ms;    /* Since the snapshot was begun, as far as the wall clock can be believed. */
+	struct errinfo *err;
+};
+
+static enum status bad(struct load *load, const char *what)
+{
+	return errinfo_set(load->err, ST_CORRUPT, "%s", what);
+}
+
+static enum status no_memory(struct load *load)
+{
+	return errinfo_set(load->err, ST_NOMEM, "out of memory");
+}
+
+/* A time in ms, or a count: far from where sums of two overflow. */
+static int64_t read_number(struct load *load)
+{
+	int64_t value = (int64_t)reader_u64(&load->in);
+
+	if (value < 0 || value > (int64_t)1 << 60)
+		load->in.failed = true;
+	return value;
+}
+
+/* --- names and settings ---------------------------------------------------------------------------------------------- */
+
+static enum status load_state(struct load *load)
+{
+	struct core *core = load->core;
+	struct topics_version version;
+
+	core->store_time_ms = read_number(load);
+	(void)reader_u64(&load->in); /* When it was taken: for people. */
+	core->hash_key.k0 = reader_u64(&load->in);
+	core->hash_key.k1 = reader_u64(&load->in);
+	version.counter = read_number(load);
+	version.timestamp_ms = read_number(load);
+	topics_set_version(core->topics, version);
+	return ST_OK;
+}
+
+static enum status load_name(struct load *load)
+{
+	uint32_t id = reader_u32(&load->in), own;
+	struct span text = reader_take(&load->in, reader_u16(&load->in));
+
+	if (load->in.failed)
+		return ST_OK; /* Told by the caller. */
+	if (id != load->name_end)
+		return bad(load, "names are out of order");
+	uint32_t *grown = realloc(load->names, ((size_t)id + 1) * sizeof(*grown));
+	if (grown == NULL)
+		return no_memory(load);
+	load->names = grown;
+	if (names_intern(load->core->names, text, &own) == ST_NOMEM)
+		return no_memory(load);
+	load->names[id] = own; /* 0 when the limit was lowered: what refers to it will say so. */
+	load->name_end = id + 1;
+	return ST_OK;
+}
+
+static uint32_t name_of(const struct load *load, uint32_t id)
+{
+	return id < load->name_end ? load->names[id] : 0;
+}
+
+static struct topic *topic_of(const struct load *load, uint32_t id)
+{
+	uint32_t own = name_of(load, id);
+
+	return own == 0 ? NULL : topics_find_any(load->core->topics, names_text(load->core->names, own));
+}
+
+static enum status load_topic(struct load *load)
+{
+	bool system = reader_u8(&load->in) != 0;
+	struct span payload = reader_take(&load->in, reader_u32(&load->in));
+	struct record_topic r;
+
+	if (load->in.failed)
+		return ST_OK;
+	enum status status = record_topic_decode(payload, &r, load->err);
+	if (status != ST_OK)
+		return status;
+	if (system && topics_find_any(load->core->topics, r.name) != NULL)
+		return ST_OK; /* Made at each start, after the configuration of today. */
+	struct topic *topic;
+	status = apply_topic(load->core, &r, load->err);
+	if (status == ST_OK && system && (topic = topics_find_any(load->core->topics, r.name)) != NULL)
+		topic->system = true;
+	return status;
+}
+
+static enum status load_group(struct load *load)
+{
+	struct span payload = reader_take(&load->in, reader_u32(&load->in));
+	struct record_group r;
+
+	if (load->in.failed)
+		return ST_OK;
+	enum status status = record_group_decode(payload, &r, load->err);
+	return status == ST_OK ? apply_group(load->core, &r, load->err) : status;
+}
+
+/* --- index pages ------------------------------------------------------------------------------------------------------ */
+
+static enum status use_page(struct load *load, uint32_t page)
+{
+	if (page == ENTRY_NO_PAGE)
+		return ST_OK;
+	if (page >= load->page_count)
+		return bad(load, "an index page lies beyond the index file");
+	if ((load->used[page / 8] >> (page % 8) & 1) != 0)
+		return bad(load, "an index page belongs to two arrays");
+	load->used[page / 8] |= (uint8_t)(1 << (page % 8));
+	return ST_OK;
+}
+
+static enum status load_pages(struct load *load, struct entry_array *array)
+{
+	uint64_t group = reader_u64(&load->in);
+	uint32_t count = reader_u32(&load->in);
+	enum status status = ST_OK;
+
+	if (count > load->in.left / 4)
+		return bad(load, "a page table is cut off");
+	for (; count > 0 && status == ST_OK; count--, group++) {
+		uint32_t page = reader_u32(&load->in);
+		if (load->index_lost)
+			continue;
+		status = use_page(load, page);
+		if (status == ST_OK)
+			status = entry_array_load_page(array, group, page, load->err);
+	}
+	return status;
+}
+
+static enum status load_range(struct load *load, struct entry_array *array)
+{
+	uint64_t min = reader_u64(&load->in), max = reader_u64(&load->in);
+
+	if (load->in.failed)
+		return ST_OK;
+	return load->index_lost ? entry_array_begin(array, min, max, load->err) : entry_array_load_range(array, min, max, load->err);
+}
+
+static enum status load_queue(struct load *load)
+{
+	struct topic *topic = topic_of(load, reader_u32(&load->in));
+	uint32_t id = reader_u32(&load->in);
+	bool last = reader_u8(&load->in) != 0;
+	struct queue *queue;
+
+	if (topic == NULL)
+		return bad(load, "a queue names a topic that is not there");
+	enum status status = topic_queue_make(load->core->topics, topic, id, &queue);
+	if (status == ST_INVALID)
+		return bad(load, "a queue's number is too high");
+	if (status != ST_OK)
+		return no_memory(load);
+	status = load_pages(load, &queue->entries.array);
+	if (status != ST_OK || !last)
+		return status;
+	queue->next_offset = queue->visible_offset = reader_u64(&load->in);
+	return load_range(load, &queue->entries.array);
+}
+
+static enum status load_halves(struct load *load)
+{
+	struct entry_array *array = &load->core->halves.array;
+	bool last = reader_u8(&load->in) != 0;
+	enum status status = load_pages(load, array);
+
+	return status != ST_OK || !last ? status : load_range(load, array);
+}
+
+/* --- progress, transactions, delays --------------------------------------------------------------------------------- */
+
+static enum status load_offset(struct load *load)
+{
+	uint32_t topic_id = name_of(load, reader_u32(&load->in)), group_id = name_of(load, reader_u32(&load->in));
+	uint32_t queue_id = reader_u32(&load->in);
+	int64_t value = (int64_t)reader_u64(&load->in);
+
+	if (topic_id == 0 || group_id == 0 || queue_id >= TOPIC_QUEUE_MAX)
+		return bad(load, "an offset names what is not there");
+	if (offsets_reserve(load->core->offsets, topic_id, group_id, queue_id) != ST_OK)
+		return no_memory(load);
+	offsets_apply(load->core->offsets, topic_id, group_id, queue_id, value);
+	return ST_OK;
+}
+
+static enum status add_pending(struct load *load, const struct pending *p)
+{
+	struct core *core = load->core;
+
+	if (pending_find(core->pending, p->half_queue_offset) != NULL)
+		return bad(load, "an open transaction is there twice");
+	if (pending_reserve(core->pending, p->group_id) != ST_OK || checkback_reserve(core->checkback, p->group_id) != ST_OK ||
+	    resends_reserve(core->resends) != ST_OK)
+		return no_memory(load);
+	struct pending *entry = pending_insert(core->pending, p->half_queue_offset, p->group_id);
+	uint32_t prev = entry->prev, next = entry->next;
+	*entry = *p;
+	entry->prev = prev;
+	entry->next = next;
+	resends_open(core->resends, entry);
+	retention_note_open(core, p->body_offset);
+	return ST_OK;
+}
+
+/* Tables that are sized once need not grow under millions of entries. */
+static enum status expect_pending(struct load *load, const struct snapshot_reader *snapshot)
+{
+	struct core *core = load->core;
+	uint64_t count = snapshot_section_bytes(snapshot, SECTION_PENDING) / PENDING_ITEM_SIZE;
+
+	if (count < UINT32_MAX && pending_reserve_total(core->pending, (uint32_t)count) == ST_OK &&
+	    resends_reserve_total(core->resends, (uint32_t)count) == ST_OK)
+		return ST_OK;
+	return no_memory(load);
+}
+
+/* The tables' memory for an item that comes later in this chunk: waiting for it takes longer than all else. */
+static void prefetch_pending(const struct load *load)
+{
+	const uint8_t *item = load->in.cursor + PENDING_AHEAD * PENDING_ITEM_SIZE;
+
+	if (load->in.left < (PENDING_AHEAD + 1) * PENDING_ITEM_SIZE)
+		return;
+	pending_prefetch(load->core->pending, get_u64(item));
+	resends_prefetch(load->core->resends, (struct hash128){ get_u64(item + PENDING_ITEM_NAME),
+								 get_u64(item + PENDING_ITEM_NAME + 8) });
+}
+
+static enum status load_pending(struct load *load)
+{
+	struct reader *in = &load->in;
+	size_t left = in->left;
+
+	prefetch_pending(load);
+	struct pending p = { .half_queue_offset = reader_u64(in) };
+
+	p.half_offset = reader_u64(in);
+	p.body_offset = reader_u64(in);
+	p.name.lo = reader_u64(in);
+	p.name.hi = reader_u64(in);
+	p.store_time_ms = read_number(load);
+	int64_t wait_ms = read_number(load) - load->elapsed_ms;
+	p.record_size = reader_u32(in);
+	p.group_id = name_of(load, reader_u32(in));
+	p.attempts = reader_u16(in);
+	p.answered = reader_u16(in);
+	p.state = reader_u8(in);
+	if (in->failed)
+		return ST_OK;
+	assert(left - in->left == PENDING_ITEM_SIZE);
+	/* What is left of the wait; replay.c makes a deadline of it. Never longer, whatever was done to the clock. */
+	p.due_mono_ms = load->core->wall_ms + (wait_ms > 0 ? wait_ms : 0);
+	/* A body that is gone by now: the records behind `from` must say what became of it, see replay.c. */
+	if (p.group_id == 0 || (p.state != TXN_PREPARED && p.state != TXN_PARKED) || p.body_offset < p.half_offset)
+		return bad(load, "an open transaction does not fit the log");
+	return add_pending(load, &p);
+}
+
+static enum status load_resend(struct load *load)
+{
+	struct resend decided = { .name = { .lo = reader_u64(&load->in) } };
+
+	decided.name.hi = reader_u64(&load->in);
+	decided.half_queue_offset = reader_u64(&load->in);
+	if (load->in.failed)
+		return ST_OK;
+	if (resends_reserve(load->core->resends) != ST_OK)
+		return no_memory(load);
+	resends_load(load->core->resends, &decided);
+	return ST_OK;
+}
+
+static enum status load_delayed(struct load *load)
+{
+	struct reader *in = &load->in;
+	struct delayed d = { .deliver_at_ms = read_number(load) };
+
+	d.naming_offset = reader_u64(in);
+	d.origin_offset = reader_u64(in);
+	d.body_offset = reader_u64(in);
+	d.topic = topic_of(load, reader_u32(in));
+	d.message_size = reader_u32(in);
+	d.tag_hash = (int32_t)reader_u32(in);
+	d.message_delta = reader_u16(in);
+	d.queue_id = reader_u16(in);
+	d.transactional = reader_u8(in) != 0;
+	if (in->failed)
+		return ST_OK;
+	if (d.topic == NULL || d.queue_id >= TOPIC_QUEUE_MAX)
+		return bad(load, "a delayed message does not fit the log");
+	if (delays_reserve(&load->core->delays) != ST_OK)
+		return no_memory(load);
+	delays_add(&load->core->delays, &d);
+	retention_note_open(load->core, d.body_offset);
+	return ST_OK;
+}
+
+static enum status load_segment(struct load *load)
+{
+	struct retention *retention = &load->core->retention;
+	uint64_t base = reader_u64(&load->in);
+	int64_t newest_ms = read_number(load);
+	uint64_t last_ref = reader_u64(&load->in);
+
+	for (size_t i = 0; i < retention->count; i++) {
+		if (retention->segments[i].base != base)
+			continue;
+		retention->segments[i].newest_ms = newest_ms;
+		retention->segments[i].last_ref = last_ref;
+	}
+	return ST_OK;
+}
+
+/* --- chunks ------------------------------------------------------------------------------------------------------------ */
+
+static enum status (*const loaders[])(struct load *load) = {
+	[SECTION_STATE] = load_state,     [SECTION_NAMES] = load_name,      [SECTION_TOPICS] = load_topic,
+	[SECTION_GROUPS] = load_group,    [SECTION_QUEUES] = load_queue,    [SECTION_HALVES] = load_halves,
+	[SECTION_OFFSETS] = load_offset,  [SECTION_PENDING] = load_pending, [SECTION_RESENDS] = load_resend,
+	[SECTION_DELAYS] = load_delayed,  [SECTION_SEGMENTS] = load_segment,
+};
+
+static enum status load_chunk(struct load *load, const struct snapshot_chunk *chunk)
+{
+	enum status status = ST_OK;
+
+	if (chunk->section >= sizeof(loaders) / sizeof(loaders[0]) || loaders[chunk->section] == NULL)
+		return errinfo_set(load->err, ST_VERSION, "a section %u: written by a newer version of this program", chunk->section);
+	load->in = reader_of(chunk->payload);
+	for (uint32_t i = 0; i < chunk->item_count && status == ST_OK; i++) {
+		status = loaders[chunk->section](load);
+		if (status == ST_OK && load->in.failed)
+			status = bad(load, "an item is cut off");
+		if (status != ST_OK)
+			return errinfo_wrap(load->err, status, "section %u, item %u", chunk->section, i);
+	}
+	return load->in.left == 0 ? ST_OK : bad(load, "a chunk is longer than its items");
+}
+
+enum status snapshot_load(struct core *core, struct snapshot_reader *snapshot, bool index_lost, struct errinfo *err)
+{
+	struct load load = { .core = core, .err = err, .name_end = 1, .page_count = snapshot_end(snapshot)->page_count,
+			     .index_lost = index_lost, .elapsed_ms = core->wall_ms - snapshot_header(snapshot)->wall_ms };
+	struct snapshot_chunk chunk;
+	enum status status = ST_OK;
+
+	if (load.elapsed_ms < 0)
+		load.elapsed_ms = 0;
+	load.used = calloc(1, load.page_count / 8 + 1);
+	load.names = calloc(1, sizeof(*load.names));
+	if (load.used == NULL || load.names == NULL)
+		status = no_memory(&load);
+	if (status == ST_OK)
+		status = expect_pending(&load, snapshot);
+	while (status == ST_OK && (status = snapshot_next(snapshot, &chunk, err)) == ST_OK)
+		status = load_chunk(&load, &chunk);
+	if (status == ST_NOTFOUND && load.name_end == 1)
+		status = bad(&load, "it is empty");
+	if (status == ST_NOTFOUND && index_lost)
+		status = ST_OK;
+	if (status == ST_NOTFOUND)
+		status = pagefile_release_unused(core->files, load.used) == ST_OK ? ST_OK : no_memory(&load);
+	free(load.used);
+	free(load.names);
+	return status;
+}

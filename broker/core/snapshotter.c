@@ -1,0 +1,224 @@
+#include "broker/core/snapshotter.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "broker/core/snapshot.h"
+#include "broker/core/state.h"
+#include "broker/core/store.h"
+#include "lib/base/logging.h"
+#include "lib/index/pagefile.h"
+#include "lib/index/snapshot_file.h"
+#include "lib/record/record_settings.h"
+
+enum { RETRY_MS = 10 * 1000, SIZE_FACTOR = 2 };
+
+enum phase { PHASE_IDLE, PHASE_SLICES, PHASE_SETTLE, PHASE_FINISHING };
+
+struct snapshotter {
+	struct core *core;
+	const struct store *store;
+	enum phase phase;
+	bool job_out, wanted;
+	struct snapshot_job job;
+	struct snapshot_cursor cursor;
+	uint64_t begun_at;      /* `from` of the one under way. */
+	uint32_t swept_pages;   /* In use when the sweep began. */
+	uint64_t durable_needed; /* Position of the log at the last slice. */
+	uint64_t generation;
+	uint64_t newest_from, older_from; /* Those on the disk; 0: none. */
+	uint64_t last_bytes;
+	int64_t not_before_ms;
+	bool mark_due;
+	struct snapshotter_stats stats;
+};
+
+struct snapshotter *snapshotter_create(struct core *core, const struct store *store)
+{
+	struct snapshotter *s = calloc(1, sizeof(*s));
+
+	if (s == NULL)
+		return NULL;
+	s->core = core;
+	s->store = store;
+	s->generation = store->snapshot_generation;
+	s->newest_from = store->snapshot_from;
+	s->older_from = store->older_from;
+	core->retention.snapshot_pin = s->older_from;
+	return s;
+}
+
+void snapshotter_destroy(struct snapshotter *s)
+{
+	if (s == NULL)
+		return;
+	snapshot_job_deinit(&s->job);
+	free(s);
+}
+
+bool snapshotter_busy(const struct snapshotter *s)
+{
+	return s->phase != PHASE_IDLE || s->job_out || s->mark_due;
+}
+
+void snapshotter_want(struct snapshotter *s)
+{
+	s->wanted = true;
+}
+
+struct snapshotter_stats snapshotter_stats(const struct snapshotter *s)
+{
+	return s->stats;
+}
+
+/* --- steps --------------------------------------------------------------------------------------------------------------- */
+
+static bool is_due(const struct snapshotter *s)
+{
+	uint64_t grown = commitlog_appended(s->core->log) - s->newest_from, after = s->core->config.snapshot_bytes;
+
+	if (commitlog_failed(s->core->log, NULL) || s->core->mono_ms < s->not_before_ms || grown == 0)
+		return false;
+	if (after > 0 && after < SIZE_FACTOR * s->last_bytes)
+		after = SIZE_FACTOR * s->last_bytes;
+	return s->wanted || (after > 0 && grown >= after);
+}
+
+static void begin(struct snapshotter *s)
+{
+	struct snapshot_header header = { .from = commitlog_appended(s->core->log), .generation = ++s->generation,
+					  .wall_ms = s->core->wall_ms };
+
+	memcpy(header.log_id, commitlog_id(s->core->log), LOG_ID_SIZE);
+	s->wanted = false;
+	s->begun_at = header.from;
+	s->cursor = (struct snapshot_cursor){ 0 };
+	snapshot_job_deinit(&s->job);
+	snapshot_job_init(&s->job, s->store->vfs, s->store->root, header.from, s->core->files);
+	snapshot_put_header(&s->job.data, &header);
+	pagefile_sweep(s->core->files);
+	s->swept_pages = pagefile_page_count(s->core->files);
+	s->phase = PHASE_SLICES;
+}
+
+static void give_up(struct snapshotter *s, const char *reason)
+{
+	log_warn("store", "snapshot failed", "from=%" PRIu64 " reason=\"%s\" note=\"tried again later\"", s->begun_at, reason);
+	snapshot_job_deinit(&s->job);
+	s->phase = PHASE_IDLE;
+	s->not_before_ms = s->core->mono_ms + RETRY_MS;
+	s->stats.failed++;
+}
+
+static void next_slice(struct snapshotter *s)
+{
+	if (!snapshot_slice(s->core, &s->cursor, &s->job.data)) {
+		s->durable_needed = commitlog_appended(s->core->log);
+		s->phase = PHASE_SETTLE;
+	}
+	if (s->job.data.failed)
+		give_up(s, "out of memory");
+}
+
+static void settle(struct snapshotter *s)
+{
+	enum pagefile_sweep_state swept = pagefile_sweep_state(s->core->files);
+
+	if (swept == PAGEFILE_SWEEP_FAILED) {
+		give_up(s, "index pages could not be written");
+		return;
+	}
+	if (swept == PAGEFILE_SWEEPING || commitlog_durable(s->core->log) < s->durable_needed)
+		return;
+	snapshot_put_end(&s->job.data, &(struct snapshot_end){ s->durable_needed, pagefile_page_count(s->core->files), s->swept_pages });
+	s->job.finish = true;
+	s->phase = PHASE_FINISHING;
+	if (s->job.data.failed)
+		give_up(s, "out of memory");
+}
+
+/* Tells readers of the log that the snapshot is there. Without room now, at a later step. */
+static void put_mark(struct snapshotter *s)
+{
+	struct record_snapshot_mark mark = { .snapshot_offset = s->newest_from, .generation = s->generation,
+					     .file_size = s->last_bytes, .when_ms = core_store_time(s->core) };
+	uint64_t offset;
+	uint8_t *payload = commitlog_begin(s->core->log, LOG_SNAPSHOT_MARK, record_snapshot_mark_size(&mark), &offset);
+
+	if (payload == NULL)
+		return;
+	record_snapshot_mark_encode(&mark, payload);
+	commitlog_commit(s->core->log);
+	s->mark_due = false;
+}
+
+void snapshotter_step(struct snapshotter *s)
+{
+	if (s->job_out)
+		return;
+	if (s->mark_due)
+		put_mark(s);
+	switch (s->phase) {
+	case PHASE_IDLE:
+		if (is_due(s))
+			begin(s);
+		break;
+	case PHASE_SLICES:
+		if (buffer_size(&s->job.data) < SNAPSHOT_SLICE_BYTES)
+			next_slice(s);
+		break;
+	case PHASE_SETTLE:
+		settle(s);
+		break;
+	case PHASE_FINISHING:
+		break;
+	}
+}
+
+/* --- jobs ---------------------------------------------------------------------------------------------------------------- */
+
+struct snapshot_job *snapshotter_take(struct snapshotter *s)
+{
+	bool full = buffer_size(&s->job.data) >= SNAPSHOT_SLICE_BYTES;
+
+	if (s->job_out || s->phase == PHASE_IDLE || (s->phase == PHASE_SLICES && !full) || buffer_size(&s->job.data) == 0)
+		return NULL;
+	if (s->phase == PHASE_SETTLE && !full)
+		return NULL; /* Goes with the end chunk. */
+	s->job_out = true;
+	return &s->job;
+}
+
+static void succeeded(struct snapshotter *s)
+{
+	s->older_from = s->newest_from;
+	s->newest_from = s->begun_at;
+	s->last_bytes = s->job.file_offset;
+	s->core->retention.snapshot_pin = s->older_from;
+	pagefile_snapshot_done(s->core->files);
+	snapshot_job_deinit(&s->job);
+	s->phase = PHASE_IDLE;
+	s->mark_due = true;
+	s->stats.taken++;
+	s->stats.last_from = s->newest_from;
+	s->stats.last_bytes = s->last_bytes;
+	log_info("store", "snapshot taken", "from=%" PRIu64 " bytes=%" PRIu64 " generation=%" PRIu64, s->newest_from,
+		 s->last_bytes, s->generation);
+}
+
+enum status snapshotter_done(struct snapshotter *s, struct errinfo *err)
+{
+	enum status status = s->job.result;
+
+	assert(s->job_out);
+	s->job_out = false;
+	if (status != ST_OK) {
+		*err = s->job.err;
+		give_up(s, s->job.err.text);
+	} else if (s->phase == PHASE_FINISHING) {
+		succeeded(s);
+	}
+	return status;
+}

@@ -1,0 +1,110 @@
+#include "broker/core/store.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "lib/base/logging.h"
+#include "lib/index/pagefile.h"
+#include "lib/index/snapshot_file.h"
+
+enum { SNAPSHOTS_TRIED = 8 };
+
+/* The newest that is whole. */
+static enum status choose_snapshot(struct store *store, struct errinfo *err)
+{
+	uint64_t offsets[SNAPSHOTS_TRIED];
+	size_t count = 0;
+	enum status status = snapshot_list(store->vfs, store->root, offsets, SNAPSHOTS_TRIED, &count, err);
+
+	for (size_t i = 0; status == ST_OK && i < count; i++) {
+		struct errinfo why;
+		enum status opened = snapshot_open(store->vfs, store->root, offsets[i], &store->snapshot, &why);
+		if (opened == ST_OK) {
+			store->snapshot_from = offsets[i];
+			store->snapshot_generation = snapshot_header(store->snapshot)->generation;
+			store->older_from = i + 1 < count ? offsets[i + 1] : 0;
+			return ST_OK;
+		}
+		if (opened != ST_CORRUPT && opened != ST_NOTFOUND) {
+			*err = why;
+			return opened;
+		}
+		log_warn("store", "snapshot passed over", "reason=\"%s\" note=\"the older one and a longer replay serve\"", why.text);
+	}
+	return status;
+}
+
+static enum status open_log(struct store *store, const struct store_config *config, struct errinfo *err)
+{
+	struct commitlog_config log_config = config->log;
+
+	if (store->snapshot != NULL)
+		log_config.known = (struct log_known){ store->snapshot_from, snapshot_end(store->snapshot)->durable };
+	enum status status = commitlog_open(&log_config, store->vfs, &store->log, err);
+	if (status != ST_OK)
+		return status;
+	if (store->snapshot != NULL &&
+	    memcmp(snapshot_header(store->snapshot)->log_id, commitlog_id(store->log), LOG_ID_SIZE) != 0)
+		return errinfo_set(err, ST_CORRUPT, "%s belongs to another log: remove it", snapshot_path(store->snapshot));
+	if (store->snapshot != NULL && store->snapshot_from < commitlog_start(store->log) - LOG_SEGMENT_HEADER_SIZE)
+		return errinfo_set(err, ST_CORRUPT, "%s needs the log from %" PRIu64 " on, but it begins at %" PRIu64
+				   ": restore the store from a backup", snapshot_path(store->snapshot), store->snapshot_from,
+				   commitlog_start(store->log));
+	if (store->snapshot == NULL && commitlog_start(store->log) > LOG_SEGMENT_HEADER_SIZE)
+		return errinfo_set(err, ST_CORRUPT, "%s/snapshots: no snapshot is whole, and the log begins at %" PRIu64
+				   ": restore the store from a backup", store->root, commitlog_start(store->log));
+	return ST_OK;
+}
+
+static enum status open_pages(struct store *store, const struct store_config *config, struct errinfo *err)
+{
+	char path[sizeof(store->root) + 32];
+	struct pagefile_config files_config = { .path = path, .cache_bytes = config->index_cache_bytes, .read_inline = true };
+
+	snprintf(path, sizeof(path), "%s/index.pages", store->root);
+	if (store->snapshot != NULL) {
+		files_config.page_count = snapshot_end(store->snapshot)->page_count;
+		files_config.page_min = snapshot_end(store->snapshot)->swept_pages;
+	}
+	enum status status = pagefile_open(&files_config, store->vfs, &store->files, err);
+	if (status != ST_NOTFOUND || store->snapshot == NULL)
+		return status;
+	log_warn("store", "index file lost, built anew from the log", "reason=\"%s\"", err->text);
+	store->rebuild_index = true;
+	files_config.page_count = files_config.page_min = 0;
+	return pagefile_open(&files_config, store->vfs, &store->files, err);
+}
+
+enum status store_open(const struct store_config *config, const struct vfs *vfs, struct store *out, struct errinfo *err)
+{
+	*out = (struct store){ .vfs = vfs };
+	if (snprintf(out->root, sizeof(out->root), "%s", config->log.root) >= (int)sizeof(out->root))
+		return errinfo_set(err, ST_TOOBIG, "store directory's path is over %zu bytes", sizeof(out->root) - 1);
+	enum status status = choose_snapshot(out, err);
+	if (status == ST_OK)
+		status = open_log(out, config, err);
+	if (status == ST_OK)
+		status = open_pages(out, config, err);
+	if (status == ST_OK)
+		return ST_OK;
+	enum status closed = store_close(out, false, NULL);
+	(void)closed; /* The first failure is the one to tell. */
+	return status;
+}
+
+void store_loaded(struct store *store)
+{
+	snapshot_close(store->snapshot);
+	store->snapshot = NULL;
+}
+
+enum status store_close(struct store *store, bool clean, struct errinfo *err)
+{
+	store_loaded(store);
+	pagefile_close(store->files);
+	store->files = NULL;
+	enum status status = commitlog_close(store->log, clean, err);
+	store->log = NULL;
+	return status;
+}

@@ -1,0 +1,327 @@
+#include "lib/index/backup.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/index/pagefile.h"
+#include "lib/index/snapshot_file.h"
+#include "lib/log/format.h"
+#include "lib/log/logreader.h"
+#include "lib/log/recovery.h"
+
+enum { COPY_SIZE = 1 << 20, ATTEMPTS_MAX = 5, SNAPSHOTS_TRIED = 8, PATH_SIZE = SNAPSHOT_PATH_SIZE + 32 };
+
+struct backup {
+	const struct vfs *vfs;
+	const char *source, *target;
+	uint8_t *buffer;
+	struct backup_result *result;
+	struct log_known known;
+	uint32_t page_count;
+};
+
+/* --- copying ------------------------------------------------------------------------------------------------------ */
+
+/* The first `size` bytes (all of them for UINT64_MAX), synced. ST_NOTFOUND: the source file is gone. */
+static enum status copy_bytes(struct backup *b, struct vfs_file *from, struct vfs_file *to, uint64_t size, struct errinfo *err)
+{
+	for (uint64_t at = 0; at < size;) {
+		size_t want = size - at < COPY_SIZE ? (size_t)(size - at) : COPY_SIZE, got = 0;
+		enum status status = vfs_read(from, at, b->buffer, want, &got, err);
+		struct vfs_piece piece = { b->buffer, got };
+		if (status == ST_OK && got > 0)
+			status = vfs_write(to, at, &piece, 1, err);
+		if (status != ST_OK)
+			return status;
+		at += got;
+		b->result->bytes += got;
+		if (got < want)
+			break;
+	}
+	return vfs_sync(to, err);
+}
+
+static enum status copy_file(struct backup *b, const char *name, uint64_t size, struct errinfo *err)
+{
+	char from_path[PATH_SIZE], to_path[PATH_SIZE];
+	struct vfs_file *from = NULL, *to = NULL;
+
+	snprintf(from_path, sizeof(from_path), "%s/%s", b->source, name);
+	snprintf(to_path, sizeof(to_path), "%s/%s", b->target, name);
+	enum status status = vfs_open(b->vfs, from_path, VFS_READ, &from, err);
+	if (status == ST_OK)
+		status = vfs_open(b->vfs, to_path, VFS_WRITE | VFS_CREATE | VFS_TRUNCATE, &to, err);
+	if (status == ST_OK)
+		status = copy_bytes(b, from, to, size, err);
+	vfs_close(from);
+	vfs_close(to);
+	return status;
+}
+
+static enum status sync_dirs(struct backup *b, struct errinfo *err)
+{
+	static const char *const names[] = { "", "/commitlog", "/snapshots" };
+	char path[PATH_SIZE];
+	enum status status = ST_OK;
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]) && status == ST_OK; i++) {
+		snprintf(path, sizeof(path), "%s%s", b->target, names[i]);
+		status = vfs_sync_dir(b->vfs, path, err);
+	}
+	return status;
+}
+
+/* --- snapshot ----------------------------------------------------------------------------------------------------- */
+
+/* The newest that is whole; *from_out 0 without any. */
+static enum status find_snapshot(const struct vfs *vfs, const char *root, uint64_t *from_out, struct log_known *known,
+				 uint32_t *page_count, struct errinfo *err)
+{
+	uint64_t offsets[SNAPSHOTS_TRIED];
+	size_t count = 0;
+	enum status status = snapshot_list(vfs, root, offsets, SNAPSHOTS_TRIED, &count, err);
+
+	*from_out = 0;
+	*known = (struct log_known){ 0 };
+	*page_count = 0;
+	for (size_t i = 0; status == ST_OK && i < count; i++) {
+		struct snapshot_reader *reader = NULL;
+		enum status opened = snapshot_open(vfs, root, offsets[i], &reader, err);
+		if (opened == ST_CORRUPT || opened == ST_NOTFOUND)
+			continue;
+		if (opened != ST_OK)
+			return opened;
+		*from_out = offsets[i];
+		*known = (struct log_known){ offsets[i], snapshot_end(reader)->durable };
+		*page_count = snapshot_end(reader)->page_count;
+		snapshot_close(reader);
+		return ST_OK;
+	}
+	return status;
+}
+
+static enum status copy_snapshot(struct backup *b, struct errinfo *err)
+{
+	char name[64];
+
+	if (b->result->snapshot_from == 0)
+		return ST_OK;
+	snprintf(name, sizeof(name), "snapshots/%020" PRIu64, b->result->snapshot_from);
+	return copy_file(b, name, UINT64_MAX, err);
+}
+
+/* The pages that the snapshot names are nobody else's as long as it is kept. ST_NOTFOUND: it is not, any more. */
+static enum status copy_pages(struct backup *b, struct errinfo *err)
+{
+	uint64_t offsets[SNAPSHOTS_TRIED];
+	size_t count = 0;
+
+	if (b->result->snapshot_from == 0)
+		return ST_OK;
+	enum status status = copy_file(b, "index.pages", (uint64_t)b->page_count * PAGEFILE_PAGE_SIZE, err);
+	if (status == ST_OK)
+		status = snapshot_list(b->vfs, b->source, offsets, SNAPSHOTS_TRIED, &count, err);
+	for (size_t i = 0; status == ST_OK && i < count; i++) {
+		if (offsets[i] == b->result->snapshot_from)
+			return ST_OK;
+	}
+	return status != ST_OK ? status : errinfo_set(err, ST_NOTFOUND, "the snapshot of %" PRIu64 " was replaced during the copy",
+						      b->result->snapshot_from);
+}
+
+/* --- log ------------------------------------------------------------------------------------------------------------ */
+
+/* The end of the last valid record. A running broker goes on behind it; what follows is none of our business. */
+static enum status find_end(struct backup *b, struct errinfo *err)
+{
+	struct logreader *reader = NULL;
+	struct log_record record;
+	enum status status = logreader_open(b->vfs, b->source, b->known.from, &reader, err);
+
+	if (status != ST_OK)
+		return status;
+	while ((status = logreader_next(reader, LOG_NO_LIMIT, &record, err)) == ST_OK)
+		;
+	bool valid_end = status == ST_AGAIN || logreader_bad_record(reader) != NULL;
+	b->result->log_end = logreader_position(reader);
+	logreader_close(reader);
+	if (!valid_end)
+		return status;
+	if (b->result->log_end < b->known.durable)
+		return errinfo_set(err, ST_CORRUPT, "%s: the log ends at %" PRIu64 ", below what its snapshot says was durable (%" PRIu64
+				   "): run escrow-log check", b->source, b->result->log_end, b->known.durable);
+	return ST_OK;
+}
+
+/* Is the file still the segment that it was? Retention may have taken it away or recycled it. */
+static enum status check_same(struct backup *b, uint64_t base, struct errinfo *err)
+{
+	char dir[LOG_PATH_SIZE];
+	struct log_segment segment;
+	enum status status = log_dir_path(b->source, dir, err);
+
+	if (status == ST_OK)
+		status = log_open_segment(b->vfs, dir, base, VFS_READ, &segment, err);
+	if (status == ST_OK)
+		vfs_close(segment.file);
+	return status == ST_CORRUPT ? ST_NOTFOUND : status;
+}
+
+static enum status copy_segment(struct backup *b, uint64_t base, struct errinfo *err)
+{
+	char name[64];
+	uint64_t size = b->result->log_end - base; /* More than the file has is no matter. */
+
+	snprintf(name, sizeof(name), "commitlog/%020" PRIu64, base);
+	enum status status = copy_file(b, name, size, err);
+	return status == ST_OK ? check_same(b, base, err) : status;
+}
+
+static enum status copy_log(struct backup *b, struct errinfo *err)
+{
+	char dir[LOG_PATH_SIZE];
+	uint64_t *bases = NULL;
+	size_t count = 0;
+	enum status status = log_dir_path(b->source, dir, err);
+
+	if (status == ST_OK)
+		status = log_list_segments(b->vfs, dir, &bases, &count, err);
+	for (size_t i = 0; status == ST_OK && i < count && bases[i] < b->result->log_end; i++) {
+		if (i == 0)
+			b->result->log_start = bases[0] + LOG_SEGMENT_HEADER_SIZE;
+		status = copy_segment(b, bases[i], err);
+	}
+	free(bases);
+	return status;
+}
+
+/* --- all of it ------------------------------------------------------------------------------------------------------ */
+
+static enum status remove_one(void *context, const char *name)
+{
+	const struct backup *b = context;
+	char path[PATH_SIZE];
+
+	snprintf(path, sizeof(path), "%.300s/%.255s", b->target, name);
+	if (vfs_unlink(b->vfs, path, NULL) != ST_OK)
+		return ST_OK;
+	return ST_OK;
+}
+
+/* What an attempt left that did not end well. */
+static void clear_target(struct backup *b)
+{
+	static const char *const names[] = { "commitlog", "snapshots" };
+	char path[PATH_SIZE];
+	const char *target = b->target;
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		snprintf(path, sizeof(path), "%s/%s", target, names[i]);
+		b->target = path;
+		enum status status = vfs_list(b->vfs, path, remove_one, b, NULL);
+		b->target = target;
+		if (status != ST_OK)
+			return;
+	}
+}
+
+static enum status attempt(struct backup *b, struct errinfo *err)
+{
+	enum status status = find_snapshot(b->vfs, b->source, &b->result->snapshot_from, &b->known, &b->page_count, err);
+
+	b->result->bytes = 0;
+	if (status == ST_OK)
+		status = find_end(b, err);
+	if (status == ST_OK)
+		status = copy_snapshot(b, err);
+	if (status == ST_OK)
+		status = copy_pages(b, err);
+	if (status == ST_OK)
+		status = copy_log(b, err);
+	if (status == ST_OK)
+		status = sync_dirs(b, err);
+	return status;
+}
+
+static enum status stop_at_any(void *context, const char *name)
+{
+	(void)context;
+	(void)name;
+	return ST_INVALID;
+}
+
+static enum status make_target(const struct backup *b, struct errinfo *err)
+{
+	static const char *const names[] = { "", "/commitlog", "/snapshots" };
+	char path[PATH_SIZE];
+	enum status status = vfs_list(b->vfs, b->target, stop_at_any, NULL, err);
+
+	if (status == ST_INVALID)
+		return errinfo_set(err, ST_INVALID, "%s is not empty: name a directory that is empty or not there", b->target);
+	if (status != ST_OK && status != ST_NOTFOUND)
+		return status;
+	status = ST_OK;
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]) && status == ST_OK; i++) {
+		snprintf(path, sizeof(path), "%s%s", b->target, names[i]);
+		status = vfs_mkdir(b->vfs, path, err);
+	}
+	return status;
+}
+
+enum status backup_store(const struct vfs *vfs, const char *source, const char *target, struct backup_result *out,
+			 struct errinfo *err)
+{
+	struct backup b = { .vfs = vfs, .source = source, .target = target, .result = out };
+	char dir[LOG_PATH_SIZE];
+	enum status status = log_dir_path(source, dir, err);
+
+	*out = (struct backup_result){ 0 };
+	if (status == ST_OK)
+		status = log_dir_path(target, dir, err);
+	if (status == ST_OK)
+		status = make_target(&b, err);
+	if (status != ST_OK)
+		return status;
+	b.buffer = malloc(COPY_SIZE);
+	if (b.buffer == NULL)
+		return errinfo_set(err, ST_NOMEM, "backup: out of memory");
+	do {
+		out->attempts++;
+		status = attempt(&b, err);
+		if (status == ST_NOTFOUND)
+			clear_target(&b);
+	} while (status == ST_NOTFOUND && out->attempts < ATTEMPTS_MAX);
+	free(b.buffer);
+	if (status == ST_OK) {
+		unsigned attempts = out->attempts;
+		uint64_t bytes = out->bytes;
+		status = backup_verify(vfs, target, out, err);
+		out->attempts = attempts;
+		out->bytes = bytes;
+	}
+	return status == ST_OK ? ST_OK : errinfo_wrap(err, status, "copy %s to %s", source, target);
+}
+
+enum status backup_verify(const struct vfs *vfs, const char *root, struct backup_result *out, struct errinfo *err)
+{
+	struct log_check_result check;
+	struct log_known known;
+	uint32_t page_count;
+
+	*out = (struct backup_result){ 0 };
+	enum status status = find_snapshot(vfs, root, &out->snapshot_from, &known, &page_count, err);
+	if (status == ST_OK)
+		status = log_check(vfs, root, &check, err);
+	if (status != ST_OK)
+		return status;
+	out->log_start = check.start;
+	out->log_end = check.end;
+	if (check.end < known.durable)
+		return errinfo_set(err, ST_CORRUPT, "%s: the log ends at %" PRIu64 ", below what its snapshot says was durable (%" PRIu64 ")",
+				   root, check.end, known.durable);
+	if (out->snapshot_from == 0 && check.start > LOG_SEGMENT_HEADER_SIZE)
+		return errinfo_set(err, ST_CORRUPT, "%s: no snapshot is whole, and the log begins at %" PRIu64, root, check.start);
+	return ST_OK;
+}

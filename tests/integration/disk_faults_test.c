@@ -1,0 +1,345 @@
+/* The real broker on a disk that hangs, fails or is full (tests/support/diskshim.h, and a small tmpfs).
+ *
+ * Nothing is acknowledged before its sync has returned. After the first failure of the log's file nothing is acknowledged
+ * any more and the process ends with code 1 and one line that says why; what was acknowledged before is there at the next
+ * start. On a full disk the broker stays. */
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "lib/wire/headers.h"
+#include "tests/support/check.h"
+#include "tests/support/diskshim.h"
+#include "tests/support/rawclient.h"
+
+enum { PATIENCE_MS = 10000, SEEN_MAX = 4096 };
+
+static char *dir;
+static char store[512], log_path[512], shim_path[512];
+static struct diskshim *shim;
+
+/* --- a broker behind the shim --------------------------------------------------------------------------------- */
+
+static void fresh(void)
+{
+	dir = check_make_dir();
+	snprintf(store, sizeof(store), "%s/store", dir);
+	snprintf(log_path, sizeof(log_path), "%s/broker.log", dir);
+	snprintf(shim_path, sizeof(shim_path), "%s/shim", dir);
+	int fd = open(shim_path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+	CU_ASSERT_FATAL(fd >= 0 && ftruncate(fd, sizeof(*shim)) == 0);
+	void *page = mmap(NULL, sizeof(*shim), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	CU_ASSERT_FATAL(page != MAP_FAILED);
+	close(fd);
+	shim = page;
+}
+
+static void done(void)
+{
+	munmap(shim, sizeof(*shim));
+	check_remove_dir(dir);
+}
+
+static struct program start_plain_broker(void)
+{
+	char store_option[600];
+
+	snprintf(store_option, sizeof(store_option), "storePathRootDir=%s", store);
+	const char *argv[] = { "escrow-broker", "-o", "listenPort=0", "-o", store_option, "-o", "brokerName=disk",
+			       "-o", "mappedFileSizeCommitLog=8388608", "-o", "tailRingSize=4194304", "-o", "maxMessageSize=65536", "-o",
+			       "flushConsumerOffsetInterval=1000", NULL };
+	return program_start(argv, log_path);
+}
+
+static struct program start_broker(void)
+{
+	const char *build = getenv("ESCROW_BUILD");
+	char library[512];
+
+	snprintf(library, sizeof(library), "%s/tests/shim/diskshim.so", build == NULL ? "build" : build);
+	setenv(DISKSHIM_ENV, shim_path, 1);
+	setenv("LD_PRELOAD", library, 1);
+	/* The sanitizer would like to be the first library. */
+	setenv("ASAN_OPTIONS", "verify_asan_link_order=0", 1);
+	struct program broker = start_plain_broker();
+	unsetenv("LD_PRELOAD");
+	unsetenv("ASAN_OPTIONS");
+	return broker;
+}
+
+static struct raw *connect_to(const struct program *broker)
+{
+	struct raw *raw = raw_connect(broker->port);
+
+	if (raw == NULL) {
+		fprintf(stderr, "cannot connect\n");
+		exit(2);
+	}
+	return raw;
+}
+
+static bool wait_until(const atomic_int *value, int at_least)
+{
+	for (int64_t until = raw_now_ms() + PATIENCE_MS; *value < at_least && raw_now_ms() < until;)
+		usleep(500);
+	return *value >= at_least;
+}
+
+/* --- a disk that hangs ---------------------------------------------------------------------------------------- */
+
+static void post_offset(struct raw *raw, int64_t offset)
+{
+	struct consumer_offset_header header = { .consumer_group = SPAN_LITERAL("readers"), .topic = SPAN_LITERAL("orders"),
+						 .commit_offset = offset };
+
+	update_consumer_offset_encode(raw_begin(raw, REQ_UPDATE_CONSUMER_OFFSET, false), &header);
+	CU_ASSERT_TRUE(raw_send(raw, NULL));
+}
+
+static void post_end(struct raw *raw, const struct raw_half *half, int outcome)
+{
+	struct end_transaction_header header = { .producer_group = SPAN_LITERAL("g"), .tran_state_table_offset = half->queue_offset,
+						 .commit_log_offset = half->log_offset, .commit_or_rollback = outcome };
+
+	end_transaction_encode(raw_begin(raw, REQ_END_TRANSACTION, false), &header);
+	CU_ASSERT_TRUE(raw_send(raw, NULL));
+}
+
+/* One of each: none may be answered while the disk hangs, in this order afterwards. */
+static void post_everything(struct raw *raw, int round, const struct raw_half *commit, const struct raw_half *rollback)
+{
+	char key[16];
+
+	snprintf(key, sizeof(key), "R%d", round);
+	int syncs = shim->syncs;
+	/* The first goes with the sync that hangs, the others wait for the next one. */
+	CU_ASSERT_TRUE(raw_half_post(raw, "g", "orders", key, 100));
+	CU_ASSERT_TRUE(wait_until(&shim->syncs, syncs + 1));
+	CU_ASSERT_TRUE(raw_half_post(raw, "g", "orders", key, 100)); /* A resend. */
+	post_offset(raw, round);
+	post_end(raw, commit, 8);
+	post_end(raw, commit, 8);
+	post_end(raw, rollback, 12);
+	post_end(raw, commit, 12); /* The opposite: refused, but not before the decision is safe. */
+}
+
+static void test_nothing_is_acknowledged_before_its_sync(void)
+{
+	static const int32_t codes[] = { RESP_SUCCESS, RESP_SUCCESS, RESP_SUCCESS, RESP_SUCCESS, RESP_SUCCESS, RESP_SUCCESS,
+					 RESP_ILLEGAL_OPERATION };
+
+	fresh();
+	struct program broker = start_broker();
+	struct raw *raw = connect_to(&broker), *reader = connect_to(&broker);
+	for (int round = 0; round < 5; round++) {
+		struct raw_half commit, rollback;
+		char key[16];
+
+		snprintf(key, sizeof(key), "C%d", round);
+		CU_ASSERT_EQUAL(raw_half_send(raw, "g", "orders", key, 100, &commit), RESP_SUCCESS);
+		snprintf(key, sizeof(key), "B%d", round);
+		CU_ASSERT_EQUAL(raw_half_send(raw, "g", "orders", key, 100, &rollback), RESP_SUCCESS);
+		CU_ASSERT_EQUAL(raw_read_queue(reader, "readers", "orders", 0, NULL, NULL), round);
+		shim->mode = DISKSHIM_HOLD;
+		post_everything(raw, round, &commit, &rollback);
+		CU_ASSERT_PTR_NULL(raw_receive(raw, 60));
+		CU_ASSERT_EQUAL(raw_read_queue(reader, "readers", "orders", 0, NULL, NULL), round);
+		shim->mode = DISKSHIM_PASS;
+		for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++) {
+			const struct command *answer = raw_receive(raw, PATIENCE_MS);
+
+			CU_ASSERT_PTR_NOT_NULL_FATAL(answer);
+			CU_ASSERT_EQUAL(answer->code, codes[i]);
+		}
+		CU_ASSERT_EQUAL(raw_read_queue(reader, "readers", "orders", 0, NULL, NULL), round + 1);
+	}
+	CU_ASSERT_EQUAL(raw_query_offset(raw, "readers", "orders"), 4);
+	raw_close(raw);
+	raw_close(reader);
+	CU_ASSERT_EQUAL(program_stop(&broker, SIGTERM, NULL), 0);
+	done();
+}
+
+/* --- a disk that fails ---------------------------------------------------------------------------------------- */
+
+static int count_lines(const char *part)
+{
+	size_t size;
+	char *text = (char *)check_read_file(log_path, &size);
+	int count = 0;
+
+	text[size] = '\0'; /* check_read_file keeps room for more. */
+	for (const char *at = text; (at = strstr(at, part)) != NULL; at++)
+		count++;
+	free(text);
+	return count;
+}
+
+static int wait_for_end(struct program *broker)
+{
+	int status = 0;
+
+	for (int64_t until = raw_now_ms() + PATIENCE_MS; waitpid(broker->pid, &status, WNOHANG) == 0;) {
+		if (raw_now_ms() > until)
+			return -1;
+		usleep(1000);
+	}
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+static void mark_seen(void *context, struct span key)
+{
+	uint8_t *seen = context;
+	int64_t number;
+
+	key.data++;
+	key.size--;
+	if (span_to_i64(key, &number) == ST_OK && number >= 0 && number < SEEN_MAX)
+		seen[number]++;
+}
+
+/* Orders until the broker goes; returns how many commits were acknowledged. Order i is committed as i-th. */
+static int orders_until_it_ends(struct raw *raw)
+{
+	struct raw_half half;
+	char key[16];
+
+	for (int i = 0; i < SEEN_MAX; i++) {
+		snprintf(key, sizeof(key), "F%d", i);
+		if (raw_half_send(raw, "g", "orders", key, 2000, &half) != RESP_SUCCESS ||
+		    raw_end(raw, "g", key, &half, 8) != RESP_SUCCESS)
+			return i;
+	}
+	return SEEN_MAX;
+}
+
+/* The k-th call from now on fails, for each kind of failure: whatever the broker was about to do, it stops. */
+static void check_failure(enum diskshim_mode mode, int countdown)
+{
+	static uint8_t seen[SEEN_MAX];
+	struct raw_half half;
+
+	fresh();
+	struct program broker = start_broker();
+	struct raw *raw = connect_to(&broker);
+	CU_ASSERT_EQUAL(raw_half_send(raw, "g", "orders", "first", 100, &half), RESP_SUCCESS);
+	shim->countdown = countdown;
+	shim->mode = mode;
+	int acknowledged = orders_until_it_ends(raw);
+	CU_ASSERT_TRUE(acknowledged < SEEN_MAX);
+	CU_ASSERT_EQUAL(wait_for_end(&broker), 1);
+	CU_ASSERT_EQUAL(count_lines("write failed, stopping"), 1);
+	CU_ASSERT_EQUAL(count_lines("escrow-broker: "), 1);
+	CU_ASSERT_PTR_NULL(raw_receive(raw, 100)); /* No late word of success. */
+	raw_close(raw);
+	broker = start_plain_broker();
+	raw = connect_to(&broker);
+	memset(seen, 0, sizeof(seen));
+	CU_ASSERT_TRUE(raw_read_queue(raw, "readers", "orders", 0, mark_seen, seen) >= acknowledged);
+	for (int i = 0; i < acknowledged; i++)
+		CU_ASSERT_EQUAL(seen[i], 1);
+	raw_close(raw);
+	CU_ASSERT_EQUAL(program_stop(&broker, SIGTERM, NULL), 0);
+	done();
+}
+
+static void test_a_failed_sync_ends_the_broker(void)
+{
+	for (int countdown = 1; countdown <= 40; countdown += countdown < 4 ? 1 : 12)
+		check_failure(DISKSHIM_FAIL_SYNC, countdown);
+}
+
+static void test_a_failed_write_ends_the_broker(void)
+{
+	for (int countdown = 1; countdown <= 40; countdown += countdown < 4 ? 1 : 12)
+		check_failure(DISKSHIM_FAIL_WRITE, countdown);
+}
+
+/* --- a disk that is full -------------------------------------------------------------------------------------- */
+
+static bool tmpfs_mounted(const char *path)
+{
+	char label[] = "no tmpfs for the full disk, skipped (needs root)";
+
+	if (mkdir(path, 0755) == 0 && mount("tmpfs", path, "tmpfs", 0, "size=40m") == 0)
+		return true;
+	printf(" [%s]", label);
+	return false;
+}
+
+/* A file that takes what is left; gone again, there is space. */
+static void fill_disk(const char *path, bool fill)
+{
+	static char block[64 * 1024];
+	int fd = fill ? open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0644) : -1;
+
+	if (!fill) {
+		CU_ASSERT_EQUAL(unlink(path), 0);
+		return;
+	}
+	while (fd >= 0 && write(fd, block, sizeof(block)) > 0)
+		;
+	close(fd);
+}
+
+static void test_a_full_disk_stops_nobody(void)
+{
+	struct raw_half half, open_half;
+	char mounted[400], ballast[420], key[16];
+	int sent = 0, refused = 0;
+
+	fresh();
+	snprintf(mounted, sizeof(mounted), "%.300s/small", dir);
+	if (!tmpfs_mounted(mounted)) {
+		done();
+		return;
+	}
+	snprintf(store, sizeof(store), "%s/store", mounted);
+	snprintf(ballast, sizeof(ballast), "%s/ballast", mounted);
+	struct program broker = start_plain_broker();
+	struct raw *raw = connect_to(&broker);
+	CU_ASSERT_EQUAL(raw_half_send(raw, "g", "orders", "open", 100, &open_half), RESP_SUCCESS);
+	fill_disk(ballast, true);
+	while (refused == 0 && sent < 100000) {
+		snprintf(key, sizeof(key), "S%d", sent);
+		int code = raw_half_send(raw, "g", "orders", key, 20000, &half);
+		CU_ASSERT_FATAL(code >= 0); /* An answer in any case. */
+		refused += code != RESP_SUCCESS;
+		sent += code == RESP_SUCCESS;
+	}
+	CU_ASSERT_TRUE(refused > 0);
+	CU_ASSERT_TRUE(program_alive(&broker));
+	/* Decisions and pulls go on. */
+	CU_ASSERT_EQUAL(raw_end(raw, "g", "open", &open_half, 8), RESP_SUCCESS);
+	CU_ASSERT_EQUAL(raw_read_queue(raw, "readers", "orders", 0, NULL, NULL), 1);
+	CU_ASSERT_TRUE(raw_heartbeat(raw, "p@1", "g"));
+	fill_disk(ballast, false);
+	int64_t since = raw_now_ms();
+	while (raw_half_send(raw, "g", "orders", "after", 20000, &half) != RESP_SUCCESS && raw_now_ms() < since + PATIENCE_MS)
+		usleep(50000);
+	printf(" [%d sent before the disk was full, again after %d ms]", sent, (int)(raw_now_ms() - since));
+	CU_ASSERT_EQUAL(raw_end(raw, "g", "after", &half, 8), RESP_SUCCESS);
+	CU_ASSERT_EQUAL(raw_read_queue(raw, "readers", "orders", 0, NULL, NULL), 2);
+	raw_close(raw);
+	CU_ASSERT_EQUAL(program_stop(&broker, SIGTERM, NULL), 0);
+	CU_ASSERT_EQUAL(umount(mounted), 0);
+	done();
+}
+
+int main(void)
+{
+	static const struct check_test tests[] = {
+		CHECK_TEST(test_nothing_is_acknowledged_before_its_sync),
+		CHECK_TEST(test_a_failed_sync_ends_the_broker),
+		CHECK_TEST(test_a_failed_write_ends_the_broker),
+		CHECK_TEST(test_a_full_disk_stops_nobody),
+	};
+	return check_main("disk faults", tests, sizeof(tests) / sizeof(tests[0]));
+}

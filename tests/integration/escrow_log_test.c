@@ -1,0 +1,554 @@
+/* The real escrow-log over stores of the real broker, which is killed, and whose files are then damaged in every way: what
+ * the tool says a start will do is what a start does; what it says was in the log is what the clients know. */
+#include <cjson/cJSON.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "lib/audit/audit.h"
+#include "lib/base/logging.h"
+#include "lib/log/commitlog.h"
+#include "lib/record/record_settings.h"
+#include "lib/record/record_transaction.h"
+#include "lib/wire/codes.h"
+#include "tests/support/check.h"
+#include "tests/support/rawclient.h"
+
+enum { TRANSACTIONS = 1500, OPEN_EACH = 50, BODY = 1500, DAMAGES = 24, TEXT_MAX = 8 << 20 };
+
+static char *dir, store[512], copy[512], log_path[512];
+static uint64_t committed, rolled_back, undecided;
+static char text[TEXT_MAX]; /* Output of the tool, standard error behind it. */
+
+static const char *build_dir(void)
+{
+	return getenv("ESCROW_BUILD") != NULL ? getenv("ESCROW_BUILD") : "build";
+}
+
+/* Runs it; its exit code. The output is in `text`. */
+PRINTF_LIKE(1, 2)
+static int tool(const char *fmt, ...)
+{
+	char arguments[1500], command[2200], errors[600];
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(arguments, sizeof(arguments), fmt, args);
+	va_end(args);
+	snprintf(errors, sizeof(errors), "%s/tool.err", dir);
+	snprintf(command, sizeof(command), "%s/escrow-log %s 2>%s", build_dir(), arguments, errors);
+	FILE *out = popen(command, "r");
+	CU_ASSERT_FATAL(out != NULL);
+	size_t size = fread(text, 1, sizeof(text) - 4096, out);
+	int code = pclose(out);
+	FILE *err = fopen(errors, "r");
+	if (err != NULL) {
+		size += fread(text + size, 1, 4000, err);
+		fclose(err);
+	}
+	text[size] = '\0';
+	return WIFEXITED(code) ? WEXITSTATUS(code) : 255;
+}
+
+static void expect_text(const char *what, int line)
+{
+	bool there = strstr(text, what) != NULL;
+
+	if (!there)
+		fprintf(stderr, "line %d: expected \"%s\" in:\n%.3000s\n", line, what, text);
+	CU_ASSERT(there);
+}
+#define EXPECT_TEXT(what) expect_text(what, __LINE__)
+
+PRINTF_LIKE(1, 2)
+static void shell(const char *fmt, ...)
+{
+	char command[1200];
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(command, sizeof(command), fmt, args);
+	va_end(args);
+	if (system(command) != 0) {
+		fprintf(stderr, "failed: %s\n", command);
+		exit(2);
+	}
+}
+
+/* The last line of JSON output, or the first with this kind. Free with cJSON_Delete; NULL for none. */
+static cJSON *line_of_kind(const char *kind)
+{
+	for (char *line = text; *line != '\0';) {
+		char *end = strchr(line, '\n');
+		cJSON *object = cJSON_ParseWithLength(line, end == NULL ? strlen(line) : (size_t)(end - line));
+		const cJSON *found = cJSON_GetObjectItem(object, "kind");
+
+		if (cJSON_IsString(found) && strcmp(found->valuestring, kind) == 0)
+			return object;
+		cJSON_Delete(object);
+		if (end == NULL)
+			break;
+		line = end + 1;
+	}
+	return NULL;
+}
+
+static uint64_t number_in(const cJSON *object, const char *key)
+{
+	const cJSON *value = cJSON_GetObjectItem(object, key);
+
+	CU_ASSERT(cJSON_IsNumber(value));
+	return cJSON_IsNumber(value) ? (uint64_t)value->valuedouble : UINT64_MAX;
+}
+
+/* --- the store ----------------------------------------------------------------------------------------------------- */
+
+static const char *const small_parts[] = { "mappedFileSizeCommitLog=1048576", "tailRingSize=1048576", "maxMessageSize=65536",
+					   "snapshotIntervalBytes=600000", "transactionTimeOut=3600000", "logLevel=error",
+					   "brokerName=log-test", "listenPort=0" };
+enum { SMALL_PARTS = sizeof(small_parts) / sizeof(small_parts[0]) };
+
+static void broker_arguments(const char *at_store, char store_option[600], const char *argv[2 * SMALL_PARTS + 4])
+{
+	int count = 0;
+
+	argv[count++] = "escrow-broker";
+	for (int i = 0; i < SMALL_PARTS; i++) {
+		argv[count++] = "-o";
+		argv[count++] = small_parts[i];
+	}
+	snprintf(store_option, 600, "storePathRootDir=%s", at_store);
+	argv[count++] = "-o";
+	argv[count++] = store_option;
+	argv[count] = NULL;
+}
+
+static struct program start_broker(const char *at_store)
+{
+	const char *argv[2 * SMALL_PARTS + 4];
+	char option[600];
+
+	broker_arguments(at_store, option, argv);
+	return program_start(argv, log_path);
+}
+
+/* Transactions with every outcome. */
+static void make_store(void)
+{
+	struct program broker = start_broker(store);
+	struct raw *raw = raw_connect(broker.port);
+
+	CU_ASSERT_FATAL(raw != NULL);
+	for (int i = 0; i < TRANSACTIONS; i++) {
+		struct raw_half half;
+		char key[24];
+
+		snprintf(key, sizeof(key), "TX%d", i);
+		CU_ASSERT_EQUAL_FATAL(raw_half_send(raw, "payers", i % 3 == 0 ? "parcels" : "orders", key, BODY, &half), RESP_SUCCESS);
+		if (i % OPEN_EACH == 0) {
+			undecided++;
+			continue;
+		}
+		bool commit = i % 7 != 0;
+		CU_ASSERT_EQUAL_FATAL(raw_end(raw, "payers", key, &half, commit ? 8 : 12), RESP_SUCCESS);
+		committed += commit;
+		rolled_back += !commit;
+		if (i == 1) /* The opposite, which is refused and recorded. */
+			CU_ASSERT_EQUAL(raw_end(raw, "payers", key, &half, 12), 604);
+	}
+	/* Beside the running broker. */
+	CU_ASSERT_EQUAL(tool("check %s", store), 0);
+	EXPECT_TEXT("in use by process");
+	CU_ASSERT_EQUAL(tool("audit %s", store), 0);
+	EXPECT_TEXT("no violations");
+	CU_ASSERT_EQUAL(tool("repair %s --cut-at 8192", store), 2);
+	EXPECT_TEXT("is in use by process");
+	raw_close(raw);
+	program_stop(&broker, SIGKILL, NULL);
+}
+
+static void copy_store(void)
+{
+	shell("rm -rf %s", copy);
+	shell("cp -a --sparse=always %s %s", store, copy);
+}
+
+/* Does a broker start on the copy? It is stopped again. */
+static bool broker_starts(char why[1024])
+{
+	const char *argv[2 * SMALL_PARTS + 4];
+	char option[600], path[600];
+	int fds[2], status = 0;
+
+	broker_arguments(copy, option, argv);
+	snprintf(path, sizeof(path), "%s/escrow-broker", build_dir());
+	CU_ASSERT_FATAL(pipe(fds) == 0);
+	pid_t pid = fork();
+	CU_ASSERT_FATAL(pid >= 0);
+	if (pid == 0) {
+		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (dup2(fds[1], 1) < 0 || dup2(fds[1], 2) < 0)
+			_exit(126);
+		close(fds[0]);
+		close(fds[1]);
+		execv(path, (char *const *)argv);
+		_exit(127);
+	}
+	close(fds[1]);
+	/* Until it is ready, or its output ends with it. */
+	size_t size = 0;
+	bool ready = false;
+	for (ssize_t got; !ready && size < 1000 && (got = read(fds[0], why + size, 1000 - size)) > 0; size += (size_t)got) {
+		why[size + (size_t)got] = '\0';
+		ready = strstr(why, "ready ") != NULL;
+	}
+	why[size] = '\0';
+	if (ready)
+		kill(pid, SIGTERM);
+	close(fds[0]);
+	CU_ASSERT(waitpid(pid, &status, 0) == pid);
+	return ready;
+}
+
+/* --- a sound store --------------------------------------------------------------------------------------------------- */
+
+static void test_a_killed_brokers_store_is_sound(void)
+{
+	make_store();
+	CU_ASSERT_EQUAL(tool("check %s", store), 0);
+	EXPECT_TEXT("ok: ");
+	EXPECT_TEXT(": whole");
+	CU_ASSERT_EQUAL(tool("audit %s --json", store), 0);
+	cJSON *sum = line_of_kind("audit");
+	CU_ASSERT_EQUAL(number_in(sum, "violations"), 0);
+	CU_ASSERT_EQUAL(number_in(sum, "transactions"), TRANSACTIONS);
+	CU_ASSERT_EQUAL(number_in(sum, "committed"), committed);
+	CU_ASSERT_EQUAL(number_in(sum, "rolled_back"), rolled_back);
+	CU_ASSERT_EQUAL(number_in(sum, "open"), undecided);
+	CU_ASSERT_EQUAL(number_in(sum, "published"), committed);
+	cJSON_Delete(sum);
+	CU_ASSERT_EQUAL(tool("stat %s --json", store), 0);
+	sum = line_of_kind("stat");
+	CU_ASSERT_EQUAL(number_in(sum, "transactions"), TRANSACTIONS);
+	CU_ASSERT(number_in(sum, "bytes_per_transaction") > BODY);
+	uint64_t in_queues = 0;
+	const cJSON *queue;
+	cJSON_ArrayForEach(queue, cJSON_GetObjectItem(sum, "queues"))
+		in_queues += number_in(queue, "messages");
+	CU_ASSERT_EQUAL(in_queues, committed);
+	cJSON_Delete(sum);
+	CU_ASSERT_EQUAL(tool("stat %s", store), 0);
+	EXPECT_TEXT("topic/queue");
+}
+
+static int count_lines(const char *word)
+{
+	int count = 0;
+
+	for (const char *at = text; (at = strstr(at, word)) != NULL; at++)
+		count++;
+	return count;
+}
+
+static void test_dump_finds_what_is_asked_for(void)
+{
+	CU_ASSERT_EQUAL(tool("dump %s --txn TX1", store), 0);
+	CU_ASSERT_EQUAL(count_lines(" half "), 1);
+	CU_ASSERT_EQUAL(count_lines(" decision "), 1);
+	CU_ASSERT_EQUAL(count_lines(" conflict "), 1);
+	CU_ASSERT_EQUAL(count_lines("\n"), 3);
+	EXPECT_TEXT("outcome=committed by=producer");
+	EXPECT_TEXT("asked=\"rolled back\"");
+	CU_ASSERT_EQUAL(tool("dump %s --key TX1 --json", store), 0);
+	CU_ASSERT_EQUAL(count_lines("\n"), 3);
+	cJSON *decision = line_of_kind("decision");
+	uint64_t offset = number_in(decision, "offset"), half = number_in(decision, "half");
+	cJSON_Delete(decision);
+	CU_ASSERT_EQUAL(tool("dump %s --from %" PRIu64 " --limit 1", store, half), 0);
+	CU_ASSERT_EQUAL(count_lines("transaction=TX1 "), 1);
+	CU_ASSERT_EQUAL(tool("dump %s --from %" PRIu64 " --to %" PRIu64 " --kind half", store, half, offset), 0);
+	CU_ASSERT(count_lines("\n") >= 1);
+	CU_ASSERT_EQUAL(tool("dump %s --from %" PRIu64, store, half + 8), 2);
+	EXPECT_TEXT("no record starts at log offset");
+	CU_ASSERT_EQUAL(tool("dump %s --topic parcels --kind half", store), 0);
+	CU_ASSERT_EQUAL(count_lines("\n"), (TRANSACTIONS + 2) / 3);
+	CU_ASSERT_EQUAL(tool("dump %s --kind epoch,snapshot_mark", store), 0);
+	CU_ASSERT(count_lines(" snapshot_mark ") > 0);
+	/* Times: none of tomorrow, all since long ago. */
+	CU_ASSERT_EQUAL(tool("dump %s --since 2099-01-01", store), 0);
+	CU_ASSERT_EQUAL(count_lines("\n"), 0);
+	CU_ASSERT_EQUAL(tool("dump %s --until 2001-01-01T00:00", store), 0);
+	CU_ASSERT_EQUAL(count_lines("\n"), 0);
+	CU_ASSERT_EQUAL(tool("dump %s --since 2001-01-01 --kind half --json", store), 0);
+	CU_ASSERT_EQUAL(count_lines("\n"), TRANSACTIONS);
+	/* Bodies are never shown: raw_half_send fills them with x. */
+	CU_ASSERT_EQUAL(tool("dump %s", store), 0);
+	CU_ASSERT(count_lines("\n") > 2 * TRANSACTIONS);
+	CU_ASSERT_PTR_NULL(strstr(text, "xxxxxxxx"));
+}
+
+static void test_bad_commands_say_why(void)
+{
+	static const struct { const char *arguments; int code; const char *what; } cases[] = {
+		{ "", 2, "no verb" }, { "frobnicate x", 2, "unknown verb frobnicate" }, { "check", 2, "STORE_DIR is missing" },
+		{ "check /nonexistent", 2, "/nonexistent/commitlog" }, { "check /nonexistent --fast", 2, "unknown option --fast" },
+		{ "check a b", 2, "one argument too many: b" }, { "dump x --from", 2, "a value is missing behind --from" },
+		{ "dump x --from 1x", 2, "not an offset: 1x" }, { "dump x --limit 0", 2, "not a count: 0" },
+		{ "dump x --since yesterday", 2, "not a time" }, { "dump x --kind halve", 2, "no such kind: halve" },
+		{ "repair x", 2, "--cut-at OFFSET is missing" }, { "backup x", 2, "TARGET_DIR is missing" },
+		{ "--help", 0, "usage: escrow-log COMMAND" }, { "check --help", 0, "torn tail" }, { "dump -h", 0, "--since" },
+		{ "repair --help", 0, "--yes" }, { "audit --help", 0, "I4" }, { "migrate --help", 0, "opLogMysqlHost" },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		int code = tool("%s", cases[i].arguments);
+
+		CU_ASSERT_EQUAL(code, cases[i].code);
+		EXPECT_TEXT(cases[i].what);
+		if (code != cases[i].code)
+			fprintf(stderr, "escrow-log %s: exit code %d\n", cases[i].arguments, code);
+	}
+}
+
+/* --- damage ------------------------------------------------------------------------------------------------------------ */
+
+/* Path of the n-th file of a kind: segments or snapshots, in order of their names. */
+static bool nth_file(const char *where, unsigned n, char path[900])
+{
+	char command[800], name[64];
+
+	snprintf(command, sizeof(command), "ls %s/%s | sed -n %up", copy, where, n + 1);
+	FILE *list = popen(command, "r");
+	bool found = list != NULL && fgets(name, sizeof(name), list) != NULL;
+	if (list != NULL)
+		pclose(list);
+	name[found ? strcspn(name, "\n") : 0] = '\0';
+	snprintf(path, 900, "%s/%s/%s", copy, where, name);
+	return found;
+}
+
+static void change_bytes(const char *path, off_t at, unsigned kind, size_t size)
+{
+	static uint8_t bytes[1 << 16];
+	struct stat st;
+	int fd = open(path, O_RDWR | O_CLOEXEC);
+
+	CU_ASSERT_FATAL(fd >= 0 && fstat(fd, &st) == 0);
+	if (at >= st.st_size)
+		at = st.st_size - 1;
+	if (size > sizeof(bytes) || (off_t)size > st.st_size - at)
+		size = (size_t)(st.st_size - at) < sizeof(bytes) ? (size_t)(st.st_size - at) : sizeof(bytes);
+	switch (kind) {
+	case 0: /* One bit. */
+		CU_ASSERT(pread(fd, bytes, 1, at) == 1);
+		bytes[0] ^= 0x04;
+		CU_ASSERT(pwrite(fd, bytes, 1, at) == 1);
+		break;
+	case 1:
+	case 2:
+		memset(bytes, kind == 1 ? 0 : 0xa5, size);
+		CU_ASSERT(pwrite(fd, bytes, size, at) == (ssize_t)size);
+		break;
+	default:
+		CU_ASSERT(ftruncate(fd, at) == 0);
+		break;
+	}
+	close(fd);
+}
+
+/* Something random happens to the copy; says what. */
+static void damage_copy(uint64_t *random, unsigned run, char what[1000])
+{
+	unsigned segments = 0, kind = (unsigned)(check_random(random) % 4);
+	char path[900];
+
+	while (nth_file("commitlog", segments, path))
+		segments++;
+	if (run % 8 == 6) { /* A snapshot, or both. */
+		for (unsigned i = 0; i < 1 + check_random(random) % 2 && nth_file("snapshots", 1 - i, path); i++)
+			change_bytes(path, (off_t)(check_random(random) % 2000), kind % 3, 10);
+		snprintf(what, 1000, "snapshots, kind %u", kind);
+		return;
+	}
+	CU_ASSERT_FATAL(nth_file("commitlog", (unsigned)(check_random(random) % segments), path));
+	if (run % 8 == 7) {
+		snprintf(what, 1000, "%s removed", path);
+		CU_ASSERT(unlink(path) == 0);
+		return;
+	}
+	off_t at = (off_t)(check_random(random) % (1 << 20));
+	if (run % 8 == 5)
+		at %= 4096; /* In the header. */
+	change_bytes(path, at, kind, 1 + check_random(random) % 5000);
+	snprintf(what, 1000, "%s at %ld, kind %u", path, (long)at, kind);
+}
+
+/* The offset that check names for a cut is one that repair takes; the result opens, and is sound. */
+static void try_repair(uint64_t at, unsigned *repaired)
+{
+	char why[1024];
+
+	int code = tool("repair %s --cut-at %" PRIu64, copy, at);
+	if (code == 2) /* Bad headers, no snapshot below, ...: then it says so. */
+		return;
+	CU_ASSERT_EQUAL(code, 0);
+	EXPECT_TEXT("Nothing was changed");
+	CU_ASSERT_EQUAL(tool("check %s", copy), 1); /* Indeed. */
+	code = tool("repair %s --cut-at %" PRIu64 " --yes", copy, at);
+	CU_ASSERT(code == 0 || strstr(text, "a segment's header is bad") != NULL);
+	if (code != 0)
+		return;
+	EXPECT_TEXT("the log ends at");
+	++*repaired;
+	CU_ASSERT_EQUAL(tool("check %s", copy), 0);
+	CU_ASSERT(broker_starts(why));
+	CU_ASSERT_EQUAL(tool("audit %s", copy), 0);
+}
+
+static void test_what_check_says_is_what_a_start_does(void)
+{
+	uint64_t random = check_seed(7);
+	unsigned refused = 0, cut = 0, clean = 0, repaired = 0;
+
+	for (unsigned run = 0; run < DAMAGES; run++) {
+		char what[1000], why[1024] = "";
+
+		copy_store();
+		if (check_random(&random) % 2 == 0) /* A start then reads all of the log. */
+			shell("rm -rf %s/snapshots", copy);
+		damage_copy(&random, run, what);
+		int code = tool("check %s --json", copy);
+		cJSON *sum = line_of_kind("check");
+		CU_ASSERT_FATAL(sum != NULL);
+		const char *start = cJSON_GetStringValue(cJSON_GetObjectItem(sum, "start"));
+		bool refuses = strcmp(start, "refuses") == 0;
+		uint64_t first_bad = number_in(sum, "first_bad");
+		CU_ASSERT(code == 0 || code == 1);
+		CU_ASSERT_EQUAL(code == 0, cJSON_IsTrue(cJSON_GetObjectItem(sum, "ok")));
+		refused += refuses;
+		cut += strcmp(start, "cuts") == 0;
+		clean += strcmp(start, "clean") == 0;
+		bool starts = broker_starts(why);
+		if (starts == refuses && strcmp(start, "cuts damage") != 0) {
+			fprintf(stderr, "%s: check says \"%s\", but the broker %s: %s\n", what, start, starts ? "starts" : "does not start", why);
+			CU_FAIL("check was wrong");
+		}
+		cJSON_Delete(sum);
+		if (starts && code == 0)
+			CU_ASSERT_EQUAL(tool("audit %s", copy), 0);
+		if (refuses && first_bad != 0)
+			try_repair(first_bad, &repaired);
+	}
+	printf(" [%u refused, %u cut, %u clean, %u repaired]", refused, cut, clean, repaired);
+	CU_ASSERT(refused > 0 && repaired > 0 && cut + clean > 0);
+}
+
+/* --- backups -------------------------------------------------------------------------------------------------------------- */
+
+static void test_a_backup_is_a_store(void)
+{
+	char backup[600], why[1024];
+	struct program broker = start_broker(store);
+
+	snprintf(backup, sizeof(backup), "%s/backup", dir);
+	CU_ASSERT_EQUAL(tool("backup %s %s", store, backup), 0);
+	EXPECT_TEXT("copied to");
+	CU_ASSERT_EQUAL(tool("backup %s %s", store, backup), 2);
+	EXPECT_TEXT("not empty");
+	program_stop(&broker, SIGKILL, NULL);
+	CU_ASSERT_EQUAL(tool("audit %s --json", backup), 0);
+	cJSON *sum = line_of_kind("audit");
+	CU_ASSERT_EQUAL(number_in(sum, "transactions"), TRANSACTIONS);
+	cJSON_Delete(sum);
+	shell("rm -rf %s", copy);
+	CU_ASSERT_EQUAL(tool("restore %s %s", backup, copy), 0);
+	CU_ASSERT(broker_starts(why));
+	CU_ASSERT_EQUAL(tool("check %s", copy), 0);
+	/* A damaged backup is refused before anything is copied. */
+	shell("printf Z | dd of=%s/commitlog/00000000000000000000 bs=1 seek=9000 conv=notrunc 2>/dev/null", backup);
+	shell("rm -rf %s", copy);
+	CU_ASSERT_EQUAL(tool("restore %s %s", backup, copy), 1);
+	EXPECT_TEXT("nothing was copied");
+}
+
+/* --- a log that lies ---------------------------------------------------------------------------------------------------- */
+
+static uint64_t put(struct commitlog *log, enum log_kind kind, const uint8_t *payload, size_t size)
+{
+	uint64_t offset = 0;
+	uint8_t *p = commitlog_begin(log, kind, size, &offset);
+
+	CU_ASSERT_FATAL(p != NULL);
+	memcpy(p, payload, size);
+	commitlog_commit(log);
+	return offset;
+}
+
+static void test_audit_finds_a_second_commit(void)
+{
+	static const uint8_t message[100] = { 0 };
+	struct commitlog_config config = { .root = copy, .segment_size = 1 << 20, .ring_size = 1 << 20 };
+	struct commitlog *log = NULL;
+	struct errinfo err;
+	uint8_t payload[512];
+
+	shell("rm -rf %s", copy);
+	CU_ASSERT_EQUAL_FATAL(commitlog_open(&config, vfs_posix(), &log, &err), ST_OK);
+	struct record_topic topic = { .name = SPAN_LITERAL("orders"), .read_queue_nums = 1, .write_queue_nums = 1, .perm = 6 };
+	record_topic_encode(&topic, payload);
+	put(log, LOG_TOPIC, payload, record_topic_size(&topic));
+	struct record_half half = { .store_time_ms = 1764072000000, .immunity_ms = -1, .topic = topic.name, .group = SPAN_LITERAL("g"),
+				    .transaction_id = SPAN_LITERAL("T"), .unique_key = SPAN_LITERAL("T"),
+				    .global = { .part_count = 1 }, .message = { message, sizeof(message) } };
+	record_half_encode(&half, payload);
+	size_t size = record_half_size(&half);
+	uint64_t at = put(log, LOG_HALF, payload, size);
+	struct record_decision r = { .half_offset = at, .body_offset = at, .half_store_time_ms = half.store_time_ms,
+				     .message_size = sizeof(message), .message_delta = (uint16_t)(LOG_ENVELOPE_SIZE + size - sizeof(message)),
+				     .outcome = OUTCOME_COMMIT, .who = WHO_PRODUCER, .when_ms = half.store_time_ms + 5,
+				     .topic = topic.name, .group = half.group, .transaction_id = half.transaction_id,
+				     .global = { .part_count = 1 } };
+	for (int i = 0; i < 2; i++, r.queue_offset++) {
+		record_decision_encode(&r, payload);
+		put(log, LOG_DECISION, payload, record_decision_size(&r));
+	}
+	CU_ASSERT_EQUAL(commitlog_close(log, true, &err), ST_OK);
+	CU_ASSERT_EQUAL(tool("check %s", copy), 0); /* Every byte is as it was written. */
+	CU_ASSERT_EQUAL(tool("audit %s", copy), 1);
+	EXPECT_TEXT("I2 violated");
+	EXPECT_TEXT("which is committed already");
+	EXPECT_TEXT("1 violation\n");
+	CU_ASSERT_EQUAL(tool("audit %s --json", copy), 1);
+	cJSON *violation = line_of_kind("violation");
+	CU_ASSERT_STRING_EQUAL(cJSON_GetStringValue(cJSON_GetObjectItem(violation, "invariant")), "I2");
+	cJSON_Delete(violation);
+}
+
+int main(void)
+{
+	static const struct check_test tests[] = {
+		CHECK_TEST(test_a_killed_brokers_store_is_sound),
+		CHECK_TEST(test_dump_finds_what_is_asked_for),
+		CHECK_TEST(test_bad_commands_say_why),
+		CHECK_TEST(test_what_check_says_is_what_a_start_does),
+		CHECK_TEST(test_a_backup_is_a_store),
+		CHECK_TEST(test_audit_finds_a_second_commit),
+	};
+
+	log_set_level(LOGLEVEL_ERROR);
+	dir = check_make_dir();
+	snprintf(store, sizeof(store), "%s/store", dir);
+	snprintf(copy, sizeof(copy), "%s/copy", dir);
+	snprintf(log_path, sizeof(log_path), "%s/broker.log", dir);
+	int failed = check_main("escrow_log", tests, sizeof(tests) / sizeof(tests[0]));
+	check_remove_dir(dir);
+	return failed;
+}

@@ -1,0 +1,312 @@
+/* Check-back as the core sees it: what is counted, what a restart knows of it, and who is asked when. checkback/ has the
+ * tests of the schedule itself. */
+#include "tests/unit/core/core_fixture.h"
+
+#include "lib/log/logreader.h"
+#include "lib/record/record_transaction.h"
+
+static void answer_unknown(struct fixture *f, const struct send_result *half, bool from_check)
+{
+	struct outcome outcome;
+
+	CU_ASSERT_EQUAL(fixture_end(f, half, (enum record_outcome)0, from_check, &outcome), ST_OK);
+}
+
+/* Time passes under a live producer. */
+static void advance_alive(struct fixture *f, int64_t by_ms)
+{
+	for (; by_ms > 0; by_ms -= 10000) {
+		fixture_heartbeat(f, true);
+		fixture_advance(f, by_ms < 10000 ? by_ms : 10000);
+	}
+}
+
+/* Asks and UNKNOWN answers until `answers` have come; the fixture parks at the third. */
+static void answer_times(struct fixture *f, const struct send_result *half, int answers)
+{
+	for (int i = 0; i < answers; i++) {
+		size_t before = f->asked_count;
+
+		for (int waited = 0; f->asked_count == before && waited < 1000; waited++)
+			advance_alive(f, 100);
+		CU_ASSERT_TRUE_FATAL(f->asked_count > before);
+		answer_unknown(f, half, true);
+		fixture_advance(f, 10);
+	}
+}
+
+static uint64_t parked_count(const struct fixture *f)
+{
+	return core_stats(f->core).pending_now - core_stats(f->core).in_doubt_now;
+}
+
+static void test_counts_survive_a_restart(void)
+{
+	struct fixture *f = fixture_create(NULL);
+	struct send_result half = must_send(f, (struct sent){ .topic = "t", .key = "k", .half = true });
+
+	answer_times(f, &half, 2);
+	fixture_restart(f);
+	/* Two of three were answered before: one more is the last. */
+	answer_times(f, &half, 1);
+	CU_ASSERT_EQUAL(f->asked_count, 1);
+	CU_ASSERT_EQUAL(parked_count(f), 1);
+	advance_alive(f, 300000);
+	CU_ASSERT_EQUAL(f->asked_count, 1);
+	fixture_destroy(f);
+}
+
+/* While a check is under way: an UNKNOWN that is not its answer leaves it under way, and it times out as any other. */
+static void test_an_unasked_unknown_is_no_answer(void)
+{
+	struct fixture *f = fixture_create(NULL);
+	struct send_result half = must_send(f, (struct sent){ .topic = "t", .key = "k", .half = true });
+
+	for (int waited = 0; f->asked_count == 0 && waited < 100; waited++)
+		advance_alive(f, 100);
+	answer_unknown(f, &half, false);
+	advance_alive(f, 5200); /* The time for an answer, and a little for the next question. */
+	CU_ASSERT_EQUAL(f->asked_count, 2);
+	fixture_destroy(f);
+}
+
+/* An UNKNOWN that nobody asked for, and the same answer twice, are no further answers. */
+static void test_only_answers_to_checks_are_counted(void)
+{
+	struct fixture *f = fixture_create(NULL);
+	struct send_result half = must_send(f, (struct sent){ .topic = "t", .key = "k", .half = true });
+
+	fixture_disk(f, true);
+	for (int i = 0; i < 5; i++)
+		answer_unknown(f, &half, false);
+	answer_times(f, &half, 1);
+	for (int i = 0; i < 5; i++) {
+		answer_unknown(f, &half, true);
+		answer_unknown(f, &half, false);
+	}
+	CU_ASSERT_EQUAL(parked_count(f), 0);
+	answer_times(f, &half, 1);
+	CU_ASSERT_EQUAL(parked_count(f), 0);
+	answer_times(f, &half, 1);
+	CU_ASSERT_EQUAL(parked_count(f), 1);
+	CU_ASSERT_EQUAL(f->asked_count, 3);
+	fixture_destroy(f);
+}
+
+static void test_a_resumed_one_has_all_its_checks_again(void)
+{
+	struct fixture *f = fixture_create(NULL);
+	struct outcome outcome = { 0 };
+	struct send_result half = must_send(f, (struct sent){ .topic = "t", .key = "k", .half = true });
+
+	answer_times(f, &half, 3);
+	CU_ASSERT_EQUAL(parked_count(f), 1);
+	CU_ASSERT_EQUAL(core_operator_decide(f->core, half.log_offset, OUTCOME_RESUME, SPAN_LITERAL("dba"), &outcome), ST_OK);
+	answer_times(f, &half, 2);
+	CU_ASSERT_EQUAL(parked_count(f), 0);
+	fixture_restart(f); /* The record says so, too. */
+	answer_times(f, &half, 1);
+	CU_ASSERT_EQUAL(parked_count(f), 1);
+	fixture_destroy(f);
+}
+
+/* What was counted in the turn of a resume belongs to what was before it, also in the log. */
+static void test_a_resume_forgets_the_answers_of_its_own_turn(void)
+{
+	struct fixture *f = fixture_create(NULL);
+	struct outcome outcome = { 0 };
+	struct send_result half = must_send(f, (struct sent){ .topic = "t", .key = "k", .half = true });
+
+	answer_times(f, &half, 1);
+	while (f->asked_count < 2)
+		advance_alive(f, 100);
+	answer_unknown(f, &half, true);
+	CU_ASSERT_EQUAL(core_operator_decide(f->core, half.log_offset, OUTCOME_PARK, SPAN_LITERAL("dba"), &outcome), ST_OK);
+	CU_ASSERT_EQUAL(core_operator_decide(f->core, half.log_offset, OUTCOME_RESUME, SPAN_LITERAL("dba"), &outcome), ST_OK);
+	core_turn_end(f->core);
+	fixture_disk(f, true);
+	fixture_restart(f);
+	answer_times(f, &half, 2);
+	CU_ASSERT_EQUAL(parked_count(f), 0);
+	answer_times(f, &half, 1);
+	CU_ASSERT_EQUAL(parked_count(f), 1);
+	fixture_destroy(f);
+}
+
+/* More events in one turn than fit into one record: none is lost. */
+static void test_many_answers_of_one_turn_are_all_recorded(void)
+{
+	enum { MANY = 900 };
+	static struct send_result halves[MANY];
+	struct core_config config = fixture_config();
+	char key[16];
+
+	config.checkback.window_start = MANY;
+	struct fixture *f = fixture_create(&config);
+	for (int i = 0; i < MANY; i++) {
+		snprintf(key, sizeof(key), "k%d", i);
+		halves[i] = must_send(f, (struct sent){ .topic = "t", .key = key, .half = true });
+		fixture_disk(f, true);
+	}
+	for (int answers = 1; answers <= 3; answers++) {
+		size_t wanted = f->asked_count + MANY;
+
+		for (int waited = 0; f->asked_count < wanted && waited < 1000; waited++)
+			advance_alive(f, 100);
+		CU_ASSERT_EQUAL_FATAL(f->asked_count, wanted);
+		for (int i = 0; i < MANY; i++)
+			answer_unknown(f, &halves[i], true);
+		core_turn_end(f->core);
+		fixture_disk(f, true);
+		fixture_restart(f);
+		CU_ASSERT_EQUAL(core_stats(f->core).pending_now, MANY);
+	}
+	advance_alive(f, 60000);
+	CU_ASSERT_EQUAL(f->asked_count, 0); /* All are parked. */
+	fixture_destroy(f);
+}
+
+struct check_seen {
+	size_t count;
+	char last_client[64];
+};
+
+static enum status see_check(void *context, const struct record_check *check, struct errinfo *err)
+{
+	struct check_seen *seen = context;
+
+	(void)err;
+	seen->count++;
+	snprintf(seen->last_client, sizeof(seen->last_client), "%.*s", SPAN_ARGS(check->who_text));
+	return ST_OK;
+}
+
+/* The records say whom the broker asked and who answered, even if that one is gone by then. */
+static void test_the_log_says_who_was_asked(void)
+{
+	struct fixture *f = fixture_create(NULL);
+	struct check_seen seen = { 0 };
+	struct logreader *reader;
+	struct log_record record;
+	struct send_result half = must_send(f, (struct sent){ .topic = "t", .key = "k", .half = true });
+
+	while (f->asked_count == 0)
+		advance_alive(f, 100);
+	answer_unknown(f, &half, true);
+	core_connection_gone(f->core, PRODUCER);
+	core_turn_end(f->core);
+	fixture_disk(f, true);
+	CU_ASSERT_EQUAL(core_stats(f->core).check_count, 1);
+	CU_ASSERT_EQUAL_FATAL(logreader_open(memdisk_vfs(f->disk), "/store", 0, &reader, NULL), ST_OK);
+	while (logreader_next(reader, commitlog_durable(f->log), &record, NULL) == ST_OK) {
+		if (record.kind != LOG_CHECK)
+			continue;
+		CU_ASSERT_EQUAL(record_checks_decode(record.payload, see_check, &seen, NULL), ST_OK);
+		CU_ASSERT_STRING_EQUAL(seen.last_client, "10.0.0.1@1");
+	}
+	logreader_close(reader);
+	CU_ASSERT_EQUAL(seen.count, 2);
+	fixture_destroy(f);
+}
+
+static void test_immunity_puts_off_the_first_check(void)
+{
+	struct fixture *f = fixture_create(NULL);
+
+	(void)must_send(f, (struct sent){ .topic = "t", .key = "later", .half = true, .immunity_s = 40 });
+	advance_alive(f, 39000);
+	CU_ASSERT_EQUAL(f->asked_count, 0);
+	fixture_restart(f);
+	advance_alive(f, 900);
+	CU_ASSERT_EQUAL(f->asked_count, 0);
+	advance_alive(f, 2000);
+	CU_ASSERT_EQUAL(f->asked_count, 1);
+	fixture_destroy(f);
+}
+
+/* The wall clock is set while the broker is down: no first check is later than its whole time, or than now. */
+static void test_a_clock_that_was_set_does_not_put_off_checks(void)
+{
+	struct fixture *f = fixture_create(NULL);
+
+	(void)must_send(f, (struct sent){ .topic = "t", .key = "back", .half = true });
+	fixture_disk(f, true);
+	f->clock.wall_now_ms -= 24 * 3600 * 1000;
+	fixture_restart(f);
+	advance_alive(f, 5900);
+	CU_ASSERT_EQUAL(f->asked_count, 0);
+	advance_alive(f, 200);
+	CU_ASSERT_EQUAL(f->asked_count, 1);
+	f->clock.wall_now_ms += 48LL * 3600 * 1000;
+	fixture_restart(f);
+	advance_alive(f, 100);
+	CU_ASSERT_EQUAL(f->asked_count, 1);
+	fixture_destroy(f);
+}
+
+/* A half that a crash may still undo is not talked about. */
+static void test_nobody_is_asked_about_what_is_not_durable(void)
+{
+	struct fixture *f = fixture_create(NULL);
+
+	fixture_heartbeat(f, true);
+	(void)must_send(f, (struct sent){ .topic = "t", .key = "k", .half = true });
+	for (int i = 0; i < 800; i++) { /* Eight seconds without the disk. */
+		clock_manual_advance(&f->clock, 10);
+		core_set_time(f->core, f->clock.wall_now_ms, f->clock.mono_now_ms);
+		core_tick(f->core);
+	}
+	CU_ASSERT_EQUAL(f->asked_count, 0);
+	fixture_disk(f, true);
+	fixture_advance(f, 200);
+	CU_ASSERT_EQUAL(f->asked_count, 1);
+	fixture_destroy(f);
+}
+
+/* Each policy decides what it says, once. */
+static void test_the_policy_decides_in_the_end(void)
+{
+	static const enum checkback_policy policies[] = { POLICY_PARK, POLICY_ROLLBACK, POLICY_COMMIT };
+
+	for (size_t i = 0; i < 3; i++) {
+		struct core_config config = fixture_config();
+		struct pulled p = { .count = 0 };
+		struct outcome outcome;
+
+		config.checkback.policy = policies[i];
+		struct fixture *f = fixture_create(&config);
+		struct send_result half = must_send(f, (struct sent){ .topic = "t", .key = "k", .half = true });
+		answer_times(f, &half, 3);
+		fixture_disk(f, true);
+		CU_ASSERT_EQUAL(core_stats(f->core).pending_now, policies[i] == POLICY_PARK);
+		CU_ASSERT_EQUAL(fixture_pull(f, "t", 0, 0, "*", &p), policies[i] == POLICY_COMMIT);
+		uint64_t appended = commitlog_appended(f->log);
+		advance_alive(f, 100000);
+		CU_ASSERT_EQUAL(commitlog_appended(f->log), appended);
+		/* A producer that comes back is heard if the broker only parked. */
+		CU_ASSERT_EQUAL(fixture_end(f, &half, OUTCOME_COMMIT, false, &outcome),
+				policies[i] == POLICY_ROLLBACK ? ST_DENIED : ST_OK);
+		fixture_disk(f, true);
+		CU_ASSERT_EQUAL(fixture_pull(f, "t", 0, 0, "*", &p), policies[i] != POLICY_ROLLBACK);
+		pulled_free(&p);
+		fixture_destroy(f);
+	}
+}
+
+int main(void)
+{
+	static const struct check_test tests[] = {
+		CHECK_TEST(test_counts_survive_a_restart),
+		CHECK_TEST(test_an_unasked_unknown_is_no_answer),
+		CHECK_TEST(test_only_answers_to_checks_are_counted),
+		CHECK_TEST(test_a_resumed_one_has_all_its_checks_again),
+		CHECK_TEST(test_a_resume_forgets_the_answers_of_its_own_turn),
+		CHECK_TEST(test_many_answers_of_one_turn_are_all_recorded),
+		CHECK_TEST(test_the_log_says_who_was_asked),
+		CHECK_TEST(test_immunity_puts_off_the_first_check),
+		CHECK_TEST(test_a_clock_that_was_set_does_not_put_off_checks),
+		CHECK_TEST(test_nobody_is_asked_about_what_is_not_durable),
+		CHECK_TEST(test_the_policy_decides_in_the_end),
+	};
+	return check_main("checks", tests, sizeof(tests) / sizeof(tests[0]));
+}

@@ -1,0 +1,341 @@
+/* Snapshots: a start from one gives the same state as a replay of everything, wherever the slices fell; what is damaged is
+ * passed over or refused. Retention on top: what goes, what stays, what is carried. */
+#include "tests/unit/core/core_traffic.h"
+
+/* Opens what the disk holds, with or without its snapshots, and describes it. */
+static void describe_disk(const struct fixture *from, bool with_snapshots, struct lines *lines)
+{
+	struct fixture *f = calloc(1, sizeof(*f));
+	uint64_t offsets[4];
+	size_t count = 0;
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(f);
+	*f = (struct fixture){ .disk = memdisk_clone(from->disk), .config = from->config, .clock = from->clock,
+			       .segment_size = from->segment_size };
+	f->clock.clock.context = &f->clock;
+	CU_ASSERT_EQUAL(snapshot_list(memdisk_vfs(f->disk), "/store", offsets, 4, &count, NULL), ST_OK);
+	for (size_t i = 0; i < count && !with_snapshots; i++) {
+		char path[64];
+		snprintf(path, sizeof(path), "/store/snapshots/%020llu", (unsigned long long)offsets[i]);
+		CU_ASSERT_TRUE(memdisk_remove(f->disk, path));
+	}
+	fixture_open(f);
+	CU_ASSERT_EQUAL(f->store.snapshot_from != 0, with_snapshots && count > 0);
+	describe(f->core, lines);
+	fixture_destroy(f);
+}
+
+/* --- tests -------------------------------------------------------------------------------------------------------------- */
+
+static void test_start_from_a_snapshot_is_the_replay_of_everything(void)
+{
+	uint64_t random = check_seed(400);
+
+	for (int round = 0; round < 25; round++) {
+		struct fixture *f = fixture_create(NULL);
+		struct traffic *t = traffic_create(f, check_random(&random));
+		struct lines with = { 0 }, without = { 0 };
+
+		for (uint64_t i = 0; i < 600; i++) {
+			do_something(t);
+			if (i % 200 == 20)
+				snapshotter_want(f->snapshotter);
+			if (chance(t, 6) == 0)
+				fixture_snapshot_step(f); /* Slices far apart: much happens between them. */
+			if (chance(t, 4) == 0)
+				fixture_disk(f, true);
+			if (i % 250 == 249) {
+				memdisk_crash(f->disk, check_random(&random));
+				fixture_close(f);
+				t->open_count = 0;
+				fixture_open(f);
+				fixture_heartbeat(f, false);
+			}
+		}
+		memdisk_crash(f->disk, check_random(&random));
+		describe_disk(f, true, &with);
+		describe_disk(f, false, &without);
+		CU_ASSERT_TRUE(same_lines(&with, &without));
+		free_lines(&with);
+		free_lines(&without);
+		free(t);
+		fixture_destroy(f);
+	}
+}
+
+/* Killed when the snapshot has its name and nothing behind its position is on the disk, not even its mark: the next epoch is
+ * a new one all the same. */
+static void test_start_with_nothing_behind_the_snapshot_opens_a_new_epoch(void)
+{
+	struct fixture *f = fixture_create(NULL);
+	struct traffic *t = traffic_create(f, 9);
+	struct lines with = { 0 }, without = { 0 };
+
+	for (int i = 0; i < 50; i++)
+		do_something(t);
+	fixture_disk(f, true);
+	uint32_t epoch = commitlog_epoch(f->store.log);
+	snapshotter_want(f->snapshotter);
+	for (int i = 0; i < 10000 && snapshotter_stats(f->snapshotter).taken == 0; i++)
+		fixture_snapshot_step(f);
+	CU_ASSERT_EQUAL(snapshotter_stats(f->snapshotter).last_from, commitlog_appended(f->store.log));
+	fixture_restart(f);
+	CU_ASSERT_NOT_EQUAL(f->store.snapshot_from, 0);
+	CU_ASSERT_EQUAL(commitlog_epoch(f->store.log), epoch + 1);
+	describe_disk(f, true, &with);
+	describe_disk(f, false, &without);
+	CU_ASSERT_TRUE(same_lines(&with, &without));
+	free_lines(&with);
+	free_lines(&without);
+	free(t);
+	fixture_destroy(f);
+}
+
+static char *newest_snapshot(struct fixture *f, char path[64])
+{
+	uint64_t offset = 0;
+	size_t count = 0;
+
+	CU_ASSERT_EQUAL(snapshot_list(memdisk_vfs(f->disk), "/store", &offset, 1, &count, NULL), ST_OK);
+	CU_ASSERT_EQUAL_FATAL(count, 1);
+	snprintf(path, 64, "/store/snapshots/%020llu", (unsigned long long)offset);
+	return path;
+}
+
+static void test_damaged_snapshot_gives_way_to_the_older_one(void)
+{
+	struct fixture *f = fixture_create(NULL);
+	struct traffic *t = traffic_create(f, 7);
+	struct lines before = { 0 }, after = { 0 };
+	char path[64];
+	size_t size;
+
+	for (int i = 0; i < 300; i++) {
+		do_something(t);
+		if (i == 100 || i == 200)
+			fixture_snapshot(f);
+	}
+	fixture_disk(f, true);
+	describe_disk(f, true, &before);
+	uint8_t *data = memdisk_data(f->disk, newest_snapshot(f, path), &size);
+	uint64_t newest = f->store.snapshot_from;
+	data[size / 2] ^= 0x10;
+	describe_disk(f, true, &after);
+	(void)newest;
+	CU_ASSERT_TRUE(same_lines(&before, &after));
+	/* Every byte counts. */
+	for (size_t at = 0; at < size; at += 97) {
+		struct snapshot_reader *reader;
+		struct errinfo err;
+		data = memdisk_data(f->disk, path, &size);
+		if (at == size / 2)
+			continue;
+		data[size / 2] ^= 0x10; /* Whole again, but for one byte. */
+		data[at] ^= 1;
+		uint64_t offset = strtoull(path + strlen("/store/snapshots/"), NULL, 10);
+		enum status status = snapshot_open(memdisk_vfs(f->disk), "/store", offset, &reader, &err);
+		CU_ASSERT(status == ST_CORRUPT || status == ST_VERSION);
+		if (status == ST_OK)
+			snapshot_close(reader);
+		data[at] ^= 1;
+		data[size / 2] ^= 0x10;
+	}
+	free_lines(&before);
+	free_lines(&after);
+	free(t);
+	fixture_destroy(f);
+}
+
+static void test_retention_drops_and_carries(void)
+{
+	struct fixture *f = create_small(3 * LOG_SEGMENT_SIZE_MIN);
+	struct traffic *t = traffic_create(f, 11);
+	struct send_result old = must_send(f, (struct sent){ .topic = "orders", .key = "old-half", .half = true });
+	struct send_result cold = must_send(f, (struct sent){ .topic = "orders", .key = "old-too", .half = true });
+	struct outcome outcome = { 0 };
+	struct pulled p = { 0 };
+
+	run(t, 12000);
+	CU_ASSERT(commitlog_start(f->log) > 4 * LOG_SEGMENT_SIZE_MIN);
+	CU_ASSERT(f->core->retention.carried_count > 0);
+	/* Its segment is long gone, its names are what they were. */
+	CU_ASSERT(old.log_offset < commitlog_start(f->log));
+	/* The disk holds about what it may: twice the limit at most, and what is prepared. */
+	CU_ASSERT(commitlog_disk_bytes(f->log) <= 10 * LOG_SEGMENT_SIZE_MIN);
+	fixture_disk(f, true);
+	fixture_restart(f);
+	t->open_count = 0;
+	enum status status = fixture_end(f, &old, OUTCOME_COMMIT, false, &outcome);
+	CU_ASSERT_EQUAL(status, ST_OK);
+	fixture_disk(f, true);
+	const struct queue *queue = topic_queue(topics_find(core_topics(f->core), SPAN_LITERAL("orders")), 0);
+	CU_ASSERT_EQUAL(fixture_pull(f, "orders", 0, queue->visible_offset - 1, "*", &p), 1);
+	CU_ASSERT_TRUE(span_is(p.messages[0].body, "old-half"));
+	CU_ASSERT_EQUAL((uint64_t)p.messages[0].prepared_transaction_offset, old.log_offset);
+	/* And an operator finds the other one by its first offset. */
+	CU_ASSERT_EQUAL(core_operator_decide(f->core, cold.log_offset, OUTCOME_ROLLBACK, SPAN_LITERAL("op"), &outcome), ST_OK);
+	fixture_disk(f, true);
+	CU_ASSERT_EQUAL(fixture_end(f, &cold, OUTCOME_COMMIT, false, &outcome), ST_DENIED);
+	CU_ASSERT_EQUAL(outcome.code, RESP_ILLEGAL_OPERATION);
+	/* What is gone cannot be read, and the queue says where it begins. */
+	struct queue_range range;
+	CU_ASSERT_EQUAL(core_queue_range(f->core, SPAN_LITERAL("orders"), 1, &range, &outcome), ST_OK);
+	CU_ASSERT(range.min_offset > 0 && range.min_offset < range.max_offset);
+	CU_ASSERT_EQUAL(fixture_pull(f, "orders", 1, 0, "*", &p), 0);
+	CU_ASSERT_EQUAL(p.result.code, RESP_PULL_OFFSET_MOVED);
+	CU_ASSERT_EQUAL(p.result.next_offset, range.min_offset);
+	CU_ASSERT(fixture_pull(f, "orders", 1, range.min_offset, "*", &p) > 0);
+	pulled_free(&p);
+	free(t);
+	fixture_destroy(f);
+}
+
+static void test_power_cuts_while_the_log_goes_round(void)
+{
+	uint64_t random = check_seed(500);
+
+	for (int round = 0; round < 6; round++) {
+		struct fixture *f = create_small(2 * LOG_SEGMENT_SIZE_MIN);
+		struct traffic *t = traffic_create(f, check_random(&random));
+
+		for (int cut = 0; cut < 12; cut++) {
+			struct lines one = { 0 }, two = { 0 };
+			run(t, (int)(200 + check_random(&random) % 500));
+			memdisk_crash(f->disk, check_random(&random));
+			fixture_close(f);
+			fixture_open(f);
+			t->open_count = 0;
+			fixture_heartbeat(f, false);
+			fixture_disk(f, true);
+			/* Started twice it is the same. */
+			describe(f->core, &one);
+			memdisk_kill(f->disk);
+			fixture_close(f);
+			fixture_open(f);
+			describe(f->core, &two);
+			CU_ASSERT_TRUE(same_lines(&one, &two));
+			free_lines(&one);
+			free_lines(&two);
+			fixture_heartbeat(f, false);
+		}
+		free(t);
+		fixture_destroy(f);
+	}
+}
+
+/* The index file is lost: built anew from what the log still holds. */
+static void test_lost_index_is_built_anew(void)
+{
+	struct fixture *f = create_small(3 * LOG_SEGMENT_SIZE_MIN);
+	struct traffic *t = traffic_create(f, 23);
+	struct lines before = { 0 }, after = { 0 };
+	struct send_result old = must_send(f, (struct sent){ .topic = "orders", .key = "old-half", .half = true });
+	struct outcome outcome = { 0 };
+
+	run(t, 9000);
+	fixture_disk(f, true);
+	CU_ASSERT(old.log_offset < commitlog_start(f->log));
+	memdisk_kill(f->disk);
+	fixture_close(f);
+	fixture_open(f);
+	describe(f->core, &before);
+	memdisk_kill(f->disk);
+	fixture_close(f);
+	CU_ASSERT_TRUE(memdisk_remove(f->disk, "/store/index.pages"));
+	fixture_open(f);
+	CU_ASSERT_TRUE(f->store.rebuild_index);
+	describe(f->core, &after);
+	CU_ASSERT_TRUE(same_lines(&before, &after));
+	CU_ASSERT_EQUAL(core_operator_decide(f->core, old.log_offset, OUTCOME_COMMIT, SPAN_LITERAL("op"), &outcome), ST_OK);
+	/* Cut short instead. */
+	fixture_snapshot(f);
+	fixture_snapshot(f);
+	memdisk_kill(f->disk);
+	fixture_close(f);
+	size_t size;
+	uint8_t *pages = memdisk_data(f->disk, "/store/index.pages", &size);
+	CU_ASSERT_FATAL(size > 8192);
+	memdisk_put(f->disk, "/store/index.pages", pages, size / 2);
+	fixture_open(f);
+	CU_ASSERT_TRUE(f->store.rebuild_index);
+	free_lines(&before);
+	free_lines(&after);
+	free(t);
+	fixture_destroy(f);
+}
+
+static void test_without_snapshots_nothing_goes(void)
+{
+	struct fixture *f = create_small(2 * LOG_SEGMENT_SIZE_MIN);
+
+	f->config.snapshot_bytes = 0;
+	fixture_restart(f);
+	struct traffic *t = traffic_create(f, 3);
+	run(t, 3000);
+	CU_ASSERT_EQUAL(commitlog_start(f->log), LOG_SEGMENT_HEADER_SIZE);
+	CU_ASSERT(commitlog_segment_count(f->log) > 4);
+	free(t);
+	fixture_destroy(f);
+}
+
+static void test_topic_keeps_its_messages_for_a_shorter_time(void)
+{
+	struct fixture *f = fixture_create(NULL);
+	struct topic_settings settings = { .read_queue_nums = 1, .write_queue_nums = 1, .perm = 6,
+					   .attributes = SPAN_LITERAL("{\"reserve.time\":\"60000\"}") };
+	struct outcome outcome = { 0 };
+	struct queue_range range;
+
+	CU_ASSERT_EQUAL(core_put_topic(f->core, SPAN_LITERAL("short"), &settings, &outcome), ST_OK);
+	for (int i = 0; i < 10; i++) {
+		(void)must_send(f, (struct sent){ .topic = "short", .key = "k" });
+		fixture_advance(f, 10 * 1000);
+	}
+	CU_ASSERT_EQUAL(core_queue_range(f->core, SPAN_LITERAL("short"), 0, &range, &outcome), ST_OK);
+	CU_ASSERT_EQUAL(range.min_offset, 4);
+	CU_ASSERT_EQUAL(range.max_offset, 10);
+	fixture_advance(f, 100 * 1000);
+	CU_ASSERT_EQUAL(core_queue_range(f->core, SPAN_LITERAL("short"), 0, &range, &outcome), ST_OK);
+	CU_ASSERT_EQUAL(range.min_offset, 10);
+	fixture_destroy(f);
+}
+
+static void test_full_disk_refuses_what_is_new_only(void)
+{
+	struct fixture *f = fixture_create(NULL);
+	struct send_result half = must_send(f, (struct sent){ .topic = "orders", .key = "h", .half = true }), result;
+	struct outcome outcome = { 0 };
+
+	fixture_disk(f, true);
+	core_set_disk_level(f->core, DISK_FULL);
+	CU_ASSERT_EQUAL(fixture_send(f, (struct sent){ .topic = "orders", .key = "x" }, &result, &outcome), ST_DENIED);
+	CU_ASSERT_EQUAL(outcome.code, RESP_SERVICE_NOT_AVAILABLE);
+	CU_ASSERT_PTR_NOT_NULL(strstr(outcome.err.text, "disk is full"));
+	CU_ASSERT_EQUAL(fixture_send(f, (struct sent){ .topic = "orders", .key = "y", .half = true }, &result, &outcome), ST_DENIED);
+	CU_ASSERT_EQUAL(fixture_end(f, &half, OUTCOME_COMMIT, false, &outcome), ST_OK);
+	fixture_disk(f, true);
+	struct pulled p = { 0 };
+	CU_ASSERT_EQUAL(fixture_pull(f, "orders", 0, 0, "*", &p), 1);
+	pulled_free(&p);
+	core_set_disk_level(f->core, DISK_OK);
+	(void)must_send(f, (struct sent){ .topic = "orders", .key = "x" });
+	fixture_destroy(f);
+}
+
+int main(void)
+{
+	static const struct check_test tests[] = {
+		CHECK_TEST(test_start_from_a_snapshot_is_the_replay_of_everything),
+		CHECK_TEST(test_start_with_nothing_behind_the_snapshot_opens_a_new_epoch),
+		CHECK_TEST(test_damaged_snapshot_gives_way_to_the_older_one),
+		CHECK_TEST(test_retention_drops_and_carries),
+		CHECK_TEST(test_power_cuts_while_the_log_goes_round),
+		CHECK_TEST(test_lost_index_is_built_anew),
+		CHECK_TEST(test_without_snapshots_nothing_goes),
+		CHECK_TEST(test_topic_keeps_its_messages_for_a_shorter_time),
+		CHECK_TEST(test_full_disk_refuses_what_is_new_only),
+	};
+
+	log_set_level(LOGLEVEL_ERROR);
+	return check_main("core snapshots", tests, sizeof(tests) / sizeof(tests[0]));
+}
