@@ -186,11 +186,39 @@ static void test_the_older_snapshot_keeps_its_log(void)
 	CU_ASSERT_EQUAL_FATAL(count, 1);
 	CU_ASSERT_TRUE(commitlog_start(f->log) > LOG_SEGMENT_HEADER_SIZE);
 	snprintf(path, sizeof(path), "/store/snapshots/%020llu", (unsigned long long)newest);
-	memdisk_data(f->disk, path, &size)[100] ^= 1;
+	uint8_t *bytes = memdisk_data(f->disk, path, &size), damaged[8 * 1024];
+	CU_ASSERT_FATAL(size <= sizeof(damaged));
+	memcpy(damaged, bytes, size);
+	damaged[100] ^= 1;
+	memdisk_put(f->disk, path, damaged, size);
 	fixture_restart(f);
 	CU_ASSERT_TRUE(f->store.snapshot_from < newest);
 	CU_ASSERT_EQUAL(fixture_end(f, &half, OUTCOME_COMMIT, false, &outcome), ST_OK);
 	fixture_destroy(f);
+}
+
+/* A segment is lost, and with it the body of something open: told at the start, not when it is committed. */
+static void check_lost_body(struct sent sent, const char *words)
+{
+	struct fixture *f = create_with(0, 0);
+	struct errinfo err = { ST_OK, "" };
+
+	(void)must_send(f, sent);
+	grow(f, 2);
+	fixture_snapshot(f);
+	fixture_close(f);
+	memdisk_kill(f->disk);
+	CU_ASSERT_TRUE_FATAL(memdisk_remove(f->disk, "/store/commitlog/00000000000000000000"));
+	CU_ASSERT_EQUAL(fixture_try_open(f, &err), ST_CORRUPT);
+	CU_ASSERT_PTR_NOT_NULL(strstr(err.text, words));
+	memdisk_destroy(f->disk);
+	free(f);
+}
+
+static void test_a_lost_body_is_told_at_the_start(void)
+{
+	check_lost_body((struct sent){ .topic = "t", .key = "k", .half = true }, "the body of open half message 0");
+	check_lost_body((struct sent){ .topic = "t", .key = "k", .delay_level = 4 }, "the body of a delayed message");
 }
 
 int main(void)
@@ -202,6 +230,7 @@ int main(void)
 		CHECK_TEST(test_a_snapshot_waits_for_the_disk),
 		CHECK_TEST(test_a_snapshot_waits_for_the_index),
 		CHECK_TEST(test_the_older_snapshot_keeps_its_log),
+		CHECK_TEST(test_a_lost_body_is_told_at_the_start),
 	};
 	log_set_level(LOGLEVEL_ERROR);
 	return check_main("retention", tests, sizeof(tests) / sizeof(tests[0]));
