@@ -4,18 +4,19 @@
 
 #include "broker/core/state.h"
 #include "lib/base/logging.h"
+#include "lib/index/snapshot_file.h"
 
 enum { SEGMENT = LOG_SEGMENT_SIZE_MIN, KEPT_SEGMENTS = 3 };
 
-static struct fixture *create(void)
+static struct fixture *create_with(uint64_t retention_bytes, uint64_t snapshot_bytes)
 {
 	struct core_config config = fixture_config();
 	struct fixture *f = calloc(1, sizeof(*f));
 
 	if (f == NULL)
 		abort();
-	config.retention_bytes = KEPT_SEGMENTS * SEGMENT;
-	config.snapshot_bytes = SEGMENT / 2;
+	config.retention_bytes = retention_bytes;
+	config.snapshot_bytes = snapshot_bytes;
 	config.segment_bytes = SEGMENT;
 	f->segment_size = SEGMENT;
 	f->disk = memdisk_create();
@@ -23,6 +24,11 @@ static struct fixture *create(void)
 	clock_manual_init(&f->clock, FIXTURE_WALL_MS, FIXTURE_START_MS);
 	fixture_open(f);
 	return f;
+}
+
+static struct fixture *create(void)
+{
+	return create_with(KEPT_SEGMENTS * SEGMENT, SEGMENT / 2);
 }
 
 /* Messages, snapshots and ticks until the log has grown by so many segments. */
@@ -139,6 +145,82 @@ static void test_a_snapshot_waits_for_the_disk(void)
 	fixture_destroy(f);
 }
 
+/* Nor is it finished before the index pages that it names are in their file. */
+static void test_a_snapshot_waits_for_the_index(void)
+{
+	struct fixture *f = create();
+	struct errinfo err;
+
+	(void)must_send(f, (struct sent){ .topic = "t", .key = "k" });
+	fixture_disk(f, true);
+	snapshotter_want(f->snapshotter);
+	for (int i = 0; i < 100; i++) { /* Without a job of the index. */
+		snapshotter_step(f->snapshotter);
+		struct snapshot_job *job = snapshotter_take(f->snapshotter);
+		if (job != NULL) {
+			snapshot_job_run(job);
+			CU_ASSERT_EQUAL_FATAL(snapshotter_done(f->snapshotter, &err), ST_OK);
+		}
+	}
+	CU_ASSERT_EQUAL(snapshotter_stats(f->snapshotter).taken, 0);
+	for (int i = 0; i < 100; i++)
+		fixture_snapshot_step(f);
+	CU_ASSERT_EQUAL(snapshotter_stats(f->snapshotter).taken, 1);
+	fixture_destroy(f);
+}
+
+/* The newest snapshot is damaged: the log still holds what the older one needs, however little of it is to be kept. */
+static void test_the_older_snapshot_keeps_its_log(void)
+{
+	struct fixture *f = create_with(SEGMENT, 3 * SEGMENT);
+	struct outcome outcome;
+	struct send_result half;
+	uint64_t newest = 0;
+	size_t count = 0, size;
+	char path[64];
+
+	grow(f, 12);
+	half = must_send(f, (struct sent){ .topic = "t", .key = "k", .half = true });
+	fixture_disk(f, true);
+	CU_ASSERT_EQUAL(snapshot_list(memdisk_vfs(f->disk), "/store", &newest, 1, &count, NULL), ST_OK);
+	CU_ASSERT_EQUAL_FATAL(count, 1);
+	CU_ASSERT_TRUE(commitlog_start(f->log) > LOG_SEGMENT_HEADER_SIZE);
+	snprintf(path, sizeof(path), "/store/snapshots/%020llu", (unsigned long long)newest);
+	uint8_t *bytes = memdisk_data(f->disk, path, &size), damaged[8 * 1024];
+	CU_ASSERT_FATAL(size <= sizeof(damaged));
+	memcpy(damaged, bytes, size);
+	damaged[100] ^= 1;
+	memdisk_put(f->disk, path, damaged, size);
+	fixture_restart(f);
+	CU_ASSERT_TRUE(f->store.snapshot_from < newest);
+	CU_ASSERT_EQUAL(fixture_end(f, &half, OUTCOME_COMMIT, false, &outcome), ST_OK);
+	fixture_destroy(f);
+}
+
+/* A segment is lost, and with it the body of something open: told at the start, not when it is committed. */
+static void check_lost_body(struct sent sent, const char *words)
+{
+	struct fixture *f = create_with(0, 0);
+	struct errinfo err = { ST_OK, "" };
+
+	(void)must_send(f, sent);
+	grow(f, 2);
+	fixture_snapshot(f);
+	fixture_close(f);
+	memdisk_kill(f->disk);
+	CU_ASSERT_TRUE_FATAL(memdisk_remove(f->disk, "/store/commitlog/00000000000000000000"));
+	CU_ASSERT_EQUAL(fixture_try_open(f, &err), ST_CORRUPT);
+	CU_ASSERT_PTR_NOT_NULL(strstr(err.text, words));
+	memdisk_destroy(f->disk);
+	free(f);
+}
+
+static void test_a_lost_body_is_told_at_the_start(void)
+{
+	check_lost_body((struct sent){ .topic = "t", .key = "k", .half = true }, "the body of open half message 0");
+	check_lost_body((struct sent){ .topic = "t", .key = "k", .delay_level = 4 }, "the body of a delayed message");
+}
+
 int main(void)
 {
 	static const struct check_test tests[] = {
@@ -146,6 +228,9 @@ int main(void)
 		CHECK_TEST(test_the_log_waits_for_whoever_reads_it),
 		CHECK_TEST(test_a_decision_frees_nothing_before_it_is_durable),
 		CHECK_TEST(test_a_snapshot_waits_for_the_disk),
+		CHECK_TEST(test_a_snapshot_waits_for_the_index),
+		CHECK_TEST(test_the_older_snapshot_keeps_its_log),
+		CHECK_TEST(test_a_lost_body_is_told_at_the_start),
 	};
 	log_set_level(LOGLEVEL_ERROR);
 	return check_main("retention", tests, sizeof(tests) / sizeof(tests[0]));

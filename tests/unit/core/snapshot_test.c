@@ -146,6 +146,30 @@ static void test_damaged_snapshot_gives_way_to_the_older_one(void)
 	fixture_destroy(f);
 }
 
+/* Two stores with the same history have snapshots of the same name; each is for its own log. */
+static void test_snapshot_of_another_log_is_refused(void)
+{
+	struct fixture *f = fixture_create(NULL), *other = fixture_create(NULL);
+	struct errinfo err = { ST_OK, "" };
+	char path[64], other_path[64];
+	size_t size;
+
+	(void)must_send(f, (struct sent){ .topic = "t", .key = "k", .half = true });
+	(void)must_send(other, (struct sent){ .topic = "t", .key = "k", .half = true });
+	fixture_snapshot(f);
+	fixture_snapshot(other);
+	CU_ASSERT_STRING_EQUAL_FATAL(newest_snapshot(f, path), newest_snapshot(other, other_path));
+	const uint8_t *bytes = memdisk_data(other->disk, path, &size);
+	memdisk_put(f->disk, path, bytes, size);
+	fixture_close(f);
+	memdisk_kill(f->disk);
+	CU_ASSERT_EQUAL(fixture_try_open(f, &err), ST_CORRUPT);
+	CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "belongs to another log"));
+	memdisk_destroy(f->disk);
+	free(f);
+	fixture_destroy(other);
+}
+
 static void test_retention_drops_and_carries(void)
 {
 	struct fixture *f = create_small(3 * LOG_SEGMENT_SIZE_MIN);
@@ -328,6 +352,7 @@ int main(void)
 		CHECK_TEST(test_start_from_a_snapshot_is_the_replay_of_everything),
 		CHECK_TEST(test_start_with_nothing_behind_the_snapshot_opens_a_new_epoch),
 		CHECK_TEST(test_damaged_snapshot_gives_way_to_the_older_one),
+		CHECK_TEST(test_snapshot_of_another_log_is_refused),
 		CHECK_TEST(test_retention_drops_and_carries),
 		CHECK_TEST(test_power_cuts_while_the_log_goes_round),
 		CHECK_TEST(test_lost_index_is_built_anew),
