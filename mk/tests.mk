@@ -5,7 +5,8 @@ INTEGRATION_BINS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/integ
 INTEGRATION_SCRIPTS := $(filter-out $(if $(SANITIZE),%/sdk_stock_test.sh),$(wildcard tests/integration/*_test.sh))
 SIM := $(BUILD)/tests/sim/sim
 SIM_SRC := $(wildcard tests/sim/*.c)
-SIM_SEEDS ?= 40
+SIM_SEEDS ?= $(or $(SEEDS),40)
+SIM_JOBS ?= 2
 
 ifneq ($(SIM_SRC),)
 $(SIM): $(SIM_SRC:%.c=$(BUILD)/obj/%.o) $(SUPPORT_OBJ) $(ARCHIVES)
@@ -14,31 +15,35 @@ $(SIM): $(SIM_SRC:%.c=$(BUILD)/obj/%.o) $(SUPPORT_OBJ) $(ARCHIVES)
 endif
 
 sim: $(SIM) ## the simulator: broker core, log and check-back on virtual time; SIM_SEEDS=n, SEED=first
-	$(SIM) --seeds $(SIM_SEEDS) $(if $(SEED),--seed $(SEED))
+	@tests/support/proof-run sim 's/^([0-9]+) passed, ([0-9]+) failed/first=$(if $(SEED),$(SEED),1) seeds=\1 violations=\2/p' \
+		$(SIM) --seeds $(or $(SEEDS),$(SIM_SEEDS)) $(if $(SEED),--seed $(SEED))
 
 model: ## the transaction model, exhaustively, and that its sabotages are found (needs spin); MODEL=--full
-	@tests/model/run $(MODEL)
+	@tests/support/proof-run model 's/^([0-9]+) states explored/states=\1/p; s/^([0-9]+) passed, ([0-9]+) failed/properties=\1 errors=\2/p' \
+		tests/model/run $(MODEL)
 
 # Disk proofs: one program each over what tests/crash/ and tests/support/ share.
-CRASH_PARTS := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/crash/ledger*.c tests/crash/workload*.c tests/crash/script.c))
+CRASH_PARTS := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/crash/ledger*.c tests/crash/workload*.c tests/crash/script.c tests/crash/flip_*.c tests/crash/fixed_key.c))
 CRASH_BINS := $(patsubst %,$(BUILD)/tests/crash/%,crash flips faults)
 
 $(CRASH_BINS): $(BUILD)/tests/crash/%: $(BUILD)/obj/tests/crash/%.o $(CRASH_PARTS) $(SUPPORT_OBJ) $(ARCHIVES)
 	@mkdir -p $(@D)
 	$(call say,link)$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(SUPPORT_OBJ) $(LINK_ARCHIVES) -lcunit $(LIBS)
 
+$(CRASH_BINS): LDFLAGS += -Wl,--wrap=hash_key_random
 # Every allocation of the program can be made to fail.
 $(BUILD)/tests/crash/faults: $(BUILD)/obj/tests/crash/alloc_faults.o
 $(BUILD)/tests/crash/faults: LDFLAGS += $(foreach f,malloc calloc realloc free strdup mmap memfd_create,-Wl,--wrap=$(f))
 
 crash: $(BUILD)/tests/crash/crash ## every disk that a power cut may leave goes through recovery; CRASH_STATES=n distinct ones
-	$< $(if $(CRASH_STATES),--states $(CRASH_STATES) --limit 300)
+	@tests/support/proof-run crash 's/^crash: ([0-9]+) traces .*, ([0-9]+) distinct, ([0-9]+) recovered, ([0-9]+) of.*/traces=\1 states=\2 recoveries=\3/p; s/^[0-9]+ passed, ([0-9]+) failed/violations=\1/p' \
+		$< $(if $(CRASH_STATES),--states $(CRASH_STATES) --limit 300,--states 25000 --limit 40)
 
 flips: $(BUILD)/tests/crash/flips ## every bit and byte of a log with every record kind; FULL=1 also around every edge
-	$< $(if $(FULL),--full)
+	@tests/support/proof-run flips 's/^([0-9]+) passed, ([0-9]+) failed/flips=\1 undetected=\2/p' $< $(if $(FULL),--full)
 
 faults: $(BUILD)/tests/crash/faults ## the k-th write, sync, read, open, allocation fails, for every k
-	$<
+	@tests/support/proof-run faults 's/^([0-9]+) passed, ([0-9]+) failed/faults=\1 violations=\2/p' $<
 
 # A library of its own, which a test puts in front of a broker's C library. Never sanitized: it has no runtime of its own.
 DISKSHIM := $(BUILD)/tests/shim/diskshim.so

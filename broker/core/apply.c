@@ -202,10 +202,10 @@ enum status apply_reserve_half(struct core *core, uint32_t group_id, struct erri
 	return core->replay.active ? ST_OK : half_index_reserve(&core->halves, half_index_max(&core->halves), err);
 }
 
-/* When its first check is due, by the wall clock. */
-static int64_t first_check_wall_ms(const struct core *core, const struct record_half *r)
+/* The age at which it is checked first. */
+static int64_t first_check_age_ms(const struct core *core, const struct record_half *r)
 {
-	return r->store_time_ms + (r->immunity_ms >= 0 ? r->immunity_ms : core->config.checkback.transaction_timeout_ms);
+	return r->immunity_ms >= 0 ? r->immunity_ms : core->config.checkback.transaction_timeout_ms;
 }
 
 static void open_pending(struct core *core, const struct placed *at, const struct record_half *r, uint32_t group_id)
@@ -219,10 +219,11 @@ static void open_pending(struct core *core, const struct placed *at, const struc
 	entry->name = core_resend_name(core, r->group, r->unique_key);
 	resends_open(core->resends, entry);
 	retention_note_open(core, at->offset);
+	/* The stored time may be ahead of a wall clock that was set back: what was stored just now is 0 ms old. */
 	if (core->replay.active)
-		entry->due_mono_ms = first_check_wall_ms(core, r); /* Until replay ends: see replay.c. */
+		entry->due_mono_ms = r->store_time_ms + first_check_age_ms(core, r); /* Until replay ends: see replay.c. */
 	else
-		checkback_opened(core->checkback, entry, first_check_wall_ms(core, r) - core->wall_ms, core->mono_ms);
+		checkback_opened(core->checkback, entry, first_check_age_ms(core, r), core->mono_ms);
 }
 
 enum status apply_half(struct core *core, const struct placed *at, const struct record_half *r, struct errinfo *err)
@@ -300,7 +301,7 @@ static void close_check(struct core *core, struct pending *entry)
 		checkback_closed(core->checkback, entry);
 }
 
-static void move_pending(struct core *core, struct pending *entry, enum txn_state state, int64_t when_ms)
+static void move_pending(struct core *core, struct pending *entry, enum txn_state state)
 {
 	switch (state) {
 	case TXN_COMMITTED:
@@ -317,7 +318,7 @@ static void move_pending(struct core *core, struct pending *entry, enum txn_stat
 	case TXN_PREPARED:
 		entry->state = TXN_PREPARED;
 		entry->attempts = entry->answered = 0;
-		entry->due_mono_ms = when_ms; /* In replay: see open_pending. */
+		entry->due_mono_ms = entry->store_time_ms; /* In replay (see open_pending): at once. */
 		if (!core->replay.active)
 			checkback_opened(core->checkback, entry, 0, core->mono_ms);
 		break;
@@ -353,7 +354,7 @@ enum status apply_decision(struct core *core, const struct placed *at, const str
 		return status;
 	note_time(core, at, r->when_ms);
 	if (entry != NULL)
-		move_pending(core, entry, state, r->when_ms);
+		move_pending(core, entry, state);
 	if (r->outcome == OUTCOME_COMMIT)
 		core->stats.commit_count++;
 	if (r->outcome == OUTCOME_ROLLBACK)

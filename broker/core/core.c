@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <utlist.h>
 
 #include "broker/core/apply.h"
@@ -30,11 +31,13 @@ enum status core_refuse_as(struct outcome *outcome, int32_t code)
 
 enum status core_refuse(struct outcome *outcome, int32_t code, const char *fmt, ...)
 {
+	char text[ERRINFO_TEXT_SIZE]; /* What is told may hold the outcome's own text. */
 	va_list args;
 
 	va_start(args, fmt);
-	vsnprintf(outcome->err.text, sizeof(outcome->err.text), fmt, args);
+	vsnprintf(text, sizeof(text), fmt, args);
 	va_end(args);
+	memcpy(outcome->err.text, text, sizeof(text));
 	return core_refuse_as(outcome, code);
 }
 
@@ -393,6 +396,16 @@ bool core_take_cold_read(struct core *core, uint64_t *offset_out, uint32_t *size
 	*size_out = core->wish_size;
 	core->wish_size = 0;
 	return true;
+}
+
+void core_correct_half(const struct core *core, uint64_t half_queue_offset, struct half_entry *half)
+{
+	const struct pending *entry = pending_find(core->pending, half_queue_offset);
+
+	if (entry == NULL || (entry->state == half->state && half->decision_offset < commitlog_appended(core->log)))
+		return;
+	half->state = entry->state;
+	half->decision_offset = 0; /* It is open: whatever parked or resumed it is durable. */
 }
 
 void core_state_broken(struct core *core, const struct errinfo *err)

@@ -208,6 +208,7 @@ static enum status answer_resend(struct core *core, uint64_t half_queue_offset, 
 	if (status != ST_OK)
 		return core_refuse(outcome, RESP_SYSTEM_ERROR, "resend of half message %" PRIu64 ": %s", half_queue_offset,
 				   outcome->err.text);
+	core_correct_half(core, half_queue_offset, &half);
 	core->stats.resend_count++;
 	if (half.state == TXN_ROLLED_BACK) {
 		status = core_refuse(outcome, RESP_MESSAGE_ILLEGAL,

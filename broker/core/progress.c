@@ -129,7 +129,7 @@ enum status core_queue_range(struct core *core, struct span topic_name, int32_t 
 		return status;
 	struct queue *queue = topic_queue(topic, (uint32_t)queue_id);
 	if (queue != NULL) {
-		if (retention_queue_min(core, queue, &out->min_offset) != ST_OK)
+		if (retention_queue_min(core, queue, &out->min_offset) == ST_AGAIN)
 			return ST_AGAIN;
 		out->max_offset = queue->visible_offset;
 	}

@@ -91,6 +91,12 @@ static enum status take(struct core *core, const struct pull_request *request, c
 	return ST_OK;
 }
 
+/* Past its time: its body went with an older segment, before the record that names it. */
+static bool is_given_up(const struct core *core, const struct cq_entry *entry)
+{
+	return entry->body_offset < commitlog_start(core->log);
+}
+
 /* Walks the queue from the wanted offset. *next is the first entry not looked at. */
 static enum status choose(struct core *core, const struct pull_request *request, const struct queue *queue,
 			  struct pull_result *result, uint64_t *next, struct errinfo *err)
@@ -107,7 +113,7 @@ static enum status choose(struct core *core, const struct pull_request *request,
 		if (status != ST_OK)
 			return status;
 		for (size_t i = 0; i < got; i++) {
-			if (tag_filter_match(&request->filter, entries[i].tag_hash)) {
+			if (tag_filter_match(&request->filter, entries[i].tag_hash) && !is_given_up(core, &entries[i])) {
 				status = take(core, request, &entries[i], *next, result, err);
 				if (status != ST_OK)
 					return status;
@@ -130,8 +136,8 @@ enum status core_pull(struct core *core, const struct pull_request *request, str
 	buffer_reset(&core->cold);
 	if (topic == NULL)
 		return core_refuse(outcome, RESP_TOPIC_NOT_EXIST, "the topic is gone");
-	if (queue != NULL && retention_queue_min(core, queue, &result->min_offset) != ST_OK)
-		return ST_AGAIN;
+	if (queue != NULL && retention_queue_min(core, queue, &result->min_offset) == ST_AGAIN)
+		return ST_AGAIN; /* Not for damage: whoever reads that entry is told. */
 	result->max_offset = queue == NULL ? 0 : queue->visible_offset;
 	if (!check_range(request, result))
 		return ST_OK;

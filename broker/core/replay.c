@@ -1,5 +1,6 @@
 #include "broker/core/replay.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 
 #include "broker/core/apply.h"
@@ -155,6 +156,33 @@ static void move_bodies(struct core *core)
 	}
 }
 
+/* --- bodies ------------------------------------------------------------------------------------------------------------- */
+
+/* A snapshot may say of something open that its body lies in a segment that is gone: it was decided, delivered or carried
+ * after that slice. If no record has said so by now, the body is lost. */
+static enum status check_bodies(struct core *core, struct errinfo *err)
+{
+	uint64_t start = commitlog_start(core->log);
+	const struct pending *entry;
+	const struct delayed *waiting;
+	uint32_t cursor = 0;
+	size_t slot = 0;
+
+	while ((entry = pending_next(core->pending, &cursor)) != NULL) {
+		if (entry->body_offset < start)
+			return errinfo_set(err, ST_CORRUPT, "the body of open half message %" PRIu64 " (log offset %" PRIu64
+					   ") is gone: the log begins at %" PRIu64 ": restore the store from a backup",
+					   entry->half_queue_offset, entry->body_offset, start);
+	}
+	while ((waiting = delays_next(&core->delays, &slot)) != NULL) {
+		if (waiting->body_offset < start)
+			return errinfo_set(err, ST_CORRUPT, "the body of a delayed message (log offset %" PRIu64
+					   ") is gone: the log begins at %" PRIu64 ": restore the store from a backup",
+					   waiting->body_offset, start);
+	}
+	return ST_OK;
+}
+
 /* --- check-back ----------------------------------------------------------------------------------------------------- */
 
 static void open_check(struct core *core, struct pending *entry)
@@ -164,7 +192,10 @@ static void open_check(struct core *core, struct pending *entry)
 
 	if (entry->state != TXN_PREPARED)
 		return;
-	checkback_opened(core->checkback, entry, left < 0 ? 0 : left > most ? most : left, core->mono_ms);
+	/* Not longer than it was to wait when it was stored; a clock that was set back gives no more than that. */
+	if (left > most)
+		left = most;
+	checkback_opened(core->checkback, entry, left > 0 ? left : 0, core->mono_ms);
 }
 
 static int by_half_order(const void *a, const void *b)
@@ -212,10 +243,11 @@ static enum status rebuild_record(void *context, const struct log_record *record
 {
 	struct core *core = context;
 
-	return record->offset < core->replay.from ? apply_index_only(core, record, err) : ST_NOTFOUND;
+	return record->offset < core->replay.fuzzy_until ? apply_index_only(core, record, err) : ST_NOTFOUND;
 }
 
-/* The index file is lost: its entries once more, from the records that are still kept. */
+/* The index file is lost: its entries once more, from the records that are still kept. Those of the fuzzy part too: replay
+ * takes an entry that the snapshot knows, but the index does not have, for one that was trimmed. */
 static enum status rebuild_index(struct core *core, struct errinfo *err)
 {
 	const struct pending *entry;
@@ -259,6 +291,9 @@ enum status replay_all(struct core *core, const struct store *store, struct erri
 	if (status == ST_OK) {
 		end_fuzzy(core);
 		move_bodies(core);
+		status = check_bodies(core, err);
+	}
+	if (status == ST_OK) {
 		status = open_checks(core);
 		if (status != ST_OK)
 			errinfo_set(err, status, "replay: out of memory");

@@ -106,8 +106,11 @@ void retention_note_closed(struct core *core, uint64_t body_offset)
 {
 	struct retained_segment *segment = segment_of(core, body_offset);
 
-	if (segment != NULL && segment->open_count > 0)
+	if (segment == NULL)
+		return;
+	if (segment->open_count > 0)
 		segment->open_count--;
+	segment->closed_at = commitlog_appended(core->log);
 }
 
 /* --- what may go -------------------------------------------------------------------------------------------------------- */
@@ -146,21 +149,24 @@ static bool may_drop_oldest(const struct core *core)
 	const struct retention *retention = &core->retention;
 
 	return retention->count > 1 && retention->segments[0].open_count == 0 &&
+	       retention->segments[0].closed_at <= commitlog_durable(core->log) &&
 	       retention->segments[0].end <= retention->snapshot_pin &&
 	       retention->segments[0].end <= retention->outer_pin && is_expired(core, last_referrer(retention));
 }
 
-static void drop_oldest(struct core *core)
+/* False without memory for it: the next tick tries again. */
+static bool drop_oldest(struct core *core)
 {
 	struct retention *retention = &core->retention;
 	struct retained_segment gone = retention->segments[0];
 
 	if (commitlog_drop_oldest(core->log) != ST_OK)
-		return; /* Out of memory: the next tick tries again. */
+		return false;
 	retention->count--;
 	memmove(retention->segments, retention->segments + 1, retention->count * sizeof(*retention->segments));
 	log_info("log", "segment dropped", "base=%llu log_start=%llu", (unsigned long long)gone.base,
 		 (unsigned long long)commitlog_start(core->log));
+	return true;
 }
 
 /* --- carrying ----------------------------------------------------------------------------------------------------------- */
@@ -172,7 +178,6 @@ static bool carry(struct core *core, uint64_t body_offset, struct placed *at)
 	struct record_carry r;
 	struct errinfo err;
 
-	core_begin_request(core);
 	if (core_read_record(core, body_offset, &record, &err) != ST_OK)
 		return false; /* From disk, with the wish that the shell serves. */
 	r = (struct record_carry){ record.offset, (uint8_t)record.kind, record.payload };
@@ -342,8 +347,8 @@ void retention_tick(struct core *core)
 
 	if (learn_segments(core) != ST_OK)
 		return;
-	while (may_drop_oldest(core))
-		drop_oldest(core);
+	while (may_drop_oldest(core) && drop_oldest(core))
+		;
 	if (retention->count > 1 && retention->segments[0].open_count > 0 && is_expired(core, 0)) {
 		carry_halves(core);
 		carry_delayed(core);

@@ -26,6 +26,7 @@ struct retained_segment {
 	int64_t newest_ms;    /* Store time of its youngest record; 0: none yet. */
 	uint64_t last_ref;    /* Log offset of the last record that refers to a body in here from a later segment; 0: none. */
 	uint64_t open_count;  /* Undecided halves and undelivered delayed messages whose body is here. */
+	uint64_t closed_at;   /* Log offset behind the record that closed the last one: until it is durable, it may be lost. */
 };
 
 struct retention {

@@ -1,5 +1,6 @@
 /* The reading half of snapshot.h. The file's checksums have been verified; what is said here may still contradict itself or
  * the log, and then the snapshot is refused as a whole. */
+#include <assert.h>
 #include <inttypes.h>
 #include <stdlib.h>
 
@@ -11,6 +12,9 @@
 #include "lib/index/pagefile.h"
 #include "lib/index/snapshot_file.h"
 
+/* Of an item of open transactions: how long, and where its name stands. */
+enum { PENDING_ITEM_SIZE = 69, PENDING_ITEM_NAME = 24, PENDING_AHEAD = 16 };
+
 struct load {
 	struct core *core;
 	struct reader in;      /* The rest of the chunk. */
@@ -19,6 +23,7 @@ struct load {
 	uint8_t *used;         /* A bit for each index page that belongs to somebody. */
 	uint32_t page_count;
 	bool index_lost;
+	int64_t elapsed_ms;    /* Since the snapshot was begun, as far as the wall clock can be believed. */
 	struct errinfo *err;
 };
 
@@ -32,6 +37,16 @@ static enum status no_memory(struct load *load)
 	return errinfo_set(load->err, ST_NOMEM, "out of memory");
 }
 
+/* A time in ms, or a count: far from where sums of two overflow. */
+static int64_t read_number(struct load *load)
+{
+	int64_t value = (int64_t)reader_u64(&load->in);
+
+	if (value < 0 || value > (int64_t)1 << 60)
+		load->in.failed = true;
+	return value;
+}
+
 /* --- names and settings ---------------------------------------------------------------------------------------------- */
 
 static enum status load_state(struct load *load)
@@ -39,12 +54,12 @@ static enum status load_state(struct load *load)
 	struct core *core = load->core;
 	struct topics_version version;
 
-	core->store_time_ms = (int64_t)reader_u64(&load->in);
+	core->store_time_ms = read_number(load);
 	(void)reader_u64(&load->in); /* When it was taken: for people. */
 	core->hash_key.k0 = reader_u64(&load->in);
 	core->hash_key.k1 = reader_u64(&load->in);
-	version.counter = (int64_t)reader_u64(&load->in);
-	version.timestamp_ms = (int64_t)reader_u64(&load->in);
+	version.counter = read_number(load);
+	version.timestamp_ms = read_number(load);
 	topics_set_version(core->topics, version);
 	return ST_OK;
 }
@@ -59,9 +74,11 @@ static enum status load_name(struct load *load)
 	if (id != load->name_end)
 		return bad(load, "names are out of order");
 	uint32_t *grown = realloc(load->names, ((size_t)id + 1) * sizeof(*grown));
-	if (grown == NULL || names_intern(load->core->names, text, &own) == ST_NOMEM)
+	if (grown == NULL)
 		return no_memory(load);
 	load->names = grown;
+	if (names_intern(load->core->names, text, &own) == ST_NOMEM)
+		return no_memory(load);
 	load->names[id] = own; /* 0 when the limit was lowered: what refers to it will say so. */
 	load->name_end = id + 1;
 	return ST_OK;
@@ -217,17 +234,44 @@ static enum status add_pending(struct load *load, const struct pending *p)
 	return ST_OK;
 }
 
+/* Tables that are sized once need not grow under millions of entries. */
+static enum status expect_pending(struct load *load, const struct snapshot_reader *snapshot)
+{
+	struct core *core = load->core;
+	uint64_t count = snapshot_section_bytes(snapshot, SECTION_PENDING) / PENDING_ITEM_SIZE;
+
+	if (count < UINT32_MAX && pending_reserve_total(core->pending, (uint32_t)count) == ST_OK &&
+	    resends_reserve_total(core->resends, (uint32_t)count) == ST_OK)
+		return ST_OK;
+	return no_memory(load);
+}
+
+/* The tables' memory for an item that comes later in this chunk: waiting for it takes longer than all else. */
+static void prefetch_pending(const struct load *load)
+{
+	const uint8_t *item = load->in.cursor + PENDING_AHEAD * PENDING_ITEM_SIZE;
+
+	if (load->in.left < (PENDING_AHEAD + 1) * PENDING_ITEM_SIZE)
+		return;
+	pending_prefetch(load->core->pending, get_u64(item));
+	resends_prefetch(load->core->resends, (struct hash128){ get_u64(item + PENDING_ITEM_NAME),
+								 get_u64(item + PENDING_ITEM_NAME + 8) });
+}
+
 static enum status load_pending(struct load *load)
 {
 	struct reader *in = &load->in;
+	size_t left = in->left;
+
+	prefetch_pending(load);
 	struct pending p = { .half_queue_offset = reader_u64(in) };
 
 	p.half_offset = reader_u64(in);
 	p.body_offset = reader_u64(in);
 	p.name.lo = reader_u64(in);
 	p.name.hi = reader_u64(in);
-	p.store_time_ms = (int64_t)reader_u64(in);
-	p.due_mono_ms = (int64_t)reader_u64(in);
+	p.store_time_ms = read_number(load);
+	int64_t wait_ms = read_number(load) - load->elapsed_ms;
 	p.record_size = reader_u32(in);
 	p.group_id = name_of(load, reader_u32(in));
 	p.attempts = reader_u16(in);
@@ -235,8 +279,11 @@ static enum status load_pending(struct load *load)
 	p.state = reader_u8(in);
 	if (in->failed)
 		return ST_OK;
-	if (p.group_id == 0 || (p.state != TXN_PREPARED && p.state != TXN_PARKED) ||
-	    p.body_offset < commitlog_start(load->core->log) || p.body_offset < p.half_offset)
+	assert(left - in->left == PENDING_ITEM_SIZE);
+	/* What is left of the wait; replay.c makes a deadline of it. Never longer, whatever was done to the clock. */
+	p.due_mono_ms = load->core->wall_ms + (wait_ms > 0 ? wait_ms : 0);
+	/* A body that is gone by now: the records behind `from` must say what became of it, see replay.c. */
+	if (p.group_id == 0 || (p.state != TXN_PREPARED && p.state != TXN_PARKED) || p.body_offset < p.half_offset)
 		return bad(load, "an open transaction does not fit the log");
 	return add_pending(load, &p);
 }
@@ -258,7 +305,7 @@ static enum status load_resend(struct load *load)
 static enum status load_delayed(struct load *load)
 {
 	struct reader *in = &load->in;
-	struct delayed d = { .deliver_at_ms = (int64_t)reader_u64(in) };
+	struct delayed d = { .deliver_at_ms = read_number(load) };
 
 	d.naming_offset = reader_u64(in);
 	d.origin_offset = reader_u64(in);
@@ -271,7 +318,7 @@ static enum status load_delayed(struct load *load)
 	d.transactional = reader_u8(in) != 0;
 	if (in->failed)
 		return ST_OK;
-	if (d.topic == NULL || d.body_offset < commitlog_start(load->core->log) || d.queue_id >= TOPIC_QUEUE_MAX)
+	if (d.topic == NULL || d.queue_id >= TOPIC_QUEUE_MAX)
 		return bad(load, "a delayed message does not fit the log");
 	if (delays_reserve(&load->core->delays) != ST_OK)
 		return no_memory(load);
@@ -284,7 +331,7 @@ static enum status load_segment(struct load *load)
 {
 	struct retention *retention = &load->core->retention;
 	uint64_t base = reader_u64(&load->in);
-	int64_t newest_ms = (int64_t)reader_u64(&load->in);
+	int64_t newest_ms = read_number(load);
 	uint64_t last_ref = reader_u64(&load->in);
 
 	for (size_t i = 0; i < retention->count; i++) {
@@ -325,14 +372,18 @@ static enum status load_chunk(struct load *load, const struct snapshot_chunk *ch
 enum status snapshot_load(struct core *core, struct snapshot_reader *snapshot, bool index_lost, struct errinfo *err)
 {
 	struct load load = { .core = core, .err = err, .name_end = 1, .page_count = snapshot_end(snapshot)->page_count,
-			     .index_lost = index_lost };
+			     .index_lost = index_lost, .elapsed_ms = core->wall_ms - snapshot_header(snapshot)->wall_ms };
 	struct snapshot_chunk chunk;
 	enum status status = ST_OK;
 
+	if (load.elapsed_ms < 0)
+		load.elapsed_ms = 0;
 	load.used = calloc(1, load.page_count / 8 + 1);
 	load.names = calloc(1, sizeof(*load.names));
 	if (load.used == NULL || load.names == NULL)
 		status = no_memory(&load);
+	if (status == ST_OK)
+		status = expect_pending(&load, snapshot);
 	while (status == ST_OK && (status = snapshot_next(snapshot, &chunk, err)) == ST_OK)
 		status = load_chunk(&load, &chunk);
 	if (status == ST_NOTFOUND && load.name_end == 1)

@@ -36,24 +36,23 @@ static bool save_state(struct slice *slice)
 
 /* --- names and settings ---------------------------------------------------------------------------------------------- */
 
-/* Every name given out so far, so that what follows may refer to it. */
-static void save_names(struct core *core, struct snapshot_cursor *cursor, struct buffer *out)
+/* The next names, of those given out so far. True: all are out, so that what follows may refer to any. */
+static bool save_names(struct core *core, struct snapshot_cursor *cursor, struct buffer *out)
 {
-	uint32_t end = names_end(core->names), from = cursor->names_done > 0 ? cursor->names_done : 1;
+	uint32_t end = names_end(core->names), items = 0, id = cursor->names_done > 0 ? cursor->names_done : 1;
 
-	for (uint32_t id = from; id < end;) {
-		size_t begun = snapshot_begin_chunk(out, SECTION_NAMES);
-		uint32_t items = 0;
-
-		for (; id < end && buffer_size(out) - begun < SNAPSHOT_SLICE_BYTES; id++, items++) {
-			struct span text = names_text(core->names, id);
-			buffer_put_u32(out, id);
-			buffer_put_u16(out, (uint16_t)text.size);
-			buffer_append_span(out, text);
-		}
-		snapshot_end_chunk(out, begun, items);
+	if (id == end)
+		return true;
+	size_t begun = snapshot_begin_chunk(out, SECTION_NAMES);
+	for (; id < end && buffer_size(out) - begun < SNAPSHOT_SLICE_BYTES; id++, items++) {
+		struct span text = names_text(core->names, id);
+		buffer_put_u32(out, id);
+		buffer_put_u16(out, (uint16_t)text.size);
+		buffer_append_span(out, text);
 	}
-	cursor->names_done = end;
+	snapshot_end_chunk(out, begun, items);
+	cursor->names_done = id;
+	return id == end;
 }
 
 static bool save_topics(struct slice *slice)
@@ -205,14 +204,13 @@ static bool save_pending(struct slice *slice)
 		entry = pending_next(core->pending, &slice->cursor->pending);
 		if (entry == NULL)
 			return true;
-		int64_t wait_ms = checkback_wait_ms(core->checkback, entry, core->mono_ms);
 		buffer_put_u64(slice->out, entry->half_queue_offset);
 		buffer_put_u64(slice->out, entry->half_offset);
 		buffer_put_u64(slice->out, entry->body_offset);
 		buffer_put_u64(slice->out, entry->name.lo);
 		buffer_put_u64(slice->out, entry->name.hi);
 		buffer_put_u64(slice->out, (uint64_t)entry->store_time_ms);
-		buffer_put_u64(slice->out, (uint64_t)(core->wall_ms + wait_ms));
+		buffer_put_u64(slice->out, (uint64_t)checkback_wait_ms(core->checkback, entry, core->mono_ms));
 		buffer_put_u32(slice->out, entry->record_size);
 		buffer_put_u32(slice->out, entry->group_id);
 		buffer_put_u16(slice->out, entry->attempts);
@@ -290,7 +288,8 @@ bool snapshot_slice(struct core *core, struct snapshot_cursor *cursor, struct bu
 {
 	if (cursor->stage == sizeof(stages) / sizeof(stages[0]))
 		return false;
-	save_names(core, cursor, out);
+	if (!save_names(core, cursor, out))
+		return true;
 	struct slice slice = { core, cursor, out, snapshot_begin_chunk(out, stages[cursor->stage].section), 0 };
 	if (stages[cursor->stage].save(&slice)) {
 		cursor->stage++;

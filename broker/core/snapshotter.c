@@ -54,7 +54,6 @@ void snapshotter_destroy(struct snapshotter *s)
 {
 	if (s == NULL)
 		return;
-	assert(!s->job_out);
 	snapshot_job_deinit(&s->job);
 	free(s);
 }

@@ -24,7 +24,7 @@ struct store;
 
 /* `store` and `core` outlive it. NULL when out of memory. */
 struct snapshotter *snapshotter_create(struct core *core, const struct store *store);
-/* NULL is allowed. No job may be out. */
+/* NULL is allowed. No job may be running; one that has run need not be reported. */
 void snapshotter_destroy(struct snapshotter *snapshotter);
 
 /* Moves on. Each turn; cheap when there is nothing to do. */

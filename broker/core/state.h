@@ -101,6 +101,10 @@ struct stored_half {
 enum status core_read_half(struct core *core, uint64_t body_offset, struct stored_half *out,
 			   struct errinfo *err) MUST_USE;
 
+/* What the half index says, put right for those that are open: its pages may be ahead of what a power cut has left of the
+ * log. */
+void core_correct_half(const struct core *core, uint64_t half_queue_offset, struct half_entry *half);
+
 /* A record just appended does not fit the state: a bug; aborts with the text. */
 void core_state_broken(struct core *core, const struct errinfo *err);
 

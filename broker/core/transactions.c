@@ -352,6 +352,7 @@ enum status core_operator_decide(struct core *core, uint64_t half_offset, enum r
 
 	if (status != ST_OK)
 		return read_failed(status, &outcome->err, outcome);
+	core_correct_half(core, n, &known);
 	switch (txn_decide((enum txn_state)known.state, event_of(asked), TXN_OPERATOR, &next)) {
 	case TXN_SAME: return core_accept(outcome, known.decision_offset + 1);
 	case TXN_APPLY: break;

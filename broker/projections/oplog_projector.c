@@ -233,13 +233,13 @@ static enum status connect_writer(struct oplog_projector *p, struct errinfo *err
 		return st;
 	p->maintain_at_ms = now_mono();
 	p->cursor_moved_ms = now_mono();
-	if (p->batch_sealed && position == p->cursor)
-		return ST_OK; /* It is not there (or need not have moved the cursor): once more. */
-	if (p->batch_sealed && position == p->batch_target) {
+	if (p->batch_sealed && position == p->batch_target && position != p->cursor) {
 		p->cursor = position;
 		forget_batch(p);
 		return ST_OK;
 	}
+	/* A cursor that has not moved does not tell which rows are there: young halves may have held it while batches were
+	 * written, and the server may have lost the last of them. What is there already does not mind to come again. */
 	p->cursor = position;
 	return restart_at_cursor(p, err);
 }

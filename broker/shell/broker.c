@@ -24,7 +24,7 @@
 #include "lib/net/service.h"
 
 enum { TICK_MS = 10, STOP_LIMIT_MS = 3000, PROJECTOR_GRACE_MS = 1000, PARKED_BYTES_MAX = 64 * 1024 * 1024,
-       PREPARE_CHUNK = 4 * 1024 * 1024, REPORT_INTERVAL_MS = 60 * 1000 };
+       REPORT_INTERVAL_MS = 60 * 1000 };
 
 struct broker {
 	const struct broker_config *config;
@@ -57,6 +57,13 @@ struct broker {
 static void set_time(struct broker *broker)
 {
 	core_set_time(broker->core, clock_wall_ms(clock_system()), clock_mono_ms(clock_system()));
+}
+
+/* For the events of a turn: the process may have stood still since the last one. */
+static void see_time(struct broker *broker)
+{
+	if (core_now_ms(broker->core) != loop_now_ms(broker->loop))
+		set_time(broker);
 }
 
 /* --- requests -------------------------------------------------------------------------------------------- */
@@ -112,6 +119,7 @@ static void on_frame(void *context, struct conn *conn, struct span frame)
 	uint64_t id = conn_id(conn);
 	bool busy = replies_in_flight(conn) >= broker->config->in_flight_max ||
 		    replies_parked_bytes(&broker->replies) > PARKED_BYTES_MAX;
+	see_time(broker);
 	enum status status = serve(broker, id, conn_peer(conn), frame, false, busy);
 	uint32_t suppressed;
 
@@ -161,17 +169,24 @@ static void on_conn_close(void *context, struct conn *conn)
 
 /* --- effects of the core ------------------------------------------------------------------------------------ */
 
-static bool effect_ask(void *context, uint64_t conn, uint64_t half_queue_offset, uint64_t half_offset)
+/* What the core wants of its own accord and has only on disk (a half to ask about, a body to carry): have it read, so that
+ * the next try finds it in the page cache. */
+static void warm_for_core(struct broker *broker)
 {
-	struct broker *broker = context;
 	uint64_t offset;
 	uint32_t size;
 
-	if (handlers_ask(&broker->handlers, conn, half_queue_offset, half_offset))
-		return true;
-	/* A half that is only on disk: have it read, so that the next try finds it in the page cache. */
 	if (core_take_cold_read(broker->core, &offset, &size))
 		(void)(disk_warm(broker->disk, offset, size, NULL, NULL) == ST_OK);
+}
+
+static bool effect_ask(void *context, uint64_t conn, uint64_t half_queue_offset, uint64_t half_offset)
+{
+	struct broker *broker = context;
+
+	if (handlers_ask(&broker->handlers, conn, half_queue_offset, half_offset))
+		return true;
+	warm_for_core(broker);
 	return false;
 }
 
@@ -266,21 +281,11 @@ static uint64_t projector_pin(const struct broker *broker)
 	return status.cursor;
 }
 
-/* What the core's own work (carrying old bodies) wants read. */
-static void warm_for_core(struct broker *broker)
-{
-	uint64_t offset;
-	uint32_t size;
-
-	if (core_take_cold_read(broker->core, &offset, &size))
-		(void)(disk_warm(broker->disk, offset, size, NULL, NULL) == ST_OK);
-}
-
 /* The ladder: say it, refuse what is new, and take it in again when there is space. */
 static void watch_disk(struct broker *broker)
 {
 	static const char *const texts[] = { [DISK_OK] = "ok", [DISK_LOW] = "low", [DISK_FULL] = "full" };
-	enum disk_level level = disk_level(broker->disk);
+	enum disk_level level = disk_level(broker->disk, core_reserved_bytes(broker->core));
 
 	if (level == broker->disk_level)
 		return;
@@ -300,8 +305,9 @@ static void on_tick(void *context)
 
 	set_time(broker);
 	core_set_log_pin(broker->core, projector_pin(broker));
+	core_begin_request(broker->core);
 	core_tick(broker->core);
-	warm_for_core(broker);
+	warm_for_core(broker); /* A half whose checks are exhausted, a body to be carried. */
 	watch_disk(broker);
 	report_in_doubt(broker);
 	if (broker->deferred.head != NULL)
@@ -359,7 +365,7 @@ static enum status open_store(struct broker *broker, struct errinfo *err)
 	struct store_config store_config = {
 		.log = { .root = config->store_path_root_dir, .cluster = config->broker_cluster_name,
 			 .segment_size = (uint64_t)config->mapped_file_size_commit_log & ~(uint64_t)4095,
-			 .ring_size = (uint64_t)config->tail_ring_size, .prepare_chunk = PREPARE_CHUNK },
+			 .ring_size = (uint64_t)config->tail_ring_size, .prepare_chunk = DISK_PREPARE_CHUNK },
 		.index_cache_bytes = (uint64_t)config->index_cache_size,
 	};
 	enum status status = make_dirs(config->store_path_root_dir, err);
@@ -519,7 +525,7 @@ static enum status finish(struct broker *broker, enum status status, struct erri
 	if (broker->disk != NULL) {
 		disk_stop(broker->disk);
 		/* The last reports of the workers. */
-		while (!disk_idle(broker->disk) && !broker->dead)
+		while (!disk_idle(broker->disk))
 			loop_turn(broker->loop, 0);
 	}
 	oplog_projector_stop(broker->projector, PROJECTOR_GRACE_MS);

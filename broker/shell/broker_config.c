@@ -50,7 +50,8 @@ static const struct config_option broker_options[] = {
 	NUMBER("diskSpaceWarningLevelRatio", disk_warning_ratio, "90", "percent", 1, 100,
 	       "Use of the disk from which on the log warns."),
 	NUMBER("diskSpaceFreeMin", disk_free_min, "268435456", "bytes", 0, 1024 * GIB,
-	       "Free space below which messages and half messages are refused; decisions, pulls and offsets go on."),
+	       "Space that the log leaves to index pages and snapshots (at most a sixteenth of the disk). When the log has used up "
+	       "the rest, messages and half messages are refused; decisions, pulls and offsets go on."),
 	NUMBER("tailRingSize", tail_ring_size, "67108864", "bytes", 1 * MIB, 4 * GIB,
 	       "Memory for the log's tail: what is not yet durable, and the cache that serves consumers that keep "
 	       "up. A power of two."),

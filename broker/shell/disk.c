@@ -14,8 +14,8 @@
 #include "lib/net/worker.h"
 
 /* Zero-filling competes with the flusher for the disk: so far ahead it goes at once, further only while the log rests. */
-enum { PREPARE_AHEAD = 128 * 1024 * 1024, REST_MS = 200 };
-enum { SYNC_INTERVAL_MS = 500, SPACE_INTERVAL_MS = 1000, FULL_PAUSE_MS = 1000, WARM_MAX = 64, WARM_BYTES_MAX = 32 * 1024 * 1024 };
+enum { PREPARE_AHEAD = 128 * 1024 * 1024, REST_MS = 200, PREPARE_CHUNK = DISK_PREPARE_CHUNK };
+enum { SYNC_INTERVAL_MS = 500, SPACE_INTERVAL_MS = 1000, SMALL_DISK_PARTS = 16, LAST_BYTES = 128 * 1024, FULL_PAUSE_MS = 1000, WARM_MAX = 64, WARM_BYTES_MAX = 32 * 1024 * 1024 };
 
 /* One job of each kind is under way at most, except reads. */
 struct flush_work {
@@ -61,7 +61,6 @@ struct disk {
 	struct index_flush_work index_flush;
 	struct index_read_work index_read;
 	struct disk_limits limits;
-	enum disk_level level;
 	struct snapshotter *snapshotter;
 	struct snapshot_work snapshot;
 	struct space_work space;
@@ -122,12 +121,15 @@ static void prepare_done(struct work *work)
 	enum status status = commitlog_prepare_done(disk->log, &disk->prepare.job, &err);
 
 	disk->prepare.out = false;
-	disk->prepare_full = status == ST_FULL;
+	bool took = disk->prepare.job.what == LOG_PREPARE_FILL || disk->prepare.job.what == LOG_PREPARE_CREATE;
+
+	if (took && status == ST_OK) /* Until the next look. */
+		disk->free_bytes -= disk->prepare.job.size < disk->free_bytes ? disk->prepare.job.size : disk->free_bytes;
+	disk->prepare_full = status == ST_FULL || (disk->prepare_full && !took);
 	if (status == ST_FULL) {
 		uint32_t suppressed;
 		if (log_gate_pass(&disk->full_gate, disk->now_ms, &suppressed))
 			log_error("log", "no space to prepare the log", "reason=\"%s\" suppressed=%u", err.text, suppressed);
-		commitlog_keep_spares(disk->log, false);
 		disk->prepare_after_ms = disk->now_ms + FULL_PAUSE_MS;
 	} else if (status != ST_OK) {
 		disk->callbacks.failed(disk->callbacks.context, &err);
@@ -156,21 +158,6 @@ static void index_flush_done(struct work *work)
 	disk->index_flush.out = false;
 	if (pagefile_flush_done(disk->files, &disk->index_flush.job, &err) != ST_OK)
 		index_failed(disk, &err);
-}
-
-static void start_housekeeping(struct disk *disk)
-{
-	bool wanted = commitlog_prepared_ahead(disk->log) < PREPARE_AHEAD || disk->now_ms - disk->last_flush_ms >= REST_MS;
-
-	if (wanted && !disk->prepare.out && disk->now_ms >= disk->prepare_after_ms &&
-	    commitlog_take_prepare(disk->log, &disk->prepare.job)) {
-		disk->prepare.out = true;
-		worker_submit(disk->housekeeper, &disk->prepare.work);
-	}
-	if (!disk->index_flush.out && disk->now_ms >= disk->index_after_ms && pagefile_take_flush(disk->files, &disk->index_flush.job)) {
-		disk->index_flush.out = true;
-		worker_submit(disk->housekeeper, &disk->index_flush.work);
-	}
 }
 
 /* --- snapshots and space -------------------------------------------------------------------------------------- */
@@ -237,18 +224,53 @@ uint64_t disk_free_bytes(const struct disk *disk)
 	return disk->free_bytes;
 }
 
-enum disk_level disk_level(struct disk *disk)
+/* What the log leaves to index pages and snapshots; less on a small file system. */
+static uint64_t free_min(const struct disk *disk)
+{
+	uint64_t most = disk->total_bytes / SMALL_DISK_PARTS;
+
+	return disk->limits.free_min < most ? disk->limits.free_min : most;
+}
+
+/* The log may not be prepared any further. */
+static bool is_short(const struct disk *disk)
+{
+	return disk->total_bytes > 0 && disk->free_bytes < free_min(disk) + PREPARE_CHUNK;
+}
+
+/* Or it cannot be: the last try found no space, and the next one is due in a second. */
+static bool is_out_of_space(const struct disk *disk)
+{
+	return disk->prepare_full || is_short(disk);
+}
+
+enum disk_level disk_level(const struct disk *disk, uint64_t reserved_bytes)
 {
 	uint64_t used = disk->total_bytes - disk->free_bytes;
 
-	if (disk->prepare_full || (disk->total_bytes > 0 && disk->free_bytes < disk->limits.free_min))
-		disk->level = DISK_FULL;
-	else if (disk->total_bytes > 0 && used / 100 >= disk->total_bytes / 10000 * disk->limits.warn_percent)
-		disk->level = DISK_LOW;
-	else
-		disk->level = DISK_OK;
-	commitlog_keep_spares(disk->log, disk->level == DISK_OK);
-	return disk->level;
+	if (is_out_of_space(disk) && commitlog_prepared_ahead(disk->log) < reserved_bytes + LAST_BYTES)
+		return DISK_FULL;
+	if (is_out_of_space(disk) || used / 100 * 100 > disk->total_bytes / 100 * disk->limits.warn_percent)
+		return DISK_LOW;
+	return DISK_OK;
+}
+
+static void start_housekeeping(struct disk *disk)
+{
+	bool wanted = commitlog_prepared_ahead(disk->log) < PREPARE_AHEAD || disk->now_ms - disk->last_flush_ms >= REST_MS;
+
+	commitlog_keep_spares(disk->log, !is_out_of_space(disk));
+	/* Without space for more, what was given up may still be used again or removed. */
+	wanted = wanted && (!is_short(disk) || commitlog_dropped(disk->log));
+	if (wanted && !disk->prepare.out && disk->now_ms >= disk->prepare_after_ms &&
+	    commitlog_take_prepare(disk->log, &disk->prepare.job)) {
+		disk->prepare.out = true;
+		worker_submit(disk->housekeeper, &disk->prepare.work);
+	}
+	if (!disk->index_flush.out && disk->now_ms >= disk->index_after_ms && pagefile_take_flush(disk->files, &disk->index_flush.job)) {
+		disk->index_flush.out = true;
+		worker_submit(disk->housekeeper, &disk->index_flush.work);
+	}
 }
 
 /* --- reads -------------------------------------------------------------------------------------------------- */

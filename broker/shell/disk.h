@@ -23,11 +23,13 @@ struct disk_callbacks {
 	void (*failed)(void *context, const struct errinfo *err);  /* Final: stop. */
 };
 
-/* When the disk counts as low or full. It is full too while the log cannot be prepared any further. */
+/* The log is prepared no further when less than `free_min` would be left to index pages and snapshots (a sixteenth of
+ * a small file system). Then the disk is low, and full once the prepared log is down to what is reserved. */
 struct disk_limits {
 	uint64_t free_min;     /* Bytes. */
-	uint64_t warn_percent; /* Used. */
+	uint64_t warn_percent; /* Used: low from there on. */
 };
+enum { DISK_PREPARE_CHUNK = 4 * 1024 * 1024 };
 
 /* `store` and `snapshotter` outlive it. `sync`: sync every write; otherwise write at once and sync each SYNC_INTERVAL. */
 enum status disk_create(struct mailbox *mailbox, const struct store *store, struct snapshotter *snapshotter,
@@ -38,8 +40,8 @@ void disk_turn_end(struct disk *disk, int64_t now_ms);
 /* Reads [offset, offset + size) of the log into the page cache; `done` (may be NULL) follows in the loop.
  * ST_BUSY: too many are under way. */
 enum status disk_warm(struct disk *disk, uint64_t offset, uint32_t size, void (*done)(void *context), void *context) MUST_USE;
-/* As of a second ago at most. */
-enum disk_level disk_level(struct disk *disk);
+/* As of a second ago at most. `reserved_bytes` of prepared log are not for new messages. */
+enum disk_level disk_level(const struct disk *disk, uint64_t reserved_bytes);
 uint64_t disk_free_bytes(const struct disk *disk);
 bool disk_idle(const struct disk *disk);
 /* Ends the threads; their last reports come with the next turns of the loop. Then disk_destroy. */

@@ -261,6 +261,7 @@ struct snapshot_reader {
 	struct snapshot_end end;
 	uint64_t position;
 	uint64_t file_size;
+	uint64_t section_bytes[SNAPSHOT_SECTIONS_MAX];
 	uint8_t *chunk; /* Head and payload. */
 	size_t chunk_capacity;
 };
@@ -355,8 +356,11 @@ static enum status verify(struct snapshot_reader *reader, struct errinfo *err)
 	struct snapshot_chunk chunk = { .section = SNAPSHOT_SECTION_END + 1 };
 	enum status status = ST_OK;
 
-	while (status == ST_OK && chunk.section != SNAPSHOT_SECTION_END)
+	while (status == ST_OK && chunk.section != SNAPSHOT_SECTION_END) {
 		status = read_chunk(reader, &chunk, err);
+		if (status == ST_OK && chunk.section < SNAPSHOT_SECTIONS_MAX)
+			reader->section_bytes[chunk.section] += chunk.payload.size;
+	}
 	if (status != ST_OK)
 		return status;
 	if (chunk.payload.size != END_PAYLOAD || reader->position != reader->file_size)
@@ -417,6 +421,11 @@ const struct snapshot_end *snapshot_end(const struct snapshot_reader *reader)
 const char *snapshot_path(const struct snapshot_reader *reader)
 {
 	return reader->path;
+}
+
+uint64_t snapshot_section_bytes(const struct snapshot_reader *reader, unsigned section)
+{
+	return section < SNAPSHOT_SECTIONS_MAX ? reader->section_bytes[section] : 0;
 }
 
 enum status snapshot_next(struct snapshot_reader *reader, struct snapshot_chunk *out, struct errinfo *err)

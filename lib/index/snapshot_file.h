@@ -24,6 +24,7 @@ enum {
 	SNAPSHOT_KEPT = 2,
 	SNAPSHOT_CHUNK_MAX = 16 << 20, /* Payload of a chunk. */
 	SNAPSHOT_PATH_SIZE = 600,
+	SNAPSHOT_SECTIONS_MAX = 16,    /* Section numbers are below. */
 	SNAPSHOT_SECTION_END = 0,      /* The end chunk's; sections of the core are above. */
 };
 
@@ -90,6 +91,8 @@ void snapshot_close(struct snapshot_reader *reader);
 const struct snapshot_header *snapshot_header(const struct snapshot_reader *reader);
 const struct snapshot_end *snapshot_end(const struct snapshot_reader *reader);
 const char *snapshot_path(const struct snapshot_reader *reader);
+/* Payload that the file has in all chunks of this section. */
+uint64_t snapshot_section_bytes(const struct snapshot_reader *reader, unsigned section);
 
 struct snapshot_chunk {
 	unsigned section;

@@ -213,6 +213,8 @@ struct log_segment_range commitlog_segment(const struct commitlog *log, size_t i
 /* The oldest segment is not part of the log any more: commitlog_start moves up, its offsets cannot be read. The file
  * goes, or is used again, by prepare jobs. Never the tail. A crash may bring it back at the next start. ST_NOMEM. */
 enum status commitlog_drop_oldest(struct commitlog *log) MUST_USE;
+/* Files that were given up are still there. */
+bool commitlog_dropped(const struct commitlog *log);
 /* Whether a file may wait to become the next segment (true at first), or the space is wanted elsewhere. */
 void commitlog_keep_spares(struct commitlog *log, bool wanted);
 

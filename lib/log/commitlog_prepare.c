@@ -68,6 +68,11 @@ enum status commitlog_drop_oldest(struct commitlog *log)
 	return ST_OK;
 }
 
+bool commitlog_dropped(const struct commitlog *log)
+{
+	return log->dropped_count > 0;
+}
+
 static void forget_oldest_dropped(struct commitlog *log)
 {
 	log->dropped_count--;
@@ -202,8 +207,8 @@ bool commitlog_take_prepare(struct commitlog *log, struct log_prepare_job *out)
 	out->moved = false;
 	out->result = ST_OK;
 	snprintf(out->dir, sizeof(out->dir), "%s", log->dir);
-	log->prepare_out = take_ring(log, out) || take_fill(log, out) || (wants_next_segment(log) && take_next_segment(log, out)) ||
-			   take_removal(log, out);
+	log->prepare_out = take_ring(log, out) || (!log->spares_wanted && take_removal(log, out)) || take_fill(log, out) ||
+			   (wants_next_segment(log) && take_next_segment(log, out)) || take_removal(log, out);
 	return log->prepare_out;
 }
 

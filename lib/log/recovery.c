@@ -270,14 +270,33 @@ static enum status check_headers(const struct vfs *vfs, const char *dir, const u
 	return ST_OK;
 }
 
+/* From the last but one segment in use, if that proves that everything before it is durable; else all of it. */
+static enum status check_last_segments(const struct vfs *vfs, const char *root, const char *dir, const uint64_t *bases,
+				       size_t count, struct log_check_result *result, struct errinfo *err)
+{
+	struct log_known nothing = { 0 }, tail = { 0 };
+	bool used = false;
+	enum status status = ST_OK;
+
+	while (status == ST_OK && count > 0 && !used)
+		status = is_used(vfs, dir, bases[--count], &used, err);
+	if (status != ST_OK)
+		return status;
+	if (used && count > 1) { /* `count` is now the index of the last segment in use: begin one before it. */
+		tail.from = bases[count - 1] + LOG_SEGMENT_HEADER_SIZE;
+		status = check_from(vfs, root, tail, result, err);
+		if (result->damaged || (status == ST_OK && result->durable_mark > tail.from))
+			return status;
+	}
+	return check_from(vfs, root, nothing, result, err);
+}
+
 enum status log_check_tail(const struct vfs *vfs, const char *root, struct log_known known,
 			   struct log_check_result *result, struct errinfo *err)
 {
 	char dir[LOG_PATH_SIZE];
-	struct log_known nothing = { 0 };
-	uint64_t *bases = NULL, from = 0;
+	uint64_t *bases = NULL;
 	size_t count = 0;
-	bool used = false;
 	enum status status = log_dir_path(root, dir, err);
 
 	if (status == ST_OK)
@@ -286,21 +305,11 @@ enum status log_check_tail(const struct vfs *vfs, const char *root, struct log_k
 		return status;
 	*result = (struct log_check_result){ 0 };
 	status = check_headers(vfs, dir, bases, count, err);
-	if (status == ST_OK && known.from != 0) {
-		free(bases);
-		return check_from(vfs, root, known, result, err);
-	}
-	while (status == ST_OK && count > 0 && !used)
-		status = is_used(vfs, dir, bases[--count], &used, err);
-	if (used && count > 1) /* `count` is now the index of the last segment in use: begin one before it. */
-		from = bases[count - 1] + LOG_SEGMENT_HEADER_SIZE;
+	if (status == ST_OK && known.from != 0)
+		status = check_from(vfs, root, known, result, err);
+	/* Nothing behind the snapshot: which epoch was in force, the records before it say. */
+	if (status == ST_OK && result->record_count == 0)
+		status = check_last_segments(vfs, root, dir, bases, count, result, err);
 	free(bases);
-	if (status != ST_OK)
-		return status;
-	if (from != 0) {
-		status = check_from(vfs, root, (struct log_known){ .from = from }, result, err);
-		if (result->damaged || (status == ST_OK && result->durable_mark > from))
-			return status;
-	}
-	return check_from(vfs, root, nothing, result, err);
+	return status;
 }

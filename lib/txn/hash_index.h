@@ -91,6 +91,13 @@ static inline struct hash_cursor hash_index_look(const struct hash_index *index,
 	return cursor;
 }
 
+/* This hash will be looked for or added soon: its memory may as well be on its way. */
+static inline void hash_index_prefetch(const struct hash_index *index, uint32_t hash)
+{
+	if (index->current.size > 0)
+		__builtin_prefetch(&index->current.buckets[hash_index_home(index->current.size, hash)], 1);
+}
+
 /* The next entry with the cursor's hash, in no particular order. False: no more. */
 static inline bool hash_index_next(struct hash_cursor *cursor, uint32_t *value_out)
 {

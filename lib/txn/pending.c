@@ -3,22 +3,27 @@
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "lib/txn/hash_index.h"
 
-enum { SLAB_ENTRIES = 16384, WORD_BITS = 64 };
+enum { SLAB_BYTES = 1 << 20, SLAB_ENTRIES = 11896, POSITION_BITS = 14, WORD_BITS = 64 };
 
-/* Slot = slab number * SLAB_ENTRIES + position. Memory that no entry used yet is not touched. */
+/* Slot = slab number << POSITION_BITS | position. A slab begins at a multiple of its size, so an entry's address leads to
+ * it. Memory that no entry used yet is not touched. */
 struct slab {
-	uint64_t used[SLAB_ENTRIES / WORD_BITS]; /* A bit for each slot. */
+	uint64_t number;
+	uint64_t used[(SLAB_ENTRIES + WORD_BITS - 1) / WORD_BITS]; /* A bit for each position. */
 	struct pending entries[SLAB_ENTRIES];
 };
+_Static_assert(sizeof(struct slab) <= SLAB_BYTES, "a slab has its own megabyte");
+_Static_assert(SLAB_ENTRIES <= 1 << POSITION_BITS, "positions fit");
 
 struct pending_table {
 	struct slab **slabs;
 	uint32_t slab_count;
-	uint32_t slot_end;      /* Slots from here on were never used. */
-	uint32_t free_slot;     /* Head of the list of those that were, through `next`. */
+	uint32_t slot_end;       /* Slots from here on were never used. */
+	uint32_t free_slot;      /* Head of the list of those that were, through `next`. */
 	struct hash_index index; /* Slots by key. */
 	uint32_t count;
 	uint32_t entry_max;
@@ -43,27 +48,46 @@ void pending_destroy(struct pending_table *table)
 	if (table == NULL)
 		return;
 	for (uint32_t i = 0; i < table->slab_count; i++)
-		free(table->slabs[i]);
+		(void)munmap(table->slabs[i], SLAB_BYTES);
 	free(table->slabs);
 	hash_index_deinit(&table->index);
 	free(table->group_counts);
 	free(table);
 }
 
+static uint32_t slab_of(uint32_t slot)
+{
+	return slot >> POSITION_BITS;
+}
+
+static uint32_t position_of(uint32_t slot)
+{
+	return slot & ((1 << POSITION_BITS) - 1);
+}
+
 struct pending *pending_at(const struct pending_table *table, uint32_t slot)
 {
 	assert(slot < table->slot_end);
-	return &table->slabs[slot / SLAB_ENTRIES]->entries[slot % SLAB_ENTRIES];
+	return &table->slabs[slab_of(slot)]->entries[position_of(slot)];
 }
 
+uint32_t pending_slot(const struct pending_table *table, const struct pending *entry)
+{
+	const struct slab *slab = (const struct slab *)((uintptr_t)entry & ~(uintptr_t)(SLAB_BYTES - 1));
+
+	assert(slab->number < table->slab_count && table->slabs[slab->number] == slab);
+	return (uint32_t)slab->number << POSITION_BITS | (uint32_t)(entry - slab->entries);
+}
+
+/* The word of the bits in use that has this slot's. */
 static uint64_t *used_word(const struct pending_table *table, uint32_t slot)
 {
-	return &table->slabs[slot / SLAB_ENTRIES]->used[slot % SLAB_ENTRIES / WORD_BITS];
+	return &table->slabs[slab_of(slot)]->used[position_of(slot) / WORD_BITS];
 }
 
 static uint64_t used_bit(uint32_t slot)
 {
-	return (uint64_t)1 << (slot % WORD_BITS);
+	return (uint64_t)1 << (position_of(slot) % WORD_BITS);
 }
 
 static uint32_t hash_of(uint64_t key)
@@ -82,15 +106,22 @@ static bool look_up(const struct pending_table *table, uint64_t key, struct hash
 	return false;
 }
 
-uint32_t pending_slot(const struct pending_table *table, const struct pending *entry)
-{
-	struct hash_cursor cursor;
-	uint32_t slot = PENDING_NONE;
-
-	return look_up(table, entry->half_queue_offset, &cursor, &slot) ? slot : PENDING_NONE;
-}
-
 /* --- room -------------------------------------------------------------------------------------------- */
+
+/* Zeroed by the system when it is touched. */
+static struct slab *map_slab(void)
+{
+	uint8_t *memory = mmap(NULL, 2 * SLAB_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (memory == MAP_FAILED)
+		return NULL;
+	/* Room for two holds one that begins where it should; the rest goes back. */
+	size_t in_front = -(uintptr_t)memory & (SLAB_BYTES - 1);
+	if (in_front > 0)
+		(void)munmap(memory, in_front);
+	(void)munmap(memory + in_front + SLAB_BYTES, SLAB_BYTES - in_front);
+	return (struct slab *)(void *)(memory + in_front);
+}
 
 static enum status add_slab(struct pending_table *table)
 {
@@ -99,10 +130,10 @@ static enum status add_slab(struct pending_table *table)
 	if (slabs == NULL)
 		return ST_NOMEM;
 	table->slabs = slabs;
-	struct slab *slab = malloc(sizeof(*slab));
+	struct slab *slab = map_slab();
 	if (slab == NULL)
 		return ST_NOMEM;
-	memset(slab->used, 0, sizeof(slab->used));
+	slab->number = table->slab_count;
 	table->slabs[table->slab_count++] = slab;
 	return ST_OK;
 }
@@ -128,7 +159,7 @@ enum status pending_reserve(struct pending_table *table, uint32_t group_id)
 
 	if (table->count >= table->entry_max)
 		return ST_FULL;
-	if (table->free_slot == PENDING_NONE && table->slot_end == table->slab_count * SLAB_ENTRIES)
+	if (table->free_slot == PENDING_NONE && slab_of(table->slot_end) == table->slab_count)
 		status = add_slab(table);
 	if (status == ST_OK)
 		status = hash_index_reserve(&table->index);
@@ -139,11 +170,7 @@ enum status pending_reserve(struct pending_table *table, uint32_t group_id)
 
 enum status pending_reserve_total(struct pending_table *table, uint32_t count)
 {
-	enum status status = count > table->entry_max ? ST_FULL : ST_OK;
-
-	while (status == ST_OK && (uint64_t)table->slab_count * SLAB_ENTRIES < count)
-		status = add_slab(table);
-	return status == ST_OK ? hash_index_reserve_total(&table->index, count) : status;
+	return count > table->entry_max ? ST_FULL : hash_index_reserve_total(&table->index, count);
 }
 
 /* --- use --------------------------------------------------------------------------------------------- */
@@ -153,8 +180,10 @@ static uint32_t take_slot(struct pending_table *table)
 	uint32_t slot = table->free_slot;
 
 	if (slot == PENDING_NONE) {
-		assert(table->slot_end < table->slab_count * SLAB_ENTRIES);
+		assert(slab_of(table->slot_end) < table->slab_count);
 		slot = table->slot_end++;
+		if (position_of(table->slot_end) == SLAB_ENTRIES)
+			table->slot_end = (slab_of(slot) + 1) << POSITION_BITS;
 	} else {
 		table->free_slot = pending_at(table, slot)->next;
 	}
@@ -206,17 +235,26 @@ struct pending *pending_next(const struct pending_table *table, uint32_t *cursor
 	uint32_t slot = *cursor;
 
 	while (slot < table->slot_end) {
-		uint64_t left = *used_word(table, slot) >> (slot % WORD_BITS);
-
+		uint32_t position = position_of(slot);
+		if (position >= SLAB_ENTRIES) {
+			slot = (slab_of(slot) + 1) << POSITION_BITS;
+			continue;
+		}
+		uint64_t left = *used_word(table, slot) >> (position % WORD_BITS);
 		if (left != 0) {
 			slot += (uint32_t)__builtin_ctzll(left);
 			*cursor = slot + 1;
 			return pending_at(table, slot);
 		}
-		slot += WORD_BITS - slot % WORD_BITS;
+		slot += WORD_BITS - position % WORD_BITS;
 	}
 	*cursor = table->slot_end;
 	return NULL;
+}
+
+void pending_prefetch(const struct pending_table *table, uint64_t half_queue_offset)
+{
+	hash_index_prefetch(&table->index, hash_of(half_queue_offset));
 }
 
 uint32_t pending_count(const struct pending_table *table)

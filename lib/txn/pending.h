@@ -47,8 +47,8 @@ void pending_destroy(struct pending_table *table);
 
 /* Room for one more of this group. ST_FULL at the limit, ST_NOMEM. */
 enum status pending_reserve(struct pending_table *table, uint32_t group_id) MUST_USE;
-/* Room for `count` in all, sized once: for a start that knows how many will come. What follows is pending_reserve and
- * pending_insert for each, as ever. ST_FULL over the limit, ST_NOMEM. */
+/* Sizes the index for `count` in all at once: for a start that knows how many will come. What follows is pending_reserve
+ * and pending_insert for each, as ever. ST_FULL over the limit, ST_NOMEM. */
 enum status pending_reserve_total(struct pending_table *table, uint32_t count) MUST_USE;
 /* Takes in a new entry with this key, zeroed but for key and group. Room must be reserved, the key must be new. */
 struct pending *pending_insert(struct pending_table *table, uint64_t half_queue_offset, uint32_t group_id);
@@ -60,7 +60,11 @@ void pending_remove(struct pending_table *table, struct pending *entry);
  * exactly once, one that comes meanwhile perhaps. */
 struct pending *pending_next(const struct pending_table *table, uint32_t *cursor);
 
-/* An entry's slot, and back: four bytes instead of a pointer. */
+/* pending_insert or pending_find with this key follows soon: a start that fills the table calls this some entries ahead,
+ * and waits less for cold memory. */
+void pending_prefetch(const struct pending_table *table, uint64_t half_queue_offset);
+
+/* An entry's slot, and back: four bytes instead of a pointer. No search. */
 uint32_t pending_slot(const struct pending_table *table, const struct pending *entry);
 struct pending *pending_at(const struct pending_table *table, uint32_t slot);
 

@@ -143,6 +143,11 @@ void resends_load(struct resends *resends, const struct resend *decided)
 	hash_index_put(&resends->index, hash_of(decided->name), remember(resends, decided));
 }
 
+void resends_prefetch(const struct resends *resends, struct hash128 name)
+{
+	hash_index_prefetch(&resends->index, hash_of(name));
+}
+
 bool resends_find(const struct resends *resends, struct hash128 name, uint64_t *half_queue_offset_out)
 {
 	struct hash_cursor cursor;

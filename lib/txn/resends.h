@@ -32,6 +32,8 @@ enum status resends_reserve_total(struct resends *resends, uint32_t count) MUST_
 void resends_open(struct resends *resends, const struct pending *entry);
 /* It is being decided: to be called before pending_remove. The oldest decided one is forgotten if the window is full. */
 void resends_close(struct resends *resends, const struct pending *entry);
+/* resends_open with this name follows soon; see pending_prefetch. */
+void resends_prefetch(const struct resends *resends, struct hash128 name);
 bool resends_find(const struct resends *resends, struct hash128 name, uint64_t *half_queue_offset_out);
 
 /* A decided half. */

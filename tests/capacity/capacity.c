@@ -18,7 +18,8 @@
 
 #define MIB ((double)(1 << 20))
 #define PENDING_GOAL (1280 * MIB)        /* 10M open transactions, the whole process. */
-enum { MESSAGE_DISK_BYTES = 440, HALF_DISK_BYTES = 620 }; /* Record and index entry, and what is prepared ahead. */
+enum { MESSAGE_DISK_BYTES = 440, HALF_DISK_BYTES = 950 }; /* Record, index and snapshots, and what is
+								    * prepared ahead. */
 
 static unsigned passed, failed;
 
@@ -60,8 +61,15 @@ static void report_footprint(const char *dir, bool full)
 
 static void report_start(const char *name, const struct startup *start)
 {
-	printf("  %-40s %9.1f %9.1f %9.1f %9.1f\n", name, start->median_ms, start->first_ms,
-	       (double)start->memory.resident / MIB, (double)start->memory.peak / MIB);
+	printf("  %-28s %9.1f %9.1f %9.1f %9.1f %9.1f\n", name, start->median_ms, (double)start->memory.resident / MIB,
+	       (double)start->memory.peak / MIB, start->replay_ms, (double)start->replay_memory.peak / MIB);
+	fflush(stdout);
+}
+
+static void report_pause(const struct snapshot_pause *pause)
+{
+	printf("  %-28s taken in %.1f ms; the longest of %llu answers meanwhile: %.1f ms\n", "  a snapshot of that",
+	       pause->took_ms, (unsigned long long)pause->answers, pause->longest_ms);
 	fflush(stdout);
 }
 
@@ -78,16 +86,18 @@ static bool measure_store(const char *dir, const char *log_path, uint64_t messag
 
 	name_count(name, sizeof(name), messages, halves);
 	if (there / 3 * 2 < needed) {
-		printf("  %-40s not run: needs %.0f GiB of disk, there are %.0f\n", name, (double)needed / MIB / 1024,
+		printf("  %-28s not run: needs %.0f GiB of disk, there are %.0f\n", name, (double)needed / MIB / 1024,
 		       (double)there / MIB / 1024);
 		return false;
 	}
-	struct filled *store = filled_open(dir, FILLED_BROKER_CACHE);
+	struct filled *store = filled_open(dir, filled_as_broker());
 	filled_add_messages(store, messages);
 	filled_add_halves(store, halves);
 	filled_close(store);
+	struct snapshot_pause pause = startup_measure_pause(dir, log_path);
 	*out = startup_measure(dir, log_path);
 	report_start(name, out);
+	report_pause(&pause);
 	scratch_empty(dir);
 	return true;
 }
@@ -97,7 +107,8 @@ static void report_starts(const char *dir, const char *log_path, bool full)
 	struct startup start = startup_measure_empty(dir, log_path), empty = start;
 
 	scratch_empty(dir);
-	printf("starts, in ms: median of %d after kill -9, the first one; MiB resident at ready, at most before\n", STARTUP_ROUNDS);
+	printf("starts: median of %d after kill -9 in ms; MiB resident at ready, at most before; without snapshots: ms, MiB at most\n",
+	       STARTUP_ROUNDS);
 	report_start("empty", &start);
 	if (!full) {
 		if (measure_store(dir, log_path, 1000000, 200000, &start))
@@ -109,8 +120,7 @@ static void report_starts(const char *dir, const char *log_path, bool full)
 		judge(start.median_ms < 3000, "with 10M queued and 1M open it is ready within 3 s");
 	if (measure_store(dir, log_path, 0, 10000000, &start)) {
 		judge(start.median_ms < 10000, "with 10M open it is ready within 10 s");
-		judge((double)start.memory.peak <= PENDING_GOAL && (double)start.first.peak <= PENDING_GOAL,
-		      "10M open fit in 1.25 GiB");
+		judge((double)start.memory.peak <= PENDING_GOAL, "10M open fit in 1.25 GiB");
 	}
 	if (measure_store(dir, log_path, 100000000, 0, &start))
 		judge((double)start.memory.resident - (double)empty.memory.resident < 100 * MIB,
@@ -119,11 +129,12 @@ static void report_starts(const char *dir, const char *log_path, bool full)
 
 static void fill(const char *dir, uint64_t messages, uint64_t halves)
 {
-	struct filled *store = filled_open(dir, FILLED_BROKER_CACHE);
+	struct filled *store = filled_open(dir, filled_as_broker());
 
 	filled_add_messages(store, messages);
 	filled_add_halves(store, halves);
-	printf("%.1f MiB of log\n", (double)filled_log_bytes(store) / MIB);
+	printf("%.1f MiB of log, %.1f behind the last snapshot\n", (double)filled_log_bytes(store) / MIB,
+	       (double)filled_tail_bytes(store) / MIB);
 	filled_close(store);
 }
 

@@ -9,18 +9,23 @@
 #include "broker/core/produce.h"
 #include "broker/core/progress.h"
 #include "broker/core/settings.h"
+#include "broker/core/snapshotter.h"
+#include "broker/core/store.h"
 #include "lib/base/clock.h"
 #include "lib/index/pagefile.h"
+#include "lib/index/snapshot_file.h"
 #include "lib/log/commitlog.h"
 #include "lib/wire/msgid.h"
 #include "lib/wire/properties.h"
 
-enum { COMMITTED_EVERY = 1000, PERM_READ_WRITE = 6, ROOM_FOR_OFFSET = 4096 };
+/* About what a busy broker takes in meanwhile. */
+enum { COMMITTED_EVERY = 1000, SNAPSHOT_STEP_EVERY = 100, PERM_READ_WRITE = 6, ROOM_FOR_OFFSET = 4096,
+       PREPARE_AHEAD = 64 * 1024 * 1024 };
 
 struct filled {
-	struct commitlog *log;
-	struct pagefile *files;
+	struct store store;
 	struct core *core;
+	struct snapshotter *snapshotter;
 	uint64_t message_count, half_count;
 	uint8_t body[FILLED_BODY_BYTES];
 };
@@ -56,30 +61,42 @@ static void on_hold(void *context, const struct hold *hold, bool expired)
 	(void)expired;
 }
 
-static void open_parts(struct filled *f, const char *dir, uint64_t index_cache_bytes)
+struct filled_options filled_as_broker(void)
 {
-	char index_path[512];
-	struct commitlog_config log_config = { .root = dir, .cluster = FILLED_CLUSTER };
-	struct pagefile_config files_config = { .path = index_path, .cache_bytes = index_cache_bytes, .read_inline = true };
+	return (struct filled_options){ .index_cache_bytes = 32 << 20, .snapshot_bytes = 256 << 20 };
+}
+
+struct filled_options filled_alone(void)
+{
+	return (struct filled_options){ .index_cache_bytes = PAGEFILE_CACHE_MIN };
+}
+
+static void open_parts(struct filled *f, const char *dir, struct filled_options options)
+{
+	struct store_config store_config = { .log = { .root = dir, .cluster = FILLED_CLUSTER },
+					     .index_cache_bytes = options.index_cache_bytes };
 	struct core_effects effects = { f, on_ask, on_notify, on_hold, NULL };
 	struct core_config config = {
 		.cluster_name = FILLED_CLUSTER, .broker_name = "capacity", .store_ipv4 = 0x7F000001, .store_port = 10911,
 		.auto_create_topic = true, .auto_create_group = true, .default_topic_queue_nums = FILLED_QUEUES,
 		.max_message_size = 4 * 1024 * 1024, .young_queue_bytes = 1 << 30, .offset_flush_interval_ms = 500,
+		.snapshot_bytes = options.snapshot_bytes, .segment_bytes = 1 << 30,
 		.pending_max = UINT32_MAX, .pending_group_max = UINT32_MAX, .resend_window_count = 400000,
 		.delayed_max = 1000, .topic_max = 1000000, .group_max = 1000000, .name_max = 4000000,
 		.offset_row_max = 1000000, .member_max = 1000, .hold_max = 1000, .checkback = checkback_config_default(),
 	};
 	struct errinfo err;
 
-	snprintf(index_path, sizeof(index_path), "%s/index.pages", dir);
 	if (core_config_set_delay_levels(&config, "1s", &err) != ST_OK ||
-	    commitlog_open(&log_config, vfs_posix(), &f->log, &err) != ST_OK ||
-	    pagefile_open(&files_config, vfs_posix(), &f->files, &err) != ST_OK ||
-	    core_open(&config, &(struct store){ .log = f->log, .files = f->files }, clock_wall_ms(clock_system()), clock_mono_ms(clock_system()), &effects,
-		      &f->core, &err) != ST_OK)
+	    store_open(&store_config, vfs_posix(), &f->store, &err) != ST_OK ||
+	    core_open(&config, &f->store, clock_wall_ms(clock_system()), clock_mono_ms(clock_system()), &effects, &f->core,
+		      &err) != ST_OK)
 		die(dir, &err);
-	pagefile_set_read_inline(f->files, true);
+	store_loaded(&f->store);
+	pagefile_set_read_inline(f->store.files, true);
+	f->snapshotter = snapshotter_create(f->core, &f->store);
+	if (f->snapshotter == NULL)
+		abort();
 }
 
 /* --- disk ---------------------------------------------------------------------------------------------- */
@@ -89,12 +106,32 @@ static void flush(struct filled *f, bool sync)
 	struct log_flush_job job;
 	struct errinfo err;
 
-	while (commitlog_take_flush(f->log, sync, &job)) {
+	while (commitlog_take_flush(f->store.log, sync, &job)) {
 		log_flush_run(&job);
-		if (commitlog_flush_done(f->log, &job, &err) != ST_OK)
+		if (commitlog_flush_done(f->store.log, &job, &err) != ST_OK)
 			die("write the log", &err);
 	}
 	core_committed(f->core);
+}
+
+/* One step of a snapshot, if one is due or under way, and the index pages that it waits for. */
+static void work_on_snapshot(struct filled *f)
+{
+	struct pagefile_flush_job pages;
+	struct errinfo err;
+
+	snapshotter_step(f->snapshotter);
+	struct snapshot_job *job = snapshotter_take(f->snapshotter);
+	if (job != NULL) {
+		snapshot_job_run(job);
+		if (snapshotter_done(f->snapshotter, &err) != ST_OK)
+			die("take a snapshot", &err);
+	}
+	if (!pagefile_take_flush(f->store.files, &pages))
+		return;
+	pagefile_flush_run(&pages);
+	if (pagefile_flush_done(f->store.files, &pages, &err) != ST_OK)
+		die("write the index", &err);
 }
 
 /* The log had no room: writes what there is, and prepares what comes. */
@@ -104,9 +141,10 @@ static void make_room(struct filled *f)
 	struct errinfo err;
 
 	flush(f, true);
-	while (commitlog_prepared_ahead(f->log) < 64 * 1024 * 1024 && commitlog_take_prepare(f->log, &job)) {
+	uint64_t wanted = PREPARE_AHEAD + core_reserved_bytes(f->core);
+	while (commitlog_prepared_ahead(f->store.log) < wanted && commitlog_take_prepare(f->store.log, &job)) {
 		log_prepare_run(&job);
-		if (commitlog_prepare_done(f->log, &job, &err) != ST_OK)
+		if (commitlog_prepare_done(f->store.log, &job, &err) != ST_OK)
 			die("prepare the log", &err);
 	}
 }
@@ -128,14 +166,14 @@ static void put_topic(struct filled *f, struct span name, uint32_t queues)
 		retry_or_die(f, status, &outcome, "make a topic");
 }
 
-struct filled *filled_open(const char *dir, uint64_t index_cache_bytes)
+struct filled *filled_open(const char *dir, struct filled_options options)
 {
 	struct filled *f = calloc(1, sizeof(*f));
 
 	if (f == NULL)
 		abort();
 	memset(f->body, 'b', sizeof(f->body));
-	open_parts(f, dir, index_cache_bytes);
+	open_parts(f, dir, options);
 	put_topic(f, SPAN_LITERAL("capacity"), FILLED_QUEUES);
 	flush(f, true);
 	return f;
@@ -146,9 +184,9 @@ void filled_close(struct filled *f)
 	struct errinfo err;
 
 	flush(f, true);
+	snapshotter_destroy(f->snapshotter);
 	core_close(f->core);
-	pagefile_close(f->files);
-	if (commitlog_close(f->log, false, &err) != ST_OK)
+	if (store_close(&f->store, false, &err) != ST_OK)
 		die("close the log", &err);
 	free(f);
 }
@@ -186,6 +224,8 @@ static void add(struct filled *f, char kind, uint64_t *number, uint64_t count)
 			core_set_time(f->core, clock_wall_ms(clock_system()), clock_mono_ms(clock_system()));
 			flush(f, false);
 		}
+		if (i % SNAPSHOT_STEP_EVERY == 0)
+			work_on_snapshot(f);
 		send_one(f, SPAN_LITERAL("capacity"), (int32_t)(*number % FILLED_QUEUES), kind, *number);
 	}
 	flush(f, true);
@@ -252,7 +292,7 @@ void filled_add_offsets(struct filled *f, uint32_t groups, uint32_t first_topic,
 		for (uint32_t t = first_topic; t < first_topic + topics; t++) {
 			struct outcome outcome = { 0 };
 
-			if (commitlog_room(f->log) < ROOM_FOR_OFFSET)
+			if (commitlog_room(f->store.log) < ROOM_FOR_OFFSET)
 				make_room(f);
 			if (core_update_offset(f->core, group, topic_name(topic, t), 0, 1, true, &outcome) != ST_OK)
 				die("store an offset", &outcome.err);
@@ -263,5 +303,12 @@ void filled_add_offsets(struct filled *f, uint32_t groups, uint32_t first_topic,
 
 uint64_t filled_log_bytes(const struct filled *f)
 {
-	return commitlog_appended(f->log) - commitlog_start(f->log);
+	return commitlog_appended(f->store.log) - commitlog_start(f->store.log);
+}
+
+uint64_t filled_tail_bytes(const struct filled *f)
+{
+	uint64_t from = snapshotter_stats(f->snapshotter).last_from;
+
+	return from == 0 ? filled_log_bytes(f) : commitlog_appended(f->store.log) - from;
 }

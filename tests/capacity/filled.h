@@ -1,6 +1,6 @@
 /* A broker's store filled from inside, faster than any client could: the broker's core over real files, without sockets
- * or threads, with a sync only where the log's ring demands one. What it leaves on the disk is what a broker with the
- * same options would have left, killed after the last sync.
+ * or threads, with a sync only where the log's ring demands one. Snapshots are taken meanwhile by the broker's rule. What
+ * it leaves on the disk is what a broker with the same options would have left, killed after the last sync.
  *
  * Everything here aborts the program with a message when something fails. */
 #ifndef ESCROW_TESTS_FILLED_H
@@ -11,16 +11,23 @@
 #define FILLED_CLUSTER "DefaultCluster"
 
 enum {
-	FILLED_QUEUES = 16,     /* Of the topic that messages and halves go to. */
+	FILLED_QUEUES = 16, /* Of the topic that messages and halves go to. */
 	FILLED_BODY_BYTES = 100,
-	FILLED_SMALL_CACHE = 256 * 1024,
-	FILLED_BROKER_CACHE = 32 * 1024 * 1024, /* The broker's default for indexCacheSize. */
 };
+
+struct filled_options {
+	uint64_t index_cache_bytes;
+	uint64_t snapshot_bytes; /* See core_config. */
+};
+/* As a broker has them by default. */
+struct filled_options filled_as_broker(void);
+/* With as little else in memory as can be: for measurements of memory. */
+struct filled_options filled_alone(void);
 
 struct filled;
 
 /* Opens or creates the store in `dir`, which exists. */
-struct filled *filled_open(const char *dir, uint64_t index_cache_bytes);
+struct filled *filled_open(const char *dir, struct filled_options options);
 /* Syncs what is not, and stops as a killed process stops: without the mark of a clean end. */
 void filled_close(struct filled *filled);
 
@@ -34,7 +41,8 @@ void filled_use_queues(struct filled *filled, uint32_t first, uint32_t count, ui
 /* One consumer offset for each pair of a group (of `groups`) and a topic, queue 0. */
 void filled_add_offsets(struct filled *filled, uint32_t groups, uint32_t first_topic, uint32_t topics);
 
-/* Bytes of the commit log up to its end. */
+/* Bytes of the commit log up to its end; of those that a start must replay: behind the last snapshot. */
 uint64_t filled_log_bytes(const struct filled *filled);
+uint64_t filled_tail_bytes(const struct filled *filled);
 
 #endif

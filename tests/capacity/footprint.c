@@ -157,7 +157,7 @@ static double measure_longest(const char *dir, const struct footprint_sizes *siz
 
 static double measure_pending(const char *dir, const struct footprint_sizes *sizes)
 {
-	struct filled *store = filled_open(dir, FILLED_SMALL_CACHE);
+	struct filled *store = filled_open(dir, filled_alone());
 	uint64_t before = procmem_of(0).anonymous;
 
 	filled_add_halves(store, sizes->pending);
@@ -168,7 +168,7 @@ static double measure_pending(const char *dir, const struct footprint_sizes *siz
 
 static double measure_message(const char *dir, const struct footprint_sizes *sizes)
 {
-	struct filled *store = filled_open(dir, FILLED_SMALL_CACHE);
+	struct filled *store = filled_open(dir, filled_alone());
 
 	filled_add_messages(store, sizes->messages / 100); /* Buffers that are there once. */
 	uint64_t before = procmem_of(0).anonymous;
@@ -180,7 +180,7 @@ static double measure_message(const char *dir, const struct footprint_sizes *siz
 
 static double measure_topic(const char *dir, const struct footprint_sizes *sizes)
 {
-	struct filled *store = filled_open(dir, FILLED_SMALL_CACHE);
+	struct filled *store = filled_open(dir, filled_alone());
 
 	filled_add_topics(store, 0, 10, TOPIC_QUEUES);
 	uint64_t before = procmem_of(0).anonymous;
@@ -192,7 +192,7 @@ static double measure_topic(const char *dir, const struct footprint_sizes *sizes
 
 static double measure_queue(const char *dir, const struct footprint_sizes *sizes)
 {
-	struct filled *store = filled_open(dir, FILLED_SMALL_CACHE);
+	struct filled *store = filled_open(dir, filled_alone());
 
 	filled_add_messages(store, 10000);
 	filled_add_topics(store, 0, sizes->topics, TOPIC_QUEUES);
@@ -205,7 +205,7 @@ static double measure_queue(const char *dir, const struct footprint_sizes *sizes
 
 static double measure_offset_row(const char *dir, const struct footprint_sizes *sizes)
 {
-	struct filled *store = filled_open(dir, FILLED_SMALL_CACHE);
+	struct filled *store = filled_open(dir, filled_alone());
 
 	filled_add_topics(store, 0, TOPICS_PER_GROUP, TOPIC_QUEUES);
 	uint64_t before = procmem_of(0).anonymous;

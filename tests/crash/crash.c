@@ -6,13 +6,15 @@
  *     queues, halves, check counts, consumer offsets, settings (tests/crash/ledger.h is the judge);
  *   - nothing of what was cut is left to be found later;
  *   - the power goes again: a second start gives the same;
- *   - the store goes on: what it takes then is there after one more cut.
+ *   - the store goes on: what it takes then is there after one more cut;
+ *   - the newest snapshot damaged, or the index file lost: a longer start gives the same.
  *
- * The first three for each distinct disk, the others for each distinct result of a recovery.
+ * The first three for each distinct disk, the others for distinct results of a recovery: one in N, chosen by its hash.
  *
- * Usage: crash [--states N] [--limit N] [--workload NAME] [--seed N] [--at POSITION]
+ * Usage: crash [--states N] [--limit N] [--every N] [--workload NAME] [--seed N] [--at POSITION]
  *   --states N    go on with further seeds until so many distinct disks were recovered
- *   --limit N     disks at each moment at most */
+ *   --limit N     disks at each moment at most (24)
+ *   --every N     as above (4; 1 with --at) */
 #include <inttypes.h>
 #include <malloc.h>
 #include <stdio.h>
@@ -21,6 +23,7 @@
 #include <time.h>
 
 #include "lib/base/logging.h"
+#include "lib/index/snapshot_file.h"
 #include "lib/log/kinds.h"
 #include "lib/log/recovery.h"
 #include "tests/crash/u64_map.h"
@@ -32,13 +35,13 @@ enum { TRACES_MIN = 20, WHY_SIZE = 1024, SEEDS_MAX = 10000 };
 
 struct totals {
 	struct u64_map distinct; /* Disks, over all traces. */
-	uint64_t built, recovered, continued, moments;
+	uint64_t built, recovered, continued, other_ways, moments;
 	uint64_t kinds[LOG_KIND_END], outcomes[5];
 	unsigned passed, failed;
 };
 
 struct options {
-	uint64_t states, limit, seed, at;
+	uint64_t states, limit, every, seed, at;
 	const char *workload;
 };
 
@@ -48,8 +51,10 @@ struct walk {
 	struct disk_states *states;
 	struct rig rig;
 	struct u64_map seen;    /* Disk -> records that its recovery found, + 1. */
-	struct u64_map settled; /* What a recovery left -> 1. */
+	struct u64_map settled; /* What a recovery left. */
 	struct ledger *growing; /* Of the store that goes on. */
+	uint64_t gone;          /* What lies below may have been given up. */
+	uint64_t every;
 	struct totals *totals;
 	char why[WHY_SIZE];
 };
@@ -84,7 +89,7 @@ static bool check(struct walk *w, const struct ledger *ledger, size_t from, bool
 
 	if (!ledger_match(ledger, w->rig.log, from, count_out, why))
 		return say(w, step, why);
-	return !all || ledger_check(ledger, *count_out, w->rig.core, why) || say(w, step, why);
+	return !all || ledger_check(ledger, *count_out, w->gone, w->rig.core, why) || say(w, step, why);
 }
 
 /* --- going on ------------------------------------------------------------------------------------------- */
@@ -101,13 +106,30 @@ static bool settle(struct walk *w, const char *step)
 	return rig_settle(&w->rig) || say(w, step, w->rig.failure.text);
 }
 
+/* An operator's word about a transaction that was open when the power went: recorded, or not acknowledged. */
+static bool decide_open(struct walk *w)
+{
+	struct ledger_open open;
+
+	if (!ledger_find_open(w->growing, ledger_count(w->growing), &open))
+		return true;
+	struct rig_answer answer = rig_operator(&w->rig, open.half_offset, OUTCOME_ROLLBACK);
+	if (answer.status != ST_OK)
+		return say(w, "going on: operator", answer.text);
+	if (!settle(w, "going on: operator"))
+		return false;
+	struct ledger_claim claim = { .kind = CLAIM_DECISION, .wait_offset = answer.wait_offset, .log_offset = open.half_offset,
+				      .outcome = OUTCOME_ROLLBACK };
+	return ledger_holds(w->growing, &claim) || say(w, "going on: operator", "acknowledged, but no record says so");
+}
+
 /* A message, a transaction, and whatever is due by now; all of it acknowledged. */
 static bool work_on(struct walk *w)
 {
 	const struct rig_message plain = { .topic = "orders", .key = "AFTER-1", .group = "shop", .body_size = 50 };
 	const struct rig_message half = { .topic = "orders", .key = "AFTER-2", .group = "shop", .half = true, .body_size = 50 };
 
-	if (!settle(w, "going on: making room"))
+	if (!settle(w, "going on: making room") || !decide_open(w))
 		return false;
 	struct rig_answer sent = rig_send(&w->rig, &plain);
 	if (sent.status != ST_OK)
@@ -128,6 +150,48 @@ static bool work_on(struct walk *w)
 	return rig_committed(&w->rig) >= ended.wait_offset || say(w, "going on", "what was synced is not committed");
 }
 
+/* --- other ways to the same state ------------------------------------------------------------------------------- */
+
+/* Damages the newest snapshot, if there is another way: an older one, or the whole log. */
+static bool damage_snapshot(struct walk *w, struct memdisk *disk, uint64_t random)
+{
+	uint64_t offsets[4], start = 0;
+	char path[80];
+	size_t count = 0, size = 0;
+	struct errinfo err;
+
+	if (snapshot_list(memdisk_vfs(disk), "/store", offsets, 4, &count, &err) != ST_OK || count == 0)
+		return false;
+	bool whole_log = memdisk_data(disk, "/store/commitlog/00000000000000000000", &size) != NULL;
+	if (count < 2 && !whole_log)
+		return false;
+	snprintf(path, sizeof(path), "/store/snapshots/%020" PRIu64, offsets[0]);
+	const uint8_t *data = memdisk_data(disk, path, &size);
+	start = random % size;
+	uint8_t byte = data[start] ^ (uint8_t)(1u << random / size % 8);
+	disk_states_poke(w->states, path, start, &byte, 1);
+	return true;
+}
+
+/* The newest snapshot is damaged, or the index file is lost, or both: a longer start, the same state. */
+static bool recover_without(struct walk *w, struct memdisk *disk, uint64_t random)
+{
+	bool lost = false;
+	size_t count;
+
+	if (random % 3 != 1)
+		lost = damage_snapshot(w, disk, random / 3);
+	if (random % 3 != 0)
+		lost = memdisk_remove(disk, "/store/index.pages") || lost;
+	if (!lost)
+		return true;
+	const char *step = random % 3 == 0 ? "start with the newest snapshot damaged" :
+			   random % 3 == 1 ? "start without the index file" : "start without index file and newest snapshot";
+	w->totals->other_ways++;
+	return start(w, disk, step) && check(w, w->growing, 0, true, &count, step) &&
+	       (count == ledger_count(w->growing) || say(w, step, "it found other records")) && stop(w, "stop");
+}
+
 /* Once more without power, then some work, and again. The first `count` records are those of the ledger. */
 static bool continue_from(struct walk *w, const struct ledger *ledger, size_t count, struct memdisk *disk, uint64_t hash)
 {
@@ -146,10 +210,16 @@ static bool continue_from(struct walk *w, const struct ledger *ledger, size_t co
 	w->rig.sealed_context = w;
 	good = work_on(w);
 	w->rig.sealed = NULL;
+	if (rig_expired(&w->rig) > w->gone)
+		w->gone = rig_expired(&w->rig);
 	if (good && (good = stop(w, "stop"))) {
 		memdisk_crash(disk, hash + 1);
 		good = start(w, disk, "third start") && check(w, w->growing, 0, true, &after, "third start") &&
 		       (after == ledger_count(w->growing) || say(w, "third start", "what was acknowledged after the cut is gone"));
+	}
+	if (good && (good = stop(w, "stop"))) {
+		memdisk_crash(disk, hash + 2);
+		good = recover_without(w, disk, hash);
 	}
 	ledger_destroy(w->growing);
 	return good;
@@ -158,14 +228,19 @@ static bool continue_from(struct walk *w, const struct ledger *ledger, size_t co
 /* What was cut off is gone for good: nothing behind the log's end looks like a record any more. */
 static bool nothing_follows(struct walk *w, struct memdisk *disk)
 {
+	uint64_t end = commitlog_appended(w->rig.log);
 	struct log_check_result found;
 	struct errinfo err = { ST_OK, "" };
+	char why[160];
 
 	if (log_check(memdisk_vfs(disk), "/store", &found, &err) != ST_OK)
 		return say(w, "check after the start", err.text);
-	if (found.end != commitlog_appended(w->rig.log) || found.leftover_end != found.end)
-		return say(w, "check after the start", "something is left behind the log's end");
-	return true;
+	/* With less than an envelope's room left, the next segment's first place is the end, too. */
+	if (found.leftover_end == found.end && found.end >= end && found.end - end < LOG_SEGMENT_HEADER_SIZE + LOG_ENVELOPE_SIZE)
+		return true;
+	snprintf(why, sizeof(why), "the log ends at %" PRIu64 " (the check says %" PRIu64 "), but something is left up to %" PRIu64,
+		 end, found.end, found.leftover_end);
+	return say(w, "check after the start", why);
 }
 
 /* --- one disk --------------------------------------------------------------------------------------------- */
@@ -179,8 +254,8 @@ static bool recover(struct walk *w, const struct ledger *ledger, size_t promised
 		return false;
 	w->totals->recovered++;
 	uint64_t left = disk_states_hash(w->states);
-	uint64_t *settled = u64_map_put(&w->settled, left, &fresh);
-	*settled = 1;
+	(void)u64_map_put(&w->settled, left, &fresh);
+	fresh = fresh && left % w->every == 0;
 	good = check(w, ledger, fresh ? 0 : promised, true, count_out, "start") && (!fresh || nothing_follows(w, disk));
 	if (good && fresh) {
 		w->totals->continued++;
@@ -202,6 +277,7 @@ static bool try_disk(struct walk *w, struct memdisk *disk, uint64_t hash)
 	(void)u64_map_put(&w->totals->distinct, hash, &fresh);
 	seen = u64_map_put(&w->seen, hash, &fresh);
 	if (fresh) {
+		w->gone = note.gone;
 		if (!recover(w, ledger, promised, disk, hash, &count))
 			return false;
 		*seen = count + 1;
@@ -244,9 +320,11 @@ static bool walk_moment(struct walk *w, const struct options *o)
 
 static bool walk_trace(const struct recording *recording, const struct options *o, struct totals *totals)
 {
-	struct walk w = { .recording = recording, .totals = totals };
+	struct walk w = { .recording = recording, .every = o->at != 0 ? 1 : o->every, .totals = totals };
 	/* A small ring: what matters of the old one is in the records, and mapping one is most of a start. */
-	struct rig_options options = { .segment_size = recording->options.segment_size };
+	struct rig_options options = { .segment_size = recording->options.segment_size,
+				       .snapshot_bytes = recording->options.snapshot_bytes,
+				       .retention_bytes = recording->options.retention_bytes };
 	bool good = true;
 
 	w.states = disk_states_create(recording->trace);
@@ -282,7 +360,7 @@ static void run_workload(size_t index, uint64_t seed, const struct options *o, s
 static unsigned missing_kinds(const struct totals *totals)
 {
 	static const unsigned wanted[] = { LOG_MESSAGE, LOG_HALF, LOG_DECISION, LOG_CONFLICT, LOG_DELIVER, LOG_CHECK, LOG_OFFSETS,
-					   LOG_TOPIC, LOG_GROUP };
+					   LOG_TOPIC, LOG_GROUP, LOG_CARRY, LOG_SNAPSHOT_MARK };
 	unsigned missing = 0;
 
 	for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++) {
@@ -310,13 +388,15 @@ static double seconds_now(void)
 
 static struct options parse(int argc, char **argv)
 {
-	struct options o = { .limit = 24 };
+	struct options o = { .limit = 24, .every = 4 };
 
 	for (int i = 1; i + 1 < argc; i += 2) {
 		if (strcmp(argv[i], "--states") == 0)
 			o.states = strtoull(argv[i + 1], NULL, 0);
 		else if (strcmp(argv[i], "--limit") == 0)
 			o.limit = strtoull(argv[i + 1], NULL, 0);
+		else if (strcmp(argv[i], "--every") == 0)
+			o.every = strtoull(argv[i + 1], NULL, 0);
 		else if (strcmp(argv[i], "--seed") == 0)
 			o.seed = strtoull(argv[i + 1], NULL, 0);
 		else if (strcmp(argv[i], "--at") == 0)
@@ -350,9 +430,9 @@ int main(int argc, char **argv)
 		totals.failed += missing_kinds(&totals);
 	double took = seconds_now() - begun;
 	printf("crash: %u traces (seeds %" PRIu64 " to %" PRIu64 "), %" PRIu64 " moments, %" PRIu64 " disks built, %zu distinct, "
-	       "%" PRIu64 " recovered, %" PRIu64 " of them gone on from; %.1f s, %.0f distinct/s\n",
+	       "%" PRIu64 " recovered, %" PRIu64 " of them gone on from, %" PRIu64 " without snapshot or index; %.1f s, %.0f distinct/s\n",
 	       totals.passed + totals.failed, first, seed - 1, totals.moments, totals.built, totals.distinct.count,
-	       totals.recovered, totals.continued, took, (double)totals.distinct.count / took);
+	       totals.recovered, totals.continued, totals.other_ways, took, (double)totals.distinct.count / took);
 	printf("%u passed, %u failed\n", totals.passed, totals.failed);
 	u64_map_free(&totals.distinct);
 	return totals.failed == 0 ? 0 : 1;

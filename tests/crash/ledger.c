@@ -145,6 +145,72 @@ static void delay(struct ledger *l, struct ledger_delayed entry)
 	l->delayed[l->delayed_count++] = entry;
 }
 
+/* --- bodies -------------------------------------------------------------------------------------------------- */
+
+static const struct ledger_record *record_at(const struct ledger *l, uint64_t offset)
+{
+	size_t low = 0, high = l->count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		if (l->records[middle].offset < offset)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < l->count && l->records[low].offset == offset ? &l->records[low] : NULL;
+}
+
+/* The place that a record names holds this message. */
+static bool is_body(const struct ledger *l, struct ledger_body body, struct span message, char *why)
+{
+	const struct ledger_record *at = record_at(l, body.offset);
+	size_t begin = body.delta - (size_t)LOG_ENVELOPE_SIZE;
+
+	if (at == NULL || (at->kind != LOG_MESSAGE && at->kind != LOG_HALF && at->kind != LOG_CARRY))
+		return ledger_say(why, "a body at %" PRIu64 ", where no record holds one", body.offset);
+	if (body.delta < LOG_ENVELOPE_SIZE || body.size != message.size || begin + body.size > at->payload.size ||
+	    memcmp(at->payload.data + begin, message.data, message.size) != 0)
+		return ledger_say(why, "the %u bytes at %" PRIu64 " + %u are not the message", body.size, body.offset, body.delta);
+	return true;
+}
+
+/* An old record once more, bit for bit. */
+static bool add_carry(struct ledger *l, const struct ledger_record *at, char *why)
+{
+	struct record_carry r;
+	struct errinfo err;
+
+	if (record_carry_decode(at->payload, &r, &err) != ST_OK)
+		return ledger_say(why, "CARRY: %s", err.text);
+	const struct ledger_record *original = record_at(l, r.original_offset);
+	if (original == NULL || original->kind != r.original_kind || !span_equal(original->payload, r.payload))
+		return ledger_say(why, "CARRY of %" PRIu64 ", which was another record", r.original_offset);
+	for (size_t i = 0; i < l->half_count; i++) {
+		enum txn_state state = l->halves[i].steps[l->halves[i].count - 1].state;
+		if (l->halves[i].offset == r.original_offset && (state == TXN_PREPARED || state == TXN_PARKED))
+			return true;
+	}
+	for (size_t i = 0; i < l->delayed_count; i++) {
+		const struct ledger_delayed *d = &l->delayed[i];
+		if (d->gone == SIZE_MAX && (d->transactional ? d->half_offset : d->naming_offset) == r.original_offset)
+			return true;
+	}
+	return ledger_say(why, "CARRY of %" PRIu64 ", which nothing waits for", r.original_offset);
+}
+
+static bool add_mark(const struct ledger_record *at, char *why)
+{
+	struct record_snapshot_mark r;
+	struct errinfo err;
+
+	if (record_snapshot_mark_decode(at->payload, &r, &err) != ST_OK)
+		return ledger_say(why, "SNAPSHOT_MARK: %s", err.text);
+	return r.snapshot_offset <= at->offset || ledger_say(why, "SNAPSHOT_MARK of what lies behind it");
+}
+
+/* --- messages ------------------------------------------------------------------------------------------------ */
+
 static bool add_message(struct ledger *l, const struct ledger_record *at, char *why)
 {
 	struct record_message r;
@@ -181,7 +247,8 @@ static bool add_deliver(struct ledger *l, const struct ledger_record *at, char *
 		return ledger_say(why, "DELIVER of %" PRIu64 " before its time", r.source_offset);
 	if (!span_equal(r.topic, entry->topic) || r.queue_id != entry->queue_id || r.transactional != entry->transactional)
 		return ledger_say(why, "DELIVER of %" PRIu64 " to another queue", r.source_offset);
-	if (!note_time(l, r.deliver_time_ms, why))
+	if (!is_body(l, (struct ledger_body){ r.body_offset, r.message_delta, r.message_size }, entry->message, why) ||
+	    !note_time(l, r.deliver_time_ms, why))
 		return false;
 	entry->gone = l->count;
 	return place(l, r.topic, r.queue_id, r.queue_offset,
@@ -248,7 +315,8 @@ static bool add_decision(struct ledger *l, const struct ledger_record *at, char 
 				  r.half_queue_offset, txn_state_text(last.state));
 	if (!span_equal(r.topic, half->half.topic) || r.queue_id != half->half.queue_id)
 		return ledger_say(why, "DECISION about half %" PRIu64 " names another queue", r.half_queue_offset);
-	if (!note_time(l, r.when_ms, why))
+	if (!is_body(l, (struct ledger_body){ r.body_offset, r.message_delta, r.message_size }, half->half.message, why) ||
+	    !note_time(l, r.when_ms, why))
 		return false;
 	bool resumed = r.outcome == OUTCOME_RESUME;
 	step_half(l, half, (struct half_step){ .state = after[r.outcome], .decision_offset = at->offset,
@@ -369,6 +437,8 @@ static bool take_effect(struct ledger *l, const struct ledger_record *at, char *
 	case LOG_HALF: return add_half(l, at, why);
 	case LOG_DECISION: return add_decision(l, at, why);
 	case LOG_CONFLICT: return add_conflict(l, at, why);
+	case LOG_CARRY: return add_carry(l, at, why);
+	case LOG_SNAPSHOT_MARK: return add_mark(at, why);
 	case LOG_TOPIC: return add_topic(l, at, why);
 	case LOG_GROUP: return add_group(l, at, why);
 	case LOG_CHECK:

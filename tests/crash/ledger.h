@@ -33,13 +33,23 @@ size_t ledger_count_until(const struct ledger *ledger, uint64_t offset);
 /* Records of each kind, added to counts[LOG_KIND_END]; of decisions, by outcome, to outcomes[5]. */
 void ledger_count_kinds(const struct ledger *ledger, uint64_t *counts, uint64_t *outcomes);
 
-/* Compares the records of an opened log from the one with index `from` on. *count_out: how many records of the ledger
- * it holds. False: it holds another record, or stops at a bad one. */
+/* Compares the records of an opened log from the one with index `from` on (or from its start, when that is later).
+ * *count_out: how many records of the ledger end with the log; the oldest of them may have been given up. False: it
+ * holds another record, or stops at a bad one. */
 bool ledger_match(const struct ledger *ledger, struct commitlog *log, size_t from, size_t *count_out,
 		  char why[LEDGER_WHY_SIZE]);
 /* Compares everything that the core shows with the state after `count` records: queues (each message byte for byte),
- * halves, pending ones with their check counts, consumer offsets, topics, groups, delayed messages. */
-bool ledger_check(const struct ledger *ledger, size_t count, struct core *core, char why[LEDGER_WHY_SIZE]);
+ * halves, pending ones with their check counts, consumer offsets, topics, groups, delayed messages. What lies below log
+ * offset `gone` may have been given up: it may be gone from the log, from queues and from the index of decided halves, and
+ * from nothing else. */
+bool ledger_check(const struct ledger *ledger, size_t count, uint64_t gone, struct core *core,
+		  char why[LEDGER_WHY_SIZE]);
+
+/* An undecided half after `count` records: the newest one; false when there is none. */
+struct ledger_open {
+	uint64_t half_offset, half_queue_offset;
+};
+bool ledger_find_open(const struct ledger *ledger, size_t count, struct ledger_open *out);
 
 /* Something that was acknowledged: is it in the records that end at or before wait_offset? */
 enum ledger_claim_kind { CLAIM_MESSAGE, CLAIM_HALF, CLAIM_DECISION, CLAIM_OFFSET, CLAIM_TOPIC, CLAIM_GROUP };

@@ -42,10 +42,13 @@ bool ledger_match(const struct ledger *l, struct commitlog *log, size_t from, si
 	struct match m = { .ledger = l, .why = why };
 	struct errinfo err = { ST_OK, "" };
 
+	size_t given_up = ledger_count_until(l, commitlog_start(log));
+
 	if (from > l->count)
 		from = l->count;
-	m.next = from > 0 ? from - 1 : 0;
-	enum status status = commitlog_replay(log, from > 0 ? l->records[m.next].offset : 0, match_record, &m, &err);
+	bool all = from <= given_up + 1;
+	m.next = all ? given_up : from - 1;
+	enum status status = commitlog_replay(log, all ? 0 : l->records[m.next].offset, match_record, &m, &err);
 	*count_out = m.next;
 	if (m.wrong)
 		return false;
@@ -78,55 +81,86 @@ static const uint8_t *expected_bytes(const struct ledger_message *m, size_t queu
 	return bytes;
 }
 
-static bool same_messages(const struct ledger_queue *queue, size_t *next, struct span pulled, char *why)
+/* One queue being read. */
+struct reading {
+	const struct ledger_queue *queue;
+	size_t next;   /* Seen so far. */
+	size_t wanted; /* From here on each message must be there. */
+	size_t end;
+};
+
+/* The queue goes on at `offset`: what is in between must be what may have been given up. */
+static bool go_on_at(struct reading *r, uint64_t offset, char *why)
+{
+	if (offset < r->next || offset > r->end || (offset > r->next && offset > r->wanted && r->wanted < r->end))
+		return ledger_say(why, "%.*s/%u: from message %zu (named %" PRIu64 ") to %" PRIu64 ", but all from %zu on are kept",
+				  SPAN_ARGS(r->queue->topic), r->queue->id, r->next,
+				  r->next < r->end ? r->queue->messages[r->next].name_offset : 0, offset, r->wanted);
+	r->next = (size_t)offset;
+	return true;
+}
+
+static bool same_messages(struct reading *r, struct span pulled, char *why)
 {
 	struct message message;
 
-	for (struct span rest = pulled; rest.size > 0; (*next)++) {
+	for (struct span rest = pulled; rest.size > 0; r->next++) {
 		const uint8_t *at = rest.data;
-		const struct ledger_message *m = &queue->messages[*next];
 		if (message_next(&rest, &message, NULL) != ST_OK)
-			return ledger_say(why, "%.*s/%u: message %zu is not a message", SPAN_ARGS(queue->topic), queue->id, *next);
-		if (message.size != m->message.size || memcmp(at, expected_bytes(m, *next), message.size) != 0)
+			return ledger_say(why, "%.*s/%u: behind %zu is no message", SPAN_ARGS(r->queue->topic), r->queue->id, r->next);
+		if (!go_on_at(r, (uint64_t)message.queue_offset, why))
+			return false;
+		if (r->next >= r->end)
+			return ledger_say(why, "%.*s/%u: more messages than there are", SPAN_ARGS(r->queue->topic), r->queue->id);
+		const struct ledger_message *m = &r->queue->messages[r->next];
+		if (message.size != m->message.size || memcmp(at, expected_bytes(m, r->next), message.size) != 0)
 			return ledger_say(why, "%.*s/%u: message %zu is another one than was stored (named %" PRId64
-					  ", expected %" PRIu64 ")", SPAN_ARGS(queue->topic), queue->id, *next,
+					  ", expected %" PRIu64 ")", SPAN_ARGS(r->queue->topic), r->queue->id, r->next,
 					  message.physical_offset, m->name_offset);
 	}
 	return true;
 }
 
-static bool check_queue(const struct ledger_queue *queue, size_t count, struct core *core, struct buffer *out, char *why)
+static bool read_queue(struct reading *r, const struct topic *topic, struct core *core, struct buffer *out, char *why)
 {
-	size_t expected = messages_until(queue, count), next = 0;
-	const struct topic *topic = topics_find(core->topics, queue->topic);
-	const struct queue *real = topic == NULL ? NULL : topic_queue(topic, queue->id);
-
-	if (expected == 0 && real == NULL)
-		return true;
-	if (real == NULL || real->visible_offset != expected || real->next_offset != expected)
-		return ledger_say(why, "%.*s/%u: %" PRIu64 " messages are visible, not %zu", SPAN_ARGS(queue->topic),
-				  queue->id, real == NULL ? 0 : real->visible_offset, expected);
-	struct pull_request request = { .topic_id = topic->id, .queue_id = queue->id, .message_max = PULL_MESSAGES_MAX,
+	struct pull_request request = { .topic_id = topic->id, .queue_id = r->queue->id, .message_max = PULL_MESSAGES_MAX,
 					.bytes_max = PULL_BYTES_MAX };
-	while (next < expected) {
-		struct pull_result result;
-		struct outcome outcome;
 
-		request.offset = next;
+	while (r->next < r->end) {
+		struct pull_result result;
+		struct outcome outcome = { 0 };
+
+		request.offset = r->next;
 		buffer_reset(out);
-		if (core_pull(core, &request, &result, &outcome) != ST_OK || result.code != RESP_SUCCESS)
-			return ledger_say(why, "%.*s/%u: pull at %zu: %.300s", SPAN_ARGS(queue->topic), queue->id, next,
-					  outcome.err.text);
+		if (core_pull(core, &request, &result, &outcome) != ST_OK)
+			return ledger_say(why, "%.*s/%u: pull at %zu (named %" PRIu64 ", the log begins at %" PRIu64 "): %.200s",
+					  SPAN_ARGS(r->queue->topic), r->queue->id, r->next,
+					  r->queue->messages[r->next].name_offset, commitlog_start(core->log), outcome.err.text);
 		core_pull_copy(core, &result, out);
-		if (next + result.item_count > expected)
-			return ledger_say(why, "%.*s/%u: more messages than there are", SPAN_ARGS(queue->topic), queue->id);
-		if (!same_messages(queue, &next, buffer_span(out), why))
+		if (!same_messages(r, buffer_span(out), why) || !go_on_at(r, result.next_offset, why))
 			return false;
 	}
 	return true;
 }
 
-static bool check_queues(const struct ledger *l, size_t count, struct core *core, char *why)
+static bool check_queue(const struct ledger_queue *queue, size_t count, uint64_t gone, struct core *core, struct buffer *out,
+			char *why)
+{
+	struct reading r = { .queue = queue, .end = messages_until(queue, count) };
+	const struct topic *topic = topics_find(core->topics, queue->topic);
+	const struct queue *real = topic == NULL ? NULL : topic_queue(topic, queue->id);
+
+	if (r.end == 0 && real == NULL)
+		return true;
+	if (real == NULL || real->visible_offset != r.end || real->next_offset != r.end)
+		return ledger_say(why, "%.*s/%u: %" PRIu64 " messages are visible, not %zu", SPAN_ARGS(queue->topic),
+				  queue->id, real == NULL ? 0 : real->visible_offset, r.end);
+	while (r.wanted < r.end && queue->messages[r.wanted].name_offset < gone)
+		r.wanted++;
+	return read_queue(&r, topic, core, out, why);
+}
+
+static bool check_queues(const struct ledger *l, size_t count, uint64_t gone, struct core *core, char *why)
 {
 	uint64_t expected = 0, real = 0;
 	struct buffer out;
@@ -135,7 +169,7 @@ static bool check_queues(const struct ledger *l, size_t count, struct core *core
 	buffer_init(&out, 0);
 	for (size_t i = 0; i < l->queue_count && good; i++) {
 		expected += messages_until(&l->queues[i], count);
-		good = check_queue(&l->queues[i], count, core, &out, why);
+		good = check_queue(&l->queues[i], count, gone, core, &out, why);
 	}
 	buffer_deinit(&out);
 	if (!good)
@@ -158,15 +192,22 @@ static const struct half_step *step_until(const struct ledger_half *half, size_t
 	return n == 0 ? NULL : &half->steps[n - 1];
 }
 
-static bool check_half(const struct ledger_half *half, size_t n, const struct half_step *step, struct core *core, char *why)
+static bool check_half(const struct ledger_half *half, size_t n, const struct half_step *step, uint64_t gone, struct core *core,
+		       char *why)
 {
 	const struct pending *pending = pending_find(core->pending, n);
 	bool open = step->state == TXN_PREPARED || step->state == TXN_PARKED;
 	struct half_entry entry;
 	struct errinfo err;
 
-	if (half_index_get(&core->halves, n, &entry, &err) != ST_OK)
+	enum status status = half_index_get(&core->halves, n, &entry, &err);
+	if (status == ST_NOTFOUND && !open && half->offset < gone)
+		return true;
+	if (status != ST_OK)
 		return ledger_say(why, "half %zu: %.300s", n, err.text);
+	core_correct_half(core, n, &entry);
+	if (open) /* Which record parked or resumed it, the index need not know. */
+		entry.decision_offset = step->decision_offset;
 	if (entry.half_offset != half->offset || entry.state != step->state || entry.decision_offset != step->decision_offset)
 		return ledger_say(why, "half %zu is %s by %" PRIu64 ", not %s by %" PRIu64, n,
 				  txn_state_text((enum txn_state)entry.state), entry.decision_offset,
@@ -181,7 +222,7 @@ static bool check_half(const struct ledger_half *half, size_t n, const struct ha
 	return true;
 }
 
-static bool check_halves(const struct ledger *l, size_t count, struct core *core, char *why)
+static bool check_halves(const struct ledger *l, size_t count, uint64_t gone, struct core *core, char *why)
 {
 	size_t halves = 0, open = 0, waiting = 0;
 
@@ -191,7 +232,7 @@ static bool check_halves(const struct ledger *l, size_t count, struct core *core
 			break;
 		halves++;
 		open += step->state == TXN_PREPARED || step->state == TXN_PARKED;
-		if (!check_half(&l->halves[i], i, step, core, why))
+		if (!check_half(&l->halves[i], i, step, gone, core, why))
 			return false;
 	}
 	if (half_index_max(&core->halves) != halves || pending_count(core->pending) != open)
@@ -201,6 +242,18 @@ static bool check_halves(const struct ledger *l, size_t count, struct core *core
 		waiting += l->delayed[i].record < count && l->delayed[i].gone >= count;
 	return core->delays.count == waiting ||
 	       ledger_say(why, "%zu delayed messages wait, not %zu", core->delays.count, waiting);
+}
+
+bool ledger_find_open(const struct ledger *l, size_t count, struct ledger_open *out)
+{
+	for (size_t i = l->half_count; i > 0; i--) {
+		const struct half_step *step = step_until(&l->halves[i - 1], count);
+		if (step == NULL || (step->state != TXN_PREPARED && step->state != TXN_PARKED))
+			continue;
+		*out = (struct ledger_open){ l->halves[i - 1].offset, i - 1 };
+		return true;
+	}
+	return false;
 }
 
 /* --- settings and consumers ---------------------------------------------------------------------------------------- */
@@ -282,7 +335,11 @@ static bool check_rows(const struct ledger *l, size_t count, struct core *core, 
 	       ledger_say(why, "%zu topics and %zu groups, not %zu and %zu", topics, groups, expected_topics, expected_groups);
 }
 
-bool ledger_check(const struct ledger *l, size_t count, struct core *core, char why[LEDGER_WHY_SIZE])
+bool ledger_check(const struct ledger *l, size_t count, uint64_t gone, struct core *core, char why[LEDGER_WHY_SIZE])
 {
-	return check_queues(l, count, core, why) && check_halves(l, count, core, why) && check_rows(l, count, core, why);
+	if (commitlog_start(core->log) > gone + LOG_SEGMENT_HEADER_SIZE)
+		return ledger_say(why, "the log begins at %" PRIu64 ", but all from %" PRIu64 " on are kept",
+				  commitlog_start(core->log), gone);
+	return check_queues(l, count, gone, core, why) && check_halves(l, count, gone, core, why) &&
+	       check_rows(l, count, core, why);
 }

@@ -29,6 +29,13 @@ struct ledger_queue {
 	size_t count, capacity;
 };
 
+/* Where a record says that a body lies: must be that body. */
+struct ledger_body {
+	uint64_t offset;
+	uint16_t delta;
+	uint32_t size;
+};
+
 struct half_step {
 	size_t record;
 	enum txn_state state;

@@ -298,7 +298,9 @@ void script_second_life(struct script *s)
 
 /* --- a segment to its brim ---------------------------------------------------------------------------------------- */
 
-enum { BATCH_SIZE = LOG_ENVELOPE_SIZE + 16, FILLER_BODY = 4000 };
+static int filler; /* Keys differ over a whole life. */
+
+enum { BATCH_SIZE = LOG_ENVELOPE_SIZE + 16, FILLER_BODY = 7000 };
 
 static uint64_t sized_message(struct script *s, const char *key, size_t body_size)
 {
@@ -314,8 +316,8 @@ bool script_fill_segment(struct script *s, uint64_t left)
 	struct log_segment_range segment = commitlog_segment(s->rig->log, commitlog_segment_count(s->rig->log) - 1);
 	uint64_t target = segment.end - left, around = 0;
 
-	for (int i = 0; target - commitlog_appended(s->rig->log) > 3 * FILLER_BODY; i++) {
-		snprintf(key, sizeof(key), "F%05d", i);
+	while (target - commitlog_appended(s->rig->log) > 3 * FILLER_BODY) {
+		snprintf(key, sizeof(key), "F%05d", filler++ % 99999);
 		uint64_t size = sized_message(s, key, FILLER_BODY);
 		if (size == 0)
 			return false;
@@ -324,5 +326,43 @@ bool script_fill_segment(struct script *s, uint64_t left)
 	}
 	/* A BATCH record comes first. What is over a multiple of 8 in it was padding. */
 	uint64_t room = target - commitlog_appended(s->rig->log) - BATCH_SIZE;
+	if (around == 0)
+		return false;
 	return sized_message(s, "F99999", (size_t)(room - around)) == room && commitlog_appended(s->rig->log) == target;
+}
+
+/* --- until the oldest segment goes ---------------------------------------------------------------------------------- */
+
+static void take_snapshot(struct script *s)
+{
+	if (s->rig->dead)
+		return;
+	rig_want_snapshot(s->rig);
+	settle(s);
+}
+
+static void turns(struct script *s, int count)
+{
+	for (int i = 0; i < count && !s->rig->dead; i++) {
+		rig_advance(s->rig, 10);
+		settle(s);
+	}
+}
+
+void script_carrying_life(struct script *s)
+{
+	for (int round = 0; round < 2 && !s->rig->dead; round++) {
+		(void)script_fill_segment(s, 40);
+		message(s, round == 0 ? "R0" : "R1", 0); /* In the next segment: no snapshot needs the full one. */
+		take_snapshot(s);
+	}
+	turns(s, 1);
+}
+
+void script_long_life(struct script *s)
+{
+	script_carrying_life(s);
+	turns(s, 2); /* The first segment goes. */
+	(void)script_fill_segment(s, 40);
+	turns(s, 3);
 }

@@ -35,6 +35,10 @@ void script_second_life(struct script *script);
 /* More queues than the index cache has pages, so that pages are written out and read back; and a consumer that reads old
  * messages. */
 void script_wide_life(struct script *script);
+/* Segments are rolled with snapshots in between, until what is open in the oldest one has been carried; script_long_life
+ * goes on until that segment is given up. The rig has a retention of one segment. */
+void script_carrying_life(struct script *script);
+void script_long_life(struct script *script);
 /* Sends messages until a record ends exactly `left` bytes before the end of the segment; 0 when it did not work out. */
 bool script_fill_segment(struct script *script, uint64_t left);
 /* The process is gone: what nobody was told is forgotten. */

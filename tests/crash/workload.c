@@ -17,6 +17,7 @@ enum op {
 	OP_MESSAGE, OP_HALF, OP_DELAYED, OP_DELAYED_HALF, OP_RESEND, OP_COMMIT, OP_ROLLBACK, OP_UNKNOWN, OP_OPPOSITE,
 	OP_OPERATOR, OP_ANSWER, OP_PRODUCER, OP_OFFSET, OP_OFFSET_ONEWAY, OP_TOPIC, OP_GROUP, OP_TICK, OP_WAIT,
 	OP_FLUSH, OP_WRITE, OP_RUN, OP_DONE, OP_PREPARE, OP_PREPARE_RUN, OP_PREPARE_DONE, OP_SETTLE,
+	OP_SNAPSHOT, OP_SNAPSHOT_TAKE, OP_SNAPSHOT_RUN, OP_SNAPSHOT_DONE, OP_INDEX,
 	OP_KILL, OP_CUT, OP_STOP, OP_LOSE_SYNC, OP_SHORT_WRITE, OP_COUNT,
 };
 
@@ -30,6 +31,7 @@ struct workload {
 
 #define DISK_STEPS [OP_FLUSH] = 10, [OP_RUN] = 8, [OP_DONE] = 8, [OP_PREPARE] = 3, [OP_PREPARE_RUN] = 3, \
 		   [OP_PREPARE_DONE] = 3, [OP_SETTLE] = 2, [OP_TICK] = 4
+#define SNAPSHOT_STEPS [OP_SNAPSHOT_TAKE] = 10, [OP_SNAPSHOT_RUN] = 6, [OP_SNAPSHOT_DONE] = 6, [OP_INDEX] = 4
 #define TRANSACTIONS [OP_HALF] = 14, [OP_COMMIT] = 8, [OP_ROLLBACK] = 4
 #define EVERYTHING TRANSACTIONS, [OP_MESSAGE] = 8, [OP_DELAYED] = 3, [OP_DELAYED_HALF] = 3, [OP_RESEND] = 3,         \
 		   [OP_UNKNOWN] = 2, [OP_OPPOSITE] = 3, [OP_OPERATOR] = 4, [OP_ANSWER] = 6, [OP_PRODUCER] = 3,       \
@@ -56,6 +58,17 @@ static const struct workload workloads[] = {
 	  { [OP_MESSAGE] = 30, [OP_HALF] = 4, [OP_COMMIT] = 2, [OP_WRITE] = 16, [OP_RUN] = 16, [OP_DONE] = 16, [OP_PREPARE] = 12,
 	    [OP_PREPARE_RUN] = 12, [OP_PREPARE_DONE] = 12, [OP_CUT] = 1 } },
 	{ "failed-syncs", 220, 1200, { 0 }, { EVERYTHING, DISK_STEPS, [OP_LOSE_SYNC] = 6, [OP_SHORT_WRITE] = 3 } },
+	{ "snapshots", 220, 600, { 0 },
+	  { EVERYTHING, DISK_STEPS, SNAPSHOT_STEPS, [OP_SNAPSHOT] = 4, [OP_KILL] = 2, [OP_CUT] = 2, [OP_STOP] = 1 } },
+	{ "retention", 260, 9000, { .retention_bytes = 64 * 1024, .snapshot_bytes = 30 * 1024 },
+	  { TRANSACTIONS, [OP_MESSAGE] = 8, [OP_DELAYED] = 2, [OP_OPERATOR] = 2, [OP_WAIT] = 1, DISK_STEPS, SNAPSHOT_STEPS } },
+	{ "retention-races", 500, 9000, { .retention_bytes = 64 * 1024, .snapshot_bytes = 20 * 1024 },
+	  { [OP_MESSAGE] = 14, [OP_HALF] = 4, [OP_COMMIT] = 5, [OP_ROLLBACK] = 3, [OP_DELAYED] = 1, [OP_TICK] = 18, [OP_WAIT] = 1,
+	    [OP_WRITE] = 4, [OP_FLUSH] = 4, [OP_RUN] = 8, [OP_DONE] = 8, [OP_PREPARE] = 12, [OP_PREPARE_RUN] = 12,
+	    [OP_PREPARE_DONE] = 12, SNAPSHOT_STEPS, [OP_CUT] = 1 } },
+	{ "retention-restarts", 300, 7000, { .retention_bytes = 64 * 1024, .snapshot_bytes = 30 * 1024 },
+	  { EVERYTHING, DISK_STEPS, SNAPSHOT_STEPS, [OP_KILL] = 2, [OP_CUT] = 2, [OP_STOP] = 1,
+	    [OP_LOSE_SYNC] = 1 } },
 	{ "everything", 260, 4000, { .segment_size = 128 * 1024 },
 	  { EVERYTHING, DISK_STEPS, [OP_WRITE] = 3, [OP_KILL] = 2, [OP_CUT] = 2, [OP_STOP] = 1, [OP_LOSE_SYNC] = 1 } },
 };
@@ -84,7 +97,7 @@ struct play {
 	struct recording *recording;
 	struct memdisk *disk;
 	struct rig rig;
-	uint64_t random, noted;
+	uint64_t random, noted, gone, noted_gone;
 	struct item items[ITEMS_MAX];
 	size_t item_count;
 	struct claim claims[CLAIMS_MAX];
@@ -157,9 +170,12 @@ static void note_promises(struct play *p)
 {
 	uint64_t promised = p->w->options.async_flush ? commitlog_durable(p->rig.log) : rig_committed(&p->rig);
 
-	if (promised == p->noted)
+	if (commitlog_start(p->rig.log) > LOG_SEGMENT_HEADER_SIZE && rig_expired(&p->rig) > p->gone)
+		p->gone = p->noted_gone = rig_expired(&p->rig);
+	if (promised == p->noted && p->noted_gone == 0)
 		return;
 	p->noted = promised;
+	p->noted_gone = 0;
 	for (size_t i = 0; i < p->claim_count; i++) {
 		struct claim *c = &p->claims[i];
 		if (c->due || c->claim.wait_offset > promised)
@@ -170,7 +186,7 @@ static void note_promises(struct play *p)
 		if (!ledger_holds(current(p), &c->claim))
 			broken(p, "acknowledged, but no record says so", c->claim.key);
 	}
-	disk_trace_note(p->recording->trace, (struct trace_note){ (uint32_t)p->recording->life_count - 1, promised });
+	disk_trace_note(p->recording->trace, (struct trace_note){ (uint32_t)p->recording->life_count - 1, promised, p->gone });
 }
 
 static void claim(struct play *p, const struct rig_answer *answer, struct ledger_claim claim, size_t item)
@@ -212,10 +228,10 @@ static void start(struct play *p)
 	struct errinfo err;
 	size_t count;
 
-	disk_trace_note(r->trace, (struct trace_note){ (uint32_t)r->life_count, p->noted });
+	disk_trace_note(r->trace, (struct trace_note){ (uint32_t)r->life_count, p->noted, p->gone });
 	if (rig_start(&p->rig, &err) != ST_OK)
 		broken(p, "start", err.text);
-	if (!ledger_match(current(p), p->rig.log, 0, &count, why) || !ledger_check(current(p), count, p->rig.core, why))
+	if (!ledger_match(current(p), p->rig.log, 0, &count, why) || !ledger_check(current(p), count, p->gone, p->rig.core, why))
 		broken(p, "restart", why);
 	if (count < ledger_count_until(current(p), p->noted))
 		broken(p, "restart", "what was acknowledged is gone");
@@ -333,7 +349,8 @@ static void end_item(struct play *p, size_t index, enum record_outcome outcome, 
 	}
 	if (answer.status == ST_OK && outcome != 0)
 		claim_decision(p, index, outcome, &answer);
-	else if (answer.status != ST_OK && answer.status != ST_AGAIN && answer.code != RESP_ILLEGAL_OPERATION)
+	else if (answer.status != ST_OK && answer.status != ST_AGAIN && answer.code != RESP_ILLEGAL_OPERATION &&
+		 !(item->decided && item->log_offset < commitlog_start(p->rig.log))) /* Given up, and forgotten. */
 		broken(p, "an acknowledged half is refused", answer.text);
 }
 
@@ -364,6 +381,8 @@ static void op_operator(struct play *p)
 	struct rig_answer answer = rig_operator(&p->rig, p->items[index].log_offset, word);
 	if (answer.status == ST_OK)
 		claim_decision(p, index, word, &answer);
+	else if (answer.status != ST_AGAIN && answer.code != RESP_ILLEGAL_OPERATION)
+		broken(p, "the operator is refused", answer.text);
 }
 
 static void op_resend(struct play *p)
@@ -487,6 +506,11 @@ static void run_op(struct play *p, enum op op)
 	case OP_PREPARE_RUN: (void)rig_disk_step(&p->rig, RIG_PREPARE_RUN, true); break;
 	case OP_PREPARE_DONE: (void)rig_disk_step(&p->rig, RIG_PREPARE_DONE, true); break;
 	case OP_SETTLE: (void)rig_settle(&p->rig); break;
+	case OP_SNAPSHOT: rig_want_snapshot(&p->rig); break;
+	case OP_SNAPSHOT_TAKE: (void)rig_disk_step(&p->rig, RIG_SNAPSHOT_TAKE, true); break;
+	case OP_SNAPSHOT_RUN: (void)rig_disk_step(&p->rig, RIG_SNAPSHOT_RUN, true); break;
+	case OP_SNAPSHOT_DONE: (void)rig_disk_step(&p->rig, RIG_SNAPSHOT_DONE, true); break;
+	case OP_INDEX: (void)rig_disk_step(&p->rig, RIG_INDEX, true); break;
 	case OP_KILL: kill_and_start(p); break;
 	case OP_CUT: cut_and_start(p); break;
 	case OP_STOP: stop(p, true); start(p); break;

@@ -17,16 +17,8 @@
 #include "lib/log/commitlog.h"
 #include "lib/log/format.h"
 #include "lib/log/recovery.h"
+#include "tests/fuzz/one_ring.h"
 #include "tests/support/memdisk.h"
-
-/* The library's ring, under other names: those below take its place at link time. */
-#define ring_map ring_map_fresh
-#define ring_unmap ring_unmap_fresh
-#include "lib/log/ring.c"
-#undef ring_map
-#undef ring_unmap
-uint8_t *ring_map(uint64_t size);
-void ring_unmap(uint8_t *ring, uint64_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -38,27 +30,6 @@ struct script_file {
 	size_t dirty;
 };
 static struct script_file files[FILES];
-
-/* --- one ring for all runs -------------------------------------------------------------------------------------- */
-
-static uint8_t *the_ring;
-static bool ring_taken;
-
-uint8_t *ring_map(uint64_t size)
-{
-	assert(size == LOG_RING_SIZE_MIN && !ring_taken);
-	if (the_ring == NULL)
-		the_ring = ring_map_fresh(size);
-	ring_taken = true;
-	return the_ring;
-}
-
-void ring_unmap(uint8_t *ring, uint64_t size)
-{
-	(void)size;
-	assert(ring == the_ring);
-	ring_taken = false;
-}
 
 /* --- files from the input ---------------------------------------------------------------------------------------- */
 

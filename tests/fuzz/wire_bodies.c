@@ -88,7 +88,14 @@ static void small_ones(struct span body, struct buffer *out)
 	struct kv_table table;
 	struct data_version version;
 	struct topic_config_table topic;
+	struct group_config_table group;
 
+	if (consumer_list_decode(body, &list, &err) == ST_OK)
+		name_list_free(&list);
+	if (group_config_decode(body, &group, &err) == ST_OK)
+		group_config_table_free(&group);
+	if (topic_config_table_decode(body, &topic, &err) == ST_OK)
+		topic_config_table_free(&topic);
 	if (topic_list_decode(body, &list, &err) == ST_OK) {
 		topic_list_encode(out, list.names, list.count);
 		name_list_free(&list);

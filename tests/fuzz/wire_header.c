@@ -28,6 +28,11 @@ static void decode_all(const struct command *command)
 	struct route_header route;
 	struct create_topic_header topic;
 	struct delete_group_header group;
+	struct register_reply_header registered;
+	struct kv_header kv;
+	struct span name;
+	int64_t number;
+	bool changed;
 	int failed = 0;
 
 	failed += send_header_decode(command, &send, &err) != ST_OK;
@@ -49,7 +54,15 @@ static void decode_all(const struct command *command)
 	failed += route_header_decode(command, &route, &err) != ST_OK;
 	failed += create_topic_decode(command, &topic, &err) != ST_OK;
 	failed += delete_group_decode(command, &group, &err) != ST_OK;
-	if (failed > 19)
+	failed += offset_reply_decode(command, &number, &err) != ST_OK;
+	failed += timestamp_reply_decode(command, &number, &err) != ST_OK;
+	failed += register_reply_decode(command, &registered, &err) != ST_OK;
+	failed += data_version_reply_decode(command, &changed, &err) != ST_OK;
+	failed += topic_header_decode(command, &name, &err) != ST_OK;
+	failed += group_header_decode(command, &name, &err) != ST_OK;
+	failed += consumer_group_decode(command, &name, &err) != ST_OK;
+	failed += kv_header_decode(command, &kv, &err) != ST_OK;
+	if (failed > 27)
 		abort();
 }
 

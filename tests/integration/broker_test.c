@@ -357,27 +357,12 @@ static struct program start_namesrv(unsigned port)
 	return program_start((const char *const[]){ "escrow-namesrv", "-o", port_option, NULL }, log_path);
 }
 
-static bool has_route(unsigned port)
-{
-	struct route_header header = { .topic = SPAN_LITERAL("TBW102") };
-	struct raw *raw = raw_connect(port);
-	bool found = false;
-
-	if (raw != NULL) {
-		route_header_encode(raw_begin(raw, REQ_GET_ROUTEINFO_BY_TOPIC, false), &header);
-		const struct command *answer = raw_call(raw, 1000);
-		found = answer != NULL && answer->code == RESP_SUCCESS;
-	}
-	raw_close(raw);
-	return found;
-}
-
 /* Waits for the broker's route; how long that took, -1 after three seconds. */
 static int64_t wait_for_route(unsigned port)
 {
 	int64_t start = raw_now_ms();
 
-	while (!has_route(port)) {
+	while (!raw_has_route(port, "TBW102")) {
 		if (raw_now_ms() - start > 3000)
 			return -1;
 		usleep(10000);
@@ -405,7 +390,7 @@ static void test_registers_with_all_name_servers_and_again_when_one_returns(void
 	printf(" [registered again after %lld ms]", (long long)took_ms);
 	CU_ASSERT(took_ms >= 0 && took_ms < 1000);
 	CU_ASSERT_EQUAL(program_stop(&broker, SIGTERM, NULL), 0);
-	CU_ASSERT_FALSE(has_route(port)); /* It unregistered. */
+	CU_ASSERT_FALSE(raw_has_route(port, "TBW102")); /* It unregistered. */
 	CU_ASSERT_EQUAL(program_stop(&first, SIGTERM, NULL), 0);
 	CU_ASSERT_EQUAL(program_stop(&second, SIGTERM, NULL), 0);
 	check_remove_dir(dir);

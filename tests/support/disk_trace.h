@@ -31,6 +31,7 @@ enum trace_type {
 struct trace_note {
 	uint32_t life;    /* Starts so far. */
 	uint64_t promised; /* Everything below this log offset has been acknowledged. */
+	uint64_t gone;     /* What lies below may have been given up. */
 };
 
 struct trace_survivor {

@@ -276,42 +276,53 @@ bool raw_heartbeat(struct raw *raw, const char *client_id, const char *group)
 	return answer != NULL && answer->code == RESP_SUCCESS;
 }
 
-static void begin_half(struct raw *raw, const char *group, const char *topic, const char *key, size_t size)
+static void begin_message(struct raw *raw, const struct raw_message *message)
 {
 	struct buffer properties;
 	struct send_header header = {
-		.producer_group = span_of(group), .topic = span_of(topic), .default_topic = SPAN_LITERAL("TBW102"),
-		.default_topic_queue_nums = 4, .queue_id = 0, .sys_flag = SYSFLAG_TRANSACTION_PREPARED, .born_timestamp = 1,
-		.max_reconsume_times = -1,
+		.producer_group = span_of(message->group), .topic = span_of(message->topic), .default_topic = SPAN_LITERAL("TBW102"),
+		.default_topic_queue_nums = 4, .queue_id = message->queue_id,
+		.sys_flag = message->half ? SYSFLAG_TRANSACTION_PREPARED : 0, .born_timestamp = 1, .max_reconsume_times = -1,
 	};
 
 	buffer_init(&properties, 4096);
-	property_put(&properties, PROPERTY_TRAN_MSG, SPAN_LITERAL("true"));
-	property_put(&properties, PROPERTY_PGROUP, span_of(group));
-	property_put(&properties, PROPERTY_UNIQ_KEY, span_of(key));
+	if (message->half) {
+		property_put(&properties, PROPERTY_TRAN_MSG, SPAN_LITERAL("true"));
+		property_put(&properties, PROPERTY_PGROUP, span_of(message->group));
+	}
+	if (message->delay_level > 0)
+		property_put_i64(&properties, PROPERTY_DELAY, message->delay_level);
+	property_put(&properties, PROPERTY_UNIQ_KEY, span_of(message->key));
 	header.properties = buffer_span(&properties);
 	struct encoder *encoder = raw_begin(raw, REQ_SEND_MESSAGE_V2, false);
 	send_header_encode(encoder, REQ_SEND_MESSAGE_V2, &header);
 	command_body(encoder);
-	uint8_t *body = buffer_reserve(encoder->out, size);
-	memset(body, 'x', size);
-	buffer_commit(encoder->out, size);
+	uint8_t *body = buffer_reserve(encoder->out, message->size);
+	memset(body, 'x', message->size);
+	buffer_commit(encoder->out, message->size);
 	buffer_deinit(&properties);
+}
+
+static struct raw_message half_of(const char *group, const char *topic, const char *key, size_t size)
+{
+	return (struct raw_message){ .group = group, .topic = topic, .key = key, .size = size, .half = true };
 }
 
 bool raw_half_post(struct raw *raw, const char *group, const char *topic, const char *key, size_t size)
 {
-	begin_half(raw, group, topic, key, size);
+	struct raw_message half = half_of(group, topic, key, size);
+
+	begin_message(raw, &half);
 	return raw_send(raw, NULL);
 }
 
-int raw_half_send(struct raw *raw, const char *group, const char *topic, const char *key, size_t size, struct raw_half *out)
+int raw_send_message(struct raw *raw, const struct raw_message *message, struct raw_half *out)
 {
 	struct send_reply_header reply;
 	struct host host;
 	struct errinfo err;
 
-	begin_half(raw, group, topic, key, size);
+	begin_message(raw, message);
 	const struct command *answer = raw_call(raw, 5000);
 	if (answer == NULL || answer->code != RESP_SUCCESS)
 		return answer == NULL ? -1 : answer->code;
@@ -320,6 +331,13 @@ int raw_half_send(struct raw *raw, const char *group, const char *topic, const c
 		die("answer of a send", err.text);
 	out->queue_offset = reply.queue_offset;
 	return RESP_SUCCESS;
+}
+
+int raw_half_send(struct raw *raw, const char *group, const char *topic, const char *key, size_t size, struct raw_half *out)
+{
+	struct raw_message half = half_of(group, topic, key, size);
+
+	return raw_send_message(raw, &half, out);
 }
 
 int raw_end(struct raw *raw, const char *group, const char *key, const struct raw_half *half, int outcome)
@@ -347,18 +365,19 @@ bool raw_answer_check(struct raw *raw, const char *group, const struct check_tra
 	return raw_send(raw, NULL);
 }
 
-bool raw_update_offset(struct raw *raw, const char *group, const char *topic, int64_t offset)
+bool raw_update_queue_offset(struct raw *raw, const char *group, const char *topic, int queue_id, int64_t offset)
 {
-	struct consumer_offset_header header = { .consumer_group = span_of(group), .topic = span_of(topic), .commit_offset = offset };
+	struct consumer_offset_header header = { .consumer_group = span_of(group), .topic = span_of(topic), .queue_id = queue_id,
+						 .commit_offset = offset };
 
 	update_consumer_offset_encode(raw_begin(raw, REQ_UPDATE_CONSUMER_OFFSET, false), &header);
 	const struct command *answer = raw_call(raw, 5000);
 	return answer != NULL && answer->code == RESP_SUCCESS;
 }
 
-int64_t raw_query_offset(struct raw *raw, const char *group, const char *topic)
+int64_t raw_query_queue_offset(struct raw *raw, const char *group, const char *topic, int queue_id)
 {
-	struct consumer_offset_header header = { .consumer_group = span_of(group), .topic = span_of(topic) };
+	struct consumer_offset_header header = { .consumer_group = span_of(group), .topic = span_of(topic), .queue_id = queue_id };
 	int64_t offset = -1;
 
 	query_consumer_offset_encode(raw_begin(raw, REQ_QUERY_CONSUMER_OFFSET, false), &header);
@@ -368,33 +387,85 @@ int64_t raw_query_offset(struct raw *raw, const char *group, const char *topic)
 	return offset;
 }
 
+bool raw_update_offset(struct raw *raw, const char *group, const char *topic, int64_t offset)
+{
+	return raw_update_queue_offset(raw, group, topic, 0, offset);
+}
+
+int64_t raw_query_offset(struct raw *raw, const char *group, const char *topic)
+{
+	return raw_query_queue_offset(raw, group, topic, 0);
+}
+
+int64_t raw_pull(struct raw *raw, const char *group, const char *topic, int queue_id, int64_t offset, int64_t wait_ms,
+		 void (*visit)(void *context, const struct message *message), void *context)
+{
+	struct pull_header header = { .consumer_group = span_of(group), .topic = span_of(topic), .queue_id = queue_id,
+				      .queue_offset = offset, .max_msg_nums = 32, .subscription = SPAN_LITERAL("*"),
+				      .sys_flag = PULL_SUBSCRIPTION | (wait_ms > 0 ? PULL_SUSPEND : 0),
+				      .suspend_timeout_ms = wait_ms, .max_msg_bytes = -1 };
+	struct pull_reply_header reply;
+	struct message message;
+	struct errinfo err;
+
+	pull_header_encode(raw_begin(raw, REQ_PULL_MESSAGE, false), &header);
+	const struct command *answer = raw_call(raw, 5000 + wait_ms);
+	if (answer == NULL)
+		return -1;
+	if (answer->code == RESP_PULL_NOT_FOUND || answer->code == RESP_TOPIC_NOT_EXIST)
+		return offset;
+	if (answer->code != RESP_SUCCESS && answer->code != RESP_PULL_RETRY_IMMEDIATELY)
+		return -1;
+	if (pull_reply_decode(answer, &reply, &err) != ST_OK)
+		die("answer of a pull", err.text);
+	struct span rest = answer->body;
+	while (message_next(&rest, &message, &err) == ST_OK)
+		visit(context, &message);
+	return reply.next_begin_offset;
+}
+
+struct key_visit {
+	void (*visit)(void *context, struct span key);
+	void *context;
+	int count;
+};
+
+static void visit_key(void *context, const struct message *message)
+{
+	struct key_visit *keys = context;
+
+	keys->count++;
+	if (keys->visit != NULL)
+		keys->visit(keys->context, property_get(message->properties, PROPERTY_UNIQ_KEY));
+}
+
 int raw_read_queue(struct raw *raw, const char *group, const char *topic, int queue_id,
 		   void (*visit)(void *context, struct span key), void *context)
 {
-	struct pull_header header = { .consumer_group = span_of(group), .topic = span_of(topic), .queue_id = queue_id,
-				      .max_msg_nums = 32, .sys_flag = PULL_SUBSCRIPTION, .subscription = SPAN_LITERAL("*"),
-				      .max_msg_bytes = -1 };
-	int count = 0;
+	struct key_visit keys = { visit, context, 0 };
 
-	for (;;) {
-		struct pull_reply_header reply;
-		struct message message;
-		struct errinfo err;
+	for (int64_t offset = 0;;) {
+		int64_t next = raw_pull(raw, group, topic, queue_id, offset, 0, visit_key, &keys);
 
-		pull_header_encode(raw_begin(raw, REQ_PULL_MESSAGE, false), &header);
-		const struct command *answer = raw_call(raw, 5000);
-		if (answer == NULL)
+		if (next < 0)
 			return -1;
-		if (answer->code != RESP_SUCCESS && answer->code != RESP_PULL_RETRY_IMMEDIATELY)
-			return answer->code == RESP_PULL_NOT_FOUND || answer->code == RESP_TOPIC_NOT_EXIST ? count : -1;
-		if (pull_reply_decode(answer, &reply, &err) != ST_OK)
-			die("answer of a pull", err.text);
-		struct span rest = answer->body;
-		while (message_next(&rest, &message, &err) == ST_OK) {
-			count++;
-			if (visit != NULL)
-				visit(context, property_get(message.properties, PROPERTY_UNIQ_KEY));
-		}
-		header.queue_offset = reply.next_begin_offset;
+		if (next == offset)
+			return keys.count;
+		offset = next;
 	}
+}
+
+bool raw_has_route(unsigned port, const char *topic)
+{
+	struct route_header header = { .topic = span_of(topic) };
+	struct raw *raw = raw_connect(port);
+	bool found = false;
+
+	if (raw != NULL) {
+		route_header_encode(raw_begin(raw, REQ_GET_ROUTEINFO_BY_TOPIC, false), &header);
+		const struct command *answer = raw_call(raw, 1000);
+		found = answer != NULL && answer->code == RESP_SUCCESS;
+	}
+	raw_close(raw);
+	return found;
 }

@@ -52,9 +52,18 @@ struct raw_half {
 	int64_t queue_offset;
 	int64_t log_offset;
 };
-/* The same without waiting for its answer. */
+struct raw_message {
+	const char *group, *topic, *key;
+	size_t size;     /* Of the body. */
+	int queue_id;
+	int delay_level; /* 0: none. */
+	bool half;
+};
+/* Sends any message; the response code, -1 if none came. */
+int raw_send_message(struct raw *raw, const struct raw_message *message, struct raw_half *out);
+/* A half of queue 0 without waiting for its answer. */
 bool raw_half_post(struct raw *raw, const char *group, const char *topic, const char *key, size_t size);
-/* Sends a half message (UNIQ_KEY `key`, body of `size` bytes); the response code, -1 if none came. */
+/* Sends a half message of queue 0 (UNIQ_KEY `key`, body of `size` bytes); the response code, -1 if none came. */
 int raw_half_send(struct raw *raw, const char *group, const char *topic, const char *key, size_t size, struct raw_half *out);
 /* END_TRANSACTION (8 commit, 12 rollback, 0 unknown), two-way; the response code, -1 if none came. */
 int raw_end(struct raw *raw, const char *group, const char *key, const struct raw_half *half, int outcome);
@@ -64,9 +73,19 @@ bool raw_answer_check(struct raw *raw, const char *group, const struct check_tra
 /* A consumer group's offset of queue 0. Update: two-way, true if acknowledged. Query: -1 if none came. */
 bool raw_update_offset(struct raw *raw, const char *group, const char *topic, int64_t offset);
 int64_t raw_query_offset(struct raw *raw, const char *group, const char *topic);
+bool raw_update_queue_offset(struct raw *raw, const char *group, const char *topic, int queue_id, int64_t offset);
+int64_t raw_query_queue_offset(struct raw *raw, const char *group, const char *topic, int queue_id);
+/* One pull from `offset`, waiting up to `wait_ms` for something to come. Calls back with each message; returns the next
+ * offset to ask for, -1 on failure. */
+struct message;
+int64_t raw_pull(struct raw *raw, const char *group, const char *topic, int queue_id, int64_t offset, int64_t wait_ms,
+		 void (*visit)(void *context, const struct message *message), void *context);
 /* Reads a queue from its beginning to its end; calls back with each message's UNIQ_KEY. Returns the count, -1 on failure. */
 int raw_read_queue(struct raw *raw, const char *group, const char *topic, int queue_id,
 		   void (*visit)(void *context, struct span key), void *context);
+
+/* True if the name server at `port` knows a route of the topic. */
+bool raw_has_route(unsigned port, const char *topic);
 
 int64_t raw_now_ms(void);
 

@@ -11,10 +11,17 @@
 #include "broker/core/pull.h"
 #include "broker/core/settings.h"
 #include "broker/core/store.h"
+#include "lib/index/pagefile.h"
+#include "lib/index/snapshot_file.h"
 #include "lib/wire/codes.h"
 #include "lib/wire/properties.h"
 
 enum { STEPS_MAX = 10000, BODY_MAX = 32 * 1024 };
+
+static uint64_t segment_size(const struct rig_options *options)
+{
+	return options->segment_size != 0 ? options->segment_size : LOG_SEGMENT_SIZE_MIN;
+}
 
 /* --- effects ------------------------------------------------------------------------------------------- */
 
@@ -125,11 +132,50 @@ static bool index_step(struct rig *rig)
 {
 	struct pagefile_flush_job job;
 
-	if (!pagefile_take_flush(rig->files, &job))
+	if (!pagefile_take_flush(rig->store.files, &job))
 		return false;
 	pagefile_flush_run(&job);
-	(void)!pagefile_flush_done(rig->files, &job, NULL); /* It stays dirty and is tried again. */
+	(void)!pagefile_flush_done(rig->store.files, &job, NULL); /* It stays dirty and is tried again. */
 	return true;
+}
+
+static bool snapshot_take(struct rig *rig)
+{
+	if (rig->snapshot != NULL)
+		return false;
+	snapshotter_step(rig->snapshotter);
+	rig->snapshot = snapshotter_take(rig->snapshotter);
+	rig->snapshot_ran = false;
+	return rig->snapshot != NULL;
+}
+
+static bool snapshot_run(struct rig *rig)
+{
+	if (rig->snapshot == NULL || rig->snapshot_ran)
+		return false;
+	snapshot_job_run(rig->snapshot);
+	return rig->snapshot_ran = true;
+}
+
+/* As prepare_done. A snapshot that fails is tried again later, unless a sync has failed. */
+static bool snapshot_done(struct rig *rig)
+{
+	struct errinfo err = { 0 };
+
+	if (rig->snapshot == NULL)
+		return false;
+	if (!rig->snapshot_ran)
+		rig->snapshot->result = errinfo_set(&rig->snapshot->err, ST_FULL, "never ran");
+	bool fatal = rig->snapshot->sync_failed;
+	rig->snapshot = NULL;
+	if (snapshotter_done(rig->snapshotter, &err) != ST_OK && fatal)
+		die(rig, RIG_SNAPSHOT_DONE, &err);
+	return true;
+}
+
+void rig_want_snapshot(struct rig *rig)
+{
+	snapshotter_want(rig->snapshotter);
 }
 
 bool rig_disk_step(struct rig *rig, enum rig_step step, bool sync)
@@ -142,27 +188,68 @@ bool rig_disk_step(struct rig *rig, enum rig_step step, bool sync)
 	case RIG_PREPARE_RUN: return prepare_run(rig);
 	case RIG_PREPARE_DONE: return rig->prepare_ran && prepare_done(rig);
 	case RIG_INDEX: return index_step(rig);
+	case RIG_SNAPSHOT_TAKE: return snapshot_take(rig);
+	case RIG_SNAPSHOT_RUN: return snapshot_run(rig);
+	case RIG_SNAPSHOT_DONE: return rig->snapshot_ran && snapshot_done(rig);
 	}
 	return false;
+}
+
+static bool settle_log(struct rig *rig)
+{
+	bool moved = flush_take(rig, true);
+
+	moved |= flush_run(rig);
+	moved |= flush_done(rig);
+	return moved;
+}
+
+/* A full disk is no progress. */
+static bool settle_files(struct rig *rig)
+{
+	bool moved = prepare_take(rig);
+
+	moved |= prepare_run(rig);
+	if (rig->prepare_ran) {
+		moved = rig->prepare.result == ST_OK;
+		(void)prepare_done(rig);
+	}
+	return moved;
+}
+
+static bool settle_snapshot(struct rig *rig)
+{
+	if (rig->snapshot == NULL && !snapshotter_busy(rig->snapshotter)) {
+		snapshotter_step(rig->snapshotter); /* One that is due. */
+		return snapshotter_busy(rig->snapshotter);
+	}
+	(void)index_step(rig);
+	(void)snapshot_take(rig);
+	(void)snapshot_run(rig);
+	(void)snapshot_done(rig);
+	return true;
 }
 
 bool rig_settle(struct rig *rig)
 {
 	for (int i = 0; i < STEPS_MAX && !rig->dead; i++) {
-		bool flushed = flush_take(rig, true);
+		bool moved = settle_log(rig);
 
-		flushed |= flush_run(rig);
-		flushed |= flush_done(rig);
-		bool prepared = prepare_take(rig);
-		prepared |= prepare_run(rig);
-		if (rig->prepare_ran) {
-			prepared = rig->prepare.result == ST_OK;
-			(void)prepare_done(rig);
-		}
-		if (!flushed && !prepared)
+		moved |= settle_files(rig);
+		moved |= !rig->dead && settle_snapshot(rig);
+		if (!moved)
 			return !rig->dead;
 	}
 	return false;
+}
+
+uint64_t rig_expired(const struct rig *rig)
+{
+	uint64_t appended = commitlog_appended(rig->log), kept = rig->options.retention_bytes;
+
+	if (kept == 0 || appended < kept)
+		return 0;
+	return (appended - kept) / segment_size(&rig->options) * segment_size(&rig->options);
 }
 
 uint64_t rig_committed(const struct rig *rig)
@@ -209,7 +296,8 @@ static struct core_config core_settings(const struct rig *rig)
 		.pending_group_max = 1000, .resend_window_count = 256, .delayed_max = 1000, .topic_max = 100,
 		.group_max = 100, .name_max = 1000, .offset_row_max = 1000, .member_max = 100, .hold_max = 100,
 		.delay_levels_ms = { 1000, 5000, 10000 }, .delay_level_count = 3,
-		.checkback = checkback_config_default(),
+		.segment_bytes = segment_size(&rig->options), .snapshot_bytes = rig->options.snapshot_bytes,
+		.retention_bytes = rig->options.retention_bytes, .checkback = checkback_config_default(),
 	};
 
 	config.checkback.check_max = 2;
@@ -220,37 +308,36 @@ static struct core_config core_settings(const struct rig *rig)
 static enum status open_store(struct rig *rig, struct errinfo *err)
 {
 	const struct rig_options *o = &rig->options;
-	struct commitlog_config log_config = {
-		.root = "/store", .cluster = "rig", .clock = &rig->clock.clock, .log_id = { 7, 7, 7 },
-		.segment_size = o->segment_size != 0 ? o->segment_size : LOG_SEGMENT_SIZE_MIN,
-		.ring_size = o->ring_size != 0 ? o->ring_size : LOG_RING_SIZE_MIN,
-		.prepare_chunk = o->prepare_chunk != 0 ? o->prepare_chunk : 16 * 1024,
+	struct store_config config = {
+		.log = { .root = "/store", .cluster = "rig", .clock = &rig->clock.clock, .log_id = { 7, 7, 7 },
+			 .segment_size = segment_size(o), .ring_size = o->ring_size != 0 ? o->ring_size : LOG_RING_SIZE_MIN,
+			 .prepare_chunk = o->prepare_chunk != 0 ? o->prepare_chunk : 16 * 1024 },
+		.index_cache_bytes = PAGEFILE_CACHE_MIN,
 	};
-	struct pagefile_config files_config = { .path = "/store/index.pages", .cache_bytes = PAGEFILE_CACHE_MIN,
-						.read_inline = true };
 	struct core_effects effects = { rig, on_ask, on_notify, on_hold, NULL };
-	struct core_config config = core_settings(rig);
-	enum status status = commitlog_open(&log_config, rig->vfs, &rig->log, err);
+	struct core_config settings = core_settings(rig);
+	enum status status = store_open(&config, rig->vfs, &rig->store, err);
 
-	if (status == ST_OK)
-		status = pagefile_open(&files_config, rig->vfs, &rig->files, err);
-	if (status == ST_OK)
-		status = core_open(&config, &(struct store){ .log = rig->log, .files = rig->files }, rig->clock.wall_now_ms, rig->clock.mono_now_ms, &effects,
-				   &rig->core, err);
-	if (status == ST_OK)
-		pagefile_set_read_inline(rig->files, true);
-	return status;
+	if (status != ST_OK)
+		return status;
+	rig->log = rig->store.log;
+	status = core_open(&settings, &rig->store, rig->clock.wall_now_ms, rig->clock.mono_now_ms, &effects, &rig->core, err);
+	if (status != ST_OK)
+		return status;
+	store_loaded(&rig->store);
+	pagefile_set_read_inline(rig->store.files, true);
+	rig->snapshotter = snapshotter_create(rig->core, &rig->store);
+	return rig->snapshotter != NULL ? ST_OK : errinfo_set(err, ST_NOMEM, "out of memory");
 }
 
 static enum status close_store(struct rig *rig, bool clean, struct errinfo *err)
 {
+	snapshotter_destroy(rig->snapshotter);
 	core_close(rig->core);
-	pagefile_close(rig->files);
-	enum status status = commitlog_close(rig->log, clean, err);
+	rig->snapshotter = NULL;
 	rig->core = NULL;
-	rig->files = NULL;
 	rig->log = NULL;
-	return status;
+	return store_close(&rig->store, clean, err);
 }
 
 enum status rig_start(struct rig *rig, struct errinfo *err)
@@ -271,12 +358,13 @@ enum status rig_stop(struct rig *rig, bool clean, struct errinfo *err)
 {
 	if (rig->log == NULL)
 		return ST_OK;
-	(void)prepare_done(rig); /* Takes back what the job holds. */
+	(void)prepare_done(rig); /* Takes back what the jobs hold. */
+	(void)snapshot_done(rig);
 	if (clean && !rig->dead) {
 		(void)!core_flush_offsets(rig->core);
 		(void)rig_settle(rig);
 	}
-	return close_store(rig, clean, err);
+	return close_store(rig, clean && !rig->dead, err);
 }
 
 /* --- requests ----------------------------------------------------------------------------------------------- */

@@ -1,6 +1,5 @@
-/* A broker's store without threads or sockets: log, index and core over any file layer, on a clock moved by hand. The driver
- * says when each piece of disk work is taken, run and reported, so it can stop in between; what is opened, and how, is
- * said in one place.
+/* A broker's store without threads or sockets: log, index, snapshots and core over any file layer, on a clock moved by
+ * hand. The driver says when each piece of disk work is taken, run and reported, so it can stop in between.
  *
  * Requests are those of the core in short form. An accepted answer may leave once rig_committed() is at least its
  * wait_offset.
@@ -13,10 +12,11 @@
 #include <stdint.h>
 
 #include "broker/core/core.h"
+#include "broker/core/snapshotter.h"
+#include "broker/core/store.h"
 #include "broker/core/transactions.h"
 #include "lib/base/bytes.h"
 #include "lib/base/clock.h"
-#include "lib/index/pagefile.h"
 #include "lib/log/commitlog.h"
 
 enum { RIG_ASKS_MAX = 256, RIG_TEXT_SIZE = 256 };
@@ -27,9 +27,11 @@ struct rig_options {
 	uint64_t ring_size;    /* 0: the smallest. */
 	uint64_t prepare_chunk; /* 0: 16 KiB. */
 	bool async_flush;      /* Answers rest on what is written only. */
+	uint64_t snapshot_bytes, retention_bytes; /* As in core_config; 0: never. */
 };
 
-enum rig_step { RIG_FLUSH_TAKE, RIG_FLUSH_RUN, RIG_FLUSH_DONE, RIG_PREPARE_TAKE, RIG_PREPARE_RUN, RIG_PREPARE_DONE, RIG_INDEX };
+enum rig_step { RIG_FLUSH_TAKE, RIG_FLUSH_RUN, RIG_FLUSH_DONE, RIG_PREPARE_TAKE, RIG_PREPARE_RUN, RIG_PREPARE_DONE, RIG_INDEX,
+		RIG_SNAPSHOT_TAKE, RIG_SNAPSHOT_RUN, RIG_SNAPSHOT_DONE };
 
 struct rig_ask { /* A check-back question. */
 	uint64_t conn_id, half_queue_offset, half_offset;
@@ -39,10 +41,12 @@ struct rig {
 	struct rig_options options;
 	const struct vfs *vfs;
 	struct clock_manual clock;
-	struct commitlog *log; /* NULL while stopped. */
-	struct pagefile *files;
+	struct store store;
+	struct commitlog *log; /* The store's; NULL while stopped. */
 	struct core *core;
-	bool flush_taken, flush_ran, prepare_taken, prepare_ran;
+	struct snapshotter *snapshotter;
+	struct snapshot_job *snapshot; /* Taken. */
+	bool flush_taken, flush_ran, prepare_taken, prepare_ran, snapshot_ran;
 	struct log_flush_job flush;
 	struct log_prepare_job prepare;
 	struct rig_ask asks[RIG_ASKS_MAX];
@@ -68,8 +72,12 @@ enum status rig_stop(struct rig *rig, bool clean, struct errinfo *err) MUST_USE;
 /* --- disk work: each step does one thing, and false when there is nothing of the kind to do --- */
 /* sync: of RIG_FLUSH_TAKE. */
 bool rig_disk_step(struct rig *rig, enum rig_step step, bool sync);
-/* All of it, until what was appended is durable. False when the rig has died of it. */
+/* A snapshot is begun at the next RIG_SNAPSHOT_TAKE, which moves it on a step each time. */
+void rig_want_snapshot(struct rig *rig);
+/* All of it, until what was appended is durable and no snapshot is under way. False when the rig has died of it. */
 bool rig_settle(struct rig *rig);
+/* Below this log offset the retention allows segments to go by now. */
+uint64_t rig_expired(const struct rig *rig);
 /* Answers that wait for less may leave. */
 uint64_t rig_committed(const struct rig *rig);
 /* Time passes: one tick of the core. */

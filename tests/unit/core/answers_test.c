@@ -174,6 +174,93 @@ static void test_each_queue_keeps_its_own_offset(void)
 	fixture_destroy(f);
 }
 
+/* --- what must be read from the disk first, and what finds no room -------------------------------------------------- */
+
+/* Enough messages that what was before has left the ring. */
+static void push_out(struct fixture *f)
+{
+	static char body[8 * 1024];
+	struct send_request request = { .producer_group = SPAN_LITERAL("p"), .topic = SPAN_LITERAL("other"),
+					.default_topic = SPAN_LITERAL("TBW102"), .default_topic_queue_nums = 4,
+					.body = { (const uint8_t *)body, sizeof(body) }, .max_reconsume_times = -1 };
+	struct send_result result;
+	struct outcome outcome = { 0 };
+
+	for (int i = 0; i < 100; i++) {
+		CU_ASSERT_EQUAL(core_send(f->core, &request, &result, &outcome), ST_OK);
+		fixture_disk(f, true);
+	}
+}
+
+/* ST_AGAIN, with a wish for the record at `offset`, as long as the disk is cold; nothing has changed. */
+#define CHECK_COMES_AGAIN(f, offset, call)                                               \
+	do {                                                                             \
+		uint64_t wish_offset = 0;                                                \
+		uint32_t wish_size = 0;                                                  \
+		memdisk_set_cold((f)->disk, true);                                       \
+		core_begin_request((f)->core);                                           \
+		CU_ASSERT_EQUAL(call, ST_AGAIN);                                         \
+		CU_ASSERT_TRUE(core_take_cold_read((f)->core, &wish_offset, &wish_size)); \
+		CU_ASSERT_EQUAL(wish_offset, offset);                                    \
+		CU_ASSERT_TRUE(wish_size > 0);                                           \
+		memdisk_set_cold((f)->disk, false);                                      \
+	} while (0)
+
+static void test_what_is_only_on_disk_is_asked_for_again(void)
+{
+	struct fixture *f = fixture_create(NULL);
+	struct outcome outcome = { 0 };
+	struct stored_message stored;
+	struct send_result decided = must_send(f, (struct sent){ .topic = "t", .key = "a", .half = true });
+	struct send_result open = must_send(f, (struct sent){ .topic = "t", .key = "b", .half = true });
+	struct send_result plain = must_send(f, (struct sent){ .topic = "t", .key = "c" });
+	struct pulled p = { .count = 0 };
+
+	uint64_t decision = commitlog_appended(f->log);
+	CU_ASSERT_EQUAL(fixture_end(f, &decided, OUTCOME_COMMIT, false, &outcome), ST_OK);
+	fixture_disk(f, true);
+	push_out(f);
+	uint64_t appended = commitlog_appended(f->log);
+	CHECK_COMES_AGAIN(f, open.log_offset, fixture_end(f, &open, OUTCOME_COMMIT, false, &outcome));
+	CHECK_COMES_AGAIN(f, decision, fixture_end(f, &decided, OUTCOME_ROLLBACK, false, &outcome));
+	CHECK_COMES_AGAIN(f, open.log_offset,
+			  core_operator_decide(f->core, open.log_offset, OUTCOME_PARK, SPAN_LITERAL("dba"), &outcome));
+	CHECK_COMES_AGAIN(f, plain.log_offset, core_stored_message(f->core, plain.log_offset, &stored, &outcome.err));
+	struct pull_request request = pull_of(f, "t", 0, 0, "*");
+	CHECK_COMES_AGAIN(f, plain.log_offset, core_pull(f->core, &request, &p.result, &outcome));
+	CU_ASSERT_EQUAL(commitlog_appended(f->log), appended);
+	CU_ASSERT_EQUAL(core_stats(f->core).pending_now, 1);
+	CU_ASSERT_EQUAL(fixture_end(f, &open, OUTCOME_COMMIT, false, &outcome), ST_OK);
+	fixture_disk(f, true);
+	CU_ASSERT_EQUAL(fixture_pull(f, "t", 0, 0, "*", &p), 3);
+	pulled_free(&p);
+	fixture_destroy(f);
+}
+
+/* A decision that finds no room in the log comes again, and is taken whole then. */
+static void test_a_decision_without_room_comes_again(void)
+{
+	struct fixture *f = fixture_create(NULL);
+	struct send_result half = must_send(f, (struct sent){ .topic = "t", .key = "half", .half = true });
+	struct send_result result;
+	struct outcome outcome = { 0 };
+	struct pulled p = { .count = 0 };
+	int sent = 0;
+
+	fixture_disk(f, true);
+	while (fixture_send(f, (struct sent){ .topic = "t", .key = "fill" }, &result, &outcome) == ST_OK && sent < 100000)
+		sent++;
+	CU_ASSERT_EQUAL(fixture_end(f, &half, OUTCOME_COMMIT, false, &outcome), ST_AGAIN);
+	CU_ASSERT_EQUAL(core_stats(f->core).pending_now, 1);
+	fixture_disk(f, true);
+	CU_ASSERT_EQUAL(fixture_end(f, &half, OUTCOME_COMMIT, false, &outcome), ST_OK);
+	fixture_disk(f, true);
+	CU_ASSERT_EQUAL(fixture_pull(f, "t", 0, (uint64_t)sent, "*", &p), 1);
+	CU_ASSERT_TRUE(span_is(p.messages[0].body, "half"));
+	pulled_free(&p);
+	fixture_destroy(f);
+}
+
 int main(void)
 {
 	static const struct check_test tests[] = {
@@ -183,6 +270,8 @@ int main(void)
 		CHECK_TEST(test_what_is_not_durable_is_not_there_yet),
 		CHECK_TEST(test_a_committed_message_bears_the_time_of_its_decision),
 		CHECK_TEST(test_an_offset_without_room_is_refused_and_kept),
+		CHECK_TEST(test_what_is_only_on_disk_is_asked_for_again),
+		CHECK_TEST(test_a_decision_without_room_comes_again),
 		CHECK_TEST(test_each_queue_keeps_its_own_offset),
 	};
 	return check_main("answers", tests, sizeof(tests) / sizeof(tests[0]));

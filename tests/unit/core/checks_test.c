@@ -2,6 +2,9 @@
  * tests of the schedule itself. */
 #include "tests/unit/core/core_fixture.h"
 
+#include "lib/log/logreader.h"
+#include "lib/record/record_transaction.h"
+
 static void answer_unknown(struct fixture *f, const struct send_result *half, bool from_check)
 {
 	struct outcome outcome;
@@ -107,6 +110,105 @@ static void test_a_resumed_one_has_all_its_checks_again(void)
 	fixture_destroy(f);
 }
 
+/* What was counted in the turn of a resume belongs to what was before it, also in the log. */
+static void test_a_resume_forgets_the_answers_of_its_own_turn(void)
+{
+	struct fixture *f = fixture_create(NULL);
+	struct outcome outcome = { 0 };
+	struct send_result half = must_send(f, (struct sent){ .topic = "t", .key = "k", .half = true });
+
+	answer_times(f, &half, 1);
+	while (f->asked_count < 2)
+		advance_alive(f, 100);
+	answer_unknown(f, &half, true);
+	CU_ASSERT_EQUAL(core_operator_decide(f->core, half.log_offset, OUTCOME_PARK, SPAN_LITERAL("dba"), &outcome), ST_OK);
+	CU_ASSERT_EQUAL(core_operator_decide(f->core, half.log_offset, OUTCOME_RESUME, SPAN_LITERAL("dba"), &outcome), ST_OK);
+	core_turn_end(f->core);
+	fixture_disk(f, true);
+	fixture_restart(f);
+	answer_times(f, &half, 2);
+	CU_ASSERT_EQUAL(parked_count(f), 0);
+	answer_times(f, &half, 1);
+	CU_ASSERT_EQUAL(parked_count(f), 1);
+	fixture_destroy(f);
+}
+
+/* More events in one turn than fit into one record: none is lost. */
+static void test_many_answers_of_one_turn_are_all_recorded(void)
+{
+	enum { MANY = 900 };
+	static struct send_result halves[MANY];
+	struct core_config config = fixture_config();
+	char key[16];
+
+	config.checkback.window_start = MANY;
+	struct fixture *f = fixture_create(&config);
+	for (int i = 0; i < MANY; i++) {
+		snprintf(key, sizeof(key), "k%d", i);
+		halves[i] = must_send(f, (struct sent){ .topic = "t", .key = key, .half = true });
+		fixture_disk(f, true);
+	}
+	for (int answers = 1; answers <= 3; answers++) {
+		size_t wanted = f->asked_count + MANY;
+
+		for (int waited = 0; f->asked_count < wanted && waited < 1000; waited++)
+			advance_alive(f, 100);
+		CU_ASSERT_EQUAL_FATAL(f->asked_count, wanted);
+		for (int i = 0; i < MANY; i++)
+			answer_unknown(f, &halves[i], true);
+		core_turn_end(f->core);
+		fixture_disk(f, true);
+		fixture_restart(f);
+		CU_ASSERT_EQUAL(core_stats(f->core).pending_now, MANY);
+	}
+	advance_alive(f, 60000);
+	CU_ASSERT_EQUAL(f->asked_count, 0); /* All are parked. */
+	fixture_destroy(f);
+}
+
+struct check_seen {
+	size_t count;
+	char last_client[64];
+};
+
+static enum status see_check(void *context, const struct record_check *check, struct errinfo *err)
+{
+	struct check_seen *seen = context;
+
+	(void)err;
+	seen->count++;
+	snprintf(seen->last_client, sizeof(seen->last_client), "%.*s", SPAN_ARGS(check->who_text));
+	return ST_OK;
+}
+
+/* The records say whom the broker asked and who answered, even if that one is gone by then. */
+static void test_the_log_says_who_was_asked(void)
+{
+	struct fixture *f = fixture_create(NULL);
+	struct check_seen seen = { 0 };
+	struct logreader *reader;
+	struct log_record record;
+	struct send_result half = must_send(f, (struct sent){ .topic = "t", .key = "k", .half = true });
+
+	while (f->asked_count == 0)
+		advance_alive(f, 100);
+	answer_unknown(f, &half, true);
+	core_connection_gone(f->core, PRODUCER);
+	core_turn_end(f->core);
+	fixture_disk(f, true);
+	CU_ASSERT_EQUAL(core_stats(f->core).check_count, 1);
+	CU_ASSERT_EQUAL_FATAL(logreader_open(memdisk_vfs(f->disk), "/store", 0, &reader, NULL), ST_OK);
+	while (logreader_next(reader, commitlog_durable(f->log), &record, NULL) == ST_OK) {
+		if (record.kind != LOG_CHECK)
+			continue;
+		CU_ASSERT_EQUAL(record_checks_decode(record.payload, see_check, &seen, NULL), ST_OK);
+		CU_ASSERT_STRING_EQUAL(seen.last_client, "10.0.0.1@1");
+	}
+	logreader_close(reader);
+	CU_ASSERT_EQUAL(seen.count, 2);
+	fixture_destroy(f);
+}
+
 static void test_immunity_puts_off_the_first_check(void)
 {
 	struct fixture *f = fixture_create(NULL);
@@ -198,6 +300,9 @@ int main(void)
 		CHECK_TEST(test_an_unasked_unknown_is_no_answer),
 		CHECK_TEST(test_only_answers_to_checks_are_counted),
 		CHECK_TEST(test_a_resumed_one_has_all_its_checks_again),
+		CHECK_TEST(test_a_resume_forgets_the_answers_of_its_own_turn),
+		CHECK_TEST(test_many_answers_of_one_turn_are_all_recorded),
+		CHECK_TEST(test_the_log_says_who_was_asked),
 		CHECK_TEST(test_immunity_puts_off_the_first_check),
 		CHECK_TEST(test_a_clock_that_was_set_does_not_put_off_checks),
 		CHECK_TEST(test_nobody_is_asked_about_what_is_not_durable),

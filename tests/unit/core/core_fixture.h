@@ -25,7 +25,7 @@
 #include "tests/support/check.h"
 #include "tests/support/memdisk.h"
 
-enum { SEEN_MAX = 256, FIXTURE_START_MS = 1000, PRODUCER = 7, CONSUMER = 8 };
+enum { SEEN_MAX = 256, ASKED_MAX = 4096, FIXTURE_START_MS = 1000, PRODUCER = 7, CONSUMER = 8 };
 #define FIXTURE_WALL_MS 1700000000000 /* 2023-11-14T22:13:20Z */
 
 struct fixture {
@@ -39,7 +39,7 @@ struct fixture {
 	const char *root;               /* NULL: /store */
 	struct clock_manual clock;
 	struct core_config config;
-	uint64_t asked[SEEN_MAX];       /* Half-queue offsets, in the order of asking. */
+	uint64_t asked[ASKED_MAX];      /* Half-queue offsets, in the order of asking. */
 	size_t asked_count;
 	int32_t woken[SEEN_MAX];        /* Opaques of holds. */
 	bool expired[SEEN_MAX];
@@ -51,7 +51,7 @@ static bool on_ask(void *context, uint64_t conn_id, uint64_t half_queue_offset, 
 	struct fixture *f = context;
 
 	CU_ASSERT_EQUAL(conn_id, PRODUCER);
-	CU_ASSERT_TRUE_FATAL(f->asked_count < SEEN_MAX);
+	CU_ASSERT_TRUE_FATAL(f->asked_count < ASKED_MAX);
 	CU_ASSERT_TRUE(half_offset < core_committed_offset(f->core));
 	f->asked[f->asked_count++] = half_queue_offset;
 	return true;

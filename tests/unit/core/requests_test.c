@@ -2,6 +2,7 @@
 #include "tests/unit/core/core_fixture.h"
 
 #include "broker/core/state.h"
+#include "lib/log/logreader.h"
 
 /* --- checks in front of a pull ------------------------------------------------------------------------------- */
 
@@ -55,6 +56,13 @@ static void test_pull_checks_and_their_order(void)
 	CU_ASSERT_EQUAL(prepare(f, &header, &request), RESP_SUCCESS);
 	CU_ASSERT_TRUE(request.offset == 3 && request.message_max == 32 && request.bytes_max == PULL_BYTES_MAX);
 	CU_ASSERT_EQUAL(request.filter.count, 2);
+	CU_ASSERT_EQUAL(request.queue_id, 0);
+	header.queue_id = 3;
+	CU_ASSERT_EQUAL(prepare(f, &header, &request), RESP_SUCCESS);
+	CU_ASSERT_EQUAL(request.queue_id, 3);
+	header.queue_id = 4; /* Of four: one too many. */
+	CU_ASSERT_EQUAL(prepare(f, &header, &request), RESP_INVALID_PARAMETER);
+	header.queue_id = 0;
 	header.expression_type = SPAN_LITERAL("SQL92");
 	CU_ASSERT_EQUAL(prepare(f, &header, &request), RESP_SYSTEM_ERROR);
 	fixture_destroy(f);
@@ -89,6 +97,16 @@ static void test_a_pull_without_a_subscription_uses_the_heartbeats(void)
 	CU_ASSERT_EQUAL(prepare(f, &header, &request), RESP_SUCCESS);
 	CU_ASSERT_TRUE(tag_filter_match(&request.filter, tag_hash(SPAN_LITERAL("B"))));
 	CU_ASSERT_FALSE(tag_filter_match(&request.filter, tag_hash(SPAN_LITERAL("A"))));
+	/* Broadcasting is the group's to allow. */
+	struct group_config settings = group_config_default();
+	struct outcome outcome = { 0 };
+	heartbeat_subscribes(f, "B", 5, MODEL_BROADCASTING);
+	CU_ASSERT_EQUAL(prepare(f, &header, &request), RESP_SUCCESS);
+	settings.consume_broadcast_enable = false;
+	CU_ASSERT_EQUAL(core_put_group(f->core, header.consumer_group, &settings, &outcome), ST_OK);
+	CU_ASSERT_EQUAL(prepare(f, &header, &request), RESP_NO_PERMISSION);
+	heartbeat_subscribes(f, "B", 5, MODEL_CLUSTERING);
+	CU_ASSERT_EQUAL(prepare(f, &header, &request), RESP_SUCCESS);
 	heartbeat_subscribes(f, "*", 6, MODEL_CLUSTERING);
 	header.sub_version = 7; /* Everything passes anyway, so there is nothing to wait for. */
 	CU_ASSERT_EQUAL(prepare(f, &header, &request), RESP_SUCCESS);
@@ -113,6 +131,16 @@ static void test_an_offset_rides_on_a_pull_when_its_bit_says_so(void)
 	CU_ASSERT_EQUAL(prepare(f, &header, &request), RESP_SUCCESS);
 	CU_ASSERT_EQUAL(core_query_offset(f->core, header.consumer_group, header.topic, 0, false, &offset, &outcome), ST_OK);
 	CU_ASSERT_EQUAL(offset, 17);
+	header.commit_offset = 0; /* A word like any other. */
+	CU_ASSERT_EQUAL(prepare(f, &header, &request), RESP_SUCCESS);
+	CU_ASSERT_EQUAL(core_query_offset(f->core, header.consumer_group, header.topic, 0, false, &offset, &outcome), ST_OK);
+	CU_ASSERT_EQUAL(offset, 0);
+	header.commit_offset = -1;
+	CU_ASSERT_EQUAL(prepare(f, &header, &request), RESP_SUCCESS);
+	CU_ASSERT_EQUAL(core_query_offset(f->core, header.consumer_group, header.topic, 0, false, &offset, &outcome), ST_OK);
+	CU_ASSERT_EQUAL(offset, 0);
+	CU_ASSERT_EQUAL(core_update_offset(f->core, header.consumer_group, header.topic, 3, 1, false, &outcome), ST_OK);
+	CU_ASSERT_EQUAL(core_update_offset(f->core, header.consumer_group, header.topic, 4, 1, false, &outcome), ST_DENIED);
 	fixture_destroy(f);
 }
 
@@ -274,8 +302,13 @@ static void test_an_operator_parks_resumes_and_decides(void)
 	fixture_heartbeat(f, true);
 	CU_ASSERT_EQUAL(operator_says(f, plain.log_offset, OUTCOME_COMMIT, &outcome), ST_DENIED);
 	CU_ASSERT_EQUAL(operator_says(f, half.log_offset + 8, OUTCOME_COMMIT, &outcome), ST_DENIED);
-	CU_ASSERT_EQUAL(operator_says(f, half.log_offset, OUTCOME_PARK, &outcome), ST_OK);
-	CU_ASSERT_EQUAL(operator_says(f, half.log_offset, OUTCOME_PARK, &outcome), ST_OK);
+	/* Twice in one turn: the second word rests on the first one's record. */
+	outcome = (struct outcome){ 0 };
+	CU_ASSERT_EQUAL(core_operator_decide(f->core, half.log_offset, OUTCOME_PARK, SPAN_LITERAL("dba"), &outcome), ST_OK);
+	CU_ASSERT_TRUE(outcome.wait_offset > core_committed_offset(f->core));
+	CU_ASSERT_EQUAL(core_operator_decide(f->core, half.log_offset, OUTCOME_PARK, SPAN_LITERAL("dba"), &outcome), ST_OK);
+	CU_ASSERT_TRUE(outcome.wait_offset > core_committed_offset(f->core));
+	fixture_disk(f, true);
 	fixture_advance(f, 50000);
 	CU_ASSERT_EQUAL(f->asked_count, 0);
 	CU_ASSERT_EQUAL(operator_says(f, half.log_offset, OUTCOME_RESUME, &outcome), ST_OK);
@@ -288,8 +321,32 @@ static void test_an_operator_parks_resumes_and_decides(void)
 	CU_ASSERT_EQUAL(outcome.code, RESP_ILLEGAL_OPERATION);
 	CU_ASSERT_PTR_NOT_NULL(strstr(outcome.err.text, "rolled back"));
 	CU_ASSERT_PTR_NOT_NULL(strstr(outcome.err.text, "by operator dba"));
+	/* "I do not know" contradicts nothing. */
+	CU_ASSERT_EQUAL(fixture_end(f, &half, (enum record_outcome)0, true, &outcome), ST_OK);
 	CU_ASSERT_EQUAL(core_stats(f->core).pending_now, 0);
 	fixture_destroy(f);
+}
+
+/* One CONFLICT record speaks of `suppressed` others, the rest of the `records` of none. */
+static void check_suppressed(struct fixture *f, uint32_t suppressed, int records)
+{
+	struct record_conflict conflict;
+	struct logreader *reader;
+	struct log_record record;
+	int found = 0, loud = 0;
+
+	CU_ASSERT_EQUAL_FATAL(logreader_open(memdisk_vfs(f->disk), "/store", 0, &reader, NULL), ST_OK);
+	while (logreader_next(reader, commitlog_durable(f->log), &record, NULL) == ST_OK) {
+		if (record.kind != LOG_CONFLICT)
+			continue;
+		CU_ASSERT_EQUAL(record_conflict_decode(record.payload, &conflict, NULL), ST_OK);
+		found++;
+		loud += conflict.suppressed == suppressed;
+		CU_ASSERT_TRUE(conflict.suppressed == 0 || conflict.suppressed == suppressed);
+	}
+	logreader_close(reader);
+	CU_ASSERT_EQUAL(found, records);
+	CU_ASSERT_EQUAL(loud, 1);
 }
 
 /* Refusals are recorded up to a rate; each one is answered. */
@@ -315,6 +372,10 @@ static void test_conflict_records_are_limited_not_refusals(void)
 	before = commitlog_appended(f->log);
 	CU_ASSERT_EQUAL(fixture_end(f, &half, OUTCOME_ROLLBACK, false, &outcome), ST_DENIED);
 	CU_ASSERT_TRUE(commitlog_appended(f->log) > before);
+	/* The record tells how many went before it unrecorded, the next one begins anew. */
+	CU_ASSERT_EQUAL(fixture_end(f, &half, OUTCOME_ROLLBACK, false, &outcome), ST_DENIED);
+	fixture_disk(f, true);
+	check_suppressed(f, CONFLICTS_PER_SECOND * 2, CONFLICTS_PER_SECOND + 2);
 	fixture_destroy(f);
 }
 

@@ -63,6 +63,34 @@ static void test_start_from_a_snapshot_is_the_replay_of_everything(void)
 	}
 }
 
+/* Killed when the snapshot has its name and nothing behind its position is on the disk, not even its mark: the next epoch is
+ * a new one all the same. */
+static void test_start_with_nothing_behind_the_snapshot_opens_a_new_epoch(void)
+{
+	struct fixture *f = fixture_create(NULL);
+	struct traffic *t = traffic_create(f, 9);
+	struct lines with = { 0 }, without = { 0 };
+
+	for (int i = 0; i < 50; i++)
+		do_something(t);
+	fixture_disk(f, true);
+	uint32_t epoch = commitlog_epoch(f->store.log);
+	snapshotter_want(f->snapshotter);
+	for (int i = 0; i < 10000 && snapshotter_stats(f->snapshotter).taken == 0; i++)
+		fixture_snapshot_step(f);
+	CU_ASSERT_EQUAL(snapshotter_stats(f->snapshotter).last_from, commitlog_appended(f->store.log));
+	fixture_restart(f);
+	CU_ASSERT_NOT_EQUAL(f->store.snapshot_from, 0);
+	CU_ASSERT_EQUAL(commitlog_epoch(f->store.log), epoch + 1);
+	describe_disk(f, true, &with);
+	describe_disk(f, false, &without);
+	CU_ASSERT_TRUE(same_lines(&with, &without));
+	free_lines(&with);
+	free_lines(&without);
+	free(t);
+	fixture_destroy(f);
+}
+
 static char *newest_snapshot(struct fixture *f, char path[64])
 {
 	uint64_t offset = 0;
@@ -298,6 +326,7 @@ int main(void)
 {
 	static const struct check_test tests[] = {
 		CHECK_TEST(test_start_from_a_snapshot_is_the_replay_of_everything),
+		CHECK_TEST(test_start_with_nothing_behind_the_snapshot_opens_a_new_epoch),
 		CHECK_TEST(test_damaged_snapshot_gives_way_to_the_older_one),
 		CHECK_TEST(test_retention_drops_and_carries),
 		CHECK_TEST(test_power_cuts_while_the_log_goes_round),

@@ -1,0 +1,246 @@
+#include "tests/sim/final.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "lib/log/commitlog.h"
+#include "lib/record/record_transaction.h"
+#include "lib/txn/txn_state.h"
+#include "tests/sim/auditor.h"
+#include "tests/sim/broker_node.h"
+#include "tests/sim/business.h"
+#include "tests/sim/drive.h"
+#include "tests/sim/final_oplog.h"
+#include "tests/sim/model.h"
+#include "tests/sim/report.h"
+#include "tests/support/audited.h"
+#include "tests/support/memdisk.h"
+
+/* What the logs say about an item. */
+struct fate {
+	uint32_t halves;
+	int broker;
+	uint64_t half_offset;
+	enum txn_state state;
+	enum record_who who; /* Of the last decision. */
+	uint32_t commits;
+};
+
+struct scan {
+	int broker;
+	struct fate *fates; /* By item. */
+};
+
+/* --- the logs ----------------------------------------------------------------------------------------------------------- */
+
+static struct fate *fate_of(struct scan *scan, struct span key)
+{
+	const struct item *item = model_by_key(key);
+
+	if (item == NULL)
+		violation("I3", "the log of broker %d holds %.*s, which nobody sent", scan->broker, SPAN_ARGS(key));
+	return item == NULL ? NULL : &scan->fates[item->number];
+}
+
+static void see_half(struct scan *scan, const struct log_record *record)
+{
+	struct record_half half;
+	struct errinfo err;
+
+	if (record_half_decode(record->payload, &half, &err) != ST_OK) {
+		violation("F", "half record at %" PRIu64 ": %s", record->offset, err.text);
+		return;
+	}
+	struct fate *fate = fate_of(scan, half.unique_key);
+	if (fate == NULL)
+		return;
+	if (++fate->halves > 1)
+		violation("I2", "%.*s has more than one half", SPAN_ARGS(half.unique_key));
+	fate->broker = scan->broker;
+	fate->half_offset = record->offset;
+	fate->state = TXN_PREPARED;
+}
+
+static enum txn_state state_after(enum record_outcome outcome)
+{
+	switch (outcome) {
+	case OUTCOME_COMMIT: return TXN_COMMITTED;
+	case OUTCOME_ROLLBACK: return TXN_ROLLED_BACK;
+	case OUTCOME_PARK: return TXN_PARKED;
+	case OUTCOME_RESUME: break;
+	}
+	return TXN_PREPARED;
+}
+
+static void see_decision(struct scan *scan, const struct log_record *record)
+{
+	struct record_decision decision;
+	struct errinfo err;
+
+	if (record_decision_decode(record->payload, &decision, &err) != ST_OK) {
+		violation("F", "decision record at %" PRIu64 ": %s", record->offset, err.text);
+		return;
+	}
+	struct fate *fate = fate_of(scan, decision.transaction_id);
+	if (fate == NULL)
+		return;
+	if (fate->state == TXN_COMMITTED || fate->state == TXN_ROLLED_BACK)
+		violation("I4", "%.*s is %s, and then there is another decision", SPAN_ARGS(decision.transaction_id),
+			  txn_state_text(fate->state));
+	enum txn_state next = state_after(decision.outcome);
+	report_current()->transition_count[fate->state][next]++;
+	if (fate->state == TXN_PARKED && decision.who == WHO_PRODUCER)
+		event_seen(SEEN_PARKED_ENDED);
+	fate->state = next;
+	fate->who = decision.who;
+	fate->commits += decision.outcome == OUTCOME_COMMIT;
+}
+
+static void see_record(void *context, const struct log_record *record)
+{
+	struct scan *scan = context;
+
+	if (record->kind < LOG_KIND_END)
+		report_current()->kind_count[record->kind]++;
+	if (record->kind == LOG_HALF)
+		see_half(scan, record);
+	else if (record->kind == LOG_DECISION)
+		see_decision(scan, record);
+}
+
+/* --- items ---------------------------------------------------------------------------------------------------------------- */
+
+static void check_plain(const struct item *item)
+{
+	if (item->published < item->acks)
+		violation("I1", "%s was acknowledged %u times, and is there %u times", item->key, item->acks, item->published);
+}
+
+/* Only honest services that no operator and no policy overruled can expect that their database and the broker agree. */
+static void check_business(const struct item *item, const struct fate *fate)
+{
+	enum record_outcome truth = business_truth(item);
+
+	if (fate->who == WHO_POLICY && item->unknown_answers < (uint32_t)settings()->check_max)
+		violation("I6", "%s was decided by policy after %u answers, transactionCheckMax is %d", item->key,
+			  item->unknown_answers, settings()->check_max);
+	if (!producer_group_is_honest(item->group) || item->operator_asked || fate->who == WHO_POLICY)
+		return;
+	if (truth == OUTCOME_COMMIT && fate->state == TXN_ROLLED_BACK)
+		violation("I6", "%s is committed in its service's database, and rolled back here", item->key);
+	if (truth != OUTCOME_COMMIT && fate->state == TXN_COMMITTED)
+		violation("I6", "%s is not committed in its service's database, but here", item->key);
+}
+
+static void check_transaction(const struct item *item, const struct fate *fate)
+{
+	if (item->half_acked && (fate->halves == 0 || fate->broker != item->broker || fate->half_offset != item->half_offset))
+		violation("I1", "half %s was acknowledged at %" PRIu64 ", the logs do not hold it there", item->key, item->half_offset);
+	if (fate->halves == 0) {
+		if (item->published > 0)
+			violation("I3", "%s is visible without a half", item->key);
+		return;
+	}
+	if (fate->state == TXN_PREPARED)
+		violation("I5", "%s is still open", item->key);
+	if (fate->commits > 1)
+		violation("I2", "%s has %u commits", item->key, fate->commits);
+	if ((fate->state == TXN_COMMITTED) != (item->published == 1))
+		violation("I2", "%s is %s, and visible %u times", item->key, txn_state_text(fate->state), item->published);
+	if (item->acked == OUTCOME_COMMIT && fate->state != TXN_COMMITTED)
+		violation("I2", "the commit of %s was acknowledged, it is %s", item->key, txn_state_text(fate->state));
+	if (item->acked == OUTCOME_ROLLBACK && fate->state != TXN_ROLLED_BACK)
+		violation("I2", "the rollback of %s was acknowledged, it is %s", item->key, txn_state_text(fate->state));
+	check_business(item, fate);
+}
+
+static void check_sent_back(const struct item *item)
+{
+	for (int group = 0; group < CONSUMER_GROUPS; group++) {
+		if (item->came_back[group] < item->back_acked[group])
+			violation("I1", "%s was sent back by %s %u times, it came back %u times", item->key, consumer_group_name(group),
+				  item->back_acked[group], item->came_back[group]);
+	}
+}
+
+static void check_items(const struct fate *fates)
+{
+	for (uint32_t i = 0; i < model_item_end() && !violated(); i++) {
+		const struct item *item = model_item(i);
+
+		if (item == NULL || item->sends == 0)
+			continue;
+		if (item->transactional)
+			check_transaction(item, &fates[i]);
+		else
+			check_plain(item);
+		check_sent_back(item);
+	}
+}
+
+/* --- consumers -------------------------------------------------------------------------------------------------------------- */
+
+/* At least once, nothing left out, whatever happened to members and positions. */
+static void check_consumed(int group, int broker, int place, int queue)
+{
+	uint64_t end = auditor_queue_end(broker, place, queue);
+
+	for (uint64_t offset = 0; offset < end && !violated(); offset++) {
+		const struct item *item = model_item(model_item_at(broker, place, queue, offset));
+		bool wanted = place >= TOPICS_MAX || consumer_group_wants(group, item->tag);
+
+		if (wanted && !model_was_consumed(group, broker, place, queue, offset))
+			violation("I1", "%s was never consumed by %s: offset %" PRIu64 " of %" PRIu64 " of queue %d of place %d of broker %d",
+				  item->key, consumer_group_name(group), offset, end, queue, place, broker);
+	}
+}
+
+static void check_consumers(void)
+{
+	for (int group = 0; group < CONSUMER_GROUPS; group++) {
+		for (int broker = 0; broker < settings()->brokers; broker++) {
+			for (int place = 0; place < settings()->topics; place++) {
+				for (int queue = 0; queue < settings()->queues; queue++)
+					check_consumed(group, broker, place, queue);
+			}
+			check_consumed(group, broker, place_retry(group), 0);
+		}
+	}
+}
+
+/* --- all ---------------------------------------------------------------------------------------------------------------------- */
+
+/* The log by itself: the same library as escrow-log audit. */
+static void check_log(struct broker_node *node)
+{
+	struct audit_facts facts = audited_store(memdisk_vfs(drive_memory(broker_node_drive(node))), ".", NULL);
+
+	if (facts.violation_count > 0)
+		violation("audit", "the log of %s holds %" PRIu64 " violations, the first ones are above", broker_node_address(node),
+			  facts.violation_count);
+}
+
+void final_check(void)
+{
+	struct fate *fates = calloc(model_item_end() + 1, sizeof(*fates));
+	struct errinfo err;
+
+	if (fates == NULL)
+		abort();
+	for (int i = 0; i < settings()->brokers && !violated(); i++) {
+		struct scan scan = { i, fates };
+
+		broker_node_kill(broker_node(i), false, -1);
+		if (broker_node_read_log(broker_node(i), see_record, &scan, &err) != ST_OK)
+			violation("F", "the log of broker %d: %s", i, err.text);
+	}
+	if (!violated())
+		check_items(fates);
+	if (!violated())
+		check_consumers();
+	for (int i = 0; i < settings()->brokers && !violated(); i++)
+		final_check_oplog(broker_node(i));
+	for (int i = 0; i < settings()->brokers && !violated(); i++)
+		check_log(broker_node(i));
+	free(fates);
+}

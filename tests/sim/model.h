@@ -1,0 +1,134 @@
+/* The model: what did clients ask for, what was acknowledged to them, what did they see? Plain arrays and plain code.
+ *
+ * Clients tell it each thing as it happens, and it checks at once what can be checked at once:
+ *
+ *   I1  an acknowledged half or message rests on what is committed; a half sent again gets the same offsets; what was seen at a
+ *       place stays there; an acknowledged consumer offset is told again
+ *   I2  a transaction is published at most once; two opposite decisions are not both acknowledged
+ *   I3  what is seen was sent by somebody, is intact, was asked to be committed, is due
+ *   I4  an END that is refused was decided otherwise
+ *   I5  nobody is asked about a transaction before its time
+ *   I7  queue offsets are dense, store times do not go back along a queue
+ *
+ * What needs the end of the run is in final.h.
+ * Threads: one. */
+#ifndef ESCROW_SIM_MODEL_H
+#define ESCROW_SIM_MODEL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "lib/base/bytes.h"
+#include "lib/record/record_transaction.h"
+#include "lib/wire/message.h"
+#include "tests/sim/settings.h"
+
+enum { KEY_SIZE = 32, PLACES_MAX = TOPICS_MAX + 2 * CONSUMER_GROUPS };
+
+enum local { LOCAL_OPEN, LOCAL_COMMITTED, LOCAL_ROLLED_BACK };
+
+/* A message that somebody wants to have delivered; `number` is the operation's that began it (parts of a batch have one
+ * each). */
+struct item {
+	bool used;
+	uint32_t number;
+	char key[KEY_SIZE];
+	bool transactional;
+	int group, topic, tag;
+	int delay_level;         /* 0: none. */
+	uint32_t body_size;
+
+	/* Sending. A plain message is stored once per send at most, and once per acknowledgement at least. */
+	uint32_t sends, acks;
+	int64_t first_sent_us;
+	int acked_broker;        /* Of the last acknowledgement, with its log offset. */
+	uint64_t acked_offset;
+
+	/* Its transaction. */
+	enum local local;        /* In the database of the service. */
+	int broker;              /* Index; -1: no half has left. */
+	bool half_acked, half_refused;
+	uint64_t half_offset, half_queue_offset;
+	bool commit_asked, rollback_asked, park_asked;
+	bool operator_asked;     /* By an operator among others: then it may differ from `local`. */
+	enum record_outcome acked; /* 0: no decision was acknowledged. */
+	uint32_t unknown_answers;
+
+	/* Seeing. */
+	uint32_t published;      /* Places in its own topic. */
+	uint32_t back_asked[CONSUMER_GROUPS], back_acked[CONSUMER_GROUPS];
+	uint32_t came_back[CONSUMER_GROUPS]; /* Places in the group's retry and dead-letter topics. */
+};
+
+/* Numbers of items are below `item_max`. Items do not move. */
+void model_begin(uint32_t item_max);
+void model_end(void);
+
+/* Makes one; its key names `number`, which must be new. */
+struct item *model_add(uint32_t number);
+struct item *model_item(uint32_t number);     /* NULL: none of that number. */
+struct item *model_by_key(struct span key);   /* The same. */
+uint32_t model_item_end(void);                /* One past the highest number. */
+/* Body and properties are made from the item, so that what arrives can be compared. */
+void model_body(const struct item *item, struct buffer *out);
+
+/* --- sending --------------------------------------------------------------------------------------------------------- */
+
+void model_sent(struct item *item, int broker);
+void model_send_acked(struct item *item, int broker, uint64_t log_offset);
+void model_half_acked(struct item *item, int broker, uint64_t half_offset, uint64_t half_queue_offset);
+/* MESSAGE_ILLEGAL: its transaction is rolled back. */
+void model_half_refused(struct item *item, const char *remark);
+
+/* --- transactions ------------------------------------------------------------------------------------------------------ */
+
+/* `outcome` 0 is UNKNOWN, counted when it answers a check. */
+void model_decision_asked(struct item *item, enum record_outcome outcome, bool from_check);
+void model_decision_acked(struct item *item, enum record_outcome outcome);
+void model_decision_refused(struct item *item, enum record_outcome outcome, int code, const char *remark);
+void model_operator_asked(struct item *item, enum record_outcome outcome);
+/* A check-back arrived. NULL: of a half that this model does not know, which is a violation. */
+struct item *model_checked(struct span key, int broker, uint64_t half_offset, uint64_t half_queue_offset);
+
+/* --- topics ---------------------------------------------------------------------------------------------------------- */
+
+/* Places: topics, then retry topics, then dead-letter topics of the consumer groups. */
+int model_place_of(struct span topic);  /* -1: not one of ours. */
+struct span model_place_name(int place, uint8_t out[256]);
+static inline int place_retry(int group)
+{
+	return TOPICS_MAX + group;
+}
+static inline int place_dead(int group)
+{
+	return TOPICS_MAX + CONSUMER_GROUPS + group;
+}
+
+/* --- seeing ---------------------------------------------------------------------------------------------------------- */
+
+/* A message was pulled. Returns its item; NULL if that was a violation. */
+struct item *model_saw(int broker, int place, int queue, const struct message *message);
+/* Messages seen so far form a dense run from 0; how many. */
+uint64_t model_dense_end(int broker, int place, int queue);
+/* The number of the item that was seen there; 0 if none was (0 is no item's number). */
+uint32_t model_item_at(int broker, int place, int queue, uint64_t queue_offset);
+/* The store time of a message that was seen there; false if none was. */
+bool model_seen_time(int broker, int place, int queue, uint64_t queue_offset, int64_t *store_ms_out);
+
+void model_back_asked(struct item *item, int group);
+void model_back_acked(struct item *item, int group);
+
+/* --- progress of consumers --------------------------------------------------------------------------------------------- */
+
+void model_consumed(int group, int broker, int place, int queue, uint64_t queue_offset);
+bool model_was_consumed(int group, int broker, int place, int queue, uint64_t queue_offset);
+void model_offset_asked(int group, int broker, int place, int queue, int64_t offset);
+/* -1: not known to the broker. */
+void model_offset_told(int group, int broker, int place, int queue, int64_t offset);
+
+/* A jump of that broker's wall clock: what waits for its time is not judged by ours any more. */
+void model_clock_jumped(int broker);
+/* The broker was started (again). */
+void model_broker_started(int broker);
+
+#endif

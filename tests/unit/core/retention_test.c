@@ -1,0 +1,152 @@
+/* What may leave the log, and when: nothing that is open, referred to, needed by a snapshot or by whoever reads the log
+ * behind us, or that a power cut may open again. */
+#include "tests/unit/core/core_fixture.h"
+
+#include "broker/core/state.h"
+#include "lib/base/logging.h"
+
+enum { SEGMENT = LOG_SEGMENT_SIZE_MIN, KEPT_SEGMENTS = 3 };
+
+static struct fixture *create(void)
+{
+	struct core_config config = fixture_config();
+	struct fixture *f = calloc(1, sizeof(*f));
+
+	if (f == NULL)
+		abort();
+	config.retention_bytes = KEPT_SEGMENTS * SEGMENT;
+	config.snapshot_bytes = SEGMENT / 2;
+	config.segment_bytes = SEGMENT;
+	f->segment_size = SEGMENT;
+	f->disk = memdisk_create();
+	f->config = config;
+	clock_manual_init(&f->clock, FIXTURE_WALL_MS, FIXTURE_START_MS);
+	fixture_open(f);
+	return f;
+}
+
+/* Messages, snapshots and ticks until the log has grown by so many segments. */
+static void grow(struct fixture *f, unsigned segments)
+{
+	static char body[4000];
+	struct send_request request = { .producer_group = SPAN_LITERAL("p"), .topic = SPAN_LITERAL("bulk"),
+					.default_topic = SPAN_LITERAL("TBW102"), .default_topic_queue_nums = 4,
+					.body = { (const uint8_t *)body, sizeof(body) }, .max_reconsume_times = -1 };
+	uint64_t until = commitlog_appended(f->log) + (uint64_t)segments * SEGMENT;
+
+	while (commitlog_appended(f->log) < until) {
+		struct send_result result = { 0 };
+		struct outcome outcome = { 0 };
+
+		CU_ASSERT_EQUAL_FATAL(core_send(f->core, &request, &result, &outcome), ST_OK);
+		fixture_disk(f, true);
+		fixture_snapshot_step(f);
+		clock_manual_advance(&f->clock, 1);
+		core_set_time(f->core, f->clock.wall_now_ms, f->clock.mono_now_ms);
+		core_tick(f->core);
+		fixture_disk(f, true);
+	}
+}
+
+static void test_a_delayed_message_outlives_its_segment(void)
+{
+	struct fixture *f = create();
+	struct pulled p = { .count = 0 };
+	struct send_result sent = must_send(f, (struct sent){ .topic = "t", .key = "later", .delay_level = 4 });
+
+	grow(f, 6);
+	CU_ASSERT_TRUE(commitlog_start(f->log) > sent.log_offset);
+	/* Carried once for each time round, not at each tick. */
+	CU_ASSERT_TRUE(f->core->retention.carried_count >= 1 && f->core->retention.carried_count <= 3);
+	fixture_restart(f);
+	grow(f, 4);
+	fixture_advance(f, 20000);
+	CU_ASSERT_EQUAL_FATAL(fixture_pull(f, "t", 0, 0, "*", &p), 1);
+	CU_ASSERT_TRUE(span_is(p.messages[0].body, "later"));
+	CU_ASSERT_TRUE(span_is(property_get(p.messages[0].properties, PROPERTY_UNIQ_KEY), "later"));
+	pulled_free(&p);
+	fixture_destroy(f);
+}
+
+/* Whoever projects the log elsewhere says how far he has come; what is behind that stays. */
+static void test_the_log_waits_for_whoever_reads_it(void)
+{
+	struct fixture *f = create();
+	uint64_t pin = commitlog_appended(f->log) + SEGMENT;
+
+	core_set_log_pin(f->core, pin);
+	grow(f, 10);
+	CU_ASSERT_TRUE(commitlog_start(f->log) <= pin);
+	CU_ASSERT_TRUE(commitlog_start(f->log) + SEGMENT >= pin - SEGMENT); /* And no more than that. */
+	core_set_log_pin(f->core, UINT64_MAX);
+	grow(f, 1);
+	CU_ASSERT_TRUE(commitlog_start(f->log) > pin + 3 * SEGMENT);
+	fixture_destroy(f);
+}
+
+/* A decision lets its half go, but a power cut may take the decision back. */
+static void test_a_decision_frees_nothing_before_it_is_durable(void)
+{
+	struct fixture *f = create();
+	struct outcome outcome;
+	struct send_result half = must_send(f, (struct sent){ .topic = "t", .key = "k", .half = true });
+
+	fixture_disk(f, true);
+	core_set_log_pin(f->core, 0); /* Until all else is past its time. */
+	grow(f, 8);
+	/* Carried meanwhile, perhaps; what is open now is in the segment that holds its body. */
+	uint64_t body = pending_find(f->core->pending, half.queue_offset)->body_offset;
+	CU_ASSERT_EQUAL(fixture_end(f, &half, OUTCOME_ROLLBACK, false, &outcome), ST_OK);
+	core_set_log_pin(f->core, UINT64_MAX);
+	for (int i = 0; i < 10; i++)
+		core_tick(f->core); /* The disk stands still. */
+	CU_ASSERT_TRUE(commitlog_start(f->log) <= body);
+	memdisk_crash(f->disk, 1);
+	fixture_close(f);
+	fixture_open(f);
+	CU_ASSERT_EQUAL(core_stats(f->core).pending_now, 1);
+	CU_ASSERT_EQUAL(fixture_end(f, &half, OUTCOME_COMMIT, false, &outcome), ST_OK);
+	fixture_disk(f, true);
+	fixture_destroy(f);
+}
+
+/* A snapshot speaks of records that must not be lost after it. */
+static void test_a_snapshot_waits_for_the_disk(void)
+{
+	struct fixture *f = create();
+	struct outcome outcome;
+	struct send_result half = must_send(f, (struct sent){ .topic = "t", .key = "k", .half = true });
+
+	fixture_disk(f, true);
+	uint64_t taken = snapshotter_stats(f->snapshotter).taken;
+	CU_ASSERT_EQUAL(fixture_end(f, &half, OUTCOME_COMMIT, false, &outcome), ST_OK);
+	snapshotter_want(f->snapshotter);
+	for (int i = 0; i < 100; i++)
+		fixture_snapshot_step(f);
+	CU_ASSERT_TRUE(snapshotter_busy(f->snapshotter));
+	CU_ASSERT_EQUAL(snapshotter_stats(f->snapshotter).taken, taken);
+	memdisk_crash(f->disk, 1);
+	fixture_close(f);
+	fixture_open(f);
+	CU_ASSERT_EQUAL(core_stats(f->core).pending_now, 1);
+	CU_ASSERT_EQUAL(fixture_end(f, &half, OUTCOME_ROLLBACK, false, &outcome), ST_OK);
+	snapshotter_want(f->snapshotter);
+	for (int i = 0; i < 100; i++) {
+		fixture_disk(f, true);
+		fixture_snapshot_step(f);
+	}
+	CU_ASSERT_EQUAL(snapshotter_stats(f->snapshotter).taken, 1);
+	fixture_destroy(f);
+}
+
+int main(void)
+{
+	static const struct check_test tests[] = {
+		CHECK_TEST(test_a_delayed_message_outlives_its_segment),
+		CHECK_TEST(test_the_log_waits_for_whoever_reads_it),
+		CHECK_TEST(test_a_decision_frees_nothing_before_it_is_durable),
+		CHECK_TEST(test_a_snapshot_waits_for_the_disk),
+	};
+	log_set_level(LOGLEVEL_ERROR);
+	return check_main("retention", tests, sizeof(tests) / sizeof(tests[0]));
+}
