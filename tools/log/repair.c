@@ -28,7 +28,7 @@ static void print_transactions(const struct cut_plan *plan)
 {
 	printf("transactions %" PRIu64 " go with their half message; %" PRIu64 " lose their decision and are undecided again%s\n",
 	       plan->half_count, plan->undecided_count,
-	       plan->undecided_count > 0 ? ": check-back will ask their producers" : "");
+	       plan->undecided_count > 0 ? ":\n            check-back asks their producers; consumers may get them a second time" : "");
 	for (uint64_t i = 0; i < plan->undecided_count && i < CUT_LISTED; i++) {
 		const struct cut_decision *cut = &plan->undecided[i];
 		struct buffer id;
