@@ -312,13 +312,19 @@ static void print_gaps(struct check *check)
 
 /* --- the end ------------------------------------------------------------------------------------------------------------------ */
 
-static bool is_wrong(const struct check *check)
+static unsigned bad_snapshots(const struct check *check)
 {
-	bool bad_snapshot = false;
+	unsigned count = 0;
 
 	for (size_t i = 0; i < check->snapshots.count; i++)
-		bad_snapshot |= !check->snapshots.items[i].whole;
-	return check->scan.damaged || bad_snapshot || check->unreadable_count > 0 || check->verdict.outcome == START_REFUSES;
+		count += !check->snapshots.items[i].whole;
+	return count;
+}
+
+static bool is_wrong(const struct check *check)
+{
+	return check->scan.damaged || bad_snapshots(check) > 0 || check->unreadable_count > 0 ||
+	       check->verdict.outcome == START_REFUSES;
 }
 
 static unsigned damage_count(const struct log_scan *scan)
@@ -348,8 +354,8 @@ static void print_sum(struct check *check)
 		       scan->record_count, scan->start, scan->end, scan->epoch, scan->durable_mark);
 		return;
 	}
-	printf("WRONG: %u damaged place%s, %" PRIu64 " unreadable records; %" PRIu64 " records from %" PRIu64 " to %" PRIu64
-	       " are sound, and %" PRIu64 " behind. A broker %s", damage_count(scan), damage_count(scan) == 1 ? "" : "s",
+	printf("WRONG: %u damaged places in the log, %u damaged snapshots, %" PRIu64 " unreadable records; %" PRIu64 " records from %"
+	       PRIu64 " to %" PRIu64 " are sound, and %" PRIu64 " behind. A broker %s", damage_count(scan), bad_snapshots(check),
 	       check->unreadable_count, scan->record_count, scan->start, scan->end, scan->beyond_count,
 	       refuses ? start_outcome_text(START_REFUSES) : start_outcome_text(verdict->outcome));
 	if (verdict->outcome == START_REFUSES)

@@ -405,8 +405,10 @@ enum status cut_execute(const struct vfs *vfs, const char *root, const struct cu
 			struct errinfo *err)
 {
 	struct cutting c = { .vfs = vfs, .root = root, .plan = plan, .buffer = malloc(COPY_SIZE) };
-	enum status status = c.buffer == NULL ? errinfo_set(err, ST_NOMEM, "out of memory") : log_dir_path(root, c.dir, err);
 
+	if (c.buffer == NULL)
+		return errinfo_set(err, ST_NOMEM, "out of memory");
+	enum status status = log_dir_path(root, c.dir, err);
 	if (status == ST_OK)
 		status = save(&c, saved_name, err);
 	if (status == ST_OK)

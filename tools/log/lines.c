@@ -12,7 +12,8 @@ void time_text(int64_t wall_ms, char out[TIME_TEXT_SIZE])
 {
 	time_t seconds = (time_t)(wall_ms / 1000);
 	struct tm tm;
-	size_t size = gmtime_r(&seconds, &tm) == NULL || tm.tm_year > 9999 - 1900 ? 0 : strftime(out, TIME_TEXT_SIZE, "%Y-%m-%dT%H:%M:%S", &tm);
+	bool known = gmtime_r(&seconds, &tm) != NULL && tm.tm_year <= 9999 - 1900;
+	size_t size = known ? strftime(out, TIME_TEXT_SIZE, "%Y-%m-%dT%H:%M:%S", &tm) : 0;
 
 	if (size == 0 || wall_ms < 0) /* A time that no calendar knows. */
 		snprintf(out, TIME_TEXT_SIZE, "%" PRId64, wall_ms);

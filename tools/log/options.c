@@ -1,6 +1,7 @@
 /* See options.h. */
 #include "tools/log/options.h"
 
+#include <assert.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -60,6 +61,7 @@ enum status time_parse(const char *text, int64_t *ms_out)
 	struct tm tm = { 0 };
 	int ms = 0;
 
+	assert(text != NULL);
 	if (span_to_i64(span_of(text), ms_out) == ST_OK)
 		return *ms_out >= 0 ? ST_OK : ST_INVALID;
 	tm.tm_year = digits(&at, 4) - 1900;
@@ -101,7 +103,6 @@ static enum status set_value(const struct option *option, const char *text, stru
 		return ST_OK;
 	case OPTION_FLAG: break;
 	}
-	*(bool *)option->out = true;
 	return ST_OK;
 }
 
@@ -129,9 +130,13 @@ enum status options_parse(int argc, char **argv, const struct option *options, s
 		const struct option *option = find(options, option_count, argv[i]);
 		if (option == NULL)
 			return bad(err, "unknown option", argv[i]);
-		if (option->type != OPTION_FLAG && i + 1 == argc)
+		if (option->type == OPTION_FLAG) {
+			*(bool *)option->out = true;
+			continue;
+		}
+		if (i + 1 == argc)
 			return bad(err, "a value is missing behind", argv[i]);
-		enum status status = set_value(option, option->type == OPTION_FLAG ? NULL : argv[++i], err);
+		enum status status = set_value(option, argv[++i], err);
 		if (status != ST_OK)
 			return status;
 	}

@@ -28,7 +28,7 @@ static void print_transactions(const struct cut_plan *plan)
 {
 	printf("transactions %" PRIu64 " go with their half message; %" PRIu64 " lose their decision and are undecided again%s\n",
 	       plan->half_count, plan->undecided_count,
-	       plan->undecided_count > 0 ? ": check-back will ask their producers" : "");
+	       plan->undecided_count > 0 ? ":\n            check-back asks their producers; consumers may get them a second time" : "");
 	for (uint64_t i = 0; i < plan->undecided_count && i < CUT_LISTED; i++) {
 		const struct cut_decision *cut = &plan->undecided[i];
 		struct buffer id;
@@ -123,11 +123,11 @@ static enum status run(int argc, char **argv, bool *found_out, struct errinfo *e
 	long pid = 0;
 	const struct option options[] = { { "--cut-at", OPTION_OFFSET, &at }, { "--yes", OPTION_FLAG, &yes } };
 	struct cut_plan *plan = calloc(1, sizeof(*plan));
-	enum status status = options_parse_store(argc, argv, options, 2, &store, err);
 
 	(void)found_out;
-	if (status == ST_OK && plan == NULL)
-		status = errinfo_set(err, ST_NOMEM, "out of memory");
+	if (plan == NULL)
+		return errinfo_set(err, ST_NOMEM, "out of memory");
+	enum status status = options_parse_store(argc, argv, options, 2, &store, err);
 	if (status == ST_OK && at == UINT64_MAX)
 		status = errinfo_set(err, ST_INVALID, "--cut-at OFFSET is missing (escrow-log check tells where the log is bad)");
 	if (status == ST_OK && store_is_in_use(store, &pid))

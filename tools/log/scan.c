@@ -1,6 +1,7 @@
 /* See scan.h. */
 #include "tools/log/scan.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -118,8 +119,10 @@ static enum status list_segments(struct scanner *s, struct errinfo *err)
 	if (status != ST_OK)
 		return status;
 	scan->segments = calloc(count, sizeof(*scan->segments));
-	if (scan->segments == NULL)
-		status = errinfo_set(err, ST_NOMEM, "log scan: out of memory");
+	if (scan->segments == NULL) {
+		free(bases);
+		return errinfo_set(err, ST_NOMEM, "log scan: out of memory");
+	}
 	for (size_t i = 0; status == ST_OK && i < count; i++) {
 		scan->segments[i].base = bases[i];
 		scan->segment_count++;
@@ -465,6 +468,7 @@ static bool is_unwritten(const struct scanner *s)
 
 static void judge(struct log_scan *scan, struct log_known known)
 {
+	assert(scan->gap_count == 0 || scan->gaps != NULL);
 	scan->leftover_end = scan->end;
 	if (known.durable > scan->durable_mark)
 		scan->durable_mark = known.durable;

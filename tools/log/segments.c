@@ -19,10 +19,12 @@ enum status segments_list(const struct vfs *vfs, const char *root, struct segmen
 	*out = (struct segment_list){ 0 };
 	if (status == ST_OK)
 		status = log_list_segments(vfs, dir, &bases, &count, err);
-	if (status == ST_OK) {
-		out->items = calloc(count, sizeof(*out->items));
-		if (out->items == NULL)
-			status = errinfo_set(err, ST_NOMEM, "out of memory");
+	if (status != ST_OK)
+		return status;
+	out->items = calloc(count, sizeof(*out->items));
+	if (out->items == NULL) {
+		free(bases);
+		return errinfo_set(err, ST_NOMEM, "out of memory");
 	}
 	for (size_t i = 0; status == ST_OK && i < count; i++) {
 		struct log_segment opened;

@@ -216,24 +216,13 @@ static enum status print_json(const struct segment_list *segments, const struct 
 	return status;
 }
 
-static enum status run(int argc, char **argv, bool *found_out, struct errinfo *err)
+static enum status make_report(const char *store, bool json, struct stat_report *report, struct errinfo *err)
 {
-	struct stat_report *report = calloc(1, sizeof(*report));
-	struct segment_list segments = { 0 };
+	struct segment_list segments;
 	struct audit_facts facts;
 	struct walk_end end = { 0 };
-	const char *store = NULL;
-	bool json = false;
-	const struct option options[] = { { "--json", OPTION_FLAG, &json } };
-	enum status status = options_parse_store(argc, argv, options, 1, &store, err);
+	enum status status = segments_list(vfs_posix(), store, &segments, err);
 
-	(void)found_out;
-	if (report != NULL)
-		report->audit = audit_create(NULL, NULL);
-	if (status == ST_OK && (report == NULL || report->audit == NULL))
-		status = errinfo_set(err, ST_NOMEM, "out of memory");
-	if (status == ST_OK)
-		status = segments_list(vfs_posix(), store, &segments, err);
 	if (status == ST_OK)
 		status = log_walk(vfs_posix(), store, 0, count, report, &end, err);
 	if (status == ST_OK) {
@@ -244,10 +233,24 @@ static enum status run(int argc, char **argv, bool *found_out, struct errinfo *e
 		else
 			print_people(&segments, report, &facts);
 	}
-	if (report != NULL)
-		audit_destroy(report->audit);
-	free(report);
 	segments_free(&segments);
+	return status;
+}
+
+static enum status run(int argc, char **argv, bool *found_out, struct errinfo *err)
+{
+	struct stat_report report = { 0 };
+	const char *store = NULL;
+	bool json = false;
+	const struct option options[] = { { "--json", OPTION_FLAG, &json } };
+	enum status status = options_parse_store(argc, argv, options, 1, &store, err);
+
+	(void)found_out;
+	if (status != ST_OK)
+		return status;
+	report.audit = audit_create(NULL, NULL);
+	status = report.audit == NULL ? errinfo_set(err, ST_NOMEM, "out of memory") : make_report(store, json, &report, err);
+	audit_destroy(report.audit);
 	return status;
 }
 

@@ -208,7 +208,8 @@ static void make(struct made_log *log)
 	struct record_deliver deliver = { .source_offset = commit, .body_offset = carried, .transactional = true, .deliver_time_ms = 4000,
 					  .topic = SPAN_LITERAL("orders") };
 	ADD(log, LOG_DELIVER, deliver, &deliver);
-	struct record_offset offsets[] = { { SPAN_LITERAL("r"), SPAN_LITERAL("parcels"), 0, 1 }, { SPAN_LITERAL("r"), SPAN_LITERAL("orders"), 0, 1 } };
+	struct record_offset offsets[] = { { SPAN_LITERAL("r"), SPAN_LITERAL("parcels"), 0, 1 },
+					   { SPAN_LITERAL("r"), SPAN_LITERAL("orders"), 0, 1 } };
 	record_offsets_encode(offsets, 2, payload);
 	add(log, LOG_OFFSETS, payload, record_offsets_size(offsets, 2));
 }
