@@ -40,10 +40,11 @@ crash: $(BUILD)/tests/crash/crash ## every disk that a power cut may leave goes 
 		$< $(if $(CRASH_STATES),--states $(CRASH_STATES) --limit 300,--states 25000 --limit 40)
 
 flips: $(BUILD)/tests/crash/flips ## every bit and byte of a log with every record kind; FULL=1 also around every edge
-	@tests/support/proof-run flips 's/^([0-9]+) passed, ([0-9]+) failed/flips=\1 undetected=\2/p' $< $(if $(FULL),--full)
+	@tests/support/proof-run flips 's/^flips: ([0-9]+) changes in all.*/flips=\1/p; s/^[0-9]+ passed, ([0-9]+) failed/undetected=\1/p' \
+		$< $(if $(FULL),--full)
 
 faults: $(BUILD)/tests/crash/faults ## the k-th write, sync, read, open, allocation fails, for every k
-	@tests/support/proof-run faults 's/^([0-9]+) passed, ([0-9]+) failed/faults=\1 violations=\2/p' $<
+	@tests/support/proof-run faults 's/^faults: ([0-9]+) places in all.*/faults=\1/p; s/^[0-9]+ passed, ([0-9]+) failed/violations=\1/p' $<
 
 # A library of its own, which a test puts in front of a broker's C library. Never sanitized: it has no runtime of its own.
 DISKSHIM := $(BUILD)/tests/shim/diskshim.so

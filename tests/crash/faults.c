@@ -62,7 +62,7 @@ struct trial {
 };
 
 static struct trial *running; /* For the last words. */
-static uint64_t failed;
+static uint64_t failed, places;
 static unsigned passed; /* Sweeps without a failure. */
 
 static bool say(struct trial *t, const char *step, const char *why)
@@ -342,6 +342,7 @@ static void run_fault(const struct fault *fault, bool power_cut, uint64_t only_k
 	while (run_trial(fault, k, power_cut) && only_k == 0)
 		k++;
 	passed += failed == before;
+	places += k - 1;
 	printf("faults: %s%s: %" PRIu64 " places\n", fault->name, power_cut ? ", with power cuts" : "", k - 1);
 }
 
@@ -368,6 +369,7 @@ int main(int argc, char **argv)
 		run_fault(&faults[i], false, only_k);
 		run_fault(&faults[i], true, only_k);
 	}
+	printf("faults: %" PRIu64 " places in all\n", places);
 	printf("%u passed, %" PRIu64 " failed\n", passed, failed);
 	return failed == 0 ? 0 : 1;
 }

@@ -16,7 +16,7 @@
 
 enum { TOLD_MAX = 10 };
 
-static uint64_t failures;
+static uint64_t failures, starts;
 
 void subject_fail(const struct subject *s, const char *what, uint64_t at, const char *why)
 {
@@ -27,6 +27,11 @@ void subject_fail(const struct subject *s, const char *what, uint64_t at, const 
 uint64_t subject_failures(void)
 {
 	return failures;
+}
+
+uint64_t subject_starts(void)
+{
+	return starts;
 }
 
 /* --- making a log ---------------------------------------------------------------------------------------- */
@@ -204,6 +209,7 @@ enum subject_result subject_start(struct subject *s, struct memdisk *disk, size_
 	char judged[LEDGER_WHY_SIZE];
 	struct errinfo err = { ST_OK, "" };
 
+	starts++;
 	s->rig.vfs = memdisk_vfs(disk);
 	clock_manual_init(&s->rig.clock, RIG_START_WALL_MS + 3600 * 1000, 1000);
 	enum status status = rig_start(&s->rig, &err);

@@ -67,6 +67,8 @@ enum subject_result subject_start(struct subject *subject, struct memdisk *disk,
 /* Something is not as it must be: told (the first few) and counted. */
 void subject_fail(const struct subject *subject, const char *what, uint64_t at, const char *why);
 uint64_t subject_failures(void);
+/* Starts so far: changes that were tried. */
+uint64_t subject_starts(void);
 
 /* Prints and exits unless `good`: the proof itself does not work. */
 void subject_must(bool good, const char *what);

@@ -307,6 +307,7 @@ int main(int argc, char **argv)
 	tell("carried bodies, snapshots", before, &passed);
 	passed += flip_snapshots(full);
 	unsigned missing = missing_kinds();
+	printf("flips: %" PRIu64 " changes in all, each with a start\n", subject_starts());
 	printf("%u passed, %" PRIu64 " failed\n", passed, subject_failures() + missing);
 	return subject_failures() + missing == 0 ? 0 : 1;
 }
