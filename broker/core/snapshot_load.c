@@ -89,11 +89,21 @@ static uint32_t name_of(const struct load *load, uint32_t id)
 	return id < load->name_end ? load->names[id] : 0;
 }
 
+/* A topic that was made between the slice of the topics and the one that names it is not there yet: its TOPIC record, which
+ * replay will come to, makes it what it is. NULL: no such name, or no room. */
 static struct topic *topic_of(const struct load *load, uint32_t id)
 {
+	static const struct topic_settings unknown;
+	struct core *core = load->core;
 	uint32_t own = name_of(load, id);
+	struct topic *topic = own == 0 ? NULL : topics_find_any(core->topics, names_text(core->names, own));
 
-	return own == 0 ? NULL : topics_find_any(load->core->topics, names_text(load->core->names, own));
+	if (own == 0 || topic != NULL)
+		return topic;
+	if (topics_put(core->topics, names_text(core->names, own), &unknown, false, &topic) != ST_OK)
+		return NULL;
+	topic->deleted = true;
+	return topic;
 }
 
 static enum status load_topic(struct load *load)

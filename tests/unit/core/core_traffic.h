@@ -31,10 +31,12 @@ static inline uint64_t chance(struct traffic *t, uint64_t n)
 
 static inline void send_something(struct traffic *t, bool half)
 {
-	char key[32];
+	char key[32], fresh[32];
 
 	snprintf(key, sizeof(key), "key-%06u", t->next_key++);
-	struct sent sent = { .topic = topic_names[chance(t, TOPICS)], .key = key, .queue_id = (int32_t)chance(t, 4), .half = half,
+	/* Now and then a topic that nobody has named before, also between two slices of a snapshot. */
+	snprintf(fresh, sizeof(fresh), "fresh-%u", t->next_key / 37 % 50);
+	struct sent sent = { .topic = chance(t, 12) == 0 ? fresh : topic_names[chance(t, TOPICS)], .key = key, .queue_id = (int32_t)chance(t, 4), .half = half,
 			     .delay_level = chance(t, 6) == 0 ? (int64_t)(1 + chance(t, 3)) : 0 };
 	struct send_result result;
 	struct outcome outcome;
