@@ -12,11 +12,11 @@ static enum status no_memory(struct errinfo *err)
 
 /* --- queues ------------------------------------------------------------------------------------------ */
 
-static enum status find_topic(struct core *core, const struct placed *at, struct span name, const char *kind,
-			      struct topic **out, struct errinfo *err)
+static enum status find_topic(struct core *core, struct span name, const char *kind, struct topic **out,
+			      struct errinfo *err)
 {
-	/* Fuzzy: it may have been deleted by a later record. */
-	*out = replay_is_fuzzy(core, at->offset) ? topics_find_any(core->topics, name) : topics_find(core->topics, name);
+	/* Also one that was deleted: what was on its way to it still comes to its place. */
+	*out = topics_find_any(core->topics, name);
 	if (*out != NULL)
 		return ST_OK;
 	return errinfo_set(err, ST_CORRUPT, "%s record names topic %.*s, which no TOPIC record made", kind,
@@ -121,7 +121,7 @@ enum status apply_message(struct core *core, const struct placed *at, const stru
 {
 	struct topic *topic;
 	struct queue *queue;
-	enum status status = find_topic(core, at, r->topic, "MESSAGE", &topic, err);
+	enum status status = find_topic(core, r->topic, "MESSAGE", &topic, err);
 
 	if (status == ST_OK)
 		status = apply_reserve_message(core, topic, r, &queue, err);
@@ -169,7 +169,7 @@ enum status apply_deliver(struct core *core, const struct placed *at, const stru
 {
 	struct topic *topic;
 	struct queue *queue;
-	enum status status = find_topic(core, at, r->topic, "DELIVER", &topic, err);
+	enum status status = find_topic(core, r->topic, "DELIVER", &topic, err);
 
 	if (status == ST_OK)
 		status = make_queue(core, topic, r->queue_id, &queue, err);
@@ -340,7 +340,7 @@ enum status apply_decision(struct core *core, const struct placed *at, const str
 		return errinfo_set(err, ST_CORRUPT, "DECISION record at %" PRIu64 ": half %" PRIu64 " is not open", at->offset,
 				   r->half_queue_offset);
 	if (r->outcome == OUTCOME_COMMIT)
-		status = find_topic(core, at, r->topic, "DECISION", &topic, err);
+		status = find_topic(core, r->topic, "DECISION", &topic, err);
 	if (status == ST_OK)
 		status = apply_reserve_decision(core, topic, r, &queue, err);
 	if (status == ST_OK && !(fuzzy && r->half_queue_offset < half_index_min(&core->halves)))
