@@ -8,6 +8,7 @@
 #include "broker/core/state.h"
 #include "broker/core/store.h"
 #include "checkback/checkback.h"
+#include "lib/base/array.h"
 #include "lib/index/pagefile.h"
 #include "lib/index/snapshot_file.h"
 
@@ -15,14 +16,11 @@
 
 static enum status list_add(struct offset_list *list, uint64_t offset)
 {
-	if (list->count == list->capacity) {
-		size_t capacity = list->capacity == 0 ? 64 : 2 * list->capacity;
-		uint64_t *grown = realloc(list->items, capacity * sizeof(*grown));
-		if (grown == NULL)
-			return ST_NOMEM;
-		list->items = grown;
-		list->capacity = capacity;
-	}
+	uint64_t *items = array_with_room(list->items, list->count, &list->capacity, sizeof(*items));
+
+	if (items == NULL)
+		return ST_NOMEM;
+	list->items = items;
 	list->items[list->count++] = offset;
 	return ST_OK;
 }
@@ -71,15 +69,12 @@ enum status replay_note_delivered(struct core *core, uint64_t naming_offset)
 enum status replay_note_carried(struct core *core, uint64_t origin_offset, uint64_t carry_offset)
 {
 	struct replay *replay = &core->replay;
+	struct carried *carried = array_with_room(replay->carried, replay->carried_count, &replay->carried_capacity,
+						  sizeof(*carried));
 
-	if (replay->carried_count == replay->carried_capacity) {
-		size_t capacity = replay->carried_capacity == 0 ? 64 : 2 * replay->carried_capacity;
-		struct carried *grown = realloc(replay->carried, capacity * sizeof(*grown));
-		if (grown == NULL)
-			return ST_NOMEM;
-		replay->carried = grown;
-		replay->carried_capacity = capacity;
-	}
+	if (carried == NULL)
+		return ST_NOMEM;
+	replay->carried = carried;
 	replay->carried[replay->carried_count++] = (struct carried){ origin_offset, carry_offset };
 	return ST_OK;
 }

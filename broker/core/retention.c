@@ -5,6 +5,7 @@
 
 #include "broker/core/apply.h"
 #include "broker/core/state.h"
+#include "lib/base/array.h"
 #include "lib/base/logging.h"
 
 enum {
@@ -24,14 +25,12 @@ void retention_deinit(struct retention *retention)
 
 static enum status add_segment(struct retention *retention, struct log_segment_range range)
 {
-	if (retention->count == retention->capacity) {
-		size_t capacity = retention->capacity == 0 ? 16 : 2 * retention->capacity;
-		struct retained_segment *grown = realloc(retention->segments, capacity * sizeof(*grown));
-		if (grown == NULL)
-			return ST_NOMEM;
-		retention->segments = grown;
-		retention->capacity = capacity;
-	}
+	struct retained_segment *segments = array_with_room(retention->segments, retention->count, &retention->capacity,
+							    sizeof(*segments));
+
+	if (segments == NULL)
+		return ST_NOMEM;
+	retention->segments = segments;
 	retention->segments[retention->count++] = (struct retained_segment){ .base = range.base, .end = range.end };
 	return ST_OK;
 }

@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/base/array.h"
+
 enum {
 	CACHE_DEFAULT = 32 << 20,
 	INLINE_PAGES = 128, /* Written out at once when everything is dirty. */
@@ -484,28 +486,21 @@ static bool queue_released(struct pagefile *pf, uint32_t page)
 		memmove(queue->items, queue->items + queue->head, queue->count * sizeof(*queue->items));
 		queue->head = 0;
 	}
-	if (queue->count == queue->capacity) {
-		size_t capacity = queue->capacity == 0 ? 256 : 2 * queue->capacity;
-		struct released *grown = realloc(queue->items, capacity * sizeof(*grown));
-		if (grown == NULL)
-			return false;
-		queue->items = grown;
-		queue->capacity = capacity;
-	}
+	struct released *items = array_with_room(queue->items, queue->head + queue->count, &queue->capacity, sizeof(*items));
+	if (items == NULL)
+		return false;
+	queue->items = items;
 	queue->items[queue->head + queue->count++] = (struct released){ page, pf->sweep_number };
 	return true;
 }
 
 static bool add_free(struct pagefile *pf, uint32_t page)
 {
-	if (pf->free_count == pf->free_capacity) {
-		size_t capacity = pf->free_capacity == 0 ? 256 : 2 * pf->free_capacity;
-		uint32_t *grown = realloc(pf->free_pages, capacity * sizeof(*grown));
-		if (grown == NULL)
-			return false;
-		pf->free_pages = grown;
-		pf->free_capacity = capacity;
-	}
+	uint32_t *pages = array_with_room(pf->free_pages, pf->free_count, &pf->free_capacity, sizeof(*pages));
+
+	if (pages == NULL)
+		return false;
+	pf->free_pages = pages;
 	pf->free_pages[pf->free_count++] = page;
 	return true;
 }

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/base/array.h"
 #include "lib/log/commitlog_internal.h"
 #include "lib/log/ring.h"
 
@@ -17,25 +18,14 @@ enum { SPARES_MAX = 1, RING_STEP = 4 << 20 };
 
 /* --- the table ------------------------------------------------------------------------------------------ */
 
-static enum status grow_tables(struct commitlog *log, struct errinfo *err)
+enum status commitlog_add_segment(struct commitlog *log, const struct segment *segment, struct errinfo *err)
 {
-	size_t capacity = log->segment_capacity == 0 ? 16 : 2 * log->segment_capacity;
-	struct segment *segments = realloc(log->segments, capacity * sizeof(*segments));
+	struct segment *segments = array_with_room(log->segments, log->segment_count, &log->segment_capacity,
+						   sizeof(*segments));
 
 	if (segments == NULL)
 		return errinfo_set(err, ST_NOMEM, "commit log: no memory for the segment table");
 	log->segments = segments;
-	log->segment_capacity = capacity;
-	return ST_OK;
-}
-
-enum status commitlog_add_segment(struct commitlog *log, const struct segment *segment, struct errinfo *err)
-{
-	if (log->segment_count == log->segment_capacity) {
-		enum status status = grow_tables(log, err);
-		if (status != ST_OK)
-			return status;
-	}
 	log->segments[log->segment_count++] = *segment;
 	return ST_OK;
 }

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/base/array.h"
 #include "lib/base/crc32c.h"
 
 enum {
@@ -229,14 +230,10 @@ static enum status collect_base(void *context, const char *name)
 		return ST_OK;
 	if (list->count == SEGMENTS_MAX)
 		return ST_TOOBIG;
-	if (list->count == list->capacity) {
-		size_t capacity = list->capacity == 0 ? 64 : 2 * list->capacity;
-		uint64_t *grown = realloc(list->bases, capacity * sizeof(*grown));
-		if (grown == NULL)
-			return ST_NOMEM;
-		list->bases = grown;
-		list->capacity = capacity;
-	}
+	uint64_t *bases = array_with_room(list->bases, list->count, &list->capacity, sizeof(*bases));
+	if (bases == NULL)
+		return ST_NOMEM;
+	list->bases = bases;
 	list->bases[list->count++] = base;
 	return ST_OK;
 }

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/base/array.h"
 #include "tools/log/facts.h"
 #include "tools/log/verdict.h"
 
@@ -54,14 +55,11 @@ static void note_decision(struct cut_plan *plan, const struct record_facts *fact
 
 static enum status remember(struct planning *p, uint64_t offset, struct errinfo *err)
 {
-	if (p->offset_count == p->offset_capacity) {
-		size_t capacity = p->offset_capacity == 0 ? 1024 : 2 * p->offset_capacity;
-		uint64_t *grown = realloc(p->offsets, capacity * sizeof(*grown));
-		if (grown == NULL)
-			return errinfo_set(err, ST_NOMEM, "out of memory");
-		p->offsets = grown;
-		p->offset_capacity = capacity;
-	}
+	uint64_t *offsets = array_with_room(p->offsets, p->offset_count, &p->offset_capacity, sizeof(*offsets));
+
+	if (offsets == NULL)
+		return errinfo_set(err, ST_NOMEM, "out of memory");
+	p->offsets = offsets;
 	p->offsets[p->offset_count++] = offset;
 	return ST_OK;
 }

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/base/array.h"
+
 enum { READ_AHEAD = 1 << 20 };
 
 struct scanner {
@@ -266,14 +268,10 @@ static enum status add_gap(struct scanner *s, struct errinfo *err)
 		scan->gaps_left_out++;
 		return ST_OK;
 	}
-	if (scan->gap_count == s->gap_capacity) {
-		size_t capacity = s->gap_capacity == 0 ? 8 : 2 * s->gap_capacity;
-		struct scan_gap *grown = realloc(scan->gaps, capacity * sizeof(*grown));
-		if (grown == NULL)
-			return errinfo_set(err, ST_NOMEM, "log scan: out of memory");
-		scan->gaps = grown;
-		s->gap_capacity = capacity;
-	}
+	struct scan_gap *gaps = array_with_room(scan->gaps, scan->gap_count, &s->gap_capacity, sizeof(*gaps));
+	if (gaps == NULL)
+		return errinfo_set(err, ST_NOMEM, "log scan: out of memory");
+	scan->gaps = gaps;
 	scan->gaps[scan->gap_count++] = s->gap;
 	return ST_OK;
 }
