@@ -284,17 +284,6 @@ static enum status place_committed(struct core *core, const struct placed *at, c
 		.flags = r->message_delta | ENTRY_TRANSACTIONAL }, err);
 }
 
-enum txn_state apply_state_after(enum record_outcome outcome)
-{
-	switch (outcome) {
-	case OUTCOME_COMMIT: return TXN_COMMITTED;
-	case OUTCOME_ROLLBACK: return TXN_ROLLED_BACK;
-	case OUTCOME_PARK: return TXN_PARKED;
-	case OUTCOME_RESUME: break;
-	}
-	return TXN_PREPARED;
-}
-
 static void close_check(struct core *core, struct pending *entry)
 {
 	if (!core->replay.active)
@@ -330,7 +319,7 @@ enum status apply_decision(struct core *core, const struct placed *at, const str
 {
 	struct pending *entry = pending_find(core->pending, r->half_queue_offset);
 	bool fuzzy = replay_is_fuzzy(core, at->offset);
-	enum txn_state state = apply_state_after(r->outcome);
+	enum txn_state state = txn_state_after((enum txn_event)r->outcome);
 	struct topic *topic = NULL;
 	struct queue *queue = NULL;
 	enum status status = ST_OK;

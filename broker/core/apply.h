@@ -55,7 +55,6 @@ enum status apply_check(struct core *core, const struct record_check *r, struct 
 
 /* Where a message lies in its record: it is the last part of the payload. */
 uint16_t apply_message_delta(size_t payload_size, size_t message_size);
-enum txn_state apply_state_after(enum record_outcome outcome);
 
 /* What a consume-queue entry's `flags` hold: where the message starts in its body record, and whether that is a half. */
 enum { ENTRY_DELTA_MASK = 0xFFFF, ENTRY_TRANSACTIONAL = 0x10000 };

@@ -43,7 +43,7 @@ static enum status index_decision(struct core *core, const struct placed *at, co
 {
 	enum status status = put_known_half(core, r->half_queue_offset, &(struct half_entry){
 		.half_offset = r->half_offset, .decision_offset = at->offset, .queue_offset = r->queue_offset,
-		.state = (uint8_t)apply_state_after(r->outcome) }, err);
+		.state = (uint8_t)txn_state_after((enum txn_event)r->outcome) }, err);
 
 	if (status != ST_OK || r->outcome != OUTCOME_COMMIT || r->deliver_at_ms != 0)
 		return status;

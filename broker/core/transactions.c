@@ -9,6 +9,13 @@
 #include "checkback/checkback.h"
 #include "lib/wire/properties.h"
 
+/* Outcomes and who asks are handed to lib/txn as they stand in records. */
+_Static_assert((int)OUTCOME_COMMIT == (int)TXN_COMMIT && (int)OUTCOME_ROLLBACK == (int)TXN_ROLLBACK &&
+	       (int)OUTCOME_PARK == (int)TXN_PARK && (int)OUTCOME_RESUME == (int)TXN_RESUME, "numbers of the DECISION record");
+_Static_assert((int)WHO_PRODUCER == (int)TXN_PRODUCER && (int)WHO_CHECKBACK == (int)TXN_CHECKBACK &&
+	       (int)WHO_OPERATOR == (int)TXN_OPERATOR && (int)WHO_SQL == (int)TXN_SQL && (int)WHO_POLICY == (int)TXN_POLICY,
+	       "numbers of the DECISION record");
+
 /* Copies of what a DECISION takes from the half: the half's bytes may be overwritten when the record is begun. */
 struct decision_texts {
 	uint8_t bytes[4 * 1024];
@@ -72,17 +79,6 @@ static enum status read_failed(enum status status, const struct errinfo *err, st
 }
 
 /* --- recording ---------------------------------------------------------------------------------------- */
-
-static enum txn_event event_of(enum record_outcome outcome)
-{
-	switch (outcome) {
-	case OUTCOME_COMMIT: return TXN_COMMIT;
-	case OUTCOME_ROLLBACK: return TXN_ROLLBACK;
-	case OUTCOME_PARK: return TXN_PARK;
-	case OUTCOME_RESUME: break;
-	}
-	return TXN_RESUME;
-}
 
 static void append_decision(struct core *core, const struct record_decision *r, struct placed *at)
 {
@@ -231,7 +227,7 @@ static enum status end_decided_long_ago(struct core *core, const struct end_requ
 	enum txn_who who = request->from_check ? TXN_CHECKBACK : TXN_PRODUCER;
 	enum txn_state next;
 
-	if (txn_decide((enum txn_state)half->state, event_of(request->outcome), who, &next) == TXN_SAME)
+	if (txn_decide((enum txn_state)half->state, (enum txn_event)request->outcome, who, &next) == TXN_SAME)
 		return core_accept(outcome, 0);
 	core->stats.refused_count++;
 	return core_refuse(outcome, RESP_ILLEGAL_OPERATION, "the transaction is already %s, longer ago than this broker keeps "
@@ -269,7 +265,7 @@ static enum status end_decided(struct core *core, const struct end_request *requ
 		return status;
 	uint64_t wait_offset = record.offset + record.size;
 	enum txn_who who = request->from_check ? TXN_CHECKBACK : TXN_PRODUCER;
-	switch (txn_decide((enum txn_state)half.state, event_of(request->outcome), who, &next)) {
+	switch (txn_decide((enum txn_state)half.state, (enum txn_event)request->outcome, who, &next)) {
 	case TXN_SAME: return core_accept(outcome, wait_offset);
 	default: return refuse_opposite(core, request, &decided, half.decision_offset, wait_offset, outcome);
 	}
@@ -334,7 +330,7 @@ enum status core_end_transaction(struct core *core, const struct end_request *re
 		return status;
 	enum txn_who who = request->from_check ? TXN_CHECKBACK : TXN_PRODUCER;
 	enum txn_state next;
-	enum txn_verdict verdict = txn_decide((enum txn_state)entry->state, event_of(request->outcome), who, &next);
+	enum txn_verdict verdict = txn_decide((enum txn_state)entry->state, (enum txn_event)request->outcome, who, &next);
 	assert(verdict == TXN_APPLY); /* Open, and commit or rollback: the table lets anyone. */
 	(void)verdict;
 	return decide(core, entry, &stored, request->outcome, (enum record_who)who, request->client_id, outcome);
@@ -353,7 +349,7 @@ enum status core_operator_decide(struct core *core, uint64_t half_offset, enum r
 	if (status != ST_OK)
 		return read_failed(status, &outcome->err, outcome);
 	core_correct_half(core, n, &known);
-	switch (txn_decide((enum txn_state)known.state, event_of(asked), TXN_OPERATOR, &next)) {
+	switch (txn_decide((enum txn_state)known.state, (enum txn_event)asked, TXN_OPERATOR, &next)) {
 	case TXN_SAME: return core_accept(outcome, known.decision_offset + 1);
 	case TXN_APPLY: break;
 	default:

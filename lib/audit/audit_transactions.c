@@ -255,21 +255,10 @@ static void check_delivery(struct audit *audit, const struct record_decision *r,
 			       r->when_ms, r->half_queue_offset, open->delay_ms, r->deliver_at_ms);
 }
 
-static enum txn_event event_of(enum record_outcome outcome)
-{
-	switch (outcome) {
-	case OUTCOME_COMMIT: return TXN_COMMIT;
-	case OUTCOME_ROLLBACK: return TXN_ROLLBACK;
-	case OUTCOME_PARK: return TXN_PARK;
-	case OUTCOME_RESUME: break;
-	}
-	return TXN_RESUME;
-}
-
 /* What the table says; a half that is older than the log was open or parked. */
 static enum txn_verdict ask_table(const struct half *half, const struct record_decision *r, enum txn_state *next)
 {
-	enum txn_event event = event_of(r->outcome);
+	enum txn_event event = (enum txn_event)r->outcome;
 	enum txn_who who = (enum txn_who)r->who;
 
 	if (half_state(half) != 0)
@@ -289,7 +278,7 @@ static void report_step(struct audit *audit, const struct record_decision *r, co
 	if (r->outcome == OUTCOME_COMMIT && state == TXN_ROLLED_BACK)
 		invariant = AUDIT_INVISIBLE;
 	audit_violated(audit, invariant, half_is_final(half) ? half->decision : half_offset(half),
-		       "DECISION (%s by %s) on half %" PRIu64 " at %" PRIu64 ", which is %s%s", txn_event_text(event_of(r->outcome)),
+		       "DECISION (%s by %s) on half %" PRIu64 " at %" PRIu64 ", which is %s%s", txn_event_text((enum txn_event)r->outcome),
 		       record_who_text(r->who), r->half_queue_offset, half_offset(half),
 		       state == 0 ? "open or parked" : txn_state_text((enum txn_state)state),
 		       verdict == TXN_DENIED ? ": not this one's to decide" : verdict == TXN_SAME ? " already" : "");
@@ -413,10 +402,10 @@ enum status audit_conflict(struct audit *audit, const struct log_record *record)
 		   (state == TXN_ROLLED_BACK) != (r.decided == OUTCOME_ROLLBACK)) {
 		audit_violated(audit, AUDIT_FIRST_DECISION, r.decision_offset, "CONFLICT says that half %" PRIu64 " is %s; it is %s",
 			       r.half_queue_offset, record_outcome_text(r.decided), txn_state_text((enum txn_state)state));
-	} else if (txn_decide((enum txn_state)state, event_of(r.asked), (enum txn_who)r.who, &next) != TXN_REFUSE) {
+	} else if (txn_decide((enum txn_state)state, (enum txn_event)r.asked, (enum txn_who)r.who, &next) != TXN_REFUSE) {
 		audit_violated(audit, AUDIT_FIRST_DECISION, r.decision_offset,
 			       "CONFLICT refuses %s of half %" PRIu64 ", which is %s: no contradiction",
-			       txn_event_text(event_of(r.asked)), r.half_queue_offset, txn_state_text((enum txn_state)state));
+			       txn_event_text((enum txn_event)r.asked), r.half_queue_offset, txn_state_text((enum txn_state)state));
 	}
 	return ST_OK;
 }

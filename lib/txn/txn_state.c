@@ -55,6 +55,17 @@ enum txn_verdict txn_decide(enum txn_state state, enum txn_event event, enum txn
 	return transition->verdict;
 }
 
+enum txn_state txn_state_after(enum txn_event event)
+{
+	switch (event) {
+	case TXN_COMMIT: return TXN_COMMITTED;
+	case TXN_ROLLBACK: return TXN_ROLLED_BACK;
+	case TXN_PARK: return TXN_PARKED;
+	case TXN_RESUME: break;
+	}
+	return TXN_PREPARED;
+}
+
 const char *txn_state_text(enum txn_state state)
 {
 	switch (state) {

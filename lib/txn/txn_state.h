@@ -9,8 +9,8 @@
 #define ESCROW_TXN_STATE_H
 
 enum txn_state { TXN_PREPARED = 1, TXN_COMMITTED = 2, TXN_ROLLED_BACK = 3, TXN_PARKED = 4 };
+/* What is asked for, and who asks; the numbers are those of the DECISION record (enum record_outcome, enum record_who). */
 enum txn_event { TXN_COMMIT = 1, TXN_ROLLBACK = 2, TXN_PARK = 3, TXN_RESUME = 4 };
-/* Who asks; the numbers are those of the DECISION record. */
 enum txn_who { TXN_PRODUCER = 1, TXN_CHECKBACK = 2, TXN_OPERATOR = 3, TXN_SQL = 4, TXN_POLICY = 5 };
 
 enum txn_verdict {
@@ -21,6 +21,9 @@ enum txn_verdict {
 };
 
 enum txn_verdict txn_decide(enum txn_state state, enum txn_event event, enum txn_who who, enum txn_state *next);
+
+/* What an event that is applied leaves the transaction in, whatever it was before. */
+enum txn_state txn_state_after(enum txn_event event);
 
 /* "prepared", ...; "?" for anything else. */
 const char *txn_state_text(enum txn_state state);

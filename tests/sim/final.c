@@ -61,17 +61,6 @@ static void see_half(struct scan *scan, const struct log_record *record)
 	fate->state = TXN_PREPARED;
 }
 
-static enum txn_state state_after(enum record_outcome outcome)
-{
-	switch (outcome) {
-	case OUTCOME_COMMIT: return TXN_COMMITTED;
-	case OUTCOME_ROLLBACK: return TXN_ROLLED_BACK;
-	case OUTCOME_PARK: return TXN_PARKED;
-	case OUTCOME_RESUME: break;
-	}
-	return TXN_PREPARED;
-}
-
 static void see_decision(struct scan *scan, const struct log_record *record)
 {
 	struct record_decision decision;
@@ -87,7 +76,7 @@ static void see_decision(struct scan *scan, const struct log_record *record)
 	if (fate->state == TXN_COMMITTED || fate->state == TXN_ROLLED_BACK)
 		violation("I4", "%.*s is %s, and then there is another decision", SPAN_ARGS(decision.transaction_id),
 			  txn_state_text(fate->state));
-	enum txn_state next = state_after(decision.outcome);
+	enum txn_state next = txn_state_after((enum txn_event)decision.outcome);
 	report_current()->transition_count[fate->state][next]++;
 	if (fate->state == TXN_PARKED && decision.who == WHO_PRODUCER)
 		event_seen(SEEN_PARKED_ENDED);

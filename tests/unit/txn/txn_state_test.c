@@ -38,6 +38,7 @@ static void check_one(enum txn_state state, enum txn_event event, enum txn_who w
 	if (verdict != expected || next != expected_next)
 		printf("%s, %s by %d: verdict %d, next %d\n", txn_state_text(state), txn_event_text(event), who, verdict, next);
 	CU_ASSERT_EQUAL(verdict, expected);
+	CU_ASSERT(verdict != TXN_APPLY || txn_state_after(event) == next);
 	CU_ASSERT_EQUAL(next, expected_next);
 }
 
