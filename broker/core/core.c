@@ -104,26 +104,38 @@ enum status core_read_record(struct core *core, uint64_t offset, struct log_reco
 	}
 }
 
-enum status core_read_half(struct core *core, uint64_t body_offset, struct stored_half *out, struct errinfo *err)
+enum status core_read_body(struct core *core, uint64_t body_offset, struct stored_body *out, struct errinfo *err)
 {
 	struct log_record record = { 0 };
 	struct record_carry carry;
-	struct span payload;
 	enum status status = core_read_record(core, body_offset, &record, err);
 
 	if (status != ST_OK)
 		return status;
-	payload = record.payload;
+	*out = (struct stored_body){ record.kind, body_offset, record.payload, LOG_ENVELOPE_SIZE };
 	if (record.kind == LOG_CARRY) {
 		status = record_carry_decode(record.payload, &carry, err);
-		payload = carry.payload;
+		if (status != ST_OK)
+			return status;
+		*out = (struct stored_body){ carry.original_kind, carry.original_offset, carry.payload,
+					     LOG_ENVELOPE_SIZE + CARRY_HEAD_SIZE };
 	}
-	if (status != ST_OK)
-		return status;
-	if (record.kind != LOG_HALF && (record.kind != LOG_CARRY || carry.original_kind != LOG_HALF))
+	if (out->kind != LOG_MESSAGE && out->kind != LOG_HALF)
+		return errinfo_set(err, ST_NOTFOUND, "no message at log offset %" PRIu64, body_offset);
+	return ST_OK;
+}
+
+enum status core_read_half(struct core *core, uint64_t body_offset, struct stored_half *out, struct errinfo *err)
+{
+	struct stored_body body = { 0 };
+	enum status status = core_read_body(core, body_offset, &body, err);
+
+	if (body.kind != 0 && body.kind != LOG_HALF) /* There is a record, of another kind. */
 		return errinfo_set(err, ST_NOTFOUND, "no half message at log offset %" PRIu64, body_offset);
-	status = record_half_decode(payload, &out->half, err);
-	out->message_delta = (uint16_t)(LOG_ENVELOPE_SIZE + record.payload.size - out->half.message.size);
+	if (status == ST_OK)
+		status = record_half_decode(body.payload, &out->half, err);
+	if (status == ST_OK)
+		out->message_delta = (uint16_t)(body.payload_at + body.payload.size - out->half.message.size);
 	return status;
 }
 

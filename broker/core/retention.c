@@ -173,19 +173,15 @@ static bool drop_oldest(struct core *core)
 /* Appends the record at `body_offset` once more, under the name that it has. False: not now. */
 static bool carry(struct core *core, uint64_t body_offset, struct placed *at)
 {
-	struct log_record record = { 0 };
-	struct record_carry r;
+	struct stored_body body = { 0 };
 	struct errinfo err;
 
-	if (core_read_record(core, body_offset, &record, &err) != ST_OK)
+	if (core_read_body(core, body_offset, &body, &err) != ST_OK)
 		return false; /* From disk, with the wish that the shell serves. */
-	r = (struct record_carry){ record.offset, (uint8_t)record.kind, record.payload };
-	if (record.kind == LOG_CARRY && record_carry_decode(record.payload, &r, &err) != ST_OK)
-		return false;
 	/* The payload may lie in the tail's memory, which beginning a record may overwrite. */
 	buffer_reset(&core->kept);
-	buffer_append_span(&core->kept, r.payload);
-	r.payload = buffer_span(&core->kept);
+	buffer_append_span(&core->kept, body.payload);
+	struct record_carry r = { body.origin_offset, (uint8_t)body.kind, buffer_span(&core->kept) };
 	size_t size = record_carry_size(&r);
 	uint8_t *payload = core->kept.failed ? NULL : commitlog_begin(core->log, LOG_CARRY, size, &at->offset);
 	if (payload == NULL)

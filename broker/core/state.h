@@ -92,7 +92,18 @@ int64_t core_store_time(struct core *core);
 /* The record at `offset`; ST_AGAIN sets the wish. Valid until the next record is begun or read. */
 enum status core_read_record(struct core *core, uint64_t offset, struct log_record *out, struct errinfo *err) MUST_USE;
 
-/* A half message as stored, wherever it lies now. */
+/* What was stored as a MESSAGE or HALF, wherever it lies now. */
+struct stored_body {
+	unsigned kind;            /* LOG_MESSAGE or LOG_HALF. */
+	uint64_t origin_offset;   /* Of the record that held it first. */
+	struct span payload;      /* Of that record; valid until the next record is begun or read. */
+	uint16_t payload_at;      /* From the start of the record that holds it now. */
+};
+/* The body in the MESSAGE, HALF or CARRY record at `body_offset`. Errors as core_read_record; ST_NOTFOUND: another record. */
+enum status core_read_body(struct core *core, uint64_t body_offset, struct stored_body *out,
+			   struct errinfo *err) MUST_USE;
+
+/* A half message as stored. */
 struct stored_half {
 	struct record_half half;  /* Valid until the next record is begun or read. */
 	uint16_t message_delta;   /* Of the message, from the start of the record that holds it. */

@@ -53,50 +53,28 @@ static enum status read_naming(const struct log_record *record, struct naming *o
 	}
 }
 
-/* The message in a MESSAGE or HALF payload. */
-static enum status message_in(unsigned kind, struct span payload, struct span *message, struct errinfo *err)
+/* The message in a body. */
+static enum status message_in(const struct stored_body *body, struct span *message, struct errinfo *err)
 {
 	struct record_message ordinary;
 	struct record_half half;
 	enum status status;
 
-	if (kind == LOG_MESSAGE) {
-		status = record_message_decode(payload, &ordinary, err);
+	if (body->kind == LOG_MESSAGE) {
+		status = record_message_decode(body->payload, &ordinary, err);
 		*message = ordinary.message;
 	} else {
-		status = record_half_decode(payload, &half, err);
+		status = record_half_decode(body->payload, &half, err);
 		*message = half.message;
 	}
 	return status;
-}
-
-/* *origin_out: the record that held the message first. */
-static enum status read_body(struct core *core, uint64_t offset, struct span *message, uint64_t *origin_out,
-			     struct errinfo *err)
-{
-	struct log_record record;
-	struct record_carry carry;
-	enum status status = core_read_record(core, offset, &record, err);
-
-	if (status != ST_OK)
-		return status;
-	*origin_out = offset;
-	if (record.kind == LOG_MESSAGE || record.kind == LOG_HALF)
-		return message_in(record.kind, record.payload, message, err);
-	if (record.kind != LOG_CARRY)
-		return not_found(offset, err);
-	status = record_carry_decode(record.payload, &carry, err);
-	if (status != ST_OK)
-		return status;
-	*origin_out = carry.original_offset;
-	return message_in(carry.original_kind, carry.payload, message, err);
 }
 
 enum status core_stored_message(struct core *core, uint64_t log_offset, struct stored_message *out, struct errinfo *err)
 {
 	struct log_record record;
 	struct naming naming = { 0 };
-	uint64_t origin = 0;
+	struct stored_body body = { 0 };
 	enum status status = ST_NOTFOUND;
 
 	if (log_offset >= core_committed_offset(core))
@@ -105,7 +83,9 @@ enum status core_stored_message(struct core *core, uint64_t log_offset, struct s
 	if (status == ST_OK)
 		status = read_naming(&record, &naming, err);
 	if (status == ST_OK)
-		status = read_body(core, naming.body_offset, &out->record, &origin, err);
+		status = core_read_body(core, naming.body_offset, &body, err);
+	if (status == ST_OK)
+		status = message_in(&body, &out->record, err);
 	if (status == ST_OK)
 		status = message_decode(out->record, &out->message, err);
 	if (status != ST_OK)
@@ -113,7 +93,7 @@ enum status core_stored_message(struct core *core, uint64_t log_offset, struct s
 	out->tag_hash = naming.tag_hash;
 	out->message.queue_offset = (int64_t)naming.queue_offset;
 	out->message.physical_offset = (int64_t)log_offset;
-	out->message.prepared_transaction_offset = (int64_t)(naming.transactional ? origin : naming.prepared_offset);
+	out->message.prepared_transaction_offset = (int64_t)(naming.transactional ? body.origin_offset : naming.prepared_offset);
 	out->message.store_timestamp = naming.store_time_ms;
 	return ST_OK;
 }
