@@ -127,19 +127,18 @@ enum status apply_message(struct core *core, const struct placed *at, const stru
 		status = apply_reserve_message(core, topic, r, &queue, err);
 	if (status != ST_OK)
 		return status;
-	uint16_t delta = apply_message_delta(record_message_size(r), r->message.size);
 	note_time(core, at, r->store_time_ms);
 	if (r->deliver_at_ms != 0) {
 		add_delay(core, &(struct delayed){
 			.deliver_at_ms = r->deliver_at_ms, .naming_offset = at->offset, .origin_offset = at->offset,
 			.body_offset = at->offset, .topic = topic, .message_size = (uint32_t)r->message.size, .tag_hash = r->tag_hash,
-			.message_delta = delta, .queue_id = (uint16_t)r->queue_id });
+			.message_delta = apply_message_delta(record_message_size(r), r->message.size),
+			.queue_id = (uint16_t)r->queue_id });
 		return ST_OK;
 	}
 	core->stats.message_count++;
-	return put_entry(core, at, queue, r->queue_offset, &(struct cq_entry){
-		.log_offset = at->offset, .body_offset = at->offset, .size = (uint32_t)r->message.size,
-		.tag_hash = r->tag_hash, .store_time_ms = r->store_time_ms, .flags = delta }, err);
+	struct cq_entry entry = entry_of_message(at, r);
+	return put_entry(core, at, queue, r->queue_offset, &entry, err);
 }
 
 enum status apply_reserve_deliver(struct core *core, const struct delayed *entry, struct queue **queue_out,
@@ -179,10 +178,8 @@ enum status apply_deliver(struct core *core, const struct placed *at, const stru
 		return status;
 	note_time(core, at, r->deliver_time_ms);
 	retention_note_reference(core, r->body_offset, at->offset);
-	return put_entry(core, at, queue, r->queue_offset, &(struct cq_entry){
-		.log_offset = at->offset, .body_offset = r->body_offset, .size = r->message_size,
-		.tag_hash = r->tag_hash, .store_time_ms = r->deliver_time_ms,
-		.flags = r->message_delta | (r->transactional ? ENTRY_TRANSACTIONAL : 0) }, err);
+	struct cq_entry entry = entry_of_deliver(at, r);
+	return put_entry(core, at, queue, r->queue_offset, &entry, err);
 }
 
 /* --- transactions ------------------------------------------------------------------------------------ */
@@ -229,6 +226,7 @@ static void open_pending(struct core *core, const struct placed *at, const struc
 enum status apply_half(struct core *core, const struct placed *at, const struct record_half *r, struct errinfo *err)
 {
 	uint64_t next = half_index_max(&core->halves);
+	struct half_entry half = half_entry_of_half(at);
 	bool known = r->half_queue_offset < next && replay_is_fuzzy(core, at->offset);
 	uint32_t group_id;
 
@@ -240,8 +238,7 @@ enum status apply_half(struct core *core, const struct placed *at, const struct 
 		return errinfo_set(err, status, "no room for another group name: %s", status_text(status));
 	status = apply_reserve_half(core, group_id, err);
 	if (status == ST_OK && !(known && r->half_queue_offset < half_index_min(&core->halves)))
-		status = half_index_put(&core->halves, r->half_queue_offset,
-					&(struct half_entry){ .half_offset = at->offset, .state = TXN_PREPARED }, err);
+		status = half_index_put(&core->halves, r->half_queue_offset, &half, err);
 	if (status != ST_OK)
 		return status;
 	/* The snapshot's list of open ones may be younger than its index. */
@@ -278,10 +275,8 @@ static enum status place_committed(struct core *core, const struct placed *at, c
 		return ST_OK;
 	}
 	retention_note_reference(core, r->body_offset, at->offset);
-	return put_entry(core, at, queue, r->queue_offset, &(struct cq_entry){
-		.log_offset = at->offset, .body_offset = r->body_offset, .size = r->message_size,
-		.tag_hash = r->tag_hash, .store_time_ms = r->when_ms,
-		.flags = r->message_delta | ENTRY_TRANSACTIONAL }, err);
+	struct cq_entry entry = entry_of_decision(at, r);
+	return put_entry(core, at, queue, r->queue_offset, &entry, err);
 }
 
 static void close_check(struct core *core, struct pending *entry)
@@ -320,6 +315,7 @@ enum status apply_decision(struct core *core, const struct placed *at, const str
 	struct pending *entry = pending_find(core->pending, r->half_queue_offset);
 	bool fuzzy = replay_is_fuzzy(core, at->offset);
 	enum txn_state state = txn_state_after((enum txn_event)r->outcome);
+	struct half_entry half = half_entry_of_decision(at, r);
 	struct topic *topic = NULL;
 	struct queue *queue = NULL;
 	enum status status = ST_OK;
@@ -333,10 +329,7 @@ enum status apply_decision(struct core *core, const struct placed *at, const str
 	if (status == ST_OK)
 		status = apply_reserve_decision(core, topic, r, &queue, err);
 	if (status == ST_OK && !(fuzzy && r->half_queue_offset < half_index_min(&core->halves)))
-		status = half_index_put(&core->halves, r->half_queue_offset,
-					&(struct half_entry){ .half_offset = r->half_offset, .decision_offset = at->offset,
-							      .queue_offset = r->queue_offset, .state = (uint8_t)state },
-					err);
+		status = half_index_put(&core->halves, r->half_queue_offset, &half, err);
 	if (status == ST_OK && r->outcome == OUTCOME_COMMIT)
 		status = place_committed(core, at, r, topic, queue, err);
 	if (status != ST_OK)

@@ -56,6 +56,13 @@ enum status apply_check(struct core *core, const struct record_check *r, struct 
 /* Where a message lies in its record: it is the last part of the payload. */
 uint16_t apply_message_delta(size_t payload_size, size_t message_size);
 
+/* The index entries that a record at `at` makes, while serving, in replay and when a lost index is made again. */
+struct cq_entry entry_of_message(const struct placed *at, const struct record_message *r);
+struct cq_entry entry_of_decision(const struct placed *at, const struct record_decision *r);
+struct cq_entry entry_of_deliver(const struct placed *at, const struct record_deliver *r);
+struct half_entry half_entry_of_half(const struct placed *at);
+struct half_entry half_entry_of_decision(const struct placed *at, const struct record_decision *r);
+
 /* What a consume-queue entry's `flags` hold: where the message starts in its body record, and whether that is a half. */
 enum { ENTRY_DELTA_MASK = 0xFFFF, ENTRY_TRANSACTIONAL = 0x10000 };
 /* How much further back a message lies in a CARRY record than in its first one; and where that names the first one, from

@@ -1,5 +1,39 @@
-/* The index entries that a record makes, and nothing else: for an index file that is lost. See apply.h. */
+/* The index entries that a record makes; and putting those alone, for an index file that is lost. See apply.h. */
 #include "broker/core/apply.h"
+
+struct cq_entry entry_of_message(const struct placed *at, const struct record_message *r)
+{
+	return (struct cq_entry){ .log_offset = at->offset, .body_offset = at->offset, .size = (uint32_t)r->message.size,
+				  .tag_hash = r->tag_hash, .store_time_ms = r->store_time_ms,
+				  .flags = apply_message_delta(record_message_size(r), r->message.size) };
+}
+
+struct cq_entry entry_of_decision(const struct placed *at, const struct record_decision *r)
+{
+	return (struct cq_entry){ .log_offset = at->offset, .body_offset = r->body_offset, .size = r->message_size,
+				  .tag_hash = r->tag_hash, .store_time_ms = r->when_ms,
+				  .flags = r->message_delta | ENTRY_TRANSACTIONAL };
+}
+
+struct cq_entry entry_of_deliver(const struct placed *at, const struct record_deliver *r)
+{
+	return (struct cq_entry){ .log_offset = at->offset, .body_offset = r->body_offset, .size = r->message_size,
+				  .tag_hash = r->tag_hash, .store_time_ms = r->deliver_time_ms,
+				  .flags = r->message_delta | (r->transactional ? ENTRY_TRANSACTIONAL : 0) };
+}
+
+struct half_entry half_entry_of_half(const struct placed *at)
+{
+	return (struct half_entry){ .half_offset = at->offset, .state = TXN_PREPARED };
+}
+
+struct half_entry half_entry_of_decision(const struct placed *at, const struct record_decision *r)
+{
+	return (struct half_entry){ .half_offset = r->half_offset, .decision_offset = at->offset, .queue_offset = r->queue_offset,
+				    .state = (uint8_t)txn_state_after((enum txn_event)r->outcome) };
+}
+
+/* --- an index that is lost ---------------------------------------------------------------------------- */
 
 /* Nothing is put for a queue that is gone, or for what was trimmed. */
 static enum status put_known(struct core *core, struct span topic_name, uint32_t queue_id, uint64_t queue_offset,
@@ -26,39 +60,35 @@ static enum status index_message(struct core *core, const struct placed *at, con
 {
 	if (r->deliver_at_ms != 0)
 		return ST_OK;
-	return put_known(core, r->topic, r->queue_id, r->queue_offset, &(struct cq_entry){
-		.log_offset = at->offset, .body_offset = at->offset, .size = (uint32_t)r->message.size,
-		.tag_hash = r->tag_hash, .store_time_ms = r->store_time_ms,
-		.flags = apply_message_delta(record_message_size(r), r->message.size) }, err);
+	struct cq_entry entry = entry_of_message(at, r);
+	return put_known(core, r->topic, r->queue_id, r->queue_offset, &entry, err);
 }
 
 static enum status index_half(struct core *core, const struct placed *at, const struct record_half *r, struct errinfo *err)
 {
-	return put_known_half(core, r->half_queue_offset, &(struct half_entry){ .half_offset = at->offset, .state = TXN_PREPARED },
-			      err);
+	struct half_entry half = half_entry_of_half(at);
+
+	return put_known_half(core, r->half_queue_offset, &half, err);
 }
 
 static enum status index_decision(struct core *core, const struct placed *at, const struct record_decision *r,
 				  struct errinfo *err)
 {
-	enum status status = put_known_half(core, r->half_queue_offset, &(struct half_entry){
-		.half_offset = r->half_offset, .decision_offset = at->offset, .queue_offset = r->queue_offset,
-		.state = (uint8_t)txn_state_after((enum txn_event)r->outcome) }, err);
+	struct half_entry half = half_entry_of_decision(at, r);
+	enum status status = put_known_half(core, r->half_queue_offset, &half, err);
 
 	if (status != ST_OK || r->outcome != OUTCOME_COMMIT || r->deliver_at_ms != 0)
 		return status;
-	return put_known(core, r->topic, r->queue_id, r->queue_offset, &(struct cq_entry){
-		.log_offset = at->offset, .body_offset = r->body_offset, .size = r->message_size,
-		.tag_hash = r->tag_hash, .store_time_ms = r->when_ms, .flags = r->message_delta | ENTRY_TRANSACTIONAL }, err);
+	struct cq_entry entry = entry_of_decision(at, r);
+	return put_known(core, r->topic, r->queue_id, r->queue_offset, &entry, err);
 }
 
 static enum status index_deliver(struct core *core, const struct placed *at, const struct record_deliver *r,
 				 struct errinfo *err)
 {
-	return put_known(core, r->topic, r->queue_id, r->queue_offset, &(struct cq_entry){
-		.log_offset = at->offset, .body_offset = r->body_offset, .size = r->message_size,
-		.tag_hash = r->tag_hash, .store_time_ms = r->deliver_time_ms,
-		.flags = r->message_delta | (r->transactional ? ENTRY_TRANSACTIONAL : 0) }, err);
+	struct cq_entry entry = entry_of_deliver(at, r);
+
+	return put_known(core, r->topic, r->queue_id, r->queue_offset, &entry, err);
 }
 
 #define INDEX(kind)                                                                    \
