@@ -8,6 +8,7 @@
 
 #include "lib/base/crc32c.h"
 #include "lib/index/pagefile.h"
+#include "lib/log/format.h"
 
 static const char HEADER_MAGIC[8] = { 'E', 'S', 'C', 'R', 'O', 'W', 'S', 'N' };
 static const uint32_t CHUNK_MAGIC = 0x4553434b; /* "ESCK" */
@@ -96,14 +97,10 @@ struct found {
 static enum status collect(void *context, const char *name)
 {
 	struct found *found = context;
-	uint64_t offset = 0;
+	uint64_t offset;
 
-	if (strlen(name) != NAME_DIGITS || strspn(name, "0123456789") != NAME_DIGITS)
+	if (!log_parse_name(name, &offset))
 		return ST_OK;
-	for (const char *digit = name; *digit != '\0'; digit++) {
-		if (__builtin_mul_overflow(offset, 10, &offset) || __builtin_add_overflow(offset, *digit - '0', &offset))
-			return ST_OK;
-	}
 	size_t at = 0;
 	while (at < found->count && found->offsets[at] > offset)
 		at++;

@@ -195,6 +195,21 @@ void log_segment_name(uint64_t base, char out[LOG_NAME_SIZE])
 	snprintf(out, LOG_NAME_SIZE, "%020" PRIu64, base);
 }
 
+bool log_parse_name(const char *name, uint64_t *offset_out)
+{
+	uint64_t offset = 0;
+
+	for (int i = 0; i < NAME_DIGITS; i++) {
+		if (name[i] < '0' || name[i] > '9')
+			return false;
+		if (__builtin_mul_overflow(offset, 10, &offset) ||
+		    __builtin_add_overflow(offset, (uint64_t)(name[i] - '0'), &offset))
+			return false;
+	}
+	*offset_out = offset;
+	return name[NAME_DIGITS] == '\0';
+}
+
 void log_segment_path(const char *dir, uint64_t base, char *out, size_t out_size)
 {
 	snprintf(out, out_size, "%s/%020" PRIu64, dir, base);
@@ -217,17 +232,10 @@ struct base_list {
 static enum status collect_base(void *context, const char *name)
 {
 	struct base_list *list = context;
-	uint64_t base = 0;
+	uint64_t base;
 
-	for (int i = 0; i < NAME_DIGITS; i++) {
-		if (name[i] < '0' || name[i] > '9')
-			return ST_OK; /* Somebody else's file. */
-		if (__builtin_mul_overflow(base, 10, &base) ||
-		    __builtin_add_overflow(base, (uint64_t)(name[i] - '0'), &base))
-			return ST_OK;
-	}
-	if (name[NAME_DIGITS] != '\0')
-		return ST_OK;
+	if (!log_parse_name(name, &base))
+		return ST_OK; /* Somebody else's file. */
 	if (list->count == SEGMENTS_MAX)
 		return ST_TOOBIG;
 	uint64_t *bases = array_with_room(list->bases, list->count, &list->capacity, sizeof(*bases));

@@ -75,6 +75,8 @@ struct log_segment {
 /* "<dir>/<20 digits>" */
 void log_segment_path(const char *dir, uint64_t base, char *out, size_t out_size);
 void log_segment_name(uint64_t base, char out[LOG_NAME_SIZE]);
+/* The offset that a file is named after; snapshots are named alike. False: not 20 digits, or too much for 64 bits. */
+bool log_parse_name(const char *name, uint64_t *offset_out) MUST_USE;
 /* <root>/commitlog; ST_TOOBIG for a root that is too long. */
 enum status log_dir_path(const char *root, char out[LOG_PATH_SIZE], struct errinfo *err) MUST_USE;
 /* Base offsets of all segment files in `dir`, ascending; caller frees. ST_NOTFOUND without any. */
