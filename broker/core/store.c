@@ -8,31 +8,21 @@
 #include "lib/index/pagefile.h"
 #include "lib/index/snapshot_file.h"
 
-enum { SNAPSHOTS_TRIED = 8 };
+static void warn_passed_over(const char *why)
+{
+	log_warn("store", "snapshot passed over", "reason=\"%s\" note=\"the older one and a longer replay serve\"", why);
+}
 
-/* The newest that is whole. */
 static enum status choose_snapshot(struct store *store, struct errinfo *err)
 {
-	uint64_t offsets[SNAPSHOTS_TRIED];
-	size_t count = 0;
-	enum status status = snapshot_list(store->vfs, store->root, offsets, SNAPSHOTS_TRIED, &count, err);
+	enum status status = snapshot_open_newest(store->vfs, store->root, warn_passed_over, &store->snapshot,
+						  &store->older_from, err);
 
-	for (size_t i = 0; status == ST_OK && i < count; i++) {
-		struct errinfo why;
-		enum status opened = snapshot_open(store->vfs, store->root, offsets[i], &store->snapshot, &why);
-		if (opened == ST_OK) {
-			store->snapshot_from = offsets[i];
-			store->snapshot_generation = snapshot_header(store->snapshot)->generation;
-			store->older_from = i + 1 < count ? offsets[i + 1] : 0;
-			return ST_OK;
-		}
-		if (opened != ST_CORRUPT && opened != ST_NOTFOUND) {
-			*err = why;
-			return opened;
-		}
-		log_warn("store", "snapshot passed over", "reason=\"%s\" note=\"the older one and a longer replay serve\"", why.text);
-	}
-	return status;
+	if (status != ST_OK || store->snapshot == NULL)
+		return status;
+	store->snapshot_from = snapshot_header(store->snapshot)->from;
+	store->snapshot_generation = snapshot_header(store->snapshot)->generation;
+	return ST_OK;
 }
 
 static enum status open_log(struct store *store, const struct store_config *config, struct errinfo *err)

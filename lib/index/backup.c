@@ -11,7 +11,7 @@
 #include "lib/log/logreader.h"
 #include "lib/log/recovery.h"
 
-enum { COPY_SIZE = 1 << 20, ATTEMPTS_MAX = 5, SNAPSHOTS_TRIED = 8, PATH_SIZE = SNAPSHOT_PATH_SIZE + 32 };
+enum { COPY_SIZE = 1 << 20, ATTEMPTS_MAX = 5, SNAPSHOTS_LOOKED_AT = 8, PATH_SIZE = SNAPSHOT_PATH_SIZE + 32 };
 
 struct backup {
 	const struct vfs *vfs;
@@ -79,27 +79,20 @@ static enum status sync_dirs(struct backup *b, struct errinfo *err)
 static enum status find_snapshot(const struct vfs *vfs, const char *root, uint64_t *from_out, struct log_known *known,
 				 uint32_t *page_count, struct errinfo *err)
 {
-	uint64_t offsets[SNAPSHOTS_TRIED];
-	size_t count = 0;
-	enum status status = snapshot_list(vfs, root, offsets, SNAPSHOTS_TRIED, &count, err);
+	struct snapshot_reader *reader = NULL;
+	uint64_t older;
+	enum status status = snapshot_open_newest(vfs, root, NULL, &reader, &older, err);
 
 	*from_out = 0;
 	*known = (struct log_known){ 0 };
 	*page_count = 0;
-	for (size_t i = 0; status == ST_OK && i < count; i++) {
-		struct snapshot_reader *reader = NULL;
-		enum status opened = snapshot_open(vfs, root, offsets[i], &reader, err);
-		if (opened == ST_CORRUPT || opened == ST_NOTFOUND)
-			continue;
-		if (opened != ST_OK)
-			return opened;
-		*from_out = offsets[i];
-		*known = (struct log_known){ offsets[i], snapshot_end(reader)->durable };
-		*page_count = snapshot_end(reader)->page_count;
-		snapshot_close(reader);
-		return ST_OK;
-	}
-	return status;
+	if (status != ST_OK || reader == NULL)
+		return status;
+	*from_out = snapshot_header(reader)->from;
+	*known = (struct log_known){ *from_out, snapshot_end(reader)->durable };
+	*page_count = snapshot_end(reader)->page_count;
+	snapshot_close(reader);
+	return ST_OK;
 }
 
 static enum status copy_snapshot(struct backup *b, struct errinfo *err)
@@ -115,14 +108,14 @@ static enum status copy_snapshot(struct backup *b, struct errinfo *err)
 /* The pages that the snapshot names are nobody else's as long as it is kept. ST_NOTFOUND: it is not, any more. */
 static enum status copy_pages(struct backup *b, struct errinfo *err)
 {
-	uint64_t offsets[SNAPSHOTS_TRIED];
+	uint64_t offsets[SNAPSHOTS_LOOKED_AT];
 	size_t count = 0;
 
 	if (b->result->snapshot_from == 0)
 		return ST_OK;
 	enum status status = copy_file(b, "index.pages", (uint64_t)b->page_count * PAGEFILE_PAGE_SIZE, err);
 	if (status == ST_OK)
-		status = snapshot_list(b->vfs, b->source, offsets, SNAPSHOTS_TRIED, &count, err);
+		status = snapshot_list(b->vfs, b->source, offsets, SNAPSHOTS_LOOKED_AT, &count, err);
 	for (size_t i = 0; status == ST_OK && i < count; i++) {
 		if (offsets[i] == b->result->snapshot_from)
 			return ST_OK;

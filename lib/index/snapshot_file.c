@@ -19,6 +19,7 @@ enum {
 	END_PAYLOAD = 16,
 	SYNC_EACH = 16 << 20, /* Smooths the disk's work: not all of a large file at the end. */
 	NAME_DIGITS = 20,
+	SNAPSHOTS_TRIED = 8,
 };
 
 /* --- encoding --------------------------------------------------------------------------------------------------- */
@@ -394,6 +395,33 @@ enum status snapshot_open(const struct vfs *vfs, const char *root, uint64_t from
 	}
 	*out = reader;
 	return ST_OK;
+}
+
+enum status snapshot_open_newest(const struct vfs *vfs, const char *root, void (*passed_over)(const char *why),
+				 struct snapshot_reader **out, uint64_t *older_out, struct errinfo *err)
+{
+	uint64_t offsets[SNAPSHOTS_TRIED];
+	size_t count = 0;
+	enum status status = snapshot_list(vfs, root, offsets, SNAPSHOTS_TRIED, &count, err);
+
+	*out = NULL;
+	*older_out = 0;
+	for (size_t i = 0; status == ST_OK && i < count; i++) {
+		struct errinfo why;
+		enum status opened = snapshot_open(vfs, root, offsets[i], out, &why);
+		if (opened == ST_OK) {
+			*older_out = i + 1 < count ? offsets[i + 1] : 0;
+			return ST_OK;
+		}
+		if (opened != ST_CORRUPT && opened != ST_NOTFOUND) {
+			if (err != NULL)
+				*err = why;
+			return opened;
+		}
+		if (passed_over != NULL)
+			passed_over(why.text);
+	}
+	return status;
 }
 
 void snapshot_close(struct snapshot_reader *reader)

@@ -86,6 +86,10 @@ struct snapshot_reader;
 /* Opens and verifies all of the file. ST_CORRUPT names file and offset; ST_VERSION: written by a newer version. */
 enum status snapshot_open(const struct vfs *vfs, const char *root, uint64_t from, struct snapshot_reader **out,
 			  struct errinfo *err) MUST_USE;
+/* The newest that is whole; *out NULL without any. Damaged ones are passed over, and `passed_over` (NULL: nobody) hears why
+ * of each. *older_out: the offset of the one before it, unread; 0 without. Other errors as snapshot_open. */
+enum status snapshot_open_newest(const struct vfs *vfs, const char *root, void (*passed_over)(const char *why),
+				 struct snapshot_reader **out, uint64_t *older_out, struct errinfo *err) MUST_USE;
 /* NULL is allowed. */
 void snapshot_close(struct snapshot_reader *reader);
 const struct snapshot_header *snapshot_header(const struct snapshot_reader *reader);
