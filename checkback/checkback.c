@@ -246,12 +246,11 @@ static void unplace(struct checkback *cb, struct pending *entry)
 	set_place(entry, PLACE_NONE);
 }
 
-int64_t checkback_wait_ms(const struct checkback *cb, const struct pending *entry, int64_t now_mono_ms)
+int64_t checkback_wait_ms(const struct pending *entry, int64_t now_mono_ms)
 {
 	unsigned place = place_of(entry);
 	int64_t left = entry->due_mono_ms - now_mono_ms;
 
-	(void)cb;
 	if (place == PLACE_NONE || place == PLACE_ASKED || place == PLACE_LINES + LINE_WAITING)
 		return 0;
 	return left > 0 ? left : 0;

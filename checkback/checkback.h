@@ -78,7 +78,7 @@ void checkback_tick(struct checkback *checkback, int64_t now_mono_ms);
 void checkback_dispatch(struct checkback *checkback, int64_t now_mono_ms);
 
 /* How long until this entry is to be looked at if nothing happens; 0 for what is due or being asked about. */
-int64_t checkback_wait_ms(const struct checkback *checkback, const struct pending *entry, int64_t now_mono_ms);
+int64_t checkback_wait_ms(const struct pending *entry, int64_t now_mono_ms);
 
 /* Past their deadline and undecided, asked or not. */
 uint64_t checkback_in_doubt(const struct checkback *checkback);

@@ -25,9 +25,9 @@ enum status names_intern(struct names *names, struct span name, uint32_t *id_out
 enum status names_intern_soft(struct names *names, struct span name, uint32_t *id_out) MUST_USE;
 /* The id of a known name, else 0. */
 uint32_t names_find(const struct names *names, struct span name);
-/* The text of an id that names_intern gave out; stable for the life of the table. */
 /* One past the highest id given. */
 uint32_t names_end(const struct names *names);
+/* The text of an id that names_intern gave out; stable for the life of the table. */
 struct span names_text(const struct names *names, uint32_t id);
 
 #endif

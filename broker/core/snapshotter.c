@@ -24,12 +24,10 @@ struct snapshotter {
 	bool job_out, wanted;
 	struct snapshot_job job;
 	struct snapshot_cursor cursor;
-	uint64_t begun_at;      /* `from` of the one under way. */
 	uint32_t swept_pages;   /* In use when the sweep began. */
 	uint64_t durable_needed; /* Position of the log at the last slice. */
 	uint64_t generation;
 	uint64_t newest_from, older_from; /* Those on the disk; 0: none. */
-	uint64_t last_bytes;
 	int64_t not_before_ms;
 	bool mark_due;
 	struct snapshotter_stats stats;
@@ -81,8 +79,8 @@ static bool is_due(const struct snapshotter *s)
 
 	if (commitlog_failed(s->core->log, NULL) || s->core->mono_ms < s->not_before_ms || grown == 0)
 		return false;
-	if (after > 0 && after < SIZE_FACTOR * s->last_bytes)
-		after = SIZE_FACTOR * s->last_bytes;
+	if (after > 0 && after < SIZE_FACTOR * s->stats.last_bytes)
+		after = SIZE_FACTOR * s->stats.last_bytes;
 	return s->wanted || (after > 0 && grown >= after);
 }
 
@@ -93,7 +91,6 @@ static void begin(struct snapshotter *s)
 
 	memcpy(header.log_id, commitlog_id(s->core->log), LOG_ID_SIZE);
 	s->wanted = false;
-	s->begun_at = header.from;
 	s->cursor = (struct snapshot_cursor){ 0 };
 	snapshot_job_deinit(&s->job);
 	snapshot_job_init(&s->job, s->store->vfs, s->store->root, header.from, s->core->files);
@@ -105,7 +102,7 @@ static void begin(struct snapshotter *s)
 
 static void give_up(struct snapshotter *s, const char *reason)
 {
-	log_warn("store", "snapshot failed", "from=%" PRIu64 " reason=\"%s\" note=\"tried again later\"", s->begun_at, reason);
+	log_warn("store", "snapshot failed", "from=%" PRIu64 " reason=\"%s\" note=\"tried again later\"", s->job.from, reason);
 	snapshot_job_deinit(&s->job);
 	s->phase = PHASE_IDLE;
 	s->not_before_ms = s->core->mono_ms + RETRY_MS;
@@ -143,7 +140,7 @@ static void settle(struct snapshotter *s)
 static void put_mark(struct snapshotter *s)
 {
 	struct record_snapshot_mark mark = { .snapshot_offset = s->newest_from, .generation = s->generation,
-					     .file_size = s->last_bytes, .when_ms = core_store_time(s->core) };
+					     .file_size = s->stats.last_bytes, .when_ms = core_store_time(s->core) };
 	uint64_t offset;
 	uint8_t *payload = commitlog_begin(s->core->log, LOG_SNAPSHOT_MARK, record_snapshot_mark_size(&mark), &offset);
 
@@ -194,8 +191,7 @@ struct snapshot_job *snapshotter_take(struct snapshotter *s)
 static void succeeded(struct snapshotter *s)
 {
 	s->older_from = s->newest_from;
-	s->newest_from = s->begun_at;
-	s->last_bytes = s->job.file_offset;
+	s->newest_from = s->job.from;
 	s->core->retention.snapshot_pin = s->older_from;
 	pagefile_snapshot_done(s->core->files);
 	snapshot_job_deinit(&s->job);
@@ -203,9 +199,9 @@ static void succeeded(struct snapshotter *s)
 	s->mark_due = true;
 	s->stats.taken++;
 	s->stats.last_from = s->newest_from;
-	s->stats.last_bytes = s->last_bytes;
+	s->stats.last_bytes = s->job.file_offset;
 	log_info("store", "snapshot taken", "from=%" PRIu64 " bytes=%" PRIu64 " generation=%" PRIu64, s->newest_from,
-		 s->last_bytes, s->generation);
+		 s->stats.last_bytes, s->generation);
 }
 
 enum status snapshotter_done(struct snapshotter *s, struct errinfo *err)

@@ -14,7 +14,7 @@
 #include "lib/net/worker.h"
 
 /* Zero-filling competes with the flusher for the disk: so far ahead it goes at once, further only while the log rests. */
-enum { PREPARE_AHEAD = 128 * 1024 * 1024, REST_MS = 200, PREPARE_CHUNK = DISK_PREPARE_CHUNK };
+enum { PREPARE_AHEAD = 128 * 1024 * 1024, REST_MS = 200 };
 enum { SYNC_INTERVAL_MS = 500, SPACE_INTERVAL_MS = 1000, SMALL_DISK_PARTS = 16, LAST_BYTES = 128 * 1024, FULL_PAUSE_MS = 1000, WARM_MAX = 64, WARM_BYTES_MAX = 32 * 1024 * 1024 };
 
 /* One job of each kind is under way at most, except reads. */
@@ -235,7 +235,7 @@ static uint64_t free_min(const struct disk *disk)
 /* The log may not be prepared any further. */
 static bool is_short(const struct disk *disk)
 {
-	return disk->total_bytes > 0 && disk->free_bytes < free_min(disk) + PREPARE_CHUNK;
+	return disk->total_bytes > 0 && disk->free_bytes < free_min(disk) + DISK_PREPARE_CHUNK;
 }
 
 /* Or it cannot be: the last try found no space, and the next one is due in a second. */
