@@ -155,12 +155,6 @@ void hash_index_put(struct hash_index *index, uint32_t hash, uint32_t value)
 		move_some(index, MOVED_PER_PUT);
 }
 
-void hash_index_set(struct hash_index *index, const struct hash_cursor *cursor, uint32_t value)
-{
-	assert(cursor->index == index && cursor->found && value < UINT32_MAX);
-	cursor->buckets[cursor->at].mark = value + 1;
-}
-
 /* Closes the hole by moving back those that probed past it. */
 void hash_index_remove(struct hash_index *index, const struct hash_cursor *cursor)
 {

@@ -122,9 +122,7 @@ static inline bool hash_index_next(struct hash_cursor *cursor, uint32_t *value_o
 	}
 }
 
-/* Gives the entry that hash_index_next just found another value. */
-void hash_index_set(struct hash_index *index, const struct hash_cursor *cursor, uint32_t value);
-/* Removes it. The cursor is used up. */
+/* Removes the entry that hash_index_next just found. The cursor is used up. */
 void hash_index_remove(struct hash_index *index, const struct hash_cursor *cursor);
 
 #endif

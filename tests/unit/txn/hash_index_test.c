@@ -75,15 +75,10 @@ static void use_at_random(uint64_t *random, uint32_t (*hash_of)(uint64_t random)
 			uint32_t at = (uint32_t)(check_random(random) % m->count);
 
 			find(&index, m->entries[at], &cursor);
-			if (check_random(random) % 4 == 0) {
-				hash_index_set(&index, &cursor, m->next_value);
-				m->entries[at].value = m->next_value++;
-			} else {
-				hash_index_remove(&index, &cursor);
-				if (occurrences(&index, m->entries[at]) != 0)
-					CU_FAIL("a removed entry is found");
-				m->entries[at] = m->entries[--m->count];
-			}
+			hash_index_remove(&index, &cursor);
+			if (occurrences(&index, m->entries[at]) != 0)
+				CU_FAIL("a removed entry is found");
+			m->entries[at] = m->entries[--m->count];
 		}
 		if (step % 1000 == 0)
 			compare(m, &index);
