@@ -102,13 +102,9 @@ struct snapshot_pause startup_measure_pause(const char *dir, const char *log_pat
 	struct snapshot_pause pause = { 0 };
 	uint64_t before = newest_snapshot(dir);
 	struct program program = start(dir, log_path, "snapshotIntervalBytes=1");
-	struct raw *raw = raw_connect(program.port);
+	struct raw *raw = raw_must_connect(program.port);
 	double begun = now_ms(), limit = begun + SNAPSHOT_LIMIT_MS;
 
-	if (raw == NULL) {
-		fprintf(stderr, "capacity: no connection to the broker\n");
-		exit(2);
-	}
 	while (pause.answers % LOOK_EVERY != 0 || newest_snapshot(dir) == before) {
 		double asked = now_ms();
 		(void)raw_query_offset(raw, "nobody", "capacity");

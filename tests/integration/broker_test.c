@@ -42,17 +42,6 @@ static void fresh(void)
 	snprintf(log_path, sizeof(log_path), "%s/broker.log", dir);
 }
 
-static struct raw *connect_to(const struct program *broker)
-{
-	struct raw *raw = raw_connect(broker->port);
-
-	if (raw == NULL) {
-		fprintf(stderr, "cannot connect\n");
-		exit(2);
-	}
-	return raw;
-}
-
 /* --- start and end ----------------------------------------------------------------------------------------- */
 
 static void test_ready_line_and_orderly_end(void)
@@ -62,7 +51,7 @@ static void test_ready_line_and_orderly_end(void)
 	int64_t took_ms;
 
 	CU_ASSERT(strncmp(broker.ready, "ready escrow-broker 127.0.0.1:", 30) == 0);
-	struct raw *raw = connect_to(&broker);
+	struct raw *raw = raw_must_connect(broker.port);
 	struct raw_half half;
 	CU_ASSERT_EQUAL(raw_half_send(raw, "g", "orders", "K1", 100, &half), RESP_SUCCESS);
 	CU_ASSERT_EQUAL(program_stop(&broker, SIGTERM, &took_ms), 0);
@@ -78,7 +67,7 @@ static void test_orderly_end_under_load(void)
 
 	fresh();
 	struct program broker = start_broker(0, "6000");
-	struct raw *raw = connect_to(&broker);
+	struct raw *raw = raw_must_connect(broker.port);
 	for (int i = 0; i < 5000; i++) {
 		char key[16];
 
@@ -102,7 +91,7 @@ static void test_orderly_end_keeps_offsets(void)
 	fresh();
 	for (int64_t round = 1; round <= 3; round++) {
 		struct program broker = start_broker(0, "6000");
-		struct raw *raw = connect_to(&broker);
+		struct raw *raw = raw_must_connect(broker.port);
 		struct raw_half half;
 
 		CU_ASSERT_EQUAL(raw_half_send(raw, "g", "orders", "K", 100, &half), RESP_SUCCESS);
@@ -159,7 +148,7 @@ static void test_damaged_store_is_refused(void)
 
 	fresh();
 	struct program broker = start_broker(0, "6000");
-	struct raw *raw = connect_to(&broker);
+	struct raw *raw = raw_must_connect(broker.port);
 	struct raw_half half;
 	for (int i = 0; i < 50; i++) {
 		char key[16];
@@ -188,7 +177,7 @@ static void test_first_decision_wins(void)
 {
 	fresh();
 	struct program broker = start_broker(0, "60000");
-	struct raw *raw = connect_to(&broker);
+	struct raw *raw = raw_must_connect(broker.port);
 	struct raw_half half, again;
 
 	CU_ASSERT_EQUAL(raw_half_send(raw, "g", "orders", "T1", 100, &half), RESP_SUCCESS);
@@ -228,7 +217,7 @@ static void count_visible(void *context, struct span key)
 /* Sends, commits and rolls back until the broker is killed under it. */
 static void work_until_killed(struct program *broker, int first, int kill_at)
 {
-	struct raw *raw = connect_to(broker);
+	struct raw *raw = raw_must_connect(broker->port);
 	struct raw_half half;
 
 	for (int i = first; i < first + PER_ROUND; i++) {
@@ -256,7 +245,7 @@ static void test_kill_loses_nothing_acknowledged(void)
 	memset(commit_acked, 0, sizeof(commit_acked));
 	for (int round = 0; round < ROUNDS; round++) {
 		struct program broker = start_broker(0, "600000");
-		struct raw *raw = connect_to(&broker);
+		struct raw *raw = raw_must_connect(broker.port);
 
 		if (round > 0)
 			CU_ASSERT_EQUAL(raw_query_offset(raw, "readers", "orders"), acked_offset);
@@ -273,7 +262,7 @@ static void test_kill_loses_nothing_acknowledged(void)
 		raw_close(raw);
 	}
 	struct program broker = start_broker(0, "600000");
-	struct raw *raw = connect_to(&broker);
+	struct raw *raw = raw_must_connect(broker.port);
 	CU_ASSERT(raw_read_queue(raw, "readers", "orders", 0, count_visible, NULL) > 0);
 	for (int i = 1; i < ROUNDS * PER_ROUND; i++) {
 		if (commit_acked[i] && visible[i] != 1)
@@ -312,7 +301,7 @@ static void test_in_doubt_resolve_within_a_second_of_the_first_heartbeat(void)
 
 	fresh();
 	struct program broker = start_broker(0, "500");
-	struct raw *raw = connect_to(&broker);
+	struct raw *raw = raw_must_connect(broker.port);
 	for (int i = 0; i < IN_DOUBT; i++) {
 		char key[16];
 
@@ -323,7 +312,7 @@ static void test_in_doubt_resolve_within_a_second_of_the_first_heartbeat(void)
 	program_stop(&broker, SIGKILL, NULL);
 	broker = start_broker(0, "500");
 	int64_t started = raw_now_ms();
-	raw = connect_to(&broker);
+	raw = raw_must_connect(broker.port);
 	while (raw_now_ms() < started + 700)
 		usleep(10000); /* Their deadline passes; nobody of the group is there. */
 	CU_ASSERT_EQUAL(raw_read_queue(raw, "readers", "orders", 0, NULL, NULL), 0);
@@ -414,17 +403,17 @@ static void test_hostile_bytes_hurt_nobody_else(void)
 
 	fresh();
 	struct program broker = start_broker(0, "60000");
-	struct raw *good = connect_to(&broker);
+	struct raw *good = raw_must_connect(broker.port);
 	struct raw_half half;
 	for (size_t i = 0; i < sizeof(hostile) / sizeof(hostile[0]); i++) {
-		struct raw *raw = connect_to(&broker);
+		struct raw *raw = raw_must_connect(broker.port);
 
 		CU_ASSERT(raw_send_bytes(raw, hostile[i], sizes[i]));
 		CU_ASSERT(raw_closed(raw, 3000));
 		raw_close(raw);
 	}
 	for (int i = 0; i < 200; i++) {
-		struct raw *raw = connect_to(&broker);
+		struct raw *raw = raw_must_connect(broker.port);
 		uint8_t noise[300];
 
 		for (size_t j = 0; j < sizeof(noise); j++)

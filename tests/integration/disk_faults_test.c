@@ -74,17 +74,6 @@ static struct program start_broker(void)
 	return broker;
 }
 
-static struct raw *connect_to(const struct program *broker)
-{
-	struct raw *raw = raw_connect(broker->port);
-
-	if (raw == NULL) {
-		fprintf(stderr, "cannot connect\n");
-		exit(2);
-	}
-	return raw;
-}
-
 static bool wait_until(const atomic_int *value, int at_least)
 {
 	for (int64_t until = raw_now_ms() + PATIENCE_MS; *value < at_least && raw_now_ms() < until;)
@@ -137,7 +126,7 @@ static void test_nothing_is_acknowledged_before_its_sync(void)
 
 	fresh();
 	struct program broker = start_broker();
-	struct raw *raw = connect_to(&broker), *reader = connect_to(&broker);
+	struct raw *raw = raw_must_connect(broker.port), *reader = raw_must_connect(broker.port);
 	for (int round = 0; round < 5; round++) {
 		struct raw_half commit, rollback;
 		char key[16];
@@ -228,7 +217,7 @@ static void check_failure(enum diskshim_mode mode, int countdown)
 
 	fresh();
 	struct program broker = start_broker();
-	struct raw *raw = connect_to(&broker);
+	struct raw *raw = raw_must_connect(broker.port);
 	CU_ASSERT_EQUAL(raw_half_send(raw, "g", "orders", "first", 100, &half), RESP_SUCCESS);
 	shim->countdown = countdown;
 	shim->mode = mode;
@@ -240,7 +229,7 @@ static void check_failure(enum diskshim_mode mode, int countdown)
 	CU_ASSERT_PTR_NULL(raw_receive(raw, 100)); /* No late word of success. */
 	raw_close(raw);
 	broker = start_plain_broker();
-	raw = connect_to(&broker);
+	raw = raw_must_connect(broker.port);
 	memset(seen, 0, sizeof(seen));
 	CU_ASSERT_TRUE(raw_read_queue(raw, "readers", "orders", 0, mark_seen, seen) >= acknowledged);
 	for (int i = 0; i < acknowledged; i++)
@@ -304,7 +293,7 @@ static void test_a_full_disk_stops_nobody(void)
 	snprintf(store, sizeof(store), "%s/store", mounted);
 	snprintf(ballast, sizeof(ballast), "%s/ballast", mounted);
 	struct program broker = start_plain_broker();
-	struct raw *raw = connect_to(&broker);
+	struct raw *raw = raw_must_connect(broker.port);
 	CU_ASSERT_EQUAL(raw_half_send(raw, "g", "orders", "open", 100, &open_half), RESP_SUCCESS);
 	fill_disk(ballast, true);
 	while (refused == 0 && sent < 100000) {

@@ -155,6 +155,17 @@ struct raw *raw_connect(unsigned port)
 	return raw;
 }
 
+struct raw *raw_must_connect(unsigned port)
+{
+	struct raw *raw = raw_connect(port);
+
+	if (raw == NULL) {
+		fprintf(stderr, "cannot connect to port %u\n", port);
+		exit(2);
+	}
+	return raw;
+}
+
 void raw_close(struct raw *raw)
 {
 	if (raw == NULL)

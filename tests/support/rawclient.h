@@ -30,6 +30,8 @@ struct raw;
 
 /* NULL if nobody listens. */
 struct raw *raw_connect(unsigned port);
+/* Ends the test program with status 2 instead. */
+struct raw *raw_must_connect(unsigned port);
 void raw_close(struct raw *raw);
 /* Begins a request; put fields and body, then raw_send. */
 struct encoder *raw_begin(struct raw *raw, int32_t code, bool oneway);
