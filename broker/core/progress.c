@@ -129,7 +129,7 @@ enum status core_queue_range(struct core *core, struct span topic_name, int32_t 
 		return status;
 	struct queue *queue = topic_queue(topic, (uint32_t)queue_id);
 	if (queue != NULL) {
-		if (retention_queue_min(core, queue, &out->min_offset) == ST_AGAIN)
+		if (retention_queue_min(core, queue, &out->min_offset, NULL) == ST_AGAIN)
 			return ST_AGAIN;
 		out->max_offset = queue->visible_offset;
 	}
@@ -149,7 +149,7 @@ enum status core_search_offset(struct core *core, struct span topic_name, int32_
 	uint64_t min = 0;
 	if (queue == NULL)
 		return core_accept(outcome, 0);
-	status = retention_queue_min(core, queue, &min);
+	status = retention_queue_min(core, queue, &min, &outcome->err);
 	if (status == ST_OK)
 		status = consume_queue_find_time(&queue->entries, queue->visible_offset, time_ms,
 						 upper ? CQ_UPPER : CQ_LOWER, offset_out, &outcome->err);
@@ -172,7 +172,7 @@ enum status core_earliest_time(struct core *core, struct span topic_name, int32_
 	uint64_t min = 0;
 	if (queue == NULL || queue->visible_offset == 0)
 		return core_accept(outcome, 0);
-	status = retention_queue_min(core, queue, &min);
+	status = retention_queue_min(core, queue, &min, &outcome->err);
 	if (status == ST_OK && min == queue->visible_offset)
 		return core_accept(outcome, 0);
 	if (status == ST_OK)

@@ -136,7 +136,7 @@ enum status core_pull(struct core *core, const struct pull_request *request, str
 	buffer_reset(&core->cold);
 	if (topic == NULL)
 		return core_refuse(outcome, RESP_TOPIC_NOT_EXIST, "the topic is gone");
-	if (queue != NULL && retention_queue_min(core, queue, &result->min_offset) == ST_AGAIN)
+	if (queue != NULL && retention_queue_min(core, queue, &result->min_offset, NULL) == ST_AGAIN)
 		return ST_AGAIN; /* Not for damage: whoever reads that entry is told. */
 	result->max_offset = queue == NULL ? 0 : queue->visible_offset;
 	if (!check_range(request, result))

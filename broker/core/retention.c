@@ -246,14 +246,14 @@ static void carry_delayed(struct core *core)
 /* --- trimming ----------------------------------------------------------------------------------------------------------- */
 
 /* The first offset of the queue whose naming record lies at or behind `log_offset`. */
-static enum status find_log_offset(const struct queue *queue, uint64_t log_offset, uint64_t *out)
+static enum status find_log_offset(const struct queue *queue, uint64_t log_offset, uint64_t *out, struct errinfo *err)
 {
 	uint64_t low = consume_queue_min(&queue->entries), high = consume_queue_max(&queue->entries);
 
 	while (low < high) {
 		uint64_t middle = low + (high - low) / 2;
 		struct cq_entry entry;
-		enum status status = consume_queue_get(&queue->entries, middle, &entry, NULL);
+		enum status status = consume_queue_get(&queue->entries, middle, &entry, err);
 
 		if (status != ST_OK)
 			return status;
@@ -266,7 +266,7 @@ static enum status find_log_offset(const struct queue *queue, uint64_t log_offse
 	return ST_OK;
 }
 
-enum status retention_queue_min(struct core *core, struct queue *queue, uint64_t *min_out)
+enum status retention_queue_min(struct core *core, struct queue *queue, uint64_t *min_out, struct errinfo *err)
 {
 	uint64_t start = commitlog_start(core->log), min = 0;
 	enum status status;
@@ -274,7 +274,7 @@ enum status retention_queue_min(struct core *core, struct queue *queue, uint64_t
 	*min_out = consume_queue_min(&queue->entries);
 	if (queue->trimmed_to >= start || consume_queue_max(&queue->entries) == 0)
 		return ST_OK;
-	status = find_log_offset(queue, start, &min);
+	status = find_log_offset(queue, start, &min, err);
 	if (status != ST_OK)
 		return status;
 	/* What is not visible yet is behind the log's start for certain. */
@@ -312,7 +312,7 @@ static void trim_queues(struct core *core)
 			return; /* Round: enough for this tick. */
 		}
 		struct queue *queue = topic_queue(retention->trim_topic, retention->trim_queue);
-		if (queue != NULL && retention_queue_min(core, queue, &min) == ST_OK)
+		if (queue != NULL && retention_queue_min(core, queue, &min, NULL) == ST_OK)
 			trim_by_time(core, queue);
 	}
 }

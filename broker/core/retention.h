@@ -56,7 +56,8 @@ void retention_note_closed(struct core *core, uint64_t body_offset);
 /* Lets go what may go, carries, trims; a little each time. */
 void retention_tick(struct core *core);
 /* The lowest queue offset that consumers may still read; entries of dropped segments are trimmed on the way. ST_AGAIN: an
- * index page must be read first; *min_out is then what is known so far. */
-enum status retention_queue_min(struct core *core, struct queue *queue, uint64_t *min_out) MUST_USE;
+ * index page must be read first; *min_out is then what is known so far. ST_CORRUPT: an entry on the way is damaged. `err` may
+ * be NULL. */
+enum status retention_queue_min(struct core *core, struct queue *queue, uint64_t *min_out, struct errinfo *err) MUST_USE;
 
 #endif

@@ -27,6 +27,7 @@ struct oplog_config {
 	int64_t batch_max;
 	int64_t retry_max_ms;
 	int64_t retention_days;
+	int64_t hold_log_max;
 };
 
 #define OPLOG_TEXT(s, f, k, field, d, hide, h) \
@@ -72,6 +73,9 @@ struct oplog_config {
 	OPLOG_NUMBER(struct_type, field, "opLogRetryMaxMs", retry_max_ms, "30000", "ms", 100, 3600000,               \
 		     "Longest pause before MySQL is tried again after a failure; the first is 100 ms, and it doubles."), \
 	OPLOG_NUMBER(struct_type, field, "opLogRetentionDays", retention_days, "0", "days", 0, 36500,                \
-		     "Day partitions older than this are dropped from MySQL; 0 keeps all. Needs the DROP right.")
+		     "Day partitions older than this are dropped from MySQL; 0 keeps all. Needs the DROP right."),           \
+	OPLOG_NUMBER(struct_type, field, "opLogHoldLogMax", hold_log_max, "0", "bytes", 0, 1LL << 50,                \
+		     "The log keeps what is past its time until MySQL has it, but no more than so many bytes; the rows "   \
+		     "of what goes then will be missing. 0: no limit, and messages are refused when the disk is full.")
 
 #endif

@@ -13,6 +13,7 @@
 #include "broker/core/settings.h"
 #include "broker/core/snapshotter.h"
 #include "broker/core/store.h"
+#include "broker/projections/oplog_hold.h"
 #include "broker/projections/oplog_projector.h"
 #include "broker/shell/deferred.h"
 #include "broker/shell/disk.h"
@@ -38,6 +39,7 @@ struct broker {
 	struct client *client;
 	struct registrar *registrar;
 	struct oplog_projector *projector;
+	struct oplog_hold oplog_hold;
 	struct parked_replies replies;
 	struct handlers handlers;
 	struct deferred_queue deferred;
@@ -270,15 +272,15 @@ static void report_in_doubt(struct broker *broker)
 		log_counts(broker, "transactions in doubt");
 }
 
-/* The op log in MySQL needs the log from its cursor on. */
-static uint64_t projector_pin(const struct broker *broker)
+/* From where on the op log in MySQL needs the log. */
+static uint64_t projector_pin(struct broker *broker)
 {
 	struct oplog_status status;
 
 	if (broker->projector == NULL)
 		return UINT64_MAX;
 	oplog_projector_status(broker->projector, &status);
-	return status.cursor;
+	return oplog_hold_from(&broker->oplog_hold, status.cursor, status.durable);
 }
 
 /* The ladder: say it, refuse what is new, and take it in again when there is space. */
@@ -555,6 +557,7 @@ enum status broker_open(const struct broker_config *config, struct broker **out,
 	if (broker == NULL)
 		return errinfo_set(err, ST_NOMEM, "no memory");
 	broker->config = config;
+	broker->oplog_hold.max_bytes = (uint64_t)config->oplog.hold_log_max;
 	enum status status = start(broker, err);
 	if (status != ST_OK) {
 		status = finish(broker, status, err);

@@ -221,6 +221,32 @@ static void test_a_lost_body_is_told_at_the_start(void)
 	check_lost_body((struct sent){ .topic = "t", .key = "k", .delay_level = 4 }, "the body of a delayed message");
 }
 
+/* Finding the first entry that the log still holds reads entries; a damaged one is named, with what to do. */
+static void test_a_damaged_entry_is_named_to_a_search(void)
+{
+	struct fixture *f = create();
+	struct outcome outcome = { 0 };
+	uint64_t offset = 0;
+	size_t size = 0;
+
+	grow(f, 6);
+	fixture_close(f);
+	uint8_t *pages = memdisk_data(f->disk, "/store/index.pages", &size);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(pages);
+	memset(pages, 0x5a, size);
+	fixture_open(f);
+	enum status status = ST_AGAIN;
+	for (int i = 0; i < 10 && status == ST_AGAIN; i++) {
+		core_begin_request(f->core);
+		status = core_search_offset(f->core, SPAN_LITERAL("bulk"), 0, f->clock.wall_now_ms, false, &offset, &outcome);
+		fixture_disk(f, true);
+	}
+	CU_ASSERT_NOT_EQUAL(status, ST_OK);
+	CU_ASSERT_EQUAL(outcome.code, RESP_SYSTEM_ERROR);
+	CU_ASSERT_PTR_NOT_NULL(strstr(outcome.err.text, "index.pages"));
+	fixture_destroy(f);
+}
+
 int main(void)
 {
 	static const struct check_test tests[] = {
@@ -231,6 +257,7 @@ int main(void)
 		CHECK_TEST(test_a_snapshot_waits_for_the_index),
 		CHECK_TEST(test_the_older_snapshot_keeps_its_log),
 		CHECK_TEST(test_a_lost_body_is_told_at_the_start),
+		CHECK_TEST(test_a_damaged_entry_is_named_to_a_search),
 	};
 	log_set_level(LOGLEVEL_ERROR);
 	return check_main("retention", tests, sizeof(tests) / sizeof(tests[0]));
