@@ -5,7 +5,7 @@ INTEGRATION_BINS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/integ
 INTEGRATION_SCRIPTS := $(filter-out $(if $(SANITIZE),%/sdk_stock_test.sh),$(wildcard tests/integration/*_test.sh))
 SIM := $(BUILD)/tests/sim/sim
 SIM_SRC := $(wildcard tests/sim/*.c)
-SIM_SEEDS ?= $(or $(SEEDS),40)
+SIM_SEEDS ?= $(or $(SEEDS),200)
 SIM_JOBS ?= 2
 
 ifneq ($(SIM_SRC),)

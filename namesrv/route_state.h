@@ -3,10 +3,10 @@
 #ifndef ESCROW_NAMESRV_ROUTE_STATE_H
 #define ESCROW_NAMESRV_ROUTE_STATE_H
 
-#include <uthash.h>
 #include <utlist.h>
 
 #include "lib/base/hash.h"
+#include "lib/base/table.h"
 #include "namesrv/route_table.h"
 
 struct broker;

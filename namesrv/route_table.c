@@ -110,6 +110,13 @@ static void free_broker(struct route_table *table, struct broker *broker)
 	free(broker);
 }
 
+/* A broker that got no address. NULL is allowed. */
+static void free_unused(struct route_table *table, struct broker *broker)
+{
+	if (broker != NULL && broker->lives == NULL)
+		free_broker(table, broker);
+}
+
 static void remove_live(struct route_table *table, struct live *live, route_table_gone gone, void *context)
 {
 	struct broker *broker = live->broker;
@@ -213,7 +220,11 @@ static struct broker *make_broker(struct route_table *table, const struct broker
 		return NULL;
 	}
 	HASH_ADD_KEYPTR_BYHASHVALUE(hh, table->brokers, broker->name.data, broker->name.size, hash_of(table, broker->name), broker);
-	return broker;
+	if (table_took(broker))
+		return broker;
+	free_span(broker->name);
+	free(broker);
+	return NULL;
 }
 
 static int by_id(const struct live *a, const struct live *b)
@@ -237,8 +248,7 @@ static struct live *make_live(struct route_table *table, const struct broker_hea
 	live = calloc(1, sizeof(*live));
 	struct span addr = copy(header->broker_addr);
 	if (broker == NULL || live == NULL || addr.data == NULL) {
-		if (broker != NULL && broker->lives == NULL)
-			free_broker(table, broker);
+		free_unused(table, broker);
 		free(live);
 		free_span(addr);
 		return NULL;
@@ -246,8 +256,14 @@ static struct live *make_live(struct route_table *table, const struct broker_hea
 	live->broker = broker;
 	live->broker_id = header->broker_id;
 	live->addr = addr;
-	DL_INSERT_INORDER(broker->lives, live, by_id);
 	HASH_ADD_KEYPTR_BYHASHVALUE(hh, table->lives, live->addr.data, live->addr.size, hash_of(table, live->addr), live);
+	if (!table_took(live)) {
+		free_unused(table, broker);
+		free(live);
+		free_span(addr);
+		return NULL;
+	}
+	DL_INSERT_INORDER(broker->lives, live, by_id);
 	/* Another address with the same id: this one has taken its place. */
 	DL_FOREACH(broker->lives, other) {
 		if (other != live && other->broker_id == live->broker_id) {
@@ -283,7 +299,11 @@ static struct route_topic *make_topic(struct route_table *table, struct span nam
 		return NULL;
 	}
 	HASH_ADD_KEYPTR_BYHASHVALUE(hh, table->topics, topic->name.data, topic->name.size, hash_of(table, topic->name), topic);
-	return topic;
+	if (table_took(topic))
+		return topic;
+	free_span(topic->name);
+	free(topic);
+	return NULL;
 }
 
 /* `changed` false: only a topic that is not there yet is written. */

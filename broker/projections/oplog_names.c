@@ -6,9 +6,8 @@
 #include <string.h>
 
 /* Without memory an entry is simply not added; oplog_names_resolve looks whether it was. */
-#define HASH_NONFATAL_OOM 1
-#include <uthash.h>
 
+#include "lib/base/table.h"
 #include "lib/mysql/db_rows.h"
 
 struct name {
@@ -90,7 +89,7 @@ static enum status add(struct oplog_names *names, const uint8_t *key, size_t key
 		name->key_size = key_size;
 		memcpy(name->key, key, key_size);
 		HASH_ADD_KEYPTR(hh, names->table, name->key, key_size, name);
-		if (find(names, key, key_size) == name)
+		if (table_took(name))
 			return ST_OK;
 		free(name);
 	}

@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define HASH_NONFATAL_OOM 1
-#include <uthash.h>
+
+#include "lib/base/table.h"
 
 struct event_node {
 	struct event_node *next;
@@ -66,7 +66,7 @@ static enum status no_memory(struct errinfo *err)
 /* NULL without memory. */
 static struct entry *entry_of(struct oplog_table *table, uint64_t half_offset)
 {
-	struct entry *entry, *added = NULL;
+	struct entry *entry;
 
 	HASH_FIND(hh, table->entries, &half_offset, sizeof(half_offset), entry);
 	if (entry != NULL)
@@ -76,10 +76,10 @@ static struct entry *entry_of(struct oplog_table *table, uint64_t half_offset)
 		return NULL;
 	entry->half_offset = half_offset;
 	HASH_ADD(hh, table->entries, half_offset, sizeof(entry->half_offset), entry);
-	HASH_FIND(hh, table->entries, &half_offset, sizeof(half_offset), added);
-	if (added == NULL)
-		free(entry);
-	return added;
+	if (table_took(entry))
+		return entry;
+	free(entry);
+	return NULL;
 }
 
 static void move_span(struct span *field, uint8_t **room)

@@ -153,6 +153,10 @@ static void route_names(struct brokers *brokers, const struct view_broker *named
 		broker->brokers = brokers;
 		memcpy(broker->address, address->address, sizeof(broker->address));
 		HASH_ADD_STR(brokers->table, address, broker);
+		if (!table_took(broker)) {
+			free(broker);
+			return; /* The next route tries again. */
+		}
 		brokers_beat(broker);
 	}
 	memcpy(broker->name, named->name, sizeof(broker->name));

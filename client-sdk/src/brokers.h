@@ -8,10 +8,9 @@
 #ifndef ESCROW_SDK_BROKERS_H
 #define ESCROW_SDK_BROKERS_H
 
-#include <uthash.h>
-
 #include "client-sdk/src/route_view.h"
 #include "client-sdk/src/routes.h"
+#include "lib/base/table.h"
 #include "lib/net/client.h"
 #include "lib/wire/body_heartbeat.h"
 

@@ -31,7 +31,7 @@ struct check_job {
 
 static void free_job(struct check_job *job)
 {
-	if (job->producer != NULL)
+	if (table_took(job))
 		HASH_DEL(job->producer->checks, job);
 	escrow_message_destroy(job->message);
 	free(job);
@@ -216,9 +216,9 @@ bool checks_on_request(escrow_producer *producer, struct client_conn *conn, cons
 	job->job.discard = discard_check;
 	job->producer = producer;
 	HASH_ADD(hh, producer->checks, key, sizeof(job->key), job);
-	if (producer->instance.leaving || !pool_submit(producer->pool, &job->job)) {
+	if (producer->instance.leaving || !table_took(job) || !pool_submit(producer->pool, &job->job)) {
 		free_job(job);
-		drop(producer, address, "the pool is full (check_queue_max)");
+		drop(producer, address, "the pool is full (check_queue_max), or no memory");
 	}
 	return true;
 }

@@ -34,6 +34,10 @@ void queue_assign(struct subscription *subscription, const struct queue_key *key
 	queue->subscription = subscription;
 	atomic_init(&queue->dropped, false);
 	HASH_ADD(hh, consumer->queues, key, sizeof(queue->key), queue);
+	if (!table_took(queue)) {
+		free(queue);
+		return;
+	}
 	atomic_fetch_add(&consumer->counters.assigned, 1);
 	log_info("sdk", "queue assigned", "group=%s topic=%s broker=%s queue=%d", consumer->group, subscription->topic,
 		 key->broker_name, key->queue_id);

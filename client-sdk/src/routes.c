@@ -240,6 +240,10 @@ struct topic_route *routes_watch(struct routes *routes, const char *topic, bool 
 	route->publish = publish;
 	snprintf(route->topic, sizeof(route->topic), "%s", topic);
 	HASH_ADD_STR(routes->topics, topic, route);
+	if (!table_took(route)) {
+		free(route);
+		return NULL;
+	}
 	again_in(route, 0); /* Never from inside: the caller first finishes what it does. */
 	return route;
 }

@@ -7,9 +7,8 @@
 #ifndef ESCROW_SDK_ROUTES_H
 #define ESCROW_SDK_ROUTES_H
 
-#include <uthash.h>
-
 #include "client-sdk/src/route_view.h"
+#include "lib/base/table.h"
 #include "lib/net/client.h"
 
 enum { ROUTE_TOPIC_SIZE = 256, NAME_SERVERS_MAX = 16, ROUTE_TOPICS_MAX = 4096 };

@@ -9,10 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <uthash.h>
 #include <unistd.h>
 
 #include "lib/base/logging.h"
+#include "lib/base/table.h"
 #include "lib/net/address.h"
 #include "lib/net/output.h"
 
@@ -87,7 +87,8 @@ static enum status ensure_sweep(struct client *client)
 
 static void fail_request(struct client_conn *conn, struct request *request, enum status status)
 {
-	HASH_DEL(conn->requests, request);
+	if (table_took(request))
+		HASH_DEL(conn->requests, request);
 	request->status = status;
 	request->next = NULL;
 	*conn->client->failed_tail = request;
@@ -369,6 +370,10 @@ static enum status get_conn(struct client *client, const char *address, struct c
 		buffer_init(&conn->input, (size_t)client->config.frame_size_max + READ_SIZE);
 		buffer_init(&conn->output, client->config.output_bytes_max);
 		HASH_ADD_STR(client->conns, address, conn);
+		if (!table_took(conn)) {
+			free(conn);
+			return errinfo_set(err, ST_NOMEM, "no memory for a connection");
+		}
 	}
 	*out = conn;
 	return conn->state == CONN_IDLE ? start_connecting(conn, err) : ST_OK;
@@ -537,7 +542,7 @@ void client_send(struct client *client, int64_t timeout_ms, client_response on_r
 	HASH_ADD(hh, conn->requests, opaque, sizeof(request->opaque), request);
 	if (!written)
 		fail_request(conn, request, ST_BUSY);
-	else if (ensure_sweep(client) != ST_OK)
+	else if (!table_took(request) || ensure_sweep(client) != ST_OK)
 		fail_request(conn, request, ST_NOMEM);
 }
 

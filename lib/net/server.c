@@ -9,11 +9,11 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
-#include <uthash.h>
 #include <utlist.h>
 #include <unistd.h>
 
 #include "lib/base/logging.h"
+#include "lib/base/table.h"
 #include "lib/net/output.h"
 #include "lib/wire/frame.h"
 
@@ -421,6 +421,10 @@ static struct address_count *count_address(struct server *server, const struct p
 			return NULL;
 		memcpy(address->ip, peer->ip, sizeof(address->ip));
 		HASH_ADD(hh, server->addresses, ip, sizeof(address->ip), address);
+		if (!table_took(address)) {
+			free(address);
+			return NULL;
+		}
 	}
 	address->count++;
 	return address;
@@ -456,9 +460,11 @@ static void add_conn(struct server *server, int fd, const struct sockaddr_storag
 	HASH_ADD(hh, server->conns, id, sizeof(conn->id), conn);
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
-	conn->read_event = event_new(loop_base(server->loop), fd, EV_READ | EV_PERSIST, on_readable, conn);
+	if (table_took(conn))
+		conn->read_event = event_new(loop_base(server->loop), fd, EV_READ | EV_PERSIST, on_readable, conn);
 	if (conn->read_event == NULL) {
-		HASH_DEL(server->conns, conn);
+		if (table_took(conn))
+			HASH_DEL(server->conns, conn);
 		if (--address->count == 0) {
 			HASH_DEL(server->addresses, address);
 			free(address);

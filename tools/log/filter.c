@@ -3,7 +3,8 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <uthash.h>
+
+#include "lib/base/table.h"
 
 struct filter_offset {
 	uint64_t offset;
@@ -57,7 +58,10 @@ static enum status remember(struct filter *filter, uint64_t offset, struct errin
 		return errinfo_set(err, ST_NOMEM, "out of memory");
 	item->offset = offset;
 	HASH_ADD(hh, filter->named, offset, sizeof(item->offset), item);
-	return ST_OK;
+	if (table_took(item))
+		return ST_OK;
+	free(item);
+	return errinfo_set(err, ST_NOMEM, "out of memory");
 }
 
 /* KEYS holds several, with blanks between. */
