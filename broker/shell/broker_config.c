@@ -25,6 +25,9 @@ static const struct config_option broker_options[] = {
 	TEXT("brokerIP1", broker_ip1, "127.0.0.1",
 	     "IPv4 address that clients are told to connect to, and that is part of every message id."),
 	NUMBER("listenPort", listen_port, "10911", NULL, 0, 65535, "Port; 0 takes a free one and prints it."),
+	NUMBER("fastListenPort", fast_listen_port, "-1", NULL, -1, 65535,
+	       "Second port, for clients that are set to use the VIP channel: they connect to listenPort - 2, which is what -1 "
+	       "means here. 0: none. A port that is taken is left out, with a warning."),
 	TEXT("bindAddress", bind_address, "127.0.0.1",
 	     "Address to listen on. Anything wider than loopback needs allowInsecure=true while there is no "
 	     "authentication."),

@@ -23,6 +23,7 @@ struct broker_config {
 	char log_level[CONFIG_TEXT_SIZE];
 	int64_t broker_id;
 	int64_t listen_port;
+	int64_t fast_listen_port; /* -1: see its option. */
 	bool allow_insecure;
 
 	int flush_disk_type; /* enum flush_disk_type */
