@@ -172,10 +172,11 @@ static bool make_parts(struct core *core)
 	core->names = names_create(config->name_max, config->name_max / 4);
 	core->offsets = offsets_create();
 	core->members = members_create(config->member_max);
+	core->locks = locks_create(config->lock_max);
 	core->pending = pending_create(UINT32_MAX);
 	core->resends = core->pending == NULL ? NULL :
 						resends_create((uint32_t)config->resend_window_count, core->pending);
-	if (core->names == NULL || core->offsets == NULL || core->members == NULL || core->resends == NULL ||
+	if (core->names == NULL || core->offsets == NULL || core->members == NULL || core->locks == NULL || core->resends == NULL ||
 	    buffer_reserve(&core->record, 64 * 1024) == NULL)
 		return false;
 	core->topics = topics_create(core->names, core->files, config->topic_max);
@@ -225,6 +226,7 @@ void core_close(struct core *core)
 	resends_destroy(core->resends);
 	pending_destroy(core->pending);
 	members_destroy(core->members);
+	locks_destroy(core->locks);
 	offsets_destroy(core->offsets);
 	groups_destroy(core->groups);
 	topics_destroy(core->topics);
@@ -314,6 +316,7 @@ void core_tick(struct core *core)
 	if (core->mono_ms >= core->next_expire_ms) {
 		core->next_expire_ms = core->mono_ms + EXPIRE_INTERVAL_MS;
 		clients_expire(core);
+		locks_expire(core->locks, core->mono_ms);
 	}
 	retention_tick(core);
 	core_turn_end(core);

@@ -41,6 +41,7 @@ struct core_config {
 	uint32_t offset_row_max;   /* (topic, group) pairs with consumer offsets. */
 	uint32_t member_max;
 	uint32_t hold_max;
+	uint32_t lock_max;
 	struct checkback_config checkback;
 };
 

@@ -308,7 +308,8 @@ static int64_t retries_allowed(const struct consumer_group *group, int32_t asked
 	return asked >= 0 ? asked : group->settings.retry_max_times;
 }
 
-/* A send to a retry topic with too many attempts goes to the dead letters instead. */
+/* A send to a retry topic with too many attempts goes to the dead letters instead. So does any of a group that consumes in
+ * order: its consumers try again by themselves, and send only what they have given up. */
 static enum status redirect_dead(struct core *core, const struct send_request *request, struct incoming *in,
 				 struct outcome *outcome)
 {
@@ -321,7 +322,8 @@ static enum status redirect_dead(struct core *core, const struct send_request *r
 	if (known == NULL)
 		return core_refuse(outcome, RESP_SUBSCRIPTION_GROUP_NOT_EXIST, "subscription group not exist, %.*s",
 				   SPAN_ARGS(group));
-	if (request->reconsume_times <= retries_allowed(known, request->max_reconsume_times))
+	if (request->reconsume_times <= retries_allowed(known, request->max_reconsume_times) &&
+	    !locks_has_any(core->locks, known->id, core->mono_ms))
 		return ST_OK;
 	enum status status = settings_dead_letter_topic(core, group, &in->topic, outcome);
 	if (status == ST_OK) {

@@ -81,6 +81,8 @@ enum status handle_view_message(struct handlers *handlers, const struct request 
 enum status handle_heartbeat(struct handlers *handlers, const struct request *request);
 enum status handle_unregister(struct handlers *handlers, const struct request *request);
 enum status handle_consumer_list(struct handlers *handlers, const struct request *request);
+enum status handle_lock_queues(struct handlers *handlers, const struct request *request);
+enum status handle_unlock_queues(struct handlers *handlers, const struct request *request);
 enum status handle_create_topic(struct handlers *handlers, const struct request *request);
 enum status handle_get_topic(struct handlers *handlers, const struct request *request);
 enum status handle_all_topics(struct handlers *handlers, const struct request *request);

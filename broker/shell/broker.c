@@ -408,6 +408,7 @@ static enum status fill_core_config(const struct broker_config *config, struct c
 		.offset_row_max = 100000,
 		.member_max = 200000,
 		.hold_max = 100000,
+		.lock_max = 200000,
 		.checkback = checkback_config_default(),
 	};
 	out->checkback.transaction_timeout_ms = config->transaction_timeout_ms;
