@@ -253,6 +253,25 @@ int64_t core_now_ms(const struct core *core)
 	return core->mono_ms;
 }
 
+/* A delayed message whose topic was deleted meanwhile is recalled when it is due. False: no room in the log now. */
+static bool recall_outlived(struct core *core, const struct delayed *entry)
+{
+	struct record_timer_cancel r = { .source_offset = entry->naming_offset, .when_ms = core_store_time(core),
+					 .who = SPAN_LITERAL("topic deleted") };
+	size_t size = record_timer_cancel_size(&r);
+	struct placed at = { .size = (uint32_t)commitlog_record_size(size) };
+	struct errinfo err;
+
+	uint8_t *payload = commitlog_begin(core->log, LOG_TIMER_CANCEL, size, &at.offset);
+	if (payload == NULL)
+		return false;
+	record_timer_cancel_encode(&r, payload);
+	commitlog_commit(core->log);
+	if (apply_timer_cancel(core, &at, &r, &err) != ST_OK)
+		core_state_broken(core, &err);
+	return true;
+}
+
 /* Gives due delayed messages their places. What finds no room in the log comes with the next tick. */
 static void deliver_due(struct core *core)
 {
@@ -262,6 +281,11 @@ static void deliver_due(struct core *core)
 		if (first == NULL || first->deliver_at_ms > core->wall_ms)
 			return;
 		struct queue *queue;
+		if (topic_outlived(first->topic, first->naming_offset)) {
+			if (!recall_outlived(core, first))
+				return;
+			continue;
+		}
 		if (apply_reserve_deliver(core, first, &queue, NULL) != ST_OK)
 			return;
 		struct record_deliver r = {
@@ -359,17 +383,15 @@ void core_committed(struct core *core)
 {
 	uint64_t committed = core_committed_offset(core);
 	const struct visibility *visibility = &core->visibility;
-	size_t head = visibility->head, shown = 0;
+	size_t head = visibility->head, before = visibility->count;
 	struct queue *queue;
 
 	/* First all entries, then the waiting pulls, so that one pull gets all that came at once. */
-	while ((queue = visibility_next(&core->visibility, committed)) != NULL) {
+	while ((queue = visibility_next(&core->visibility, committed)) != NULL)
 		queue->visible_offset++;
-		shown++;
-	}
-	for (size_t i = 0; i < shown; i++) {
+	for (size_t i = 0; i < before - visibility->count; i++) {
 		queue = visibility->ring[(head + i) & (visibility->capacity - 1)].queue;
-		if (queue->holds != NULL)
+		if (queue != NULL && queue->holds != NULL)
 			wake_holds(core, queue);
 	}
 }

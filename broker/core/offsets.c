@@ -193,6 +193,35 @@ void offsets_apply(struct offsets *offsets, uint32_t topic_id, uint32_t group_id
 	set_clean(offsets, cell);
 }
 
+/* Rows and cells stay: a walk may stand on them, and topics and groups tend to come back. */
+static void forget_row(struct offsets *offsets, struct row *row)
+{
+	for (uint32_t i = 0; i < row->cell_count; i++) {
+		struct cell *cell = row->cells[i];
+
+		if (cell == NULL)
+			continue;
+		set_clean(offsets, cell);
+		cell->known = cell->stored_known = false;
+	}
+}
+
+void offsets_forget_topic(struct offsets *offsets, uint32_t topic_id)
+{
+	for (struct row *row = offsets->rows; row != NULL; row = row->hh.next) {
+		if (row->topic_id == topic_id)
+			forget_row(offsets, row);
+	}
+}
+
+void offsets_forget_group(struct offsets *offsets, uint32_t group_id)
+{
+	for (struct row *row = offsets->rows; row != NULL; row = row->hh.next) {
+		if (row->group_id == group_id)
+			forget_row(offsets, row);
+	}
+}
+
 size_t offsets_dirty(const struct offsets *offsets, struct offsets_entry *out, size_t max)
 {
 	size_t count = 0;

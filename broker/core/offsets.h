@@ -33,6 +33,10 @@ void offsets_note(struct offsets *offsets, uint32_t topic_id, uint32_t group_id,
 /* What an OFFSETS record says: live and stored. Needs a reserved place. */
 void offsets_apply(struct offsets *offsets, uint32_t topic_id, uint32_t group_id, uint32_t queue_id, int64_t value);
 
+/* What the groups, or one group, said is forgotten: nobody ever read the topic. */
+void offsets_forget_topic(struct offsets *offsets, uint32_t topic_id);
+void offsets_forget_group(struct offsets *offsets, uint32_t group_id);
+
 struct offsets_entry {
 	uint32_t topic_id;
 	uint32_t group_id;

@@ -196,6 +196,9 @@ static enum status check_group(struct core *core, const struct pull_header *head
 	if (!(*group_out)->settings.consume_enable)
 		return core_refuse(outcome, RESP_NO_PERMISSION, "subscription group no permission, %.*s",
 				   SPAN_ARGS(header->consumer_group));
+	if (group_is_forbidden(*group_out, header->topic))
+		return core_refuse(outcome, RESP_NO_PERMISSION, "the consumer group[%.*s] is forbidden for topic[%.*s]",
+				   SPAN_ARGS(header->consumer_group), SPAN_ARGS(header->topic));
 	return ST_OK;
 }
 

@@ -78,18 +78,18 @@ static enum status reserve_topic(struct core *core, const struct record_topic *r
 	}
 }
 
-static enum status reserve_group(struct core *core, struct span name, struct outcome *outcome)
+static enum status reserve_group(struct core *core, const struct record_group *r, struct outcome *outcome)
 {
-	enum status status = reserve_name(core, name, outcome);
+	enum status status = reserve_name(core, r->name, outcome);
 
 	if (status != ST_OK)
 		return status;
-	switch (groups_reserve(core->groups, name)) {
+	switch (groups_reserve(core->groups, r->name, r->forbidden.size)) {
 	case ST_OK: return ST_OK;
 	case ST_FULL:
 		(void)!groups_check_room(core->groups, &outcome->err);
 		return core_refuse_as(outcome, RESP_SYSTEM_ERROR);
-	default: return core_refuse(outcome, RESP_SYSTEM_BUSY, "no memory for group %.*s", SPAN_ARGS(name));
+	default: return core_refuse(outcome, RESP_SYSTEM_BUSY, "no memory for group %.*s", SPAN_ARGS(r->name));
 	}
 }
 
@@ -105,7 +105,7 @@ struct record_topic settings_topic_record(struct span name, const struct topic_s
 	};
 }
 
-struct record_group settings_group_record(struct span name, const struct group_config *settings)
+struct record_group settings_group_record(struct span name, const struct group_config *settings, struct span forbidden)
 {
 	return (struct record_group){
 		.consume_enable = settings->consume_enable,
@@ -120,28 +120,33 @@ struct record_group settings_group_record(struct span name, const struct group_c
 		.group_sys_flag = (uint32_t)settings->group_sys_flag,
 		.consume_timeout_minute = (uint32_t)settings->consume_timeout_minute,
 		.name = name,
+		.forbidden = forbidden,
 	};
 }
 
 enum status core_put_topic(struct core *core, struct span name, const struct topic_settings *settings,
 			   struct outcome *outcome)
 {
-	uint64_t offset;
 	struct record_topic r = settings_topic_record(name, settings);
 
 	r.when_ms = core_store_time(core);
 	if (r.read_queue_nums > TOPIC_QUEUE_MAX || r.write_queue_nums > TOPIC_QUEUE_MAX)
 		return core_refuse(outcome, RESP_INVALID_PARAMETER, "a topic has at most %d queues", TOPIC_QUEUE_MAX);
 	enum status reserved = reserve_topic(core, &r, outcome);
-	if (reserved != ST_OK)
-		return reserved;
-	size_t size = record_topic_size(&r);
-	uint8_t *payload = commitlog_begin(core->log, LOG_TOPIC, size, &offset);
+	return reserved != ST_OK ? reserved : settings_record_topic(core, &r, outcome);
+}
+
+enum status settings_record_topic(struct core *core, const struct record_topic *r, struct outcome *outcome)
+{
+	size_t size = record_topic_size(r);
+	struct placed at = { .size = (uint32_t)commitlog_record_size(size) };
+	uint8_t *payload = commitlog_begin(core->log, LOG_TOPIC, size, &at.offset);
+
 	if (payload == NULL)
 		return core_no_room(core, size, outcome);
-	record_topic_encode(&r, payload);
+	record_topic_encode(r, payload);
 	uint64_t end = commitlog_commit(core->log);
-	if (apply_topic(core, &r, &outcome->err) != ST_OK)
+	if (apply_topic(core, &at, r, &outcome->err) != ST_OK)
 		core_state_broken(core, &outcome->err);
 	if (core->effects.topics_changed != NULL)
 		core->effects.topics_changed(core->effects.context);
@@ -167,25 +172,32 @@ static enum status widen_retry_topic(struct core *core, struct span group, uint3
 
 enum status core_put_group(struct core *core, struct span name, const struct group_config *s, struct outcome *outcome)
 {
-	uint64_t offset;
-	struct record_group r = settings_group_record(name, s);
+	const struct consumer_group *known = groups_find(core->groups, name);
+	struct record_group r = settings_group_record(name, s, known == NULL ? SPAN_NONE : known->forbidden);
 
 	r.when_ms = core_store_time(core);
 	if (r.retry_queue_nums > TOPIC_QUEUE_MAX)
 		return core_refuse(outcome, RESP_INVALID_PARAMETER, "a retry topic has at most %d queues", TOPIC_QUEUE_MAX);
-	enum status reserved = reserve_group(core, name, outcome);
+	enum status status = settings_record_group(core, &r, outcome);
+	return status != ST_OK ? status : widen_retry_topic(core, name, r.retry_queue_nums, outcome);
+}
+
+enum status settings_record_group(struct core *core, const struct record_group *r, struct outcome *outcome)
+{
+	enum status reserved = reserve_group(core, r, outcome);
+	uint64_t offset;
+
 	if (reserved != ST_OK)
 		return reserved;
-	size_t size = record_group_size(&r);
+	size_t size = record_group_size(r);
 	uint8_t *payload = commitlog_begin(core->log, LOG_GROUP, size, &offset);
 	if (payload == NULL)
 		return core_no_room(core, size, outcome);
-	record_group_encode(&r, payload);
+	record_group_encode(r, payload);
 	uint64_t end = commitlog_commit(core->log);
-	if (apply_group(core, &r, &outcome->err) != ST_OK)
+	if (apply_group(core, r, &outcome->err) != ST_OK)
 		core_state_broken(core, &outcome->err);
-	(void)core_accept(outcome, end);
-	return widen_retry_topic(core, name, r.retry_queue_nums, outcome);
+	return core_accept(outcome, end);
 }
 
 /* --- made on the way ------------------------------------------------------------------------------------- */
