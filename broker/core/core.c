@@ -148,9 +148,9 @@ enum status core_find_queue(struct core *core, struct span topic_name, int32_t q
 	if (topic == NULL)
 		return core_refuse(outcome, RESP_TOPIC_NOT_EXIST, "topic %.*s does not exist on this broker",
 				   SPAN_ARGS(topic_name));
-	if (queue_id < 0 || (uint32_t)queue_id >= topic->settings.read_queue_nums)
-		return core_refuse(outcome, RESP_INVALID_PARAMETER, "queueId %d is illegal, topic %.*s has %u read queues",
-				   queue_id, SPAN_ARGS(topic_name), topic->settings.read_queue_nums);
+	if (queue_id < 0 || (uint32_t)queue_id >= topic_queue_nums(topic))
+		return core_refuse(outcome, RESP_INVALID_PARAMETER, "queueId %d is illegal, topic %.*s has %u queues",
+				   queue_id, SPAN_ARGS(topic_name), topic_queue_nums(topic));
 	return ST_OK;
 }
 

@@ -35,6 +35,13 @@ struct outcome {
 	struct errinfo err;
 };
 
+/* Refusals: fill *outcome and return a status that is neither ST_OK nor ST_AGAIN. */
+enum status core_refuse(struct outcome *outcome, int32_t code, const char *fmt, ...) PRINTF_LIKE(3, 4);
+/* The same when outcome->err has its text already. */
+enum status core_refuse_as(struct outcome *outcome, int32_t code);
+/* Success; the answer leaves when `wait_offset` is committed. */
+enum status core_accept(struct outcome *outcome, uint64_t wait_offset);
+
 /* What the core asks of the shell. They may read from the core (core_pull, core_stored_half), not change it. */
 struct core_effects {
 	void *context;

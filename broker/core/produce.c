@@ -124,6 +124,8 @@ static enum status check_topic(struct core *core, const struct send_request *req
 						     request->default_topic_queue_nums, topic_out, outcome);
 	if (status != ST_OK)
 		return status;
+	if (((*topic_out)->settings.perm & PERM_WRITE) == 0)
+		return core_refuse(outcome, RESP_NO_PERMISSION, "the topic[%.*s] sending message is forbidden", SPAN_ARGS(request->topic));
 	uint32_t queues = topic_queue_nums(*topic_out);
 	if (request->queue_id >= 0 && (uint32_t)request->queue_id >= queues)
 		return core_refuse(outcome, RESP_INVALID_PARAMETER, "request queueId[%d] is illegal, topic %.*s has %u queues",

@@ -250,6 +250,9 @@ enum status core_prepare_pull(struct core *core, const struct pull_header *heade
 		return core_refuse(outcome, RESP_NO_PERMISSION, "the topic[%.*s] pulling message is forbidden",
 				   SPAN_ARGS(header->topic));
 	status = core_find_queue(core, header->topic, header->queue_id, &topic, outcome);
+	if (status == ST_OK && (uint32_t)header->queue_id >= topic->settings.read_queue_nums)
+		status = core_refuse(outcome, RESP_INVALID_PARAMETER, "queueId[%d] is illegal, topic:[%.*s] topicConfig.readQueueNums:[%u]",
+				     header->queue_id, SPAN_ARGS(header->topic), topic->settings.read_queue_nums);
 	if (status != ST_OK)
 		return status;
 	if ((header->sys_flag & PULL_SUBSCRIPTION) != 0)

@@ -82,10 +82,17 @@ enum status handle_heartbeat(struct handlers *handlers, const struct request *re
 enum status handle_unregister(struct handlers *handlers, const struct request *request);
 enum status handle_consumer_list(struct handlers *handlers, const struct request *request);
 enum status handle_create_topic(struct handlers *handlers, const struct request *request);
+enum status handle_create_topics(struct handlers *handlers, const struct request *request);
 enum status handle_get_topic(struct handlers *handlers, const struct request *request);
 enum status handle_all_topics(struct handlers *handlers, const struct request *request);
 enum status handle_create_group(struct handlers *handlers, const struct request *request);
+enum status handle_create_groups(struct handlers *handlers, const struct request *request);
 enum status handle_get_group(struct handlers *handlers, const struct request *request);
 enum status handle_all_groups(struct handlers *handlers, const struct request *request);
+enum status handle_delete_topic(struct handlers *handlers, const struct request *request);
+enum status handle_delete_group(struct handlers *handlers, const struct request *request);
+enum status handle_group_forbidden(struct handlers *handlers, const struct request *request);
+enum status handle_clean(struct handlers *handlers, const struct request *request);
+enum status handle_system_topics(struct handlers *handlers, const struct request *request);
 
 #endif
