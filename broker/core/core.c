@@ -242,6 +242,11 @@ void core_close(struct core *core)
 
 /* --- time --------------------------------------------------------------------------------------------- */
 
+const struct core_config *core_configuration(const struct core *core)
+{
+	return &core->config;
+}
+
 void core_set_time(struct core *core, int64_t wall_ms, int64_t mono_ms)
 {
 	core->wall_ms = wall_ms;

@@ -64,6 +64,9 @@ enum status core_open(const struct core_config *config, const struct store *stor
 		      const struct core_effects *effects, struct core **core_out, struct errinfo *err) MUST_USE;
 void core_close(struct core *core);
 
+/* How it is set up now. */
+const struct core_config *core_configuration(const struct core *core);
+
 /* Both clocks, before the calls of a turn. Stored times never go back, even if the wall clock does. */
 void core_set_time(struct core *core, int64_t wall_ms, int64_t mono_ms);
 /* The monotonic time that core_set_time said last. */

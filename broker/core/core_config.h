@@ -19,6 +19,8 @@ struct core_config {
 	bool auto_create_group;
 	bool reject_transactions;
 	bool long_polling;
+	bool server_side_reset;    /* Resets of offsets are this broker's business, not its consumers'. */
+	uint32_t permission;       /* PERM_*: of the whole broker. */
 	uint32_t default_topic_queue_nums;
 	uint32_t max_message_size;
 	uint64_t young_queue_bytes; /* A queue whose first message is this near the log's end counts as young: new

@@ -8,6 +8,7 @@
 #define ESCROW_HANDLERS_H
 
 #include "broker/core/core.h"
+#include "broker/handlers/relays.h"
 #include "lib/base/logging.h"
 #include "lib/wire/command.h"
 #include "lib/wire/message.h"
@@ -28,6 +29,7 @@ struct handlers {
 	struct replies replies;
 	const char *broker_name;
 	int32_t next_opaque;     /* Of requests that the broker begins. */
+	struct relays relays;
 	struct log_gate unreadable_gate;
 };
 
@@ -93,6 +95,14 @@ enum status handle_delete_topic(struct handlers *handlers, const struct request 
 enum status handle_delete_group(struct handlers *handlers, const struct request *request);
 enum status handle_group_forbidden(struct handlers *handlers, const struct request *request);
 enum status handle_clean(struct handlers *handlers, const struct request *request);
+enum status handle_running_info(struct handlers *handlers, const struct request *request);
+enum status handle_consume_directly(struct handlers *handlers, const struct request *request);
+enum status handle_consumer_status(struct handlers *handlers, const struct request *request);
+enum status handle_reset_offset(struct handlers *handlers, const struct request *request);
+enum status handle_clone_offset(struct handlers *handlers, const struct request *request);
+enum status handle_correction_offset(struct handlers *handlers, const struct request *request);
+enum status handle_all_offsets(struct handlers *handlers, const struct request *request);
+enum status handle_all_delay_offsets(struct handlers *handlers, const struct request *request);
 enum status handle_system_topics(struct handlers *handlers, const struct request *request);
 
 #endif

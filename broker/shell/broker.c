@@ -104,8 +104,10 @@ static enum status serve(struct broker *broker, uint64_t conn_id_of, const struc
 {
 	if (command_decode(frame, &broker->scratch, &broker->command, &broker->decode_error) != ST_OK)
 		return ST_INVALID;
-	if (command_is_response(&broker->command))
-		return ST_OK; /* Nothing that we ask is answered so. */
+	if (command_is_response(&broker->command)) {
+		relays_answered(&broker->handlers, conn_id_of, &broker->command);
+		return ST_OK;
+	}
 	struct request request = { .command = &broker->command, .conn_id = conn_id_of, .peer = host_of(peer), .again = again };
 	if (broker->stopping || refuse_busy) {
 		handlers_refuse(&broker->handlers, &request, broker->stopping ? RESP_SERVICE_NOT_AVAILABLE : RESP_SYSTEM_BUSY,
@@ -165,8 +167,10 @@ static void on_conn_close(void *context, struct conn *conn)
 {
 	struct broker *broker = context;
 
-	if (broker->core != NULL)
-		core_connection_gone(broker->core, conn_id(conn));
+	if (broker->core == NULL)
+		return;
+	relays_connection_gone(&broker->handlers, conn_id(conn));
+	core_connection_gone(broker->core, conn_id(conn));
 }
 
 /* --- effects of the core ------------------------------------------------------------------------------------ */
@@ -309,6 +313,7 @@ static void on_tick(void *context)
 	core_set_log_pin(broker->core, projector_pin(broker));
 	core_begin_request(broker->core);
 	core_tick(broker->core);
+	relays_tick(&broker->handlers, core_now_ms(broker->core));
 	warm_for_core(broker); /* A half whose checks are exhausted, a body to be carried. */
 	watch_disk(broker);
 	report_in_doubt(broker);
@@ -390,6 +395,8 @@ static enum status fill_core_config(const struct broker_config *config, struct c
 		.auto_create_group = config->auto_create_subscription_group,
 		.reject_transactions = config->reject_transaction_message,
 		.long_polling = config->long_polling_enable,
+		.server_side_reset = config->use_server_side_reset_offset,
+		.permission = (uint32_t)config->broker_permission,
 		.default_topic_queue_nums = (uint32_t)config->default_topic_queue_nums,
 		.max_message_size = (uint32_t)config->max_message_size,
 		.young_queue_bytes = (uint64_t)config->mapped_file_size_commit_log,
@@ -535,6 +542,7 @@ static enum status finish(struct broker *broker, enum status status, struct erri
 	client_destroy(broker->client);
 	registrar_destroy(broker->registrar);
 	deferred_clear(&broker->deferred);
+	relays_clear(&broker->handlers);
 	replies_deinit(&broker->replies);
 	snapshotter_destroy(broker->snapshotter);
 	core_close(broker->core);
