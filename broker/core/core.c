@@ -247,6 +247,21 @@ const struct core_config *core_configuration(const struct core *core)
 	return &core->config;
 }
 
+void core_reconfigure(struct core *core, const struct core_config *config)
+{
+	struct errinfo err;
+
+	core_config_take_changes(&core->config, config);
+	checkback_reconfigure(core->checkback, &config->checkback);
+	/* Without memory for the template no topic is made on the way; the next change tries again. */
+	(void)!settings_make_template(core, &err);
+	/* What routes say may have changed; name servers look at the version. */
+	struct topics_version version = topics_version(core->topics);
+	topics_set_version(core->topics, (struct topics_version){ version.counter + 1, core->wall_ms });
+	if (core->effects.topics_changed != NULL)
+		core->effects.topics_changed(core->effects.context);
+}
+
 void core_set_time(struct core *core, int64_t wall_ms, int64_t mono_ms)
 {
 	core->wall_ms = wall_ms;

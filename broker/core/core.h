@@ -66,6 +66,8 @@ void core_close(struct core *core);
 
 /* How it is set up now. */
 const struct core_config *core_configuration(const struct core *core);
+/* Set up anew while it serves: core_config_take_changes says in what. */
+void core_reconfigure(struct core *core, const struct core_config *config);
 
 /* Both clocks, before the calls of a turn. Stored times never go back, even if the wall clock does. */
 void core_set_time(struct core *core, int64_t wall_ms, int64_t mono_ms);

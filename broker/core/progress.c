@@ -190,6 +190,8 @@ enum status core_earliest_time(struct core *core, struct span topic_name, int32_
 static enum status check_group(struct core *core, const struct pull_header *header, struct consumer_group **group_out,
 			       struct outcome *outcome)
 {
+	if ((core->config.forbidden & PERM_READ) != 0)
+		return core_refuse(outcome, RESP_NO_PERMISSION, "the broker[%s] pulling message is forbidden", core->config.broker_name);
 	enum status status = settings_group_for_consumer(core, header->consumer_group, group_out, outcome);
 
 	if (status != ST_OK)

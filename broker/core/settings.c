@@ -29,6 +29,13 @@ static enum status make_system_topic(struct core *core, const char *name, uint32
 	return ST_OK;
 }
 
+enum status settings_make_template(struct core *core, struct errinfo *err)
+{
+	if (!core->config.auto_create_topic)
+		return ST_OK;
+	return make_system_topic(core, TOPIC_AUTO_CREATE, core->config.default_topic_queue_nums, PERM_ALL, err);
+}
+
 enum status settings_make_system_topics(struct core *core, struct errinfo *err)
 {
 	static const struct {
@@ -42,8 +49,8 @@ enum status settings_make_system_topics(struct core *core, struct errinfo *err)
 
 	for (size_t i = 0; i < sizeof(fixed) / sizeof(fixed[0]) && status == ST_OK; i++)
 		status = make_system_topic(core, fixed[i].name, fixed[i].queues, PERM_RW, err);
-	if (status == ST_OK && core->config.auto_create_topic)
-		status = make_system_topic(core, TOPIC_AUTO_CREATE, core->config.default_topic_queue_nums, PERM_ALL, err);
+	if (status == ST_OK)
+		status = settings_make_template(core, err);
 	/* RocketMQ's brokers have a topic of their own name and one of their cluster's, for tools. */
 	if (status == ST_OK)
 		status = make_system_topic(core, core->config.cluster_name, 16, PERM_ALL, err);
@@ -219,7 +226,8 @@ static enum status make_topic(struct core *core, struct span name, uint32_t queu
 enum status settings_topic_for_send(struct core *core, struct span name, struct span template_name, int32_t queue_nums,
 				    struct topic **topic_out, struct outcome *outcome)
 {
-	const struct topic *template_topic = topics_find(core->topics, template_name);
+	bool may_make = core->config.auto_create_topic || !span_is(template_name, TOPIC_AUTO_CREATE);
+	const struct topic *template_topic = may_make ? topics_find(core->topics, template_name) : NULL;
 
 	*topic_out = topics_find(core->topics, name);
 	if (*topic_out != NULL)

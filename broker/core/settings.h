@@ -11,6 +11,9 @@
 /* The topics that every broker has; made in memory at each start. */
 enum status settings_make_system_topics(struct core *core, struct errinfo *err) MUST_USE;
 
+/* The template of topics that are made on the way, if they are to be made. */
+enum status settings_make_template(struct core *core, struct errinfo *err) MUST_USE;
+
 /* UPDATE_AND_CREATE_TOPIC, UPDATE_AND_CREATE_SUBSCRIPTIONGROUP. */
 enum status core_put_topic(struct core *core, struct span name, const struct topic_settings *settings,
 			   struct outcome *outcome) MUST_USE;

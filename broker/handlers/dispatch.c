@@ -102,6 +102,8 @@ static handler find_handler(int32_t code)
 	case REQ_QUERY_CORRECTION_OFFSET: return handle_correction_offset;
 	case REQ_GET_ALL_CONSUMER_OFFSET: return handle_all_offsets;
 	case REQ_GET_ALL_DELAY_OFFSET: return handle_all_delay_offsets;
+	case REQ_UPDATE_BROKER_CONFIG: return handle_update_config;
+	case REQ_GET_BROKER_CONFIG: return handle_get_config;
 	case REQ_DELETE_TOPIC_IN_BROKER: return handle_delete_topic;
 	case REQ_DELETE_SUBSCRIPTIONGROUP: return handle_delete_group;
 	case REQ_UPDATE_AND_GET_GROUP_FORBIDDEN: return handle_group_forbidden;

@@ -10,6 +10,7 @@
 #include "broker/core/core.h"
 #include "broker/handlers/relays.h"
 #include "lib/base/logging.h"
+#include "lib/wire/body_config.h"
 #include "lib/wire/command.h"
 #include "lib/wire/message.h"
 
@@ -23,6 +24,16 @@ struct replies {
 	void (*end)(void *context);
 };
 
+/* The options of the broker; the shell's, and not there in tests without one. */
+struct config_port {
+	void *context;
+	/* Takes in "key=value" lines, all of them or none. ST_OK, or a refusal. */
+	enum status (*update)(void *context, struct span properties, struct outcome *outcome);
+	/* Appends such lines. */
+	void (*print)(void *context, struct buffer *out);
+	struct data_version (*version)(void *context);
+};
+
 /* What all handlers share; one per broker. */
 struct handlers {
 	struct core *core;
@@ -30,6 +41,7 @@ struct handlers {
 	const char *broker_name;
 	int32_t next_opaque;     /* Of requests that the broker begins. */
 	struct relays relays;
+	struct config_port config;
 	struct log_gate unreadable_gate;
 };
 
@@ -103,6 +115,8 @@ enum status handle_clone_offset(struct handlers *handlers, const struct request 
 enum status handle_correction_offset(struct handlers *handlers, const struct request *request);
 enum status handle_all_offsets(struct handlers *handlers, const struct request *request);
 enum status handle_all_delay_offsets(struct handlers *handlers, const struct request *request);
+enum status handle_update_config(struct handlers *handlers, const struct request *request);
+enum status handle_get_config(struct handlers *handlers, const struct request *request);
 enum status handle_system_topics(struct handlers *handlers, const struct request *request);
 
 #endif

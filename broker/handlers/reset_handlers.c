@@ -6,6 +6,7 @@
 #include "broker/core/progress.h"
 #include "broker/core/resets.h"
 #include "broker/handlers/handlers.h"
+#include "lib/wire/body_config.h"
 #include "lib/wire/body_offsets.h"
 #include "lib/wire/headers.h"
 
