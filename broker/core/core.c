@@ -148,9 +148,9 @@ enum status core_find_queue(struct core *core, struct span topic_name, int32_t q
 	if (topic == NULL)
 		return core_refuse(outcome, RESP_TOPIC_NOT_EXIST, "topic %.*s does not exist on this broker",
 				   SPAN_ARGS(topic_name));
-	if (queue_id < 0 || (uint32_t)queue_id >= topic->settings.read_queue_nums)
-		return core_refuse(outcome, RESP_INVALID_PARAMETER, "queueId %d is illegal, topic %.*s has %u read queues",
-				   queue_id, SPAN_ARGS(topic_name), topic->settings.read_queue_nums);
+	if (queue_id < 0 || (uint32_t)queue_id >= topic_queue_nums(topic))
+		return core_refuse(outcome, RESP_INVALID_PARAMETER, "queueId %d is illegal, topic %.*s has %u queues",
+				   queue_id, SPAN_ARGS(topic_name), topic_queue_nums(topic));
 	return ST_OK;
 }
 
@@ -244,6 +244,26 @@ void core_close(struct core *core)
 
 /* --- time --------------------------------------------------------------------------------------------- */
 
+const struct core_config *core_configuration(const struct core *core)
+{
+	return &core->config;
+}
+
+void core_reconfigure(struct core *core, const struct core_config *config)
+{
+	struct errinfo err;
+
+	core_config_take_changes(&core->config, config);
+	checkback_reconfigure(core->checkback, &config->checkback);
+	/* Without memory for the template no topic is made on the way; the next change tries again. */
+	(void)!settings_make_template(core, &err);
+	/* What routes say may have changed; name servers look at the version. */
+	struct topics_version version = topics_version(core->topics);
+	topics_set_version(core->topics, (struct topics_version){ version.counter + 1, core->wall_ms });
+	if (core->effects.topics_changed != NULL)
+		core->effects.topics_changed(core->effects.context);
+}
+
 void core_set_time(struct core *core, int64_t wall_ms, int64_t mono_ms)
 {
 	core->wall_ms = wall_ms;
@@ -255,6 +275,25 @@ int64_t core_now_ms(const struct core *core)
 	return core->mono_ms;
 }
 
+/* A delayed message whose topic was deleted meanwhile is recalled when it is due. False: no room in the log now. */
+static bool recall_outlived(struct core *core, const struct delayed *entry)
+{
+	struct record_timer_cancel r = { .source_offset = entry->naming_offset, .when_ms = core_store_time(core),
+					 .who = SPAN_LITERAL("topic deleted") };
+	size_t size = record_timer_cancel_size(&r);
+	struct placed at = { .size = (uint32_t)commitlog_record_size(size) };
+	struct errinfo err;
+
+	uint8_t *payload = commitlog_begin(core->log, LOG_TIMER_CANCEL, size, &at.offset);
+	if (payload == NULL)
+		return false;
+	record_timer_cancel_encode(&r, payload);
+	commitlog_commit(core->log);
+	if (apply_timer_cancel(core, &at, &r, &err) != ST_OK)
+		core_state_broken(core, &err);
+	return true;
+}
+
 /* Gives due delayed messages their places. What finds no room in the log comes with the next tick. */
 static void deliver_due(struct core *core)
 {
@@ -264,6 +303,11 @@ static void deliver_due(struct core *core)
 		if (first == NULL || first->deliver_at_ms > core->wall_ms)
 			return;
 		struct queue *queue;
+		if (topic_outlived(first->topic, first->naming_offset)) {
+			if (!recall_outlived(core, first))
+				return;
+			continue;
+		}
 		if (apply_reserve_deliver(core, first, &queue, NULL) != ST_OK)
 			return;
 		struct record_deliver r = {
@@ -362,17 +406,15 @@ void core_committed(struct core *core)
 {
 	uint64_t committed = core_committed_offset(core);
 	const struct visibility *visibility = &core->visibility;
-	size_t head = visibility->head, shown = 0;
+	size_t head = visibility->head, before = visibility->count;
 	struct queue *queue;
 
 	/* First all entries, then the waiting pulls, so that one pull gets all that came at once. */
-	while ((queue = visibility_next(&core->visibility, committed)) != NULL) {
+	while ((queue = visibility_next(&core->visibility, committed)) != NULL)
 		queue->visible_offset++;
-		shown++;
-	}
-	for (size_t i = 0; i < shown; i++) {
+	for (size_t i = 0; i < before - visibility->count; i++) {
 		queue = visibility->ring[(head + i) & (visibility->capacity - 1)].queue;
-		if (queue->holds != NULL)
+		if (queue != NULL && queue->holds != NULL)
 			wake_holds(core, queue);
 	}
 }

@@ -124,6 +124,11 @@ static enum status check_topic(struct core *core, const struct send_request *req
 						     request->default_topic_queue_nums, topic_out, outcome);
 	if (status != ST_OK)
 		return status;
+	/* As in RocketMQ, others are sent elsewhere by their routes and may send until they know. */
+	if ((*topic_out)->settings.order && (core->config.forbidden & PERM_WRITE) != 0)
+		return core_refuse(outcome, RESP_NO_PERMISSION, "the broker[%s] sending message is forbidden", core->config.broker_name);
+	if (((*topic_out)->settings.perm & PERM_WRITE) == 0)
+		return core_refuse(outcome, RESP_NO_PERMISSION, "the topic[%.*s] sending message is forbidden", SPAN_ARGS(request->topic));
 	uint32_t queues = topic_queue_nums(*topic_out);
 	if (request->queue_id >= 0 && (uint32_t)request->queue_id >= queues)
 		return core_refuse(outcome, RESP_INVALID_PARAMETER, "request queueId[%d] is illegal, topic %.*s has %u queues",

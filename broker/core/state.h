@@ -77,13 +77,6 @@ struct core {
 	struct core_stats stats;
 };
 
-/* Refusals: fill *outcome and return a status that is neither ST_OK nor ST_AGAIN. */
-enum status core_refuse(struct outcome *outcome, int32_t code, const char *fmt, ...) PRINTF_LIKE(3, 4);
-/* The same when outcome->err has its text already. */
-enum status core_refuse_as(struct outcome *outcome, int32_t code);
-/* Success; the answer leaves when `wait_offset` is committed. */
-enum status core_accept(struct outcome *outcome, uint64_t wait_offset);
-
 /* After commitlog_begin gave NULL: ST_AGAIN, or the refusal when waiting would not help. */
 enum status core_no_room(struct core *core, size_t payload_size, struct outcome *outcome);
 /* Before something new is taken in: is there room besides what is reserved for decisions? ST_AGAIN: not yet. */

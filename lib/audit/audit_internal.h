@@ -16,6 +16,7 @@ struct name {
 	uint64_t hash;
 	uint8_t *text;
 	uint32_t size;
+	uint64_t deleted_at; /* Of a topic: log offset of its last deletion; 0: none. */
 };
 
 struct queue {
@@ -24,6 +25,7 @@ struct queue {
 	uint64_t byte_count;
 	int64_t last_time_ms;
 	uint64_t last_record; /* That gave the last place. */
+	uint64_t born;        /* The topic's deleted_at when it was begun. */
 };
 
 /* Every transaction that the log speaks of. */
