@@ -153,6 +153,7 @@ static enum status store_message(struct core *core, struct incoming *in, struct 
 	/* The message goes straight to its place; the fields in front of it are written around it. */
 	message_encode(&in->message, payload + head);
 	record_message_encode_head(&r, payload);
+	r.message.data = payload + head;
 	commitlog_commit(core->log);
 	if (apply_message(core, at, &r, &outcome->err) != ST_OK)
 		core_state_broken(core, &outcome->err);
@@ -340,6 +341,8 @@ static enum status send_one(struct core *core, const struct send_request *reques
 		return status;
 	result->log_offset = at.offset;
 	result->queue_id = in.queue_id;
+	if (in.wanted.by == WANTED_BY_TIMER && !topic_is_retry(in.topic->name))
+		result->recall_at_ms = in.wanted.out_ms + 1;
 	return core_accept(outcome, at.offset + at.size);
 }
 

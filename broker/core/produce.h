@@ -37,6 +37,7 @@ struct send_result {
 	uint32_t count;         /* Messages of a batch, else 1. */
 	const uint64_t *log_offsets; /* `count` of them; valid until the next call. */
 	char unique_key[SEND_UNIQUE_KEY_MAX];
+	int64_t recall_at_ms;   /* Of a timer: the time in its recall handle; else 0. */
 };
 
 enum status core_send(struct core *core, const struct send_request *request, struct send_result *result,

@@ -1,10 +1,12 @@
-/* SEND_MESSAGE (10), SEND_MESSAGE_V2 (310), SEND_BATCH_MESSAGE (320), CONSUMER_SEND_MSG_BACK (36). */
+/* SEND_MESSAGE (10), SEND_MESSAGE_V2 (310), SEND_BATCH_MESSAGE (320), CONSUMER_SEND_MSG_BACK (36), RECALL_MESSAGE (370). */
 #include "broker/core/clients.h"
 #include "broker/core/produce.h"
+#include "broker/core/recall.h"
 #include "broker/core/store_address.h"
 #include "broker/handlers/handlers.h"
 #include "lib/wire/headers.h"
 #include "lib/wire/msgid.h"
+#include "lib/wire/recall_handle.h"
 
 /* The offset ids, comma-joined for a batch. */
 static void put_msg_ids(struct handlers *handlers, struct encoder *encoder, const struct send_result *result)
@@ -30,8 +32,22 @@ static void put_msg_ids(struct handlers *handlers, struct encoder *encoder, cons
 	buffer_deinit(&ids);
 }
 
-static void answer_sent(struct handlers *handlers, const struct request *request, const struct send_result *result,
-			uint64_t wait_offset)
+/* A timer message whose names are too long for a handle goes without one. */
+static void put_recall_handle(struct handlers *handlers, struct span topic, struct encoder *encoder,
+			      const struct send_result *result)
+{
+	struct recall_handle handle = { topic, span_of(handlers->broker_name), result->recall_at_ms, span_of(result->unique_key) };
+	struct buffer text;
+
+	buffer_init(&text, RECALL_HANDLE_TEXT_MAX);
+	if (recall_handle_append(&text, &handle) == ST_OK)
+		command_put(encoder, "recallHandle", buffer_span(&text));
+	encoder->out->failed |= text.failed;
+	buffer_deinit(&text);
+}
+
+static void answer_sent(struct handlers *handlers, const struct request *request, struct span topic,
+			const struct send_result *result, uint64_t wait_offset)
 {
 	struct encoder encoder;
 
@@ -43,6 +59,8 @@ static void answer_sent(struct handlers *handlers, const struct request *request
 	command_put_text(&encoder, "transactionId", result->unique_key);
 	command_put_text(&encoder, "MSG_REGION", "DefaultRegion");
 	command_put_text(&encoder, "TRACE_ON", "true");
+	if (result->recall_at_ms != 0)
+		put_recall_handle(handlers, topic, &encoder, result);
 	answer_end(handlers, &encoder);
 }
 
@@ -68,7 +86,7 @@ enum status handle_send(struct handlers *handlers, const struct request *request
 		return status;
 	if (status != ST_OK)
 		return answer_outcome(handlers, request, &outcome);
-	answer_sent(handlers, request, &result, outcome.wait_offset);
+	answer_sent(handlers, request, header.topic, &result, outcome.wait_offset);
 	return ST_OK;
 }
 
@@ -85,4 +103,27 @@ enum status handle_send_back(struct handlers *handlers, const struct request *re
 	};
 	enum status status = core_send_back(handlers->core, &back, &outcome);
 	return status == ST_AGAIN ? status : answer_outcome(handlers, request, &outcome);
+}
+
+enum status handle_recall(struct handlers *handlers, const struct request *request)
+{
+	struct recall_request recall = {
+		.topic = command_field(request->command, "topic"), .handle = command_field(request->command, "recallHandle"),
+		.client_id = core_client_id(handlers->core, request->conn_id),
+	};
+	char unique_key[RECALL_KEY_MAX];
+	struct outcome outcome = { 0 };
+	struct encoder encoder;
+
+	enum status status = core_recall(handlers->core, &recall, unique_key, &outcome);
+	if (status == ST_AGAIN)
+		return status;
+	if (status != ST_OK)
+		return answer_outcome(handlers, request, &outcome);
+	if (answer_begin(handlers, request, RESP_SUCCESS, outcome.wait_offset, SPAN_NONE, &encoder) == NULL)
+		return ST_OK;
+	command_put_text(&encoder, "msgId", unique_key);
+	command_put_text(&encoder, "MSG_REGION", "DefaultRegion");
+	answer_end(handlers, &encoder);
+	return ST_OK;
 }

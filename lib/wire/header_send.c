@@ -76,6 +76,7 @@ static const struct header_field reply_fields[] = {
 	REPLY(transaction_id, "transactionId", HEADER_TEXT, 0),
 	REPLY(msg_region, "MSG_REGION", HEADER_TEXT, 0),
 	REPLY(trace_on, "TRACE_ON", HEADER_BOOL, 0),
+	REPLY(recall_handle, "recallHandle", HEADER_TEXT, 0),
 };
 static const struct header_spec reply_spec = HEADER_SPEC(reply_fields, NULL, reply_defaults);
 

@@ -36,6 +36,7 @@ struct send_reply_header {
 	struct span transaction_id; /* UNIQ_KEY. Optional. */
 	struct span msg_region;     /* Optional in decoding. */
 	bool trace_on;              /* Default false. */
+	struct span recall_handle;  /* Of a timer message. Optional. */
 };
 enum status send_reply_decode(const struct command *command, struct send_reply_header *out,
 			      struct errinfo *err) MUST_USE;

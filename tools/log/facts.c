@@ -452,6 +452,8 @@ static void print_content(const struct record_facts *f, struct lines *lines)
 	case LOG_TIMER_CANCEL:
 		line_u64(lines, "source", f->as.cancel.source_offset);
 		line_text(lines, "who", f->as.cancel.who);
+		line_text(lines, "topic", f->as.cancel.topic);
+		line_text(lines, "unique_key", f->as.cancel.unique_key);
 		break;
 	case LOG_TOPIC: print_topic(f, lines); break;
 	case LOG_GROUP: print_group(f, lines); break;

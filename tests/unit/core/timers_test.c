@@ -1,6 +1,9 @@
 /* Messages that name the time of their delivery: when do they come, what do they show, who may take them back? */
 #include "core_fixture.h"
 
+#include "broker/core/recall.h"
+#include "lib/wire/recall_handle.h"
+
 #define SECONDS "TIMER_DELAY_SEC\001"
 #define MILLIS "TIMER_DELAY_MS\001"
 #define AT "TIMER_DELIVER_MS\001"
@@ -209,6 +212,155 @@ static void test_a_half_with_a_time_keeps_it(void)
 	fixture_destroy(f);
 }
 
+/* --- recall --------------------------------------------------------------------------------------------------- */
+
+static int32_t recall_as(struct fixture *f, const char *topic, const char *broker, int64_t at_ms, const char *key)
+{
+	struct recall_handle handle = { span_of(topic), span_of(broker), at_ms, span_of(key) };
+	struct outcome outcome = { 0 };
+	char found[RECALL_KEY_MAX];
+	struct buffer text;
+
+	buffer_init(&text, RECALL_HANDLE_TEXT_MAX);
+	CU_ASSERT_EQUAL_FATAL(recall_handle_append(&text, &handle), ST_OK);
+	struct recall_request request = { SPAN_LITERAL("t"), buffer_span(&text), SPAN_LITERAL("10.0.0.1@1") };
+	enum status status = core_recall(f->core, &request, found, &outcome);
+	if (status == ST_OK)
+		CU_ASSERT_STRING_EQUAL(found, key);
+	buffer_deinit(&text);
+	return status == ST_OK ? RESP_SUCCESS : outcome.code;
+}
+
+static int32_t recall_it(struct fixture *f, const struct send_result *sent, const char *key)
+{
+	return recall_as(f, "t", "a", sent->recall_at_ms, key);
+}
+
+static void test_a_recalled_message_never_comes(void)
+{
+	struct fixture *f = fixture_create(NULL);
+	struct pulled p = { .count = 0 };
+	struct send_result kept = must_send(f, (struct sent){ .topic = "t", .key = "kept", .more = SECONDS "5" END });
+	struct send_result gone = must_send(f, (struct sent){ .topic = "t", .key = "gone", .more = SECONDS "5" END });
+
+	CU_ASSERT_EQUAL(gone.recall_at_ms, (FIXTURE_WALL_MS + 5000 - 1) / 1000 * 1000 + 1);
+	CU_ASSERT_EQUAL(kept.recall_at_ms, gone.recall_at_ms);
+	CU_ASSERT_EQUAL(recall_it(f, &gone, "gone"), RESP_SUCCESS);
+	CU_ASSERT_EQUAL(recall_it(f, &gone, "gone"), RESP_SUCCESS); /* As often as one likes. */
+	fixture_advance(f, 1000);
+	fixture_restart(f);
+	CU_ASSERT_EQUAL(recall_it(f, &gone, "gone"), RESP_SUCCESS);
+	fixture_advance(f, 5000);
+	CU_ASSERT_EQUAL_FATAL(fixture_pull(f, "t", 0, 0, "*", &p), 1);
+	CU_ASSERT_TRUE(span_is(p.messages[0].body, "kept"));
+	CU_ASSERT_EQUAL(recall_it(f, &kept, "kept"), RESP_ILLEGAL_OPERATION);
+	pulled_free(&p);
+	fixture_destroy(f);
+}
+
+/* The log says it twice: from a snapshot that is older than the recall, from one that is younger, and without one. */
+static void test_recalls_outlive_snapshots_and_restarts(void)
+{
+	struct fixture *f = fixture_create(NULL);
+	struct send_result sent[6];
+	struct pulled p = { .count = 0 };
+	char key[2] = "0";
+
+	for (int i = 0; i < 6; i++, key[0]++)
+		sent[i] = must_send(f, (struct sent){ .topic = "t", .key = key, .more = SECONDS "60" END });
+	CU_ASSERT_EQUAL(recall_it(f, &sent[0], "0"), RESP_SUCCESS);
+	fixture_snapshot(f);
+	CU_ASSERT_EQUAL(recall_it(f, &sent[1], "1"), RESP_SUCCESS);
+	fixture_advance(f, 50);
+	fixture_restart(f);
+	CU_ASSERT_EQUAL(recall_it(f, &sent[2], "2"), RESP_SUCCESS); /* Found by the hash of the snapshot's key. */
+	fixture_advance(f, 50);
+	fixture_restart(f);
+	CU_ASSERT_EQUAL(recall_it(f, &sent[3], "3"), RESP_SUCCESS);
+	fixture_snapshot(f);
+	fixture_advance(f, 50);
+	fixture_restart(f);
+	fixture_advance(f, 60000);
+	CU_ASSERT_EQUAL_FATAL(fixture_pull(f, "t", 0, 0, "*", &p), 2);
+	CU_ASSERT_TRUE(span_is(p.messages[0].body, "4"));
+	CU_ASSERT_TRUE(span_is(p.messages[1].body, "5"));
+	pulled_free(&p);
+	fixture_destroy(f);
+}
+
+/* A recall while a snapshot is under way, at every step of it. */
+static void test_recalls_beside_a_snapshot(void)
+{
+	for (int step = 0; step < 12; step++) {
+		struct fixture *f = fixture_create(NULL);
+		struct send_result first = must_send(f, (struct sent){ .topic = "t", .key = "a", .more = SECONDS "2" END });
+
+		(void)must_send(f, (struct sent){ .topic = "t", .key = "b", .more = SECONDS "2" END });
+		fixture_disk(f, true);
+		snapshotter_want(f->snapshotter);
+		for (int i = 0; i < 100; i++) {
+			if (i == step)
+				CU_ASSERT_EQUAL(recall_it(f, &first, "a"), RESP_SUCCESS);
+			fixture_snapshot_step(f);
+			fixture_disk(f, true);
+		}
+		CU_ASSERT_EQUAL(snapshotter_stats(f->snapshotter).taken, 1);
+		fixture_restart(f);
+		fixture_advance(f, 2000);
+		struct pulled p = { .count = 0 };
+		CU_ASSERT_EQUAL(fixture_pull(f, "t", 0, 0, "*", &p), 1);
+		pulled_free(&p);
+		fixture_destroy(f);
+	}
+}
+
+static void test_recalls_that_do_not_fit(void)
+{
+	struct fixture *f = fixture_create(NULL);
+	struct send_result sent = must_send(f, (struct sent){ .topic = "t", .key = "k", .more = SECONDS "5" END });
+	struct outcome outcome = { 0 };
+	char key[RECALL_KEY_MAX];
+
+	CU_ASSERT_EQUAL(recall_as(f, "u", "a", sent.recall_at_ms, "k"), RESP_ILLEGAL_OPERATION);
+	CU_ASSERT_EQUAL(recall_as(f, "t", "b", sent.recall_at_ms, "k"), RESP_ILLEGAL_OPERATION);
+	CU_ASSERT_EQUAL(recall_as(f, "t", "a", FIXTURE_WALL_MS, "k"), RESP_ILLEGAL_OPERATION);
+	CU_ASSERT_EQUAL(recall_as(f, "t", "a", FIXTURE_WALL_MS + 259200000, "k"), RESP_ILLEGAL_OPERATION);
+	/* Another name or time: nothing waits under it, which is what was asked for. */
+	CU_ASSERT_EQUAL(recall_as(f, "t", "a", sent.recall_at_ms, "l"), RESP_SUCCESS);
+	CU_ASSERT_EQUAL(recall_as(f, "t", "a", sent.recall_at_ms + 1000, "k"), RESP_SUCCESS);
+	static const char *const bad[] = { "", "v1", "djE=", "djEgdCBhIDE=", "!!!!", "djI", "djIgdCBhIDEgaw==", "A" };
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		struct recall_request request = { SPAN_LITERAL("t"), span_of(bad[i]), SPAN_NONE };
+		CU_ASSERT_EQUAL(core_recall(f->core, &request, key, &outcome), ST_DENIED);
+		CU_ASSERT_EQUAL(outcome.code, RESP_ILLEGAL_OPERATION);
+	}
+	struct recall_request unknown = { SPAN_LITERAL("nowhere"), SPAN_LITERAL("x"), SPAN_NONE };
+	CU_ASSERT_EQUAL(core_recall(f->core, &unknown, key, &outcome), ST_DENIED);
+	CU_ASSERT_EQUAL(outcome.code, RESP_TOPIC_NOT_EXIST);
+	fixture_advance(f, 5000);
+	CU_ASSERT_FALSE(is_empty(f));
+	fixture_destroy(f);
+}
+
+static void test_what_nobody_may_recall(void)
+{
+	struct core_config config = fixture_config();
+	struct fixture *f = fixture_create(&config);
+	struct outcome outcome;
+
+	CU_ASSERT_EQUAL(must_send(f, (struct sent){ .topic = "t", .key = "k" }).recall_at_ms, 0);
+	CU_ASSERT_EQUAL(must_send(f, (struct sent){ .topic = "t", .key = "l", .delay_level = 1 }).recall_at_ms, 0);
+	struct send_result half = must_send(f, (struct sent){ .topic = "t", .key = "h", .half = true, .more = SECONDS "2" END });
+	CU_ASSERT_EQUAL(half.recall_at_ms, 0);
+	CU_ASSERT_EQUAL(fixture_end(f, &half, OUTCOME_COMMIT, false, &outcome), ST_OK);
+	fixture_destroy(f);
+	config.recall = false;
+	f = fixture_create(&config);
+	struct send_result sent = must_send(f, (struct sent){ .topic = "t", .key = "k", .more = SECONDS "2" END });
+	CU_ASSERT_EQUAL(recall_it(f, &sent, "k"), RESP_NO_PERMISSION);
+	fixture_destroy(f);
+}
+
 int main(void)
 {
 	static const struct check_test tests[] = {
@@ -220,6 +372,11 @@ int main(void)
 		CHECK_TEST(test_properties_of_a_level),
 		CHECK_TEST(test_a_half_with_a_delay_waits_from_its_commit),
 		CHECK_TEST(test_a_half_with_a_time_keeps_it),
+		CHECK_TEST(test_a_recalled_message_never_comes),
+		CHECK_TEST(test_recalls_outlive_snapshots_and_restarts),
+		CHECK_TEST(test_recalls_beside_a_snapshot),
+		CHECK_TEST(test_recalls_that_do_not_fit),
+		CHECK_TEST(test_what_nobody_may_recall),
 	};
 	return check_main("timers", tests, sizeof(tests) / sizeof(tests[0]));
 }
