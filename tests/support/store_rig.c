@@ -7,6 +7,7 @@
 
 #include "broker/core/clients.h"
 #include "broker/core/produce.h"
+#include "broker/core/recall.h"
 #include "broker/core/progress.h"
 #include "broker/core/pull.h"
 #include "broker/core/settings.h"
@@ -395,6 +396,8 @@ struct rig_answer rig_send(struct rig *rig, const struct rig_message *m)
 		property_put(properties, PROPERTY_TRAN_MSG, SPAN_LITERAL("true"));
 	if (m->delay_level > 0)
 		property_put_i64(properties, PROPERTY_DELAY, m->delay_level);
+	if (m->timer_ms > 0)
+		property_put_i64(properties, PROPERTY_TIMER_DELAY_MS, m->timer_ms);
 	struct send_request request = {
 		.producer_group = span_of(m->group), .topic = span_of(m->topic), .default_topic = SPAN_LITERAL("TBW102"),
 		.default_topic_queue_nums = 2, .queue_id = m->queue_id, .born_timestamp = 42,
@@ -405,7 +408,17 @@ struct rig_answer rig_send(struct rig *rig, const struct rig_message *m)
 	struct rig_answer answer = answer_of(status, &outcome);
 	answer.log_offset = result.log_offset;
 	answer.queue_offset = result.queue_offset;
+	answer.recall_at_ms = result.recall_at_ms;
 	return answer;
+}
+
+struct rig_answer rig_recall(struct rig *rig, const char *topic, const char *key, int64_t recall_at_ms)
+{
+	struct outcome outcome = { 0 };
+	uint32_t count;
+	enum status status = recall_named(rig->core, span_of(topic), span_of(key), recall_at_ms - 1, SPAN_LITERAL("c@1"), &count, &outcome);
+
+	return answer_of(status, &outcome);
 }
 
 struct rig_answer rig_end(struct rig *rig, const struct rig_end *end)
