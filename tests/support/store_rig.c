@@ -415,10 +415,12 @@ struct rig_answer rig_send(struct rig *rig, const struct rig_message *m)
 struct rig_answer rig_recall(struct rig *rig, const char *topic, const char *key, int64_t recall_at_ms)
 {
 	struct outcome outcome = { 0 };
-	uint32_t count;
+	uint32_t count = 0;
 	enum status status = recall_named(rig->core, span_of(topic), span_of(key), recall_at_ms - 1, SPAN_LITERAL("c@1"), &count, &outcome);
+	struct rig_answer answer = answer_of(status, &outcome);
 
-	return answer_of(status, &outcome);
+	answer.recalled = count;
+	return answer;
 }
 
 struct rig_answer rig_end(struct rig *rig, const struct rig_end *end)

@@ -90,6 +90,7 @@ struct rig_answer {
 	uint64_t wait_offset;
 	uint64_t log_offset, queue_offset; /* Of a send. */
 	int64_t recall_at_ms; /* Of a send with a timer. */
+	uint32_t recalled;    /* Of a recall: how many were waiting. */
 	char text[RIG_TEXT_SIZE];
 };
 
