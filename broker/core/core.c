@@ -253,6 +253,11 @@ int64_t core_now_ms(const struct core *core)
 	return core->mono_ms;
 }
 
+int64_t core_wall_ms(const struct core *core)
+{
+	return core->wall_ms;
+}
+
 /* Gives due delayed messages their places. What finds no room in the log comes with the next tick. */
 static void deliver_due(struct core *core)
 {

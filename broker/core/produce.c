@@ -306,7 +306,7 @@ static enum status send_one(struct core *core, const struct send_request *reques
 	uint64_t known_half;
 
 	properties_scan(request->properties, &known);
-	bool half = property_value_is_true(known.tran_msg) &&
+	bool half = property_value_is_true(known.tran_msg) && !request->reply &&
 		    !(request->reconsume_times > 0 && number_or(known.delay, 0) > 0);
 	struct span group = known.pgroup.size > 0 ? known.pgroup : request->producer_group;
 	fill_message(request, topic, &in);
@@ -438,6 +438,14 @@ static enum status send_batch(struct core *core, const struct send_request *requ
 	result->count = count;
 	result->log_offsets = core->sent_offsets;
 	return ST_OK;
+}
+
+enum status core_check_send(struct core *core, const struct send_request *request, struct outcome *outcome)
+{
+	struct topic *topic;
+	enum status status = check_topic(core, request, &topic, outcome);
+
+	return status == ST_OK ? check_sizes(core, request, outcome) : status;
 }
 
 enum status core_send(struct core *core, const struct send_request *request, struct send_result *result,

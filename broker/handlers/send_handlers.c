@@ -4,6 +4,7 @@
 #include "broker/core/recall.h"
 #include "broker/core/store_address.h"
 #include "broker/handlers/handlers.h"
+#include "broker/handlers/sending.h"
 #include "lib/wire/headers.h"
 #include "lib/wire/msgid.h"
 #include "lib/wire/recall_handle.h"
@@ -15,6 +16,10 @@ static void put_msg_ids(struct handlers *handlers, struct encoder *encoder, cons
 	char one[MSGID_TEXT_SIZE];
 	struct buffer ids;
 
+	if (result->count == 0) {
+		command_put_text(encoder, "msgId", "0"); /* As RocketMQ says it of a reply that is not stored. */
+		return;
+	}
 	if (result->count == 1) {
 		offset_msg_id_encode(&host, (int64_t)result->log_offset, one);
 		command_put_text(encoder, "msgId", one);
@@ -30,6 +35,15 @@ static void put_msg_ids(struct handlers *handlers, struct encoder *encoder, cons
 	command_put(encoder, "msgId", buffer_span(&ids));
 	encoder->out->failed |= ids.failed;
 	buffer_deinit(&ids);
+}
+
+void put_sent(struct handlers *handlers, struct encoder *encoder, const struct send_result *result)
+{
+	put_msg_ids(handlers, encoder, result);
+	command_put_i64(encoder, "queueId", result->queue_id);
+	command_put_i64(encoder, "queueOffset", (int64_t)result->queue_offset);
+	command_put_text(encoder, "MSG_REGION", "DefaultRegion");
+	command_put_text(encoder, "TRACE_ON", "true");
 }
 
 /* A timer message whose names are too long for a handle goes without one. */
@@ -53,15 +67,24 @@ static void answer_sent(struct handlers *handlers, const struct request *request
 
 	if (answer_begin(handlers, request, RESP_SUCCESS, wait_offset, SPAN_NONE, &encoder) == NULL)
 		return;
-	put_msg_ids(handlers, &encoder, result);
-	command_put_i64(&encoder, "queueId", result->queue_id);
-	command_put_i64(&encoder, "queueOffset", (int64_t)result->queue_offset);
+	put_sent(handlers, &encoder, result);
 	command_put_text(&encoder, "transactionId", result->unique_key);
-	command_put_text(&encoder, "MSG_REGION", "DefaultRegion");
-	command_put_text(&encoder, "TRACE_ON", "true");
 	if (result->recall_at_ms != 0)
 		put_recall_handle(handlers, topic, &encoder, result);
 	answer_end(handlers, &encoder);
+}
+
+struct send_request send_request_of(struct handlers *handlers, const struct request *request, const struct send_header *header)
+{
+	return (struct send_request){
+		.producer_group = header->producer_group, .topic = header->topic, .default_topic = header->default_topic,
+		.default_topic_queue_nums = header->default_topic_queue_nums, .queue_id = header->queue_id,
+		.sys_flag = header->sys_flag, .born_timestamp = header->born_timestamp, .born_host = request->peer,
+		.flag = header->flag, .properties = header->properties, .body = request->command->body,
+		.reconsume_times = header->reconsume_times, .max_reconsume_times = header->max_reconsume_times,
+		.batch = header->batch, .conn_id = request->conn_id,
+		.client_id = core_client_id(handlers->core, request->conn_id),
+	};
 }
 
 enum status handle_send(struct handlers *handlers, const struct request *request)
@@ -72,15 +95,7 @@ enum status handle_send(struct handlers *handlers, const struct request *request
 
 	if (send_header_decode(request->command, &header, &outcome.err) != ST_OK)
 		return answer_bad_header(handlers, request, &outcome.err);
-	struct send_request send = {
-		.producer_group = header.producer_group, .topic = header.topic, .default_topic = header.default_topic,
-		.default_topic_queue_nums = header.default_topic_queue_nums, .queue_id = header.queue_id,
-		.sys_flag = header.sys_flag, .born_timestamp = header.born_timestamp, .born_host = request->peer,
-		.flag = header.flag, .properties = header.properties, .body = request->command->body,
-		.reconsume_times = header.reconsume_times, .max_reconsume_times = header.max_reconsume_times,
-		.batch = header.batch, .conn_id = request->conn_id,
-		.client_id = core_client_id(handlers->core, request->conn_id),
-	};
+	struct send_request send = send_request_of(handlers, request, &header);
 	enum status status = core_send(handlers->core, &send, &result, &outcome);
 	if (status == ST_AGAIN)
 		return status;
