@@ -292,7 +292,7 @@ static enum status redirect_dead(struct core *core, const struct send_request *r
 	enum status status = settings_dead_letter_topic(core, group, &in->topic, outcome);
 	if (status == ST_OK) {
 		in->queue_id = 0;
-		in->wanted = (struct wanted_time){ .by = WANTED_AT_ONCE };
+		in->wanted = (struct wanted_time){ .by = WANTED_AT_ONCE, .level = -1 };
 		in->message.topic = in->topic->name;
 	}
 	return status;
@@ -472,18 +472,28 @@ enum status core_send(struct core *core, const struct send_request *request, str
 
 /* --- sent back by consumers -------------------------------------------------------------------------------- */
 
-static const char *const rewritten[] = { PROPERTY_RETRY_TOPIC, PROPERTY_ORIGIN_MESSAGE_ID, NULL };
+static const char *const rewritten[] = {
+	PROPERTY_RETRY_TOPIC, PROPERTY_ORIGIN_MESSAGE_ID, PROPERTY_WAIT, PROPERTY_DELAY, PROPERTY_TIMER_DELAY_SEC,
+	PROPERTY_TIMER_DELAY_MS, PROPERTY_TIMER_DELIVER_MS, PROPERTY_REAL_TOPIC, PROPERTY_REAL_QID, NULL,
+};
 
 /* The stored properties, with where the message came from first. */
-static enum status build_back_properties(struct core *core, const struct message *message,
-					 const struct known_properties *known, struct span origin, struct outcome *outcome)
+static enum status build_back_properties(struct core *core, const struct incoming *in, struct span origin,
+					 struct outcome *outcome)
 {
+	const struct message *message = &in->message;
+	struct known_properties known;
 	struct buffer *out = &core->properties;
 
+	properties_scan(message->properties, &known);
 	buffer_reset(out);
 	properties_copy(out, message->properties, rewritten);
-	property_put(out, PROPERTY_RETRY_TOPIC, known->retry_topic.size > 0 ? known->retry_topic : message->topic);
-	property_put(out, PROPERTY_ORIGIN_MESSAGE_ID, known->origin_message_id.size > 0 ? known->origin_message_id : origin);
+	property_put(out, PROPERTY_RETRY_TOPIC, known.retry_topic.size > 0 ? known.retry_topic : message->topic);
+	property_put(out, PROPERTY_ORIGIN_MESSAGE_ID, known.origin_message_id.size > 0 ? known.origin_message_id : origin);
+	property_put(out, PROPERTY_WAIT, SPAN_LITERAL("false"));
+	if (in->wanted.by == WANTED_AT_ONCE)
+		property_put_i64(out, PROPERTY_DELAY, 0);
+	timers_put_properties(core, &in->wanted, false, in->topic->name, in->queue_id, out);
 	if (out->failed || buffer_size(out) > MESSAGE_PROPERTIES_MAX)
 		return core_refuse(outcome, RESP_MESSAGE_ILLEGAL, "the message's properties leave no room for its origin");
 	return ST_OK;
@@ -494,7 +504,6 @@ static enum status store_back(struct core *core, const struct send_back_request 
 			      struct outcome *outcome)
 {
 	struct incoming in = { .message = stored->message, .tag_hash = stored->tag_hash };
-	struct known_properties known;
 	bool dead = request->delay_level < 0 ||
 		    stored->message.reconsume_times >= retries_allowed(group, request->max_reconsume_times);
 	struct host host = core_store_host(core);
@@ -517,14 +526,12 @@ static enum status store_back(struct core *core, const struct send_back_request 
 		in.queue_id = queues == 0 ? 0 : core->queue_turn++ % queues;
 	}
 	offset_msg_id_encode(&host, (int64_t)request->log_offset, origin);
-	properties_scan(stored->message.properties, &known);
-	status = build_back_properties(core, &stored->message, &known, span_of(origin), outcome);
+	status = build_back_properties(core, &in, span_of(origin), outcome);
 	if (status != ST_OK)
 		return status;
 	in.message.properties = buffer_span(&core->properties);
 	in.message.topic = in.topic->name;
 	in.message.reconsume_times++;
-	in.message.sys_flag &= ~SYSFLAG_TRANSACTION_MASK;
 	in.message.prepared_transaction_offset = 0;
 	status = store_message(core, &in, &at, &queue_offset, outcome);
 	return status != ST_OK ? status : core_accept(outcome, at.offset + at.size);

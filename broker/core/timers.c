@@ -17,6 +17,7 @@ struct wanted_time timers_level(const struct core *core, int64_t level)
 	if (core->config.delay_levels_ms[level - 1] <= 0)
 		return wanted;
 	wanted.by = WANTED_BY_LEVEL;
+	wanted.level = level;
 	wanted.delay_ms = core->config.delay_levels_ms[level - 1];
 	wanted.deliver_at_ms = core->wall_ms + wanted.delay_ms;
 	return wanted;
@@ -88,6 +89,7 @@ enum status timers_wanted(const struct core *core, const struct known_properties
 const char *const *timers_taken_off(const struct wanted_time *wanted, bool half)
 {
 	static const char *const plain[] = { BROKER_SETS, NULL };
+	static const char *const undelayed[] = { BROKER_SETS, PROPERTY_DELAY, NULL };
 	static const char *const level[] = { BROKER_SETS, PROPERTY_DELAY, PROPERTY_TIMER_DELAY_SEC, PROPERTY_TIMER_DELAY_MS,
 					     PROPERTY_TIMER_DELIVER_MS, PROPERTY_REAL_TOPIC, PROPERTY_REAL_QID, NULL };
 	static const char *const timer[] = { BROKER_SETS, PROPERTY_REAL_TOPIC, PROPERTY_REAL_QID, PROPERTY_TIMER_ENQUEUE_MS, NULL };
@@ -100,17 +102,22 @@ const char *const *timers_taken_off(const struct wanted_time *wanted, bool half)
 	case WANTED_BY_TIMER: return half && !wanted->absolute ? timed_half : timer;
 	case WANTED_AT_ONCE: break;
 	}
-	return plain;
+	return wanted->level != 0 ? undelayed : plain;
 }
 
 void timers_put_properties(const struct core *core, const struct wanted_time *wanted, bool half, struct span topic,
 			   uint32_t queue_id, struct buffer *out)
 {
+	if (wanted->by == WANTED_AT_ONCE && wanted->level != 0)
+		property_put_i64(out, PROPERTY_DELAY, wanted->level);
+	if (wanted->by == WANTED_AT_ONCE || (wanted->by == WANTED_BY_TIMER && half && !wanted->absolute))
+		return;
+	/* RocketMQ's scheduled messages and timers show where they come from, and the level. */
+	property_put(out, PROPERTY_REAL_TOPIC, topic);
+	property_put_i64(out, PROPERTY_REAL_QID, queue_id);
 	if (wanted->by == WANTED_BY_LEVEL) {
-		property_put(out, PROPERTY_REAL_TOPIC, topic);
-		property_put_i64(out, PROPERTY_REAL_QID, queue_id);
-	}
-	if (wanted->by == WANTED_BY_TIMER && (!half || wanted->absolute)) {
+		property_put_i64(out, PROPERTY_DELAY, wanted->level);
+	} else {
 		property_put_i64(out, PROPERTY_TIMER_OUT_MS, wanted->out_ms);
 		property_put_i64(out, PROPERTY_TIMER_ENQUEUE_MS, core->wall_ms);
 	}

@@ -17,6 +17,8 @@ enum wanted_by { WANTED_AT_ONCE, WANTED_BY_LEVEL, WANTED_BY_TIMER };
 
 struct wanted_time {
 	enum wanted_by by;
+	int64_t level;          /* With WANTED_BY_LEVEL: one that is configured. With WANTED_AT_ONCE: what DELAY is made to show
+				 * although there is none; 0: nothing is done about it. */
 	int64_t delay_ms;       /* From now on; 0 with WANTED_AT_ONCE, > 0 otherwise. */
 	int64_t deliver_at_ms;  /* The same as a point in time; 0 with WANTED_AT_ONCE. */
 	bool absolute;          /* The point in time was named itself: a later commit does not move it. */

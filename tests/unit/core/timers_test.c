@@ -144,7 +144,8 @@ static void test_properties_of_a_timer(void)
 	expect_property(&p.messages[0], "TIMER_DELAY_MS", "2300");
 	expect_property(&p.messages[0], "TIMER_OUT_MS", out);
 	expect_property(&p.messages[0], "TIMER_ENQUEUE_MS", now);
-	expect_property(&p.messages[0], "REAL_TOPIC", "");
+	expect_property(&p.messages[0], "REAL_TOPIC", "t");
+	expect_property(&p.messages[0], "REAL_QID", "0");
 	CU_ASSERT_TRUE(span_is(p.messages[0].topic, "t"));
 	pulled_free(&p);
 	fixture_destroy(f);
@@ -158,7 +159,7 @@ static void test_properties_of_a_level(void)
 	(void)must_send(f, (struct sent){ .topic = "t", .key = "k", .delay_level = 1, .queue_id = 2, .more = MILLIS "2300" END });
 	fixture_advance(f, 1000);
 	CU_ASSERT_EQUAL_FATAL(fixture_pull(f, "t", 2, 0, "*", &p), 1);
-	expect_property(&p.messages[0], "DELAY", "");
+	expect_property(&p.messages[0], "DELAY", "1");
 	expect_property(&p.messages[0], "TIMER_DELAY_MS", "");
 	expect_property(&p.messages[0], "TIMER_OUT_MS", "");
 	expect_property(&p.messages[0], "REAL_TOPIC", "t");
