@@ -294,28 +294,33 @@ static bool recall_outlived(struct core *core, const struct delayed *entry)
 	return true;
 }
 
+int64_t core_wall_ms(const struct core *core)
+{
+	return core->wall_ms;
+}
+
 /* Gives due delayed messages their places. What finds no room in the log comes with the next tick. */
 static void deliver_due(struct core *core)
 {
 	for (int i = 0; i < DELIVERIES_PER_TICK; i++) {
-		const struct delayed *first = delays_first(&core->delays);
+		struct delayed first;
 
-		if (first == NULL || first->deliver_at_ms > core->wall_ms)
+		if (!delays_first(&core->delays, &first) || first.deliver_at_ms > core->wall_ms)
 			return;
 		struct queue *queue;
-		if (topic_outlived(first->topic, first->naming_offset)) {
-			if (!recall_outlived(core, first))
+		if (topic_outlived(first.topic, first.naming_offset)) {
+			if (!recall_outlived(core, &first))
 				return;
 			continue;
 		}
-		if (apply_reserve_deliver(core, first, &queue, NULL) != ST_OK)
+		if (apply_reserve_deliver(core, &first, &queue, NULL) != ST_OK)
 			return;
 		struct record_deliver r = {
-			.source_offset = first->naming_offset, .body_offset = first->body_offset,
-			.message_size = first->message_size, .message_delta = first->message_delta,
-			.transactional = first->transactional, .queue_id = first->queue_id,
+			.source_offset = first.naming_offset, .body_offset = first.body_offset,
+			.message_size = first.message_size, .message_delta = first.message_delta,
+			.transactional = first.transactional, .queue_id = first.queue_id,
 			.queue_offset = queue->next_offset, .deliver_time_ms = core_store_time(core),
-			.tag_hash = first->tag_hash, .topic = first->topic->name,
+			.tag_hash = first.tag_hash, .topic = first.topic->name,
 		};
 		size_t size = record_deliver_size(&r);
 		struct placed at = { .size = (uint32_t)commitlog_record_size(size) };

@@ -71,6 +71,9 @@ static handler find_handler(int32_t code)
 	case REQ_SEND_MESSAGE:
 	case REQ_SEND_MESSAGE_V2:
 	case REQ_SEND_BATCH_MESSAGE: return handle_send;
+	case REQ_SEND_REPLY_MESSAGE:
+	case REQ_SEND_REPLY_MESSAGE_V2: return handle_send_reply;
+	case REQ_RECALL_MESSAGE: return handle_recall;
 	case REQ_END_TRANSACTION: return handle_end_transaction;
 	case REQ_RESUME_CHECK_HALF_MESSAGE: return handle_resume_check;
 	case REQ_PULL_MESSAGE:

@@ -81,6 +81,8 @@ enum status answer_outcome(struct handlers *handlers, const struct request *requ
 enum status answer_bad_header(struct handlers *handlers, const struct request *request, const struct errinfo *err);
 
 enum status handle_send(struct handlers *handlers, const struct request *request);
+enum status handle_send_reply(struct handlers *handlers, const struct request *request);
+enum status handle_recall(struct handlers *handlers, const struct request *request);
 enum status handle_send_back(struct handlers *handlers, const struct request *request);
 enum status handle_end_transaction(struct handlers *handlers, const struct request *request);
 enum status handle_resume_check(struct handlers *handlers, const struct request *request);

@@ -45,6 +45,11 @@ struct broker_config {
 	bool use_server_side_reset_offset;
 	int64_t broker_permission;
 	char message_delay_level[CONFIG_TEXT_SIZE];
+	bool timer_wheel_enable;
+	int64_t timer_max_delay_s;
+	int64_t delayed_message_max;
+	bool recall_message_enable;
+	bool store_reply_message_enable;
 
 	int64_t transaction_timeout_ms;
 	int64_t transaction_check_max;

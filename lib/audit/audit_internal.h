@@ -46,6 +46,7 @@ struct open_half {
 	uint32_t message_size;
 	int32_t tag_hash;
 	uint32_t delay_ms;       /* UINT32_MAX: that or more. */
+	int64_t until_ms;        /* Not a delay but a time; 0: none. */
 	uint32_t payload_size, payload_crc;
 	uint16_t message_delta;  /* From the HALF to the message. */
 	uint32_t attempts, answered;

@@ -149,6 +149,7 @@ static enum status fill_open(struct audit *audit, const struct record_half *r, s
 	open->message_size = (uint32_t)r->message.size;
 	open->tag_hash = r->tag_hash;
 	open->delay_ms = r->delay_ms < 0 ? 0 : r->delay_ms > UINT32_MAX ? UINT32_MAX : (uint32_t)r->delay_ms;
+	open->until_ms = r->delay_ms < 0 ? -r->delay_ms : 0;
 	open->payload_size = (uint32_t)payload.size;
 	open->payload_crc = crc32c(0, payload.data, payload.size);
 	open->message_delta = (uint16_t)(LOG_ENVELOPE_SIZE + payload.size - r->message.size);
@@ -179,7 +180,7 @@ enum status audit_half(struct audit *audit, const struct log_record *record)
 		return audit_unreadable(audit, &why);
 	check_number(audit, r.half_queue_offset);
 	audit_note_time(audit, r.store_time_ms);
-	if (r.queue_id > QUEUE_ID_MAX || r.group.size == 0 || r.topic.size == 0 || r.delay_ms < 0)
+	if (r.queue_id > QUEUE_ID_MAX || r.group.size == 0 || r.topic.size == 0 || r.delay_ms == INT64_MIN)
 		audit_violated(audit, AUDIT_FORMAT, 0, "a half of group \"%.*s\" for \"%.*s\"/%" PRIu32 ", delay %" PRId64 " ms",
 			       SPAN_ARGS(r.group), SPAN_ARGS(r.topic), r.queue_id, r.delay_ms);
 	if (audit_find_half(audit, r.half_queue_offset) != NULL)
@@ -247,6 +248,13 @@ static void check_delivery(struct audit *audit, const struct record_decision *r,
 			       record_outcome_text(r->outcome), r->half_queue_offset, r->queue_offset, r->deliver_at_ms);
 	if (!commit || open == NULL || open->group == 0)
 		return;
+	if (open->until_ms != 0) {
+		if (r->deliver_at_ms != (r->deliver_at_ms == 0 && open->until_ms <= r->when_ms ? 0 : open->until_ms))
+			audit_violated(audit, AUDIT_INVISIBLE, r->half_offset,
+				       "DECISION at %" PRId64 " delivers half %" PRIu64 ", which is for %" PRId64 ", at %" PRId64, r->when_ms,
+				       r->half_queue_offset, open->until_ms, r->deliver_at_ms);
+		return;
+	}
 	if (open->delay_ms == UINT32_MAX || __builtin_add_overflow(r->when_ms, open->delay_ms, &latest))
 		latest = INT64_MAX;
 	if ((open->delay_ms > 0) != (r->deliver_at_ms != 0) || r->deliver_at_ms > latest)

@@ -213,7 +213,7 @@ static inline void describe(struct core *core, struct lines *lines)
 {
 	struct offsets_cursor cursor = { 0 };
 	struct offsets_entry offset;
-	const struct delayed *d;
+	struct delayed d;
 	size_t delays = 0;
 
 	describe_queues(core, lines);
@@ -221,10 +221,10 @@ static inline void describe(struct core *core, struct lines *lines)
 	while (offsets_next(core->offsets, &cursor, &offset))
 		add_line(lines, "offset %.*s %.*s/%u %lld", SPAN_ARGS(names_text(core->names, offset.group_id)),
 			 SPAN_ARGS(names_text(core->names, offset.topic_id)), offset.queue_id, (long long)offset.value);
-	while ((d = delays_next(&core->delays, &delays)) != NULL)
-		add_line(lines, "delayed %llu until %lld origin %llu body %llu delta %u", (unsigned long long)d->naming_offset,
-			 (long long)d->deliver_at_ms, (unsigned long long)d->origin_offset, (unsigned long long)d->body_offset,
-			 d->message_delta);
+	while (delays_next(&core->delays, &delays, &d))
+		add_line(lines, "delayed %llu until %lld origin %llu body %llu delta %u", (unsigned long long)d.naming_offset,
+			 (long long)d.deliver_at_ms, (unsigned long long)d.origin_offset, (unsigned long long)d.body_offset,
+			 d.message_delta);
 	for (size_t i = 0; i < core->retention.count; i++)
 		add_line(lines, "segment %llu open %llu", (unsigned long long)core->retention.segments[i].base,
 			 (unsigned long long)core->retention.segments[i].open_count);
