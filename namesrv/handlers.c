@@ -396,13 +396,21 @@ static void get_config(struct call *call)
 
 	if (!begin_body(call, &encoder))
 		return;
-	buffer_append_span(call->out, call->namesrv->config_text);
+	if (call->namesrv->print_config != NULL)
+		call->namesrv->print_config(call->namesrv->context, call->out);
 	finish(call, &encoder);
 }
 
 static void update_config(struct call *call)
 {
-	answer(call, RESP_NO_PERMISSION, "no option of this name server can be changed from remote");
+	struct errinfo err = { ST_DENIED, "no option of this name server can be changed from remote" };
+	enum status status = call->namesrv->update_config == NULL ?
+				     ST_DENIED : call->namesrv->update_config(call->namesrv->context, call->request->body, &err);
+
+	if (status == ST_OK)
+		answer(call, RESP_SUCCESS, "");
+	else
+		answer(call, status == ST_DENIED ? RESP_NO_PERMISSION : RESP_SYSTEM_ERROR, err.text);
 }
 
 static void not_supported(struct call *call)

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lib/base/config.h"
+#include "lib/base/config_change.h"
 #include "lib/base/logging.h"
 #include "lib/net/server.h"
 #include "lib/net/service.h"
@@ -65,7 +65,6 @@ struct process {
 	struct server *server;
 	struct loop_timer scan, stop_limit;
 	struct log_gate decode_gate;
-	char *config_text; /* From open_memstream. */
 	struct command command;
 	struct command_scratch scratch;
 };
@@ -121,17 +120,29 @@ static void on_stop(void *context)
 		loop_stop(p->loop);
 }
 
-static enum status write_config_text(struct process *p, struct errinfo *err)
+static void print_config(void *context, struct buffer *out)
 {
-	size_t size = 0;
-	FILE *out = open_memstream(&p->config_text, &size);
+	const struct process *p = context;
 
-	if (out == NULL)
-		return errinfo_set(err, ST_NOMEM, "no memory");
-	config_print(&spec, &p->config, out);
-	if (fclose(out) != 0)
-		return errinfo_set(err, ST_NOMEM, "no memory");
-	p->namesrv.config_text = (struct span){ (const uint8_t *)p->config_text, size };
+	config_put_values(&spec, &p->config, out);
+	if (p->config.listen_port == 0) /* The later line counts. */
+		buffer_printf(out, "listenPort=%u\n", server_port(p->server));
+}
+
+static enum status update_config(void *context, struct span text, struct errinfo *err)
+{
+	static const char *const changeable[] = { "orderMessageEnable", "logLevel", NULL };
+	struct process *p = context;
+	struct namesrv_config wanted = p->config;
+	enum status status = config_change(&spec, changeable, &wanted, text, err);
+
+	if (status == ST_OK)
+		status = service_log_level(wanted.log_level, err);
+	if (status != ST_OK)
+		return status;
+	config_log_changes(&spec, &p->config, &wanted);
+	p->config = wanted;
+	p->namesrv.order_message_enable = wanted.order_message_enable;
 	return ST_OK;
 }
 
@@ -151,9 +162,10 @@ static enum status start(struct process *p, struct errinfo *err)
 	p->namesrv.order_message_enable = p->config.order_message_enable;
 	if (p->loop == NULL || p->namesrv.routes == NULL || p->namesrv.kv == NULL)
 		return errinfo_set(err, ST_NOMEM, "no memory");
-	enum status status = write_config_text(p, err);
-	if (status == ST_OK)
-		status = server_create(p->loop, &server_config, &callbacks, &p->server, err);
+	p->namesrv.context = p;
+	p->namesrv.print_config = print_config;
+	p->namesrv.update_config = update_config;
+	enum status status = server_create(p->loop, &server_config, &callbacks, &p->server, err);
 	if (status == ST_OK)
 		status = service_signals(p->loop, on_stop, p, err);
 	if (status == ST_OK && loop_timer_start(p->loop, &p->scan, p->config.scan_interval_ms, true, on_scan, p) != ST_OK)
@@ -169,7 +181,6 @@ static void finish(struct process *p)
 	route_table_destroy(p->namesrv.routes);
 	kv_destroy(p->namesrv.kv);
 	loop_destroy(p->loop);
-	free(p->config_text);
 }
 
 int main(int argc, char **argv)

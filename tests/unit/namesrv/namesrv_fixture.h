@@ -24,6 +24,20 @@ struct bench {
 	char gone_addr[64];
 };
 
+static inline void print_config(void *context, struct buffer *out)
+{
+	(void)context;
+	buffer_append_text(out, "listenPort=9876\n");
+}
+
+static inline enum status update_config(void *context, struct span text, struct errinfo *err)
+{
+	(void)context;
+	if (span_is(text, "good"))
+		return ST_OK;
+	return errinfo_set(err, span_is(text, "bad") ? ST_INVALID : ST_DENIED, "not this one");
+}
+
 static inline struct bench *bench_open(void)
 {
 	struct bench *b = calloc(1, sizeof(*b));
@@ -31,7 +45,8 @@ static inline struct bench *bench_open(void)
 	CU_ASSERT_PTR_NOT_NULL_FATAL(b);
 	b->namesrv.routes = route_table_create(TIMEOUT_MS);
 	b->namesrv.kv = kv_create();
-	b->namesrv.config_text = SPAN_LITERAL("listenPort=9876\n");
+	b->namesrv.print_config = print_config;
+	b->namesrv.update_config = update_config;
 	buffer_init(&b->request_bytes, 0);
 	buffer_init(&b->out, 0);
 	b->now_ms = 1000;
