@@ -23,6 +23,7 @@ struct traffic {
 	struct send_result open[ITEMS];
 	size_t open_count;
 	int64_t offsets[TOPICS];
+	bool deletes; /* Topics and groups, now and then. */
 };
 
 static inline uint64_t chance(struct traffic *t, uint64_t n)
@@ -101,7 +102,7 @@ static inline void delete_something(struct traffic *t)
 
 static inline void do_something(struct traffic *t)
 {
-	if (chance(t, 60) == 0)
+	if (t->deletes && chance(t, 60) == 0)
 		delete_something(t);
 	switch (chance(t, 10)) {
 	case 0: case 1: case 2: send_something(t, true); break;

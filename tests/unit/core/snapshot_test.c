@@ -34,6 +34,7 @@ static void test_start_from_a_snapshot_is_the_replay_of_everything(void)
 	for (int round = 0; round < 25; round++) {
 		struct fixture *f = fixture_create(NULL);
 		struct traffic *t = traffic_create(f, check_random(&random));
+		t->deletes = round % 2 == 0;
 		struct lines with = { 0 }, without = { 0 };
 
 		for (uint64_t i = 0; i < 600; i++) {
