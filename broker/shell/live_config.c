@@ -5,7 +5,6 @@
 #include "lib/base/clock.h"
 #include "lib/base/config_change.h"
 #include "lib/base/logging.h"
-#include "lib/net/service.h"
 #include "lib/wire/codes.h"
 
 static const char *const changeable[] = {
@@ -37,7 +36,7 @@ static enum status update(void *context, struct span text, struct outcome *outco
 {
 	struct live_config *live = context;
 	struct broker_config *wanted = malloc(sizeof(*wanted));
-	struct errinfo err;
+	enum log_level log_level;
 
 	if (wanted == NULL)
 		return core_refuse(outcome, RESP_SYSTEM_BUSY, "no memory for the options");
@@ -46,7 +45,8 @@ static enum status update(void *context, struct span text, struct outcome *outco
 	if (status == ST_OK) {
 		config_log_changes(broker_config_spec(), live->config, wanted);
 		*live->config = *wanted;
-		(void)!service_log_level(wanted->log_level, &err); /* Known to be one. */
+		if (log_level_parse(wanted->log_level, &log_level) == ST_OK)
+			log_set_level(log_level);
 		live->counter++;
 		live->changed_ms = clock_wall_ms(clock_system());
 		live->changed(live->context);
