@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <inttypes.h>
 
+#include "broker/core/recall.h"
 #include "checkback/checkback.h"
 
 static enum status no_memory(struct errinfo *err)
@@ -72,11 +73,11 @@ static void note_time(struct core *core, const struct placed *at, int64_t when_m
 /* --- messages ---------------------------------------------------------------------------------------- */
 
 /* Limits bind what is new, not what the log already holds: they may have been lowered since. */
-static enum status reserve_delay(struct core *core, struct errinfo *err)
+static enum status reserve_delay(struct core *core, const struct topic *topic, bool transactional, struct errinfo *err)
 {
 	if (!core->replay.active && core->delays.count >= core->config.delayed_max)
-		return errinfo_set(err, ST_FULL, "%zu delayed messages wait, the limit", core->delays.count);
-	return delays_reserve(&core->delays) == ST_OK ? ST_OK : no_memory(err);
+		return errinfo_set(err, ST_FULL, "%zu delayed messages wait, the limit (delayedMessageMax)", core->delays.count);
+	return delays_reserve(&core->delays, topic, transactional) == ST_OK ? ST_OK : no_memory(err);
 }
 
 enum status apply_reserve_message(struct core *core, struct topic *topic, const struct record_message *r,
@@ -85,7 +86,7 @@ enum status apply_reserve_message(struct core *core, struct topic *topic, const 
 	enum status status = make_queue(core, topic, r->queue_id, queue_out, err);
 
 	if (status == ST_OK && r->deliver_at_ms != 0)
-		status = reserve_delay(core, err);
+		status = reserve_delay(core, topic, false, err);
 	return status;
 }
 
@@ -97,18 +98,18 @@ static void add_delay(struct core *core, const struct delayed *entry)
 	retention_note_open(core, entry->body_offset);
 }
 
-void apply_forget_delayed(struct core *core, struct delayed *entry)
+void apply_forget_delayed(struct core *core, const struct delayed *entry)
 {
 	retention_note_closed(core, entry->body_offset);
-	delays_remove(&core->delays, entry);
+	delays_remove(&core->delays, entry->slot);
 }
 
-void apply_move_delayed(struct core *core, struct delayed *entry, uint64_t carry_offset)
+void apply_move_delayed(struct core *core, const struct delayed *entry, uint64_t carry_offset)
 {
-	if (entry->body_offset == entry->origin_offset)
-		entry->message_delta += CARRY_HEAD_SIZE;
+	bool in_place = entry->body_offset == entry->origin_offset;
+
 	retention_note_closed(core, entry->body_offset);
-	entry->body_offset = carry_offset;
+	delays_move(&core->delays, entry->slot, carry_offset, (uint16_t)(entry->message_delta + (in_place ? CARRY_HEAD_SIZE : 0)));
 	retention_note_open(core, carry_offset);
 }
 
@@ -135,7 +136,7 @@ enum status apply_message(struct core *core, const struct placed *at, const stru
 			.deliver_at_ms = r->deliver_at_ms, .naming_offset = at->offset, .origin_offset = at->offset,
 			.body_offset = at->offset, .topic = topic, .message_size = (uint32_t)r->message.size, .tag_hash = r->tag_hash,
 			.message_delta = apply_message_delta(record_message_size(r), r->message.size),
-			.queue_id = (uint16_t)r->queue_id });
+			.queue_id = (uint16_t)r->queue_id, .recall = recall_hash_of_message(core, r->topic, r->message) });
 		return ST_OK;
 	}
 	core->stats.message_count++;
@@ -150,18 +151,17 @@ enum status apply_reserve_deliver(struct core *core, const struct delayed *entry
 }
 
 /* Takes the message out of those that wait. In replay's fuzzy part it may be out already: settled afterwards. */
-static enum status take_delayed(struct core *core, const struct placed *at, const char *kind, uint64_t source_offset,
+static enum status take_delayed(struct core *core, const struct placed *at, const struct record_deliver *r,
 				struct errinfo *err)
 {
-	const struct delayed *first = delays_first(&core->delays);
+	struct delayed first;
 
 	if (replay_is_fuzzy(core, at->offset))
-		return replay_note_delivered(core, source_offset) == ST_OK ? ST_OK : no_memory(err);
-	if (first == NULL || first->naming_offset != source_offset)
-		return errinfo_set(err, ST_CORRUPT, "%s record at %" PRIu64 " names %" PRIu64 ", which is not the next delayed message",
-				   kind, at->offset, source_offset);
-	retention_note_closed(core, first->body_offset);
-	delays_remove_first(&core->delays);
+		return replay_note_delivered(core, r->source_offset) == ST_OK ? ST_OK : no_memory(err);
+	if (!delays_first(&core->delays, &first) || first.naming_offset != r->source_offset)
+		return errinfo_set(err, ST_CORRUPT, "DELIVER record at %" PRIu64 " names %" PRIu64 ", which is not the next delayed message",
+				   at->offset, r->source_offset);
+	apply_forget_delayed(core, &first);
 	return ST_OK;
 }
 
@@ -175,7 +175,7 @@ enum status apply_deliver(struct core *core, const struct placed *at, const stru
 	if (status == ST_OK)
 		status = make_queue(core, topic, r->queue_id, &queue, err);
 	if (status == ST_OK)
-		status = take_delayed(core, at, "DELIVER", r->source_offset, err);
+		status = take_delayed(core, at, r, err);
 	if (status != ST_OK)
 		return status;
 	note_time(core, at, r->deliver_time_ms);
@@ -184,14 +184,38 @@ enum status apply_deliver(struct core *core, const struct placed *at, const stru
 	return put_entry(core, at, queue, r->queue_offset, &entry, err);
 }
 
+/* The next one (its topic is gone), or by its name; by a search of all when there are too many of that name. */
+static bool find_delayed(const struct core *core, const struct record_timer_cancel *r, struct delayed *out)
+{
+	struct hash_cursor named = delays_look(&core->delays, recall_hash(core, r->topic, r->unique_key));
+	size_t cursor = 0;
+
+	if (delays_first(&core->delays, out) && out->naming_offset == r->source_offset)
+		return true;
+	while (delays_find(&core->delays, &named, out)) {
+		if (out->naming_offset == r->source_offset)
+			return true;
+	}
+	while (delays_next(&core->delays, &cursor, out)) {
+		if (out->naming_offset == r->source_offset)
+			return true;
+	}
+	return false;
+}
+
 enum status apply_timer_cancel(struct core *core, const struct placed *at, const struct record_timer_cancel *r,
 			       struct errinfo *err)
 {
-	enum status status = take_delayed(core, at, "TIMER_CANCEL", r->source_offset, err);
+	struct delayed entry;
 
-	if (status == ST_OK)
-		note_time(core, at, r->when_ms);
-	return status;
+	note_time(core, at, r->when_ms);
+	if (replay_is_fuzzy(core, at->offset))
+		return replay_note_delivered(core, r->source_offset) == ST_OK ? ST_OK : no_memory(err);
+	if (!find_delayed(core, r, &entry))
+		return errinfo_set(err, ST_CORRUPT, "TIMER_CANCEL record at %" PRIu64 " names %" PRIu64 ", which does not wait",
+				   at->offset, r->source_offset);
+	apply_forget_delayed(core, &entry);
+	return ST_OK;
 }
 
 /* --- transactions ------------------------------------------------------------------------------------ */
@@ -271,13 +295,16 @@ enum status apply_reserve_decision(struct core *core, struct topic *topic, const
 		return status;
 	status = make_queue(core, topic, r->queue_id, queue_out, err);
 	if (status == ST_OK && r->deliver_at_ms != 0)
-		status = reserve_delay(core, err);
+		status = reserve_delay(core, topic, true, err);
 	return status;
 }
 
 static enum status place_committed(struct core *core, const struct placed *at, const struct record_decision *r,
 				   struct topic *topic, struct queue *queue, struct errinfo *err)
 {
+	if (r->body_offset >= at->offset || r->half_offset > r->body_offset)
+		return errinfo_set(err, ST_CORRUPT, "DECISION record at %" PRIu64 ": its message at %" PRIu64 " is not in front of it",
+				   at->offset, r->body_offset);
 	if (r->deliver_at_ms != 0) {
 		add_delay(core, &(struct delayed){
 			.deliver_at_ms = r->deliver_at_ms, .naming_offset = at->offset, .origin_offset = r->half_offset,

@@ -172,10 +172,11 @@ static bool make_parts(struct core *core)
 	core->names = names_create(config->name_max, config->name_max / 4);
 	core->offsets = offsets_create();
 	core->members = members_create(config->member_max);
+	core->locks = locks_create(config->lock_max);
 	core->pending = pending_create(UINT32_MAX);
 	core->resends = core->pending == NULL ? NULL :
 						resends_create((uint32_t)config->resend_window_count, core->pending);
-	if (core->names == NULL || core->offsets == NULL || core->members == NULL || core->resends == NULL ||
+	if (core->names == NULL || core->offsets == NULL || core->members == NULL || core->locks == NULL || core->resends == NULL ||
 	    buffer_reserve(&core->record, 64 * 1024) == NULL)
 		return false;
 	core->topics = topics_create(core->names, core->files, config->topic_max);
@@ -225,6 +226,7 @@ void core_close(struct core *core)
 	resends_destroy(core->resends);
 	pending_destroy(core->pending);
 	members_destroy(core->members);
+	locks_destroy(core->locks);
 	offsets_destroy(core->offsets);
 	groups_destroy(core->groups);
 	topics_destroy(core->topics);
@@ -292,28 +294,33 @@ static bool recall_outlived(struct core *core, const struct delayed *entry)
 	return true;
 }
 
+int64_t core_wall_ms(const struct core *core)
+{
+	return core->wall_ms;
+}
+
 /* Gives due delayed messages their places. What finds no room in the log comes with the next tick. */
 static void deliver_due(struct core *core)
 {
 	for (int i = 0; i < DELIVERIES_PER_TICK; i++) {
-		const struct delayed *first = delays_first(&core->delays);
+		struct delayed first;
 
-		if (first == NULL || first->deliver_at_ms > core->wall_ms)
+		if (!delays_first(&core->delays, &first) || first.deliver_at_ms > core->wall_ms)
 			return;
 		struct queue *queue;
-		if (topic_outlived(first->topic, first->naming_offset)) {
-			if (!recall_outlived(core, first))
+		if (topic_outlived(first.topic, first.naming_offset)) {
+			if (!recall_outlived(core, &first))
 				return;
 			continue;
 		}
-		if (apply_reserve_deliver(core, first, &queue, NULL) != ST_OK)
+		if (apply_reserve_deliver(core, &first, &queue, NULL) != ST_OK)
 			return;
 		struct record_deliver r = {
-			.source_offset = first->naming_offset, .body_offset = first->body_offset,
-			.message_size = first->message_size, .message_delta = first->message_delta,
-			.transactional = first->transactional, .queue_id = first->queue_id,
+			.source_offset = first.naming_offset, .body_offset = first.body_offset,
+			.message_size = first.message_size, .message_delta = first.message_delta,
+			.transactional = first.transactional, .queue_id = first.queue_id,
 			.queue_offset = queue->next_offset, .deliver_time_ms = core_store_time(core),
-			.tag_hash = first->tag_hash, .topic = first->topic->name,
+			.tag_hash = first.tag_hash, .topic = first.topic->name,
 		};
 		size_t size = record_deliver_size(&r);
 		struct placed at = { .size = (uint32_t)commitlog_record_size(size) };
@@ -358,6 +365,7 @@ void core_tick(struct core *core)
 	if (core->mono_ms >= core->next_expire_ms) {
 		core->next_expire_ms = core->mono_ms + EXPIRE_INTERVAL_MS;
 		clients_expire(core);
+		locks_expire(core->locks, core->mono_ms);
 	}
 	retention_tick(core);
 	core_turn_end(core);

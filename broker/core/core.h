@@ -71,8 +71,9 @@ void core_reconfigure(struct core *core, const struct core_config *config);
 
 /* Both clocks, before the calls of a turn. Stored times never go back, even if the wall clock does. */
 void core_set_time(struct core *core, int64_t wall_ms, int64_t mono_ms);
-/* The monotonic time that core_set_time said last. */
+/* The monotonic time that core_set_time said last, and the wall clock's. */
 int64_t core_now_ms(const struct core *core);
+int64_t core_wall_ms(const struct core *core);
 /* Timed work: due delays, check-backs, waiting pulls, silent members, dirty offsets. About each 10 ms. */
 void core_tick(struct core *core);
 /* End of a turn: sends off check-backs that became possible. Cheap when there is nothing. */

@@ -27,6 +27,10 @@ struct core_config {
 				     * groups start at its beginning. */
 	int64_t delay_levels_ms[DELAY_LEVELS_MAX]; /* [0] is level 1. */
 	uint32_t delay_level_count;
+	bool timers;                /* Messages may name their own time, not only a level. */
+	int64_t timer_max_delay_ms; /* How far ahead it may be. */
+	bool recall;                /* Messages with such a time may be recalled. */
+	bool store_replies;         /* Replies of request-reply are stored as well. */
 	int64_t offset_flush_interval_ms;
 
 	int64_t retention_ms;      /* The log keeps records this long; 0: for ever. */
@@ -43,6 +47,7 @@ struct core_config {
 	uint32_t offset_row_max;   /* (topic, group) pairs with consumer offsets. */
 	uint32_t member_max;
 	uint32_t hold_max;
+	uint32_t lock_max;
 	struct checkback_config checkback;
 };
 

@@ -22,6 +22,8 @@ struct member {
 struct connection {
 	UT_hash_handle hh;
 	uint64_t conn_id;
+	UT_hash_handle by_client; /* While `found`: in the table of producers by client id. */
+	bool found;
 	struct member *members;
 	int32_t language;
 	int32_t version;
@@ -40,6 +42,7 @@ struct group {
 
 struct members {
 	struct connection *connections;
+	struct connection *producers; /* By client id. */
 	struct group *groups;
 	size_t member_count;
 	size_t member_max;
@@ -70,8 +73,38 @@ static struct group *find_group(const struct members *members, uint32_t group_id
 	return group;
 }
 
+static struct connection *find_producer(const struct members *members, struct span client_id)
+{
+	struct connection *connection = NULL;
+
+	HASH_FIND(by_client, members->producers, client_id.data, client_id.size, connection);
+	return connection;
+}
+
+static void hide_producer(struct members *members, struct connection *connection)
+{
+	if (connection->found)
+		HASH_DELETE(by_client, members->producers, connection);
+	connection->found = false;
+}
+
+/* The connection that says so last is the one under which a client is found. */
+static enum status show_producer(struct members *members, struct connection *connection)
+{
+	struct connection *before = find_producer(members, (struct span){ connection->client_id, connection->client_id_size });
+
+	if (before == connection || connection->client_id_size == 0)
+		return ST_OK;
+	if (before != NULL)
+		hide_producer(members, before);
+	HASH_ADD_KEYPTR(by_client, members->producers, connection->client_id, connection->client_id_size, connection);
+	connection->found = connection->by_client.tbl != NULL;
+	return connection->found ? ST_OK : ST_NOMEM;
+}
+
 static void free_connection(struct members *members, struct connection *connection)
 {
+	hide_producer(members, connection);
 	HASH_DEL(members->connections, connection);
 	free(connection->client_id);
 	free(connection);
@@ -171,7 +204,7 @@ static struct member *find_member(const struct connection *connection, uint32_t 
 	return NULL;
 }
 
-static bool set_client(struct connection *connection, const struct member_client *client)
+static bool set_client(struct members *members, struct connection *connection, const struct member_client *client)
 {
 	connection->language = client->language;
 	connection->version = client->version;
@@ -182,6 +215,7 @@ static bool set_client(struct connection *connection, const struct member_client
 		return false;
 	if (client->client_id.size > 0)
 		memcpy(copy, client->client_id.data, client->client_id.size);
+	hide_producer(members, connection);
 	free(connection->client_id);
 	connection->client_id = copy;
 	connection->client_id_size = client->client_id.size;
@@ -220,7 +254,7 @@ static enum status see(struct members *members, const struct member_client *clie
 	}
 	member->seen_mono_ms = client->now_mono_ms;
 	*member_out = member;
-	return set_client(connection, client) ? ST_OK : ST_NOMEM;
+	return set_client(members, connection, client) ? ST_OK : ST_NOMEM;
 }
 
 enum status members_see_producer(struct members *members, const struct member_client *client, uint32_t group_id,
@@ -228,7 +262,9 @@ enum status members_see_producer(struct members *members, const struct member_cl
 {
 	struct member *member;
 
-	return see(members, client, group_id, MEMBER_PRODUCER, joined, &member);
+	enum status status = see(members, client, group_id, MEMBER_PRODUCER, joined, &member);
+
+	return status == ST_OK ? show_producer(members, member->connection) : status;
 }
 
 static const struct subscription *find_subscription(const struct subscription *set, size_t count, uint32_t topic_id)
@@ -336,6 +372,13 @@ struct span members_client_id(const struct members *members, uint64_t conn_id)
 	if (connection == NULL)
 		return SPAN_NONE;
 	return (struct span){ connection->client_id, connection->client_id_size };
+}
+
+uint64_t members_find_producer(const struct members *members, struct span client_id)
+{
+	const struct connection *connection = client_id.size == 0 ? NULL : find_producer(members, client_id);
+
+	return connection == NULL ? 0 : connection->conn_id;
 }
 
 size_t members_each(const struct members *members, uint32_t group_id, enum member_role role, members_visit visit,

@@ -68,6 +68,8 @@ void members_expire(struct members *members, int64_t now_mono_ms, members_gone g
 bool members_client(const struct members *members, uint64_t conn_id, struct member_client *out);
 /* The client id of a connection that ever sent a heartbeat, else empty. Borrowed until that connection goes. */
 struct span members_client_id(const struct members *members, uint64_t conn_id);
+/* The connection of the client with this id that produces, the latest one; 0: there is none. */
+uint64_t members_find_producer(const struct members *members, struct span client_id);
 /* Visits the members of a group in the order in which they joined. */
 typedef void (*members_visit)(void *context, uint64_t conn_id, struct span client_id);
 size_t members_each(const struct members *members, uint32_t group_id, enum member_role role, members_visit visit,

@@ -227,18 +227,18 @@ static void carry_delayed(struct core *core)
 
 	for (int looked = 0, carried = 0; looked < SLOTS_PER_TICK && carried < CARRIES_PER_TICK; looked++) {
 		size_t before = retention->carry_delay_cursor;
-		struct delayed *entry = delays_next(&core->delays, &retention->carry_delay_cursor);
-		if (entry == NULL) {
+		struct delayed entry;
+		if (!delays_next(&core->delays, &retention->carry_delay_cursor, &entry)) {
 			retention->carry_delay_cursor = 0;
 			return;
 		}
-		if (entry->body_offset >= end)
+		if (entry.body_offset >= end)
 			continue;
-		if (!carry(core, entry->body_offset, &at)) {
+		if (!carry(core, entry.body_offset, &at)) {
 			retention->carry_delay_cursor = before;
 			return;
 		}
-		apply_move_delayed(core, entry, at.offset);
+		apply_move_delayed(core, &entry, at.offset);
 		carried++;
 	}
 }

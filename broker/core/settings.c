@@ -1,5 +1,6 @@
 #include "broker/core/settings.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "broker/core/apply.h"
@@ -36,6 +37,15 @@ enum status settings_make_template(struct core *core, struct errinfo *err)
 	return make_system_topic(core, TOPIC_AUTO_CREATE, core->config.default_topic_queue_nums, PERM_ALL, err);
 }
 
+/* Where consumers send their replies to; they make the name from the property CLUSTER of what they reply to. */
+static enum status make_reply_topic(struct core *core, struct errinfo *err)
+{
+	char name[LONG_TOPIC_NAME_MAX + 1];
+	int size = snprintf(name, sizeof(name), "%s" REPLY_TOPIC_SUFFIX, core->config.cluster_name);
+
+	return size > 0 && (size_t)size < sizeof(name) ? make_system_topic(core, name, 1, PERM_RW, err) : ST_OK;
+}
+
 enum status settings_make_system_topics(struct core *core, struct errinfo *err)
 {
 	static const struct {
@@ -54,6 +64,8 @@ enum status settings_make_system_topics(struct core *core, struct errinfo *err)
 	/* RocketMQ's brokers have a topic of their own name and one of their cluster's, for tools. */
 	if (status == ST_OK)
 		status = make_system_topic(core, core->config.cluster_name, 16, PERM_ALL, err);
+	if (status == ST_OK)
+		status = make_reply_topic(core, err);
 	if (status == ST_OK && strcmp(core->config.cluster_name, core->config.broker_name) != 0)
 		status = make_system_topic(core, core->config.broker_name, 1, PERM_ALL, err);
 	return status;

@@ -19,6 +19,8 @@ struct snapshot_reader;
 struct topic;
 
 enum { SNAPSHOT_SLICE_BYTES = 128 * 1024 };
+/* Flags of a delayed message; with RECALL its hash follows, which goes by the key in the section STATE. */
+enum { DELAY_ITEM_TRANSACTIONAL = 1, DELAY_ITEM_RECALL = 2 };
 
 enum snapshot_section {
 	SECTION_STATE = 1,  /* Single values; first, because others need them. */

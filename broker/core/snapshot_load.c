@@ -348,12 +348,15 @@ static enum status load_delayed(struct load *load)
 	d.tag_hash = (int32_t)reader_u32(in);
 	d.message_delta = reader_u16(in);
 	d.queue_id = reader_u16(in);
-	d.transactional = reader_u8(in) != 0;
+	unsigned flags = reader_u8(in);
+	d.transactional = (flags & DELAY_ITEM_TRANSACTIONAL) != 0;
+	d.recall = flags & DELAY_ITEM_RECALL ? reader_u32(in) : 0;
 	if (in->failed)
 		return ST_OK;
-	if (d.topic == NULL || d.queue_id >= TOPIC_QUEUE_MAX)
+	if (d.topic == NULL || d.queue_id >= TOPIC_QUEUE_MAX || d.naming_offset >= DELAYS_OFFSET_MAX ||
+	    d.body_offset >= DELAYS_OFFSET_MAX || flags > (DELAY_ITEM_TRANSACTIONAL | DELAY_ITEM_RECALL))
 		return bad(load, "a delayed message does not fit the log");
-	if (delays_reserve(&load->core->delays) != ST_OK)
+	if (delays_reserve(&load->core->delays, d.topic, d.transactional) != ST_OK)
 		return no_memory(load);
 	delays_add(&load->core->delays, &d);
 	retention_note_open(load->core, d.body_offset);

@@ -249,22 +249,23 @@ static bool save_resends(struct slice *slice)
 
 static bool save_delays(struct slice *slice)
 {
-	const struct delayed *entry;
+	struct delayed entry;
 
 	while (!is_full(slice)) {
-		entry = delays_next(&slice->core->delays, &slice->cursor->delays);
-		if (entry == NULL)
+		if (!delays_next(&slice->core->delays, &slice->cursor->delays, &entry))
 			return true;
-		buffer_put_u64(slice->out, (uint64_t)entry->deliver_at_ms);
-		buffer_put_u64(slice->out, entry->naming_offset);
-		buffer_put_u64(slice->out, entry->origin_offset);
-		buffer_put_u64(slice->out, entry->body_offset);
-		buffer_put_u32(slice->out, entry->topic->id);
-		buffer_put_u32(slice->out, entry->message_size);
-		buffer_put_u32(slice->out, (uint32_t)entry->tag_hash);
-		buffer_put_u16(slice->out, entry->message_delta);
-		buffer_put_u16(slice->out, entry->queue_id);
-		buffer_put_u8(slice->out, entry->transactional);
+		buffer_put_u64(slice->out, (uint64_t)entry.deliver_at_ms);
+		buffer_put_u64(slice->out, entry.naming_offset);
+		buffer_put_u64(slice->out, entry.origin_offset);
+		buffer_put_u64(slice->out, entry.body_offset);
+		buffer_put_u32(slice->out, entry.topic->id);
+		buffer_put_u32(slice->out, entry.message_size);
+		buffer_put_u32(slice->out, (uint32_t)entry.tag_hash);
+		buffer_put_u16(slice->out, entry.message_delta);
+		buffer_put_u16(slice->out, entry.queue_id);
+		buffer_put_u8(slice->out, (entry.transactional ? DELAY_ITEM_TRANSACTIONAL : 0) | (entry.recall != 0 ? DELAY_ITEM_RECALL : 0));
+		if (entry.recall != 0)
+			buffer_put_u32(slice->out, entry.recall);
 		slice->items++;
 	}
 	return false;

@@ -7,6 +7,7 @@
 #include "broker/core/delays.h"
 #include "broker/core/groups.h"
 #include "broker/core/holds.h"
+#include "broker/core/locks.h"
 #include "broker/core/members.h"
 #include "broker/core/names.h"
 #include "broker/core/offsets.h"
@@ -44,6 +45,7 @@ struct core {
 	/* Soft. */
 	struct members *members;
 	struct holds holds;
+	struct locks *locks;
 	struct visibility visibility;
 	struct hash_key hash_key;
 	enum disk_level disk_level;

@@ -7,6 +7,7 @@
 
 #include "broker/core/apply.h"
 #include "broker/core/state.h"
+#include "broker/core/timers.h"
 #include "checkback/checkback.h"
 #include "lib/wire/names.h"
 #include "lib/wire/properties.h"
@@ -102,8 +103,8 @@ static enum status place(struct core *core, const struct record_half *half, stru
 	struct queue *queue;
 	enum status status;
 
-	if (commits && half->delay_ms > 0)
-		r->deliver_at_ms = core->wall_ms + half->delay_ms;
+	if (commits)
+		r->deliver_at_ms = timers_deliver_at(core, half->delay_ms);
 	status = apply_reserve_decision(core, topic, r, &queue, &outcome->err);
 	if (status != ST_OK)
 		return core_refuse(outcome, RESP_SYSTEM_BUSY, "[PCBUSY_CLEAN_QUEUE]%s", outcome->err.text);

@@ -71,6 +71,9 @@ static handler find_handler(int32_t code)
 	case REQ_SEND_MESSAGE:
 	case REQ_SEND_MESSAGE_V2:
 	case REQ_SEND_BATCH_MESSAGE: return handle_send;
+	case REQ_SEND_REPLY_MESSAGE:
+	case REQ_SEND_REPLY_MESSAGE_V2: return handle_send_reply;
+	case REQ_RECALL_MESSAGE: return handle_recall;
 	case REQ_END_TRANSACTION: return handle_end_transaction;
 	case REQ_RESUME_CHECK_HALF_MESSAGE: return handle_resume_check;
 	case REQ_PULL_MESSAGE:
@@ -86,6 +89,8 @@ static handler find_handler(int32_t code)
 	case REQ_UNREGISTER_CLIENT: return handle_unregister;
 	case REQ_CONSUMER_SEND_MSG_BACK: return handle_send_back;
 	case REQ_GET_CONSUMER_LIST_BY_GROUP: return handle_consumer_list;
+	case REQ_LOCK_BATCH_MQ: return handle_lock_queues;
+	case REQ_UNLOCK_BATCH_MQ: return handle_unlock_queues;
 	case REQ_UPDATE_AND_CREATE_TOPIC: return handle_create_topic;
 	case REQ_GET_TOPIC_CONFIG: return handle_get_topic;
 	case REQ_GET_ALL_TOPIC_CONFIG: return handle_all_topics;

@@ -81,6 +81,8 @@ enum status answer_outcome(struct handlers *handlers, const struct request *requ
 enum status answer_bad_header(struct handlers *handlers, const struct request *request, const struct errinfo *err);
 
 enum status handle_send(struct handlers *handlers, const struct request *request);
+enum status handle_send_reply(struct handlers *handlers, const struct request *request);
+enum status handle_recall(struct handlers *handlers, const struct request *request);
 enum status handle_send_back(struct handlers *handlers, const struct request *request);
 enum status handle_end_transaction(struct handlers *handlers, const struct request *request);
 enum status handle_resume_check(struct handlers *handlers, const struct request *request);
@@ -95,6 +97,8 @@ enum status handle_view_message(struct handlers *handlers, const struct request 
 enum status handle_heartbeat(struct handlers *handlers, const struct request *request);
 enum status handle_unregister(struct handlers *handlers, const struct request *request);
 enum status handle_consumer_list(struct handlers *handlers, const struct request *request);
+enum status handle_lock_queues(struct handlers *handlers, const struct request *request);
+enum status handle_unlock_queues(struct handlers *handlers, const struct request *request);
 enum status handle_create_topic(struct handlers *handlers, const struct request *request);
 enum status handle_create_topics(struct handlers *handlers, const struct request *request);
 enum status handle_get_topic(struct handlers *handlers, const struct request *request);

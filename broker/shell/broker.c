@@ -411,13 +411,18 @@ static enum status fill_core_config(const struct broker_config *config, struct c
 		.pending_max = (uint64_t)config->pending_transaction_max,
 		.pending_group_max = (uint64_t)config->pending_transaction_group_max,
 		.resend_window_count = (uint64_t)config->resend_window_count,
-		.delayed_max = 2000000,
+		.delayed_max = (uint64_t)config->delayed_message_max,
+		.timers = config->timer_wheel_enable,
+		.timer_max_delay_ms = config->timer_max_delay_s * 1000,
+		.recall = config->recall_message_enable,
+		.store_replies = config->store_reply_message_enable,
 		.topic_max = 100000,
 		.group_max = 100000,
 		.name_max = 400000,
 		.offset_row_max = 100000,
 		.member_max = 200000,
 		.hold_max = 100000,
+		.lock_max = 200000,
 		.checkback = checkback_config_default(),
 	};
 	out->checkback.transaction_timeout_ms = config->transaction_timeout_ms;
@@ -428,11 +433,20 @@ static enum status fill_core_config(const struct broker_config *config, struct c
 	return core_config_set_delay_levels(out, config->message_delay_level, err);
 }
 
+/* Where clients with the VIP channel on look for the broker. */
+static uint16_t fast_port(const struct broker_config *config)
+{
+	if (config->fast_listen_port >= 0)
+		return (uint16_t)config->fast_listen_port;
+	return config->listen_port > 2 ? (uint16_t)(config->listen_port - 2) : 0;
+}
+
 static enum status open_server(struct broker *broker, struct errinfo *err)
 {
 	const struct broker_config *config = broker->config;
 	struct server_config server_config = {
 		.name = "net", .bind_address = config->bind_address, .port = (uint16_t)config->listen_port,
+		.second_port = fast_port(config),
 		.frame_size_max = (uint32_t)config->frame_size_max, .connections_max = (uint32_t)config->connections_max,
 		.connections_per_address_max = (uint32_t)config->connections_per_address_max,
 		.output_bytes_max = (size_t)config->output_bytes_max,

@@ -41,7 +41,7 @@ static void test_a_sound_log_of_every_kind_passes(void)
 	uint64_t later_at = put_this_message(&log, &later);
 	deliver = deliver_message(&log, &later, later_at);
 	put_this_deliver(&log, &deliver);
-	struct record_timer_cancel cancel = { put_message(&log, 2, 1000), log.now_ms, SPAN_LITERAL("op") };
+	struct record_timer_cancel cancel = { put_message(&log, 2, 1000), log.now_ms, SPAN_LITERAL("op"), SPAN_LITERAL("t"), SPAN_LITERAL("k") };
 	PUT_ENCODED(&log, LOG_TIMER_CANCEL, timer_cancel, &cancel);
 	struct record_snapshot_mark mark = { .snapshot_offset = WHOLE, .generation = 1 };
 	PUT_ENCODED(&log, LOG_SNAPSHOT_MARK, snapshot_mark, &mark);
@@ -512,7 +512,7 @@ static void test_a_delayed_message_is_delivered_once(void)
 	d.deliver_at_ms += 1000;
 	EXPECT(&log, AUDIT_INVISIBLE, put_this_decision(&log, &d), "has a delay of 50 ms");
 	/* Recalled: not to be delivered, nor recalled again. */
-	struct record_timer_cancel cancel = { put_message(&log, 0, 50), log.now_ms, SPAN_LITERAL("op") };
+	struct record_timer_cancel cancel = { put_message(&log, 0, 50), log.now_ms, SPAN_LITERAL("op"), SPAN_LITERAL("t"), SPAN_LITERAL("k") };
 	PUT_ENCODED(&log, LOG_TIMER_CANCEL, timer_cancel, &cancel);
 	EXPECT_CLEAN(&log);
 	EXPECT(&log, AUDIT_KEPT, PUT_ENCODED(&log, LOG_TIMER_CANCEL, timer_cancel, &cancel), "does not wait");
@@ -536,7 +536,7 @@ static void test_a_delayed_message_from_before_the_log_is_delivered_once(void)
 	EXPECT_CLEAN(&log);
 	deliver.queue_offset++;
 	EXPECT(&log, AUDIT_ONCE, put_this_deliver(&log, &deliver), "does not wait");
-	struct record_timer_cancel cancel = { at, log.now_ms, SPAN_LITERAL("op") };
+	struct record_timer_cancel cancel = { at, log.now_ms, SPAN_LITERAL("op"), SPAN_LITERAL("t"), SPAN_LITERAL("k") };
 	EXPECT(&log, AUDIT_KEPT, PUT_ENCODED(&log, LOG_TIMER_CANCEL, timer_cancel, &cancel), "does not wait");
 	end_log(&log);
 }

@@ -23,7 +23,7 @@ struct traffic {
 	struct send_result open[ITEMS];
 	size_t open_count;
 	int64_t offsets[TOPICS];
-	bool deletes; /* Topics and groups, now and then. */
+	bool keeps; /* Deletes nothing. */
 };
 
 static inline uint64_t chance(struct traffic *t, uint64_t n)
@@ -102,7 +102,7 @@ static inline void delete_something(struct traffic *t)
 
 static inline void do_something(struct traffic *t)
 {
-	if (t->deletes && chance(t, 60) == 0)
+	if (!t->keeps && chance(t, 60) == 0)
 		delete_something(t);
 	switch (chance(t, 10)) {
 	case 0: case 1: case 2: send_something(t, true); break;
@@ -214,7 +214,7 @@ static inline void describe(struct core *core, struct lines *lines)
 {
 	struct offsets_cursor cursor = { 0 };
 	struct offsets_entry offset;
-	const struct delayed *d;
+	struct delayed d;
 	size_t delays = 0;
 
 	describe_queues(core, lines);
@@ -222,10 +222,10 @@ static inline void describe(struct core *core, struct lines *lines)
 	while (offsets_next(core->offsets, &cursor, &offset))
 		add_line(lines, "offset %.*s %.*s/%u %lld", SPAN_ARGS(names_text(core->names, offset.group_id)),
 			 SPAN_ARGS(names_text(core->names, offset.topic_id)), offset.queue_id, (long long)offset.value);
-	while ((d = delays_next(&core->delays, &delays)) != NULL)
-		add_line(lines, "delayed %llu until %lld origin %llu body %llu delta %u", (unsigned long long)d->naming_offset,
-			 (long long)d->deliver_at_ms, (unsigned long long)d->origin_offset, (unsigned long long)d->body_offset,
-			 d->message_delta);
+	while (delays_next(&core->delays, &delays, &d))
+		add_line(lines, "delayed %llu until %lld origin %llu body %llu delta %u", (unsigned long long)d.naming_offset,
+			 (long long)d.deliver_at_ms, (unsigned long long)d.origin_offset, (unsigned long long)d.body_offset,
+			 d.message_delta);
 	for (size_t i = 0; i < core->retention.count; i++)
 		add_line(lines, "segment %llu open %llu", (unsigned long long)core->retention.segments[i].base,
 			 (unsigned long long)core->retention.segments[i].open_count);

@@ -34,7 +34,6 @@ static void test_start_from_a_snapshot_is_the_replay_of_everything(void)
 	for (int round = 0; round < 25; round++) {
 		struct fixture *f = fixture_create(NULL);
 		struct traffic *t = traffic_create(f, check_random(&random));
-		t->deletes = round % 2 == 0;
 		struct lines with = { 0 }, without = { 0 };
 
 		for (uint64_t i = 0; i < 600; i++) {
@@ -180,6 +179,7 @@ static void test_retention_drops_and_carries(void)
 	struct outcome outcome = { 0 };
 	struct pulled p = { 0 };
 
+	t->keeps = true;
 	run(t, 12000);
 	CU_ASSERT(commitlog_start(f->log) > 4 * LOG_SEGMENT_SIZE_MIN);
 	CU_ASSERT(f->core->retention.carried_count > 0);
@@ -223,7 +223,6 @@ static void test_power_cuts_while_the_log_goes_round(void)
 		struct fixture *f = create_small(2 * LOG_SEGMENT_SIZE_MIN);
 		struct traffic *t = traffic_create(f, check_random(&random));
 
-		t->deletes = round % 2 == 1;
 		for (int cut = 0; cut < 12; cut++) {
 			struct lines one = { 0 }, two = { 0 };
 			run(t, (int)(200 + check_random(&random) % 500));
@@ -258,6 +257,7 @@ static void test_lost_index_is_built_anew(void)
 	struct send_result old = must_send(f, (struct sent){ .topic = "orders", .key = "old-half", .half = true });
 	struct outcome outcome = { 0 };
 
+	t->keeps = true;
 	run(t, 9000);
 	fixture_disk(f, true);
 	CU_ASSERT(old.log_offset < commitlog_start(f->log));
@@ -299,7 +299,6 @@ static void test_lost_index_where_topics_were_deleted(void)
 		struct traffic *t = traffic_create(f, check_random(&random));
 		struct lines before = { 0 }, after = { 0 };
 
-		t->deletes = true;
 		run(t, (int)(500 + check_random(&random) % 1000));
 		fixture_disk(f, true);
 		memdisk_kill(f->disk);

@@ -108,7 +108,8 @@ static const struct record_deliver golden_deliver = {
 	.deliver_time_ms = 0x6162636465666768, .tag_hash = -5, .topic = T("TopicA"),
 };
 static const struct record_timer_cancel golden_timer_cancel = {
-	.source_offset = 0x0102030405060708, .when_ms = 0x1112131415161718, .who = T("producer"),
+	.source_offset = 0x0102030405060708, .when_ms = 0x1112131415161718, .who = T("producer"), .topic = T("TopicA"),
+	.unique_key = T("KeyD"),
 };
 static const struct record_carry golden_carry = {
 	.original_offset = 0x0102030405060708, .original_kind = 5, .payload = T("inner"),
