@@ -178,8 +178,9 @@ static void route_by_topic(struct call *call)
 		order_conf = kv_get(call->namesrv->kv, SPAN_LITERAL(NAMESPACE_ORDER_TOPIC_CONFIG), header.topic);
 	size_t before = buffer_size(out);
 	if (begin_body(call, &encoder)) {
-		/* Quoted ids are read by every known client, whatever its version. */
-		if (route_table_route(call->namesrv->routes, header.topic, order_conf, true, out)) {
+		/* RocketMQ's older clients get its older dialect, in which ids are keys without quotes. */
+		bool standard = header.accept_standard_json_only || call->request->version >= VERSION_4_9_4;
+		if (route_table_route(call->namesrv->routes, header.topic, order_conf, standard, out)) {
 			finish(call, &encoder);
 			return;
 		}

@@ -22,6 +22,7 @@ struct bench {
 	struct encoder encoder;
 	int gone;
 	char gone_addr[64];
+	int32_t asker_version; /* 0: as new as we are. */
 };
 
 static inline void print_config(void *context, struct buffer *out)
@@ -77,6 +78,8 @@ static inline int32_t serve(struct bench *b, uint64_t conn_id)
 	buffer_reset(&b->out);
 	CU_ASSERT_EQUAL_FATAL(
 		command_decode(buffer_span(&b->request_bytes), &b->request_scratch, &b->request, &err), ST_OK);
+	if (b->asker_version != 0)
+		b->request.version = b->asker_version;
 	namesrv_serve(&b->namesrv, &b->request, conn_id, "127.0.0.1:1", b->now_ms, &b->out);
 	CU_ASSERT_FALSE(b->out.failed);
 	if (buffer_size(&b->out) == 0)

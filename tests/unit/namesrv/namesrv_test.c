@@ -346,6 +346,23 @@ static int32_t ask_body(struct bench *b, int32_t code, const char *body)
 	return serve(b, 1);
 }
 
+static void test_older_clients_get_the_older_dialect(void)
+{
+	struct bench *b = bench_open();
+	struct registration a = plain();
+
+	CU_ASSERT_EQUAL(put(b, &a), RESP_SUCCESS);
+	b->asker_version = VERSION_4_9_4 - 1;
+	CU_ASSERT_EQUAL(ask_route(b, "T1"), RESP_SUCCESS);
+	CU_ASSERT_PTR_NOT_NULL(memmem(b->answer.body.data, b->answer.body.size, "{0:\"127.0.0.1:10911\"}", 21));
+	CU_ASSERT_EQUAL(ask(b, REQ_GET_ROUTEINFO_BY_TOPIC, "topic", "T1", "acceptStandardJsonOnly", "true"), RESP_SUCCESS);
+	CU_ASSERT(body_is(b, ROUTE_A(4, 6)));
+	b->asker_version = VERSION_4_9_4;
+	CU_ASSERT_EQUAL(ask_route(b, "T1"), RESP_SUCCESS);
+	CU_ASSERT(body_is(b, ROUTE_A(4, 6)));
+	bench_close(b);
+}
+
 static void test_other_requests(void)
 {
 	struct bench *b = bench_open();
@@ -395,6 +412,7 @@ int main(void)
 		CHECK_TEST(test_write_permission_is_wiped_and_given_back),
 		CHECK_TEST(test_lists_of_topics),
 		CHECK_TEST(test_key_value_settings),
+		CHECK_TEST(test_older_clients_get_the_older_dialect),
 		CHECK_TEST(test_other_requests),
 		CHECK_TEST(test_oneway_requests_are_never_answered),
 	};
