@@ -113,7 +113,7 @@ static inline void bench_consumer(struct bench *b, uint64_t conn_id, const char 
 	struct heartbeat heartbeat = { .client_id = span_of(client_id), .consumers = &consumer, .consumer_count = 1 };
 	struct outcome outcome = { 0 };
 
-	CU_ASSERT_EQUAL(core_heartbeat(b->f->core, conn_id, language, version, &heartbeat, &outcome), ST_OK);
+	CU_ASSERT_EQUAL(core_heartbeat(b->f->core, conn_id, &(struct host){ 0 }, language, version, &heartbeat, &outcome), ST_OK);
 	fixture_disk(b->f, true);
 }
 
