@@ -84,6 +84,7 @@ static handler find_handler(int32_t code)
 	case REQ_GET_MAX_OFFSET: return handle_max_offset;
 	case REQ_GET_MIN_OFFSET: return handle_min_offset;
 	case REQ_GET_EARLIEST_MSG_STORETIME: return handle_earliest_time;
+	case REQ_QUERY_MESSAGE: return handle_query_message;
 	case REQ_VIEW_MESSAGE_BY_ID: return handle_view_message;
 	case REQ_HEART_BEAT: return handle_heartbeat;
 	case REQ_UNREGISTER_CLIENT: return handle_unregister;

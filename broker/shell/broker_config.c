@@ -60,6 +60,8 @@ static const struct config_option broker_options[] = {
 	       "up. A power of two."),
 	NUMBER("indexCacheSize", index_cache_size, "33554432", "bytes", 1 * MIB, 16 * GIB,
 	       "Memory for pages of the consume queues and the half index."),
+	FLAG("messageIndexEnable", message_index_enable, "true",
+	     "Keeps an index of KEYS and unique keys, for queries by key."),
 	NUMBER("maxMessageSize", max_message_size, "4194304", "bytes", 1024, 16 * MIB,
 	       "Largest message body accepted."),
 

@@ -36,6 +36,7 @@ struct broker_config {
 	int64_t tail_ring_size;
 	int64_t index_cache_size;
 	int64_t max_message_size;
+	bool message_index_enable;
 
 	bool auto_create_topic_enable;
 	bool auto_create_subscription_group;

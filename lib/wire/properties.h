@@ -75,6 +75,9 @@ struct known_properties {
 };
 void properties_scan(struct span properties, struct known_properties *out);
 
+/* The next word of KEYS, which holds several with blanks between; moves *rest on. False at the end. */
+bool word_next(struct span *rest, struct span *word_out);
+
 /* Appends one entry. `name` and `value` must not hold 0x01 or 0x02; ST_INVALID names the culprit (foreign input). */
 enum status property_append(struct buffer *out, struct span name, struct span value, struct errinfo *err) MUST_USE;
 /* The same for a name that is ours and any value: an empty value writes nothing, 0x01 and 0x02 in it become '?'. */
