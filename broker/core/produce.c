@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "broker/core/apply.h"
+#include "broker/core/recall.h"
 #include "broker/core/settings.h"
 #include "broker/core/state.h"
 #include "broker/core/store_address.h"
@@ -320,6 +321,10 @@ static enum status send_one(struct core *core, const struct send_request *reques
 	if (status != ST_OK)
 		return status;
 	struct span unique_key = unique_key_of(core, &known, result->unique_key);
+	if (known.timer_del_uniqkey.size > 0 && !half) {
+		result->log_offset = commitlog_appended(core->log);
+		return recall_by_message(core, topic->name, known.timer_del_uniqkey, &in.wanted, request->client_id, outcome);
+	}
 	if (half && resends_find(core->resends, core_resend_name(core, group, unique_key), &known_half))
 		return answer_resend(core, known_half, result, outcome);
 	/* After the resends: they need no room. */
@@ -363,6 +368,8 @@ static enum status check_batched(const struct core *core, struct span properties
 		return core_refuse(outcome, RESP_MESSAGE_ILLEGAL, "the message is illegal: its properties are over %d bytes",
 				   MESSAGE_PROPERTIES_MAX);
 	enum status status = timers_wanted(core, &known, &wanted, outcome);
+	if (status == ST_OK && known.timer_del_uniqkey.size > 0)
+		return core_refuse(outcome, RESP_MESSAGE_ILLEGAL, "a batch cannot recall messages (TIMER_DEL_UNIQKEY)");
 	if (status == ST_OK && wanted.by != WANTED_AT_ONCE)
 		return core_refuse(outcome, RESP_MESSAGE_ILLEGAL, "a batch cannot be delayed: send messages with %s one by one",
 				   wanted.by == WANTED_BY_LEVEL ? "a delay level" : "a delivery time");

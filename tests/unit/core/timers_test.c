@@ -343,6 +343,31 @@ static void test_recalls_that_do_not_fit(void)
 	fixture_destroy(f);
 }
 
+/* Clients before 5.4 send a message that says which one is to go. */
+static void test_a_message_recalls_another(void)
+{
+	static const char *const keys[] = { "TIMER_DEL_UNIQKEY\001t+a" END, "TIMER_DEL_UNIQKEY\001b" END };
+	struct fixture *f = fixture_create(NULL);
+	struct pulled p = { .count = 0 };
+	char more[128];
+
+	(void)must_send(f, (struct sent){ .topic = "t", .key = "a", .more = SECONDS "5" END });
+	(void)must_send(f, (struct sent){ .topic = "t", .key = "b", .more = SECONDS "5" END });
+	(void)must_send(f, (struct sent){ .topic = "t", .key = "c", .more = SECONDS "5" END });
+	for (int i = 0; i < 2; i++) {
+		snprintf(more, sizeof(more), "%s" SECONDS "5" END, keys[i]);
+		(void)must_send(f, (struct sent){ .topic = "t", .key = "x", .more = more });
+	}
+	CU_ASSERT_EQUAL(code_of(f, (struct sent){ .topic = "t", .key = "x", .more = keys[0] }), RESP_MESSAGE_ILLEGAL);
+	fixture_advance(f, 20);
+	fixture_restart(f);
+	fixture_advance(f, 5000);
+	CU_ASSERT_EQUAL_FATAL(fixture_pull(f, "t", 0, 0, "*", &p), 1);
+	CU_ASSERT_TRUE(span_is(p.messages[0].body, "c"));
+	pulled_free(&p);
+	fixture_destroy(f);
+}
+
 static void test_what_nobody_may_recall(void)
 {
 	struct core_config config = fixture_config();
@@ -377,6 +402,7 @@ int main(void)
 		CHECK_TEST(test_recalls_outlive_snapshots_and_restarts),
 		CHECK_TEST(test_recalls_beside_a_snapshot),
 		CHECK_TEST(test_recalls_that_do_not_fit),
+		CHECK_TEST(test_a_message_recalls_another),
 		CHECK_TEST(test_what_nobody_may_recall),
 	};
 	return check_main("timers", tests, sizeof(tests) / sizeof(tests[0]));
