@@ -280,17 +280,16 @@ static enum status redirect_dead(struct core *core, const struct send_request *r
 				 struct outcome *outcome)
 {
 	struct span group = topic_group(request->topic);
-	const struct consumer_group *known;
+	struct consumer_group *known;
 
 	if (!topic_is_retry(request->topic))
 		return ST_OK;
-	known = groups_find(core->groups, group);
-	if (known == NULL)
-		return core_refuse(outcome, RESP_SUBSCRIPTION_GROUP_NOT_EXIST, "subscription group not exist, %.*s",
-				   SPAN_ARGS(group));
+	enum status status = settings_group_for_consumer(core, group, &known, outcome);
+	if (status != ST_OK)
+		return status;
 	if (request->reconsume_times <= retries_allowed(known, request->max_reconsume_times))
 		return ST_OK;
-	enum status status = settings_dead_letter_topic(core, group, &in->topic, outcome);
+	status = settings_dead_letter_topic(core, group, &in->topic, outcome);
 	if (status == ST_OK) {
 		in->queue_id = 0;
 		in->wanted = (struct wanted_time){ .by = WANTED_AT_ONCE, .level = -1 };
@@ -546,15 +545,15 @@ static enum status store_back(struct core *core, const struct send_back_request 
 
 enum status core_send_back(struct core *core, const struct send_back_request *request, struct outcome *outcome)
 {
-	const struct consumer_group *group = groups_find(core->groups, request->group);
 	struct stored_message stored = { 0 };
+	struct consumer_group *group;
+	enum status status = settings_group_for_consumer(core, request->group, &group, outcome);
 
-	if (group == NULL)
-		return core_refuse(outcome, RESP_SUBSCRIPTION_GROUP_NOT_EXIST, "subscription group not exist, %.*s",
-				   SPAN_ARGS(request->group));
+	if (status != ST_OK)
+		return status;
 	if (group->settings.retry_queue_nums == 0)
 		return core_accept(outcome, 0);
-	enum status status = core_stored_message(core, request->log_offset, &stored, &outcome->err);
+	status = core_stored_message(core, request->log_offset, &stored, &outcome->err);
 	if (status == ST_AGAIN)
 		return status;
 	if (status != ST_OK)
