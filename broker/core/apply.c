@@ -44,6 +44,8 @@ static enum status put_entry(struct core *core, const struct placed *at, struct 
 {
 	bool known = queue_offset < queue->next_offset && replay_is_fuzzy(core, at->offset);
 
+	if (at->offset < queue->born)
+		return ST_OK; /* Replay's fuzzy part: its topic was deleted since. */
 	if (known && queue_offset < consume_queue_min(&queue->entries))
 		return ST_OK; /* Trimmed since. */
 	if (queue_offset != queue->next_offset && !known)
@@ -182,12 +184,14 @@ enum status apply_deliver(struct core *core, const struct placed *at, const stru
 	return put_entry(core, at, queue, r->queue_offset, &entry, err);
 }
 
-/* By its name; by a search of all when there are too many of that name. */
+/* The next one (its topic is gone), or by its name; by a search of all when there are too many of that name. */
 static bool find_delayed(const struct core *core, const struct record_timer_cancel *r, struct delayed *out)
 {
 	struct hash_cursor named = delays_look(&core->delays, recall_hash(core, r->topic, r->unique_key));
 	size_t cursor = 0;
 
+	if (delays_first(&core->delays, out) && out->naming_offset == r->source_offset)
+		return true;
 	while (delays_find(&core->delays, &named, out)) {
 		if (out->naming_offset == r->source_offset)
 			return true;
@@ -424,21 +428,32 @@ enum status apply_carry(struct core *core, const struct placed *at, const struct
 
 /* --- settings and progress ---------------------------------------------------------------------------- */
 
-enum status apply_topic(struct core *core, const struct record_topic *r, struct errinfo *err)
+static void delete_topic(struct core *core, const struct placed *at, struct topic *topic)
+{
+	for (uint32_t i = 0; i < topic->queue_count && !core->replay.active; i++) {
+		if (topic->queues[i] != NULL)
+			visibility_forget(&core->visibility, topic->queues[i]);
+	}
+	topics_delete(core->topics, topic, at->offset);
+	offsets_forget_topic(core->offsets, topic->id);
+}
+
+enum status apply_topic(struct core *core, const struct placed *at, const struct record_topic *r, struct errinfo *err)
 {
 	struct topic_settings settings = {
 		.read_queue_nums = r->read_queue_nums, .write_queue_nums = r->write_queue_nums, .perm = r->perm,
 		.filter_type = r->filter_type, .sys_flag = r->sys_flag, .order = r->order,
 		.attributes = r->attributes,
 	};
-	struct topic *topic;
-	enum status status = topics_put(core->topics, r->name, &settings, false, &topic);
+	struct topic *topic = topics_find_any(core->topics, r->name);
+	enum status status = r->deleted && topic != NULL ? ST_OK : topics_put(core->topics, r->name, &settings, false, &topic);
 
 	if (status == ST_FULL)
 		return topics_check_room(core->topics, err);
 	if (status != ST_OK)
 		return no_memory(err);
-	topic->deleted = r->deleted;
+	if (r->deleted)
+		delete_topic(core, at, topic);
 	topics_touch(core->topics, r->when_ms);
 	return ST_OK;
 }
@@ -459,13 +474,16 @@ enum status apply_group(struct core *core, const struct record_group *r, struct 
 		.consume_timeout_minute = (int32_t)r->consume_timeout_minute,
 	};
 	struct consumer_group *group;
-	enum status status = groups_put(core->groups, r->name, &settings, &group);
+	enum status status = groups_put(core->groups, r->name, &settings, r->forbidden, &group);
 
 	if (status == ST_FULL)
 		return groups_check_room(core->groups, err);
 	if (status != ST_OK)
 		return no_memory(err);
-	group->deleted = r->deleted;
+	if (r->deleted)
+		groups_delete(core->groups, group);
+	if (r->deleted && r->clean_offsets)
+		offsets_forget_group(core->offsets, group->id);
 	return ST_OK;
 }
 
@@ -516,7 +534,7 @@ static enum status replay_one(struct core *core, const struct log_record *record
 	case LOG_DECISION: REPLAY(decision, &at, &r, err);
 	case LOG_DELIVER: REPLAY(deliver, &at, &r, err);
 	case LOG_TIMER_CANCEL: REPLAY(timer_cancel, &at, &r, err);
-	case LOG_TOPIC: REPLAY(topic, &r, err);
+	case LOG_TOPIC: REPLAY(topic, &at, &r, err);
 	case LOG_GROUP: REPLAY(group, &r, err);
 	case LOG_CHECK: return record_checks_decode(record->payload, visit_check, core, err);
 	case LOG_OFFSETS: return record_offsets_decode(record->payload, visit_offset, core, err);

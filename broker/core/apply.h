@@ -43,7 +43,8 @@ enum status apply_deliver(struct core *core, const struct placed *at, const stru
 			  struct errinfo *err) MUST_USE;
 enum status apply_timer_cancel(struct core *core, const struct placed *at, const struct record_timer_cancel *r,
 			       struct errinfo *err) MUST_USE;
-enum status apply_topic(struct core *core, const struct record_topic *r, struct errinfo *err) MUST_USE;
+enum status apply_topic(struct core *core, const struct placed *at, const struct record_topic *r,
+			struct errinfo *err) MUST_USE;
 enum status apply_group(struct core *core, const struct record_group *r, struct errinfo *err) MUST_USE;
 enum status apply_offset(struct core *core, const struct record_offset *r, struct errinfo *err) MUST_USE;
 /* The state of an entry that a carried body belongs to is moved along, except of delayed messages while serving: their

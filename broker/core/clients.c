@@ -149,6 +149,11 @@ void clients_expire(struct core *core)
 	members_expire(core->members, core->mono_ms, member_gone, core);
 }
 
+bool core_client(const struct core *core, uint64_t conn_id, struct member_client *out)
+{
+	return members_client(core->members, conn_id, out);
+}
+
 struct span core_client_id(const struct core *core, uint64_t conn_id)
 {
 	return members_client_id(core->members, conn_id);

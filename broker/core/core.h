@@ -35,6 +35,13 @@ struct outcome {
 	struct errinfo err;
 };
 
+/* Refusals: fill *outcome and return a status that is neither ST_OK nor ST_AGAIN. */
+enum status core_refuse(struct outcome *outcome, int32_t code, const char *fmt, ...) PRINTF_LIKE(3, 4);
+/* The same when outcome->err has its text already. */
+enum status core_refuse_as(struct outcome *outcome, int32_t code);
+/* Success; the answer leaves when `wait_offset` is committed. */
+enum status core_accept(struct outcome *outcome, uint64_t wait_offset);
+
 /* What the core asks of the shell. They may read from the core (core_pull, core_stored_half), not change it. */
 struct core_effects {
 	void *context;
@@ -56,6 +63,11 @@ struct core;
 enum status core_open(const struct core_config *config, const struct store *store, int64_t wall_ms, int64_t mono_ms,
 		      const struct core_effects *effects, struct core **core_out, struct errinfo *err) MUST_USE;
 void core_close(struct core *core);
+
+/* How it is set up now. */
+const struct core_config *core_configuration(const struct core *core);
+/* Set up anew while it serves: core_config_take_changes says in what. */
+void core_reconfigure(struct core *core, const struct core_config *config);
 
 /* Both clocks, before the calls of a turn. Stored times never go back, even if the wall clock does. */
 void core_set_time(struct core *core, int64_t wall_ms, int64_t mono_ms);

@@ -19,6 +19,8 @@ struct core_config {
 	bool auto_create_group;
 	bool reject_transactions;
 	bool long_polling;
+	bool server_side_reset;    /* Resets of offsets are this broker's business, not its consumers'. */
+	uint32_t forbidden;        /* PERM_READ, PERM_WRITE: what nobody may do with any topic. */
 	uint32_t default_topic_queue_nums;
 	uint32_t max_message_size;
 	uint64_t young_queue_bytes; /* A queue whose first message is this near the log's end counts as young: new
@@ -45,8 +47,12 @@ struct core_config {
 	uint32_t offset_row_max;   /* (topic, group) pairs with consumer offsets. */
 	uint32_t member_max;
 	uint32_t hold_max;
+	uint32_t lock_max;
 	struct checkback_config checkback;
 };
+
+/* Takes over from `now` what can change while a core serves; all else stays. */
+void core_config_take_changes(struct core_config *config, const struct core_config *now);
 
 /* Parses RocketMQ's "1s 5s 10s 30s 1m 2h 1d" into config->delay_levels_ms. ST_INVALID names the bad word. */
 enum status core_config_set_delay_levels(struct core_config *config, const char *text, struct errinfo *err) MUST_USE;

@@ -354,6 +354,17 @@ void members_expire(struct members *members, int64_t now_mono_ms, members_gone g
 	}
 }
 
+bool members_client(const struct members *members, uint64_t conn_id, struct member_client *out)
+{
+	const struct connection *connection = find_connection(members, conn_id);
+
+	if (connection == NULL)
+		return false;
+	*out = (struct member_client){ .conn_id = conn_id, .client_id = { connection->client_id, connection->client_id_size },
+				       .language = connection->language, .version = connection->version };
+	return true;
+}
+
 struct span members_client_id(const struct members *members, uint64_t conn_id)
 {
 	const struct connection *connection = find_connection(members, conn_id);

@@ -64,6 +64,8 @@ void members_unregister(struct members *members, uint64_t conn_id, uint32_t grou
 void members_connection_gone(struct members *members, uint64_t conn_id, members_gone gone, void *context);
 void members_expire(struct members *members, int64_t now_mono_ms, members_gone gone, void *context);
 
+/* What a connection's heartbeats said; its texts are borrowed until it goes. False: none came. now_mono_ms is not set. */
+bool members_client(const struct members *members, uint64_t conn_id, struct member_client *out);
 /* The client id of a connection that ever sent a heartbeat, else empty. Borrowed until that connection goes. */
 struct span members_client_id(const struct members *members, uint64_t conn_id);
 /* The connection of the client with this id that produces, the latest one; 0: there is none. */

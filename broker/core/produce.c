@@ -90,6 +90,11 @@ static enum status check_topic(struct core *core, const struct send_request *req
 						     request->default_topic_queue_nums, topic_out, outcome);
 	if (status != ST_OK)
 		return status;
+	/* As in RocketMQ, others are sent elsewhere by their routes and may send until they know. */
+	if ((*topic_out)->settings.order && (core->config.forbidden & PERM_WRITE) != 0)
+		return core_refuse(outcome, RESP_NO_PERMISSION, "the broker[%s] sending message is forbidden", core->config.broker_name);
+	if (((*topic_out)->settings.perm & PERM_WRITE) == 0)
+		return core_refuse(outcome, RESP_NO_PERMISSION, "the topic[%.*s] sending message is forbidden", SPAN_ARGS(request->topic));
 	uint32_t queues = topic_queue_nums(*topic_out);
 	if (request->queue_id >= 0 && (uint32_t)request->queue_id >= queues)
 		return core_refuse(outcome, RESP_INVALID_PARAMETER, "request queueId[%d] is illegal, topic %.*s has %u queues",
@@ -275,7 +280,8 @@ static int64_t retries_allowed(const struct consumer_group *group, int32_t asked
 	return asked >= 0 ? asked : group->settings.retry_max_times;
 }
 
-/* A send to a retry topic with too many attempts goes to the dead letters instead. */
+/* A send to a retry topic with too many attempts goes to the dead letters instead. So does any of a group that consumes in
+ * order: its consumers try again by themselves, and send only what they have given up. */
 static enum status redirect_dead(struct core *core, const struct send_request *request, struct incoming *in,
 				 struct outcome *outcome)
 {
@@ -287,7 +293,8 @@ static enum status redirect_dead(struct core *core, const struct send_request *r
 	enum status status = settings_group_for_consumer(core, group, &known, outcome);
 	if (status != ST_OK)
 		return status;
-	if (request->reconsume_times <= retries_allowed(known, request->max_reconsume_times))
+	if (request->reconsume_times <= retries_allowed(known, request->max_reconsume_times) &&
+	    !locks_has_any(core->locks, known->id, core->mono_ms))
 		return ST_OK;
 	status = settings_dead_letter_topic(core, group, &in->topic, outcome);
 	if (status == ST_OK) {

@@ -10,6 +10,7 @@
 
 struct pull_request {
 	uint32_t topic_id;
+	uint32_t group_id; /* 0: of nobody in particular. */
 	uint32_t queue_id;
 	uint64_t offset;           /* First wanted queue offset. */
 	bool negative;             /* One below 0 was asked for: answered like one that was trimmed. */

@@ -360,10 +360,14 @@ static void print_group(const struct record_facts *f, struct lines *lines)
 	line_text(lines, "group", r->name);
 	if (r->deleted)
 		line_bool(lines, "deleted", true);
+	if (r->clean_offsets)
+		line_bool(lines, "clean_offsets", true);
 	line_bool(lines, "consume", r->consume_enable);
 	line_u64(lines, "retry_queues", r->retry_queue_nums);
 	line_u64(lines, "retry_max", r->retry_max_times);
 	line_bool(lines, "orderly", r->consume_message_orderly);
+	if (r->forbidden.size > 0)
+		line_text(lines, "forbidden", r->forbidden);
 }
 
 static enum status print_check(void *context, const struct record_check *r, struct errinfo *err)

@@ -179,6 +179,7 @@ static void test_retention_drops_and_carries(void)
 	struct outcome outcome = { 0 };
 	struct pulled p = { 0 };
 
+	t->keeps = true;
 	run(t, 12000);
 	CU_ASSERT(commitlog_start(f->log) > 4 * LOG_SEGMENT_SIZE_MIN);
 	CU_ASSERT(f->core->retention.carried_count > 0);
@@ -256,6 +257,7 @@ static void test_lost_index_is_built_anew(void)
 	struct send_result old = must_send(f, (struct sent){ .topic = "orders", .key = "old-half", .half = true });
 	struct outcome outcome = { 0 };
 
+	t->keeps = true;
 	run(t, 9000);
 	fixture_disk(f, true);
 	CU_ASSERT(old.log_offset < commitlog_start(f->log));
