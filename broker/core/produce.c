@@ -485,10 +485,11 @@ enum status core_send(struct core *core, const struct send_request *request, str
 
 /* --- sent back by consumers -------------------------------------------------------------------------------- */
 
-static const char *const rewritten[] = {
-	PROPERTY_RETRY_TOPIC, PROPERTY_ORIGIN_MESSAGE_ID, PROPERTY_WAIT, PROPERTY_DELAY, PROPERTY_TIMER_DELAY_SEC,
-	PROPERTY_TIMER_DELAY_MS, PROPERTY_TIMER_DELIVER_MS, PROPERTY_REAL_TOPIC, PROPERTY_REAL_QID, NULL,
-};
+/* A dead letter still shows from where it was delivered last. */
+#define REWRITTEN PROPERTY_RETRY_TOPIC, PROPERTY_ORIGIN_MESSAGE_ID, PROPERTY_WAIT, PROPERTY_DELAY, PROPERTY_TIMER_DELAY_SEC, \
+		  PROPERTY_TIMER_DELAY_MS, PROPERTY_TIMER_DELIVER_MS
+static const char *const rewritten_retry[] = { REWRITTEN, PROPERTY_REAL_TOPIC, PROPERTY_REAL_QID, NULL };
+static const char *const rewritten_dead[] = { REWRITTEN, NULL };
 
 /* The stored properties, with where the message came from first. */
 static enum status build_back_properties(struct core *core, const struct incoming *in, struct span origin,
@@ -500,7 +501,7 @@ static enum status build_back_properties(struct core *core, const struct incomin
 
 	properties_scan(message->properties, &known);
 	buffer_reset(out);
-	properties_copy(out, message->properties, rewritten);
+	properties_copy(out, message->properties, in->wanted.by == WANTED_AT_ONCE ? rewritten_dead : rewritten_retry);
 	property_put(out, PROPERTY_RETRY_TOPIC, known.retry_topic.size > 0 ? known.retry_topic : message->topic);
 	property_put(out, PROPERTY_ORIGIN_MESSAGE_ID, known.origin_message_id.size > 0 ? known.origin_message_id : origin);
 	property_put(out, PROPERTY_WAIT, SPAN_LITERAL("false"));
