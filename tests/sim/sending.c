@@ -353,8 +353,11 @@ static void put_properties(struct buffer *out, const struct item *item)
 		property_put(out, PROPERTY_TRAN_MSG, SPAN_LITERAL("true"));
 		property_put(out, PROPERTY_PGROUP, span_of(producer_group_name(item->group)));
 	}
-	if (item->delay_level > 0)
+	/* A level, or a timer of the same length. */
+	if (item->delay_level > 0 && item->body_size % 2 == 0)
 		property_put_i64(out, PROPERTY_DELAY, item->delay_level);
+	else if (item->delay_level > 0)
+		property_put_i64(out, PROPERTY_TIMER_DELAY_SEC, (settings()->delay_level_ms[item->delay_level - 1] + 999) / 1000);
 	if (item->transactional && item->immunity_ms != settings()->transaction_timeout_ms)
 		property_put_i64(out, PROPERTY_CHECK_IMMUNITY, item->immunity_ms / 1000);
 }
