@@ -368,6 +368,25 @@ static void test_a_message_recalls_another(void)
 	fixture_destroy(f);
 }
 
+/* The answer waits for the record, also the one that finds nothing left. */
+static void test_a_recall_is_answered_when_it_is_durable(void)
+{
+	struct fixture *f = fixture_create(NULL);
+	struct send_result sent = must_send(f, (struct sent){ .topic = "t", .key = "k", .more = SECONDS "5" END });
+	struct outcome outcome = { 0 };
+	uint32_t count;
+
+	fixture_disk(f, true);
+	for (uint32_t i = 0; i < 2; i++) {
+		CU_ASSERT_EQUAL(recall_named(f->core, SPAN_LITERAL("t"), SPAN_LITERAL("k"), sent.recall_at_ms - 1, SPAN_NONE, &count, &outcome),
+				ST_OK);
+		CU_ASSERT_EQUAL(count, 1 - i);
+		CU_ASSERT_EQUAL(outcome.wait_offset, commitlog_appended(f->log));
+		CU_ASSERT_TRUE(outcome.wait_offset > core_committed_offset(f->core));
+	}
+	fixture_destroy(f);
+}
+
 static void test_what_nobody_may_recall(void)
 {
 	struct core_config config = fixture_config();
@@ -403,6 +422,7 @@ int main(void)
 		CHECK_TEST(test_recalls_beside_a_snapshot),
 		CHECK_TEST(test_recalls_that_do_not_fit),
 		CHECK_TEST(test_a_message_recalls_another),
+		CHECK_TEST(test_a_recall_is_answered_when_it_is_durable),
 		CHECK_TEST(test_what_nobody_may_recall),
 	};
 	return check_main("timers", tests, sizeof(tests) / sizeof(tests[0]));
