@@ -56,10 +56,12 @@ static enum status put_entry(struct core *core, const struct placed *at, struct 
 	if (status != ST_OK || known)
 		return status;
 	queue->next_offset = queue_offset + 1;
-	if (core->replay.active)
+	if (core->replay.active) {
 		queue->visible_offset = queue->next_offset;
-	else
-		visibility_add(&core->visibility, at->offset + at->size, queue);
+		return ST_OK;
+	}
+	visibility_add(&core->visibility, at->offset + at->size, queue);
+	statistics_put(core->statistics, queue->topic->id, entry->size, core->mono_ms);
 	return ST_OK;
 }
 

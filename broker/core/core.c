@@ -63,10 +63,12 @@ enum status core_no_room(struct core *core, size_t payload_size, struct outcome 
 enum status core_check_disk(struct core *core, size_t payload_size, struct outcome *outcome)
 {
 	/* RocketMQ's code and words, which its clients know. */
-	if (core->disk_level == DISK_FULL)
+	if (core->disk_level == DISK_FULL) {
+		statistics_put_failed(core->statistics);
 		return core_refuse(outcome, RESP_SERVICE_NOT_AVAILABLE,
 				   "service not available now. The broker's disk is full: free space or add some; transactions can "
 				   "be ended and messages consumed meanwhile");
+	}
 	if (commitlog_prepared_ahead(core->log) < core_reserved_bytes(core) + commitlog_record_size(payload_size))
 		return ST_AGAIN;
 	return ST_OK;
@@ -173,10 +175,12 @@ static bool make_parts(struct core *core)
 	core->offsets = offsets_create();
 	core->members = members_create(config->member_max);
 	core->locks = locks_create(config->lock_max);
+	core->statistics = statistics_create(config->flow_max, core->wall_ms, core->mono_ms);
 	core->pending = pending_create(UINT32_MAX);
 	core->resends = core->pending == NULL ? NULL :
 						resends_create((uint32_t)config->resend_window_count, core->pending);
-	if (core->names == NULL || core->offsets == NULL || core->members == NULL || core->locks == NULL || core->resends == NULL ||
+	if (core->names == NULL || core->offsets == NULL || core->members == NULL || core->locks == NULL ||
+	    core->statistics == NULL || core->resends == NULL ||
 	    buffer_reserve(&core->record, 64 * 1024) == NULL)
 		return false;
 	core->topics = topics_create(core->names, core->files, config->topic_max);
@@ -227,6 +231,7 @@ void core_close(struct core *core)
 	pending_destroy(core->pending);
 	members_destroy(core->members);
 	locks_destroy(core->locks);
+	statistics_destroy(core->statistics);
 	offsets_destroy(core->offsets);
 	groups_destroy(core->groups);
 	topics_destroy(core->topics);
@@ -367,6 +372,7 @@ void core_tick(struct core *core)
 		clients_expire(core);
 		locks_expire(core->locks, core->mono_ms);
 	}
+	statistics_tick(core->statistics, core->wall_ms, core->mono_ms);
 	retention_tick(core);
 	core_turn_end(core);
 }
@@ -417,6 +423,8 @@ void core_committed(struct core *core)
 	/* First all entries, then the waiting pulls, so that one pull gets all that came at once. */
 	while ((queue = visibility_next(&core->visibility, committed)) != NULL)
 		queue->visible_offset++;
+	if (before > visibility->count)
+		statistics_committed(core->statistics, core->mono_ms);
 	for (size_t i = 0; i < before - visibility->count; i++) {
 		queue = visibility->ring[(head + i) & (visibility->capacity - 1)].queue;
 		if (queue != NULL && queue->holds != NULL)

@@ -48,6 +48,7 @@ struct core_config {
 	uint32_t member_max;
 	uint32_t hold_max;
 	uint32_t lock_max;
+	uint32_t flow_max;         /* (topic, group) pairs that statistics are kept for. */
 	struct checkback_config checkback;
 };
 

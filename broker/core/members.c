@@ -25,6 +25,7 @@ struct connection {
 	UT_hash_handle by_client; /* While `found`: in the table of producers by client id. */
 	bool found;
 	struct member *members;
+	struct host address;
 	int32_t language;
 	int32_t version;
 	size_t client_id_size;
@@ -110,10 +111,19 @@ static void free_connection(struct members *members, struct connection *connecti
 	free(connection);
 }
 
+static void drop_subscriptions(struct group *group)
+{
+	for (size_t i = 0; i < group->subscription_count; i++)
+		expression_release(group->subscriptions[i].expression);
+	free(group->subscriptions);
+	group->subscriptions = NULL;
+	group->subscription_count = 0;
+}
+
 static void free_group(struct members *members, struct group *group)
 {
 	HASH_DEL(members->groups, group);
-	free(group->subscriptions);
+	drop_subscriptions(group);
 	free(group);
 }
 
@@ -135,11 +145,8 @@ static void remove_member(struct members *members, struct member *member, member
 	DL_DELETE2(group->members[role], member, group_prev, group_next);
 	free(member);
 	members->member_count--;
-	if (role == MEMBER_CONSUMER && group->members[MEMBER_CONSUMER] == NULL) {
-		free(group->subscriptions);
-		group->subscriptions = NULL;
-		group->subscription_count = 0;
-	}
+	if (role == MEMBER_CONSUMER && group->members[MEMBER_CONSUMER] == NULL)
+		drop_subscriptions(group);
 	if (connection->members == NULL)
 		free_connection(members, connection);
 	if (is_empty(group))
@@ -208,6 +215,7 @@ static bool set_client(struct members *members, struct connection *connection, c
 {
 	connection->language = client->language;
 	connection->version = client->version;
+	connection->address = client->address;
 	if (span_equal((struct span){ connection->client_id, connection->client_id_size }, client->client_id))
 		return true;
 	uint8_t *copy = malloc(client->client_id.size + 1);
@@ -288,7 +296,8 @@ static bool merge(const struct group *group, const struct subscription *said, si
 
 		merged[i] = old != NULL && old->sub_version > said[i].sub_version ? *old : said[i];
 		if (old == NULL || (merged[i].sub_version != old->sub_version &&
-				    !tag_filter_equal(&merged[i].filter, &old->filter)))
+				    !(tag_filter_equal(&merged[i].filter, &old->filter) &&
+				      span_equal(expression_text(merged[i].expression), expression_text(old->expression)))))
 			changed = true;
 	}
 	return changed;
@@ -309,7 +318,9 @@ enum status members_see_consumer(struct members *members, const struct member_cl
 		return ST_NOMEM;
 	if (merge(group, subscriptions, subscription_count, merged))
 		*changed = true;
-	free(group->subscriptions);
+	for (size_t i = 0; i < subscription_count; i++)
+		(void)expression_hold(merged[i].expression);
+	drop_subscriptions(group);
 	group->subscriptions = merged;
 	group->subscription_count = subscription_count;
 	group->profile = *profile;
@@ -361,7 +372,8 @@ bool members_client(const struct members *members, uint64_t conn_id, struct memb
 	if (connection == NULL)
 		return false;
 	*out = (struct member_client){ .conn_id = conn_id, .client_id = { connection->client_id, connection->client_id_size },
-				       .language = connection->language, .version = connection->version };
+				       .address = connection->address, .language = connection->language,
+				       .version = connection->version };
 	return true;
 }
 
@@ -413,4 +425,20 @@ const struct subscription *members_subscription(const struct members *members, u
 	if (group == NULL)
 		return NULL;
 	return find_subscription(group->subscriptions, group->subscription_count, topic_id);
+}
+
+const struct subscription *members_subscriptions(const struct members *members, uint32_t group_id, size_t *count_out)
+{
+	const struct group *group = find_group(members, group_id);
+
+	*count_out = group == NULL ? 0 : group->subscription_count;
+	return group == NULL ? NULL : group->subscriptions;
+}
+
+void members_each_group(const struct members *members, enum member_role role, members_visit_group visit, void *context)
+{
+	for (const struct group *group = members->groups; group != NULL; group = group->hh.next) {
+		if (group->members[role] != NULL)
+			visit(context, group->group_id);
+	}
 }

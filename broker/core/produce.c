@@ -521,6 +521,7 @@ static enum status store_back(struct core *core, const struct send_back_request 
 	bool dead = request->delay_level < 0 ||
 		    stored->message.reconsume_times >= retries_allowed(group, request->max_reconsume_times);
 	struct host host = core_store_host(core);
+	const struct topic *from = topics_find(core->topics, stored->message.topic);
 	char origin[MSGID_TEXT_SIZE];
 	struct placed at;
 	uint64_t queue_offset;
@@ -548,7 +549,11 @@ static enum status store_back(struct core *core, const struct send_back_request 
 	in.message.reconsume_times++;
 	in.message.prepared_transaction_offset = 0;
 	status = store_message(core, &in, &at, &queue_offset, outcome);
-	return status != ST_OK ? status : core_accept(outcome, at.offset + at.size);
+	if (status != ST_OK)
+		return status;
+	if (from != NULL)
+		statistics_sent_back(core->statistics, from->id, group->id);
+	return core_accept(outcome, at.offset + at.size);
 }
 
 enum status core_send_back(struct core *core, const struct send_back_request *request, struct outcome *outcome)

@@ -155,8 +155,10 @@ enum status core_pull(struct core *core, const struct pull_request *request, str
 	result->max_offset = queue == NULL ? 0 : queue->visible_offset;
 	if (tell_reset(core, request, result))
 		return ST_OK;
-	if (!check_range(request, result))
+	if (!check_range(request, result)) {
+		statistics_got(core->statistics, request->topic_id, request->group_id, 0, 0);
 		return ST_OK;
+	}
 	enum status status = choose(core, request, queue, result, &next, &outcome->err);
 	/* Something in the way after the first message: answer with what there is. */
 	bool enough = status == ST_OK || status == ST_FULL || result->item_count > 0;
@@ -170,6 +172,7 @@ enum status core_pull(struct core *core, const struct pull_request *request, str
 	else
 		set_result(result, RESP_PULL_RETRY_IMMEDIATELY, "NO_MATCHED_MESSAGE", next);
 	core->stats.pulled_count += result->item_count;
+	statistics_got(core->statistics, request->topic_id, request->group_id, result->item_count, result->body_size);
 	return ST_OK;
 }
 

@@ -24,9 +24,11 @@ static enum status delete_one(struct core *core, const struct topic *topic, stru
 	r.deleted = true;
 	r.when_ms = core_store_time(core);
 	enum status status = settings_record_topic(core, &r, outcome);
-	if (status == ST_OK)
-		answer_waiting(core, topic);
-	return status;
+	if (status != ST_OK)
+		return status;
+	answer_waiting(core, topic);
+	statistics_forget_topic(core->statistics, topic->id);
+	return ST_OK;
 }
 
 /* The topics into which consumption by POP puts what it gives out again: %RETRY%group_topic and %RETRY%group+topic. */

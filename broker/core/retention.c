@@ -81,8 +81,12 @@ void retention_note_record(struct core *core, uint64_t offset, int64_t when_ms)
 {
 	struct retained_segment *segment = segment_of(core, offset);
 
-	if (segment != NULL && segment->newest_ms < when_ms)
+	if (segment == NULL)
+		return;
+	if (segment->newest_ms < when_ms)
 		segment->newest_ms = when_ms;
+	if (segment->oldest_ms == 0)
+		segment->oldest_ms = when_ms;
 }
 
 void retention_note_reference(struct core *core, uint64_t body_offset, uint64_t by_offset)

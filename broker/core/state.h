@@ -14,6 +14,7 @@
 #include "broker/core/pull.h"
 #include "broker/core/replay.h"
 #include "broker/core/retention.h"
+#include "broker/core/statistics.h"
 #include "broker/core/topics.h"
 #include "broker/core/visibility.h"
 #include "lib/base/hash.h"
@@ -46,6 +47,7 @@ struct core {
 	struct members *members;
 	struct holds holds;
 	struct locks *locks;
+	struct statistics *statistics;
 	struct visibility visibility;
 	struct hash_key hash_key;
 	enum disk_level disk_level;

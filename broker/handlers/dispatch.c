@@ -116,6 +116,19 @@ static handler find_handler(int32_t code)
 	case REQ_CLEAN_UNUSED_TOPIC:
 	case REQ_DELETE_EXPIRED_COMMITLOG: return handle_clean;
 	case REQ_GET_SYSTEM_TOPIC_LIST_FROM_BROKER: return handle_system_topics;
+	case REQ_GET_TOPIC_STATS_INFO: return handle_topic_stats;
+	case REQ_GET_CONSUME_STATS: return handle_consume_stats;
+	case REQ_GET_BROKER_CONSUME_STATS: return handle_broker_consume_stats;
+	case REQ_QUERY_CONSUME_TIME_SPAN: return handle_time_span;
+	case REQ_QUERY_CONSUME_QUEUE: return handle_query_queue;
+	case REQ_VIEW_BROKER_STATS_DATA: return handle_stats_data;
+	case REQ_GET_CONSUMER_CONNECTION_LIST: return handle_consumer_connections;
+	case REQ_GET_PRODUCER_CONNECTION_LIST: return handle_producer_connections;
+	case REQ_GET_ALL_PRODUCER_INFO: return handle_all_producers;
+	case REQ_QUERY_TOPIC_CONSUME_BY_WHO: return handle_consume_by_who;
+	case REQ_QUERY_TOPICS_BY_CONSUMER: return handle_topics_by_consumer;
+	case REQ_QUERY_SUBSCRIPTION_BY_CONSUMER: return handle_subscription_by_consumer;
+	case REQ_GET_BROKER_RUNTIME_INFO: return handle_runtime_info;
 	default: return not_supported;
 	}
 }

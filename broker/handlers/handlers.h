@@ -34,6 +34,16 @@ struct config_port {
 	struct data_version (*version)(void *context);
 };
 
+/* What the shell sees of the machine; not there in tests without one. */
+struct machine_facts {
+	uint64_t disk_bytes, disk_free_bytes; /* Of the file system of the store. */
+	uint32_t connections;
+};
+struct machine_port {
+	void *context;
+	struct machine_facts (*look)(void *context);
+};
+
 /* What all handlers share; one per broker. */
 struct handlers {
 	struct core *core;
@@ -42,6 +52,7 @@ struct handlers {
 	int32_t next_opaque;     /* Of requests that the broker begins. */
 	struct relays relays;
 	struct config_port config;
+	struct machine_port machine;
 	struct log_gate unreadable_gate;
 };
 
@@ -106,6 +117,19 @@ enum status handle_all_topics(struct handlers *handlers, const struct request *r
 enum status handle_create_group(struct handlers *handlers, const struct request *request);
 enum status handle_create_groups(struct handlers *handlers, const struct request *request);
 enum status handle_get_group(struct handlers *handlers, const struct request *request);
+enum status handle_topic_stats(struct handlers *handlers, const struct request *request);
+enum status handle_consume_stats(struct handlers *handlers, const struct request *request);
+enum status handle_broker_consume_stats(struct handlers *handlers, const struct request *request);
+enum status handle_time_span(struct handlers *handlers, const struct request *request);
+enum status handle_query_queue(struct handlers *handlers, const struct request *request);
+enum status handle_stats_data(struct handlers *handlers, const struct request *request);
+enum status handle_consumer_connections(struct handlers *handlers, const struct request *request);
+enum status handle_producer_connections(struct handlers *handlers, const struct request *request);
+enum status handle_all_producers(struct handlers *handlers, const struct request *request);
+enum status handle_consume_by_who(struct handlers *handlers, const struct request *request);
+enum status handle_topics_by_consumer(struct handlers *handlers, const struct request *request);
+enum status handle_subscription_by_consumer(struct handlers *handlers, const struct request *request);
+enum status handle_runtime_info(struct handlers *handlers, const struct request *request);
 enum status handle_all_groups(struct handlers *handlers, const struct request *request);
 enum status handle_delete_topic(struct handlers *handlers, const struct request *request);
 enum status handle_delete_group(struct handlers *handlers, const struct request *request);

@@ -423,6 +423,7 @@ static enum status fill_core_config(const struct broker_config *config, struct c
 		.member_max = 200000,
 		.hold_max = 100000,
 		.lock_max = 200000,
+		.flow_max = 20000,
 		.checkback = checkback_config_default(),
 	};
 	out->checkback.transaction_timeout_ms = config->transaction_timeout_ms;
@@ -470,6 +471,14 @@ static void on_options_changed(void *context)
 	core_reconfigure(broker->core, &config);
 }
 
+static struct machine_facts look_at_machine(void *context)
+{
+	const struct broker *broker = context;
+
+	return (struct machine_facts){ disk_total_bytes(broker->disk), disk_free_bytes(broker->disk),
+				       server_connection_count(broker->server) };
+}
+
 static enum status open_core(struct broker *broker, struct errinfo *err)
 {
 	struct core_effects effects = { broker, effect_ask, effect_notify, effect_hold_ready, effect_topics_changed };
@@ -483,7 +492,8 @@ static enum status open_core(struct broker *broker, struct errinfo *err)
 	broker->live = (struct live_config){ .config = broker->config, .port = server_port(broker->server), .context = broker,
 					     .changed = on_options_changed };
 	broker->handlers = (struct handlers){ .replies = replies_sink(&broker->replies), .broker_name = broker->config->broker_name,
-					      .config = live_config_port(&broker->live) };
+					      .config = live_config_port(&broker->live),
+					      .machine = { broker, look_at_machine } };
 	status = core_open(&config, &broker->store, clock_wall_ms(clock_system()), clock_mono_ms(clock_system()), &effects,
 			   &broker->core, err);
 	if (status != ST_OK)

@@ -11,8 +11,7 @@ static enum status decode_queues(struct lock_body *out, struct errinfo *err)
 		return errinfo_set(err, ST_NOMEM, "no memory for the list of queues");
 	out->queues = list;
 	cJSON_ArrayForEach(item, set) {
-		struct message_queue queue = { json_member_text(item, "topic"), json_member_text(item, "brokerName"),
-					       json_member_i32(item, "queueId", -1) };
+		struct message_queue queue = message_queue_decode(item);
 
 		if (queue.topic.size > 0)
 			list[out->queue_count++] = queue;
@@ -40,15 +39,6 @@ enum status lock_body_decode(struct span body, struct lock_body *out, struct err
 void lock_body_free(struct lock_body *body)
 {
 	json_doc_free(&body->doc);
-}
-
-void message_queue_encode(struct json_writer *writer, const struct message_queue *queue)
-{
-	json_open(writer, '{');
-	json_member_put_text(writer, "brokerName", queue->broker_name);
-	json_member_put_i64(writer, "queueId", queue->queue_id);
-	json_member_put_text(writer, "topic", queue->topic);
-	json_close(writer, '}');
 }
 
 void lock_answer_begin(struct json_writer *writer, struct buffer *out)

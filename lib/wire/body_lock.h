@@ -4,12 +4,7 @@
 #ifndef ESCROW_WIRE_BODY_LOCK_H
 #define ESCROW_WIRE_BODY_LOCK_H
 
-#include "lib/wire/json_body.h"
-
-struct message_queue {
-	struct span topic, broker_name;
-	int32_t queue_id; /* -1: absent. */
-};
+#include "lib/wire/message_queue.h"
 
 /* Spans live until lock_body_free. */
 struct lock_body {
@@ -27,8 +22,5 @@ void lock_body_free(struct lock_body *body);
 void lock_answer_begin(struct json_writer *writer, struct buffer *out);
 void lock_answer_add(struct json_writer *writer, const struct message_queue *queue);
 void lock_answer_end(struct json_writer *writer);
-
-/* {"brokerName":..,"queueId":..,"topic":..}, as in many bodies. */
-void message_queue_encode(struct json_writer *writer, const struct message_queue *queue);
 
 #endif

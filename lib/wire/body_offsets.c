@@ -2,20 +2,13 @@
 
 #include <cjson/cJSON.h>
 
+#include "lib/wire/message_queue.h"
+
 static void put_queue_key(struct json_writer *w, const struct queue_offset *offset)
 {
-	json_open(w, '{');
-	json_member_put_text(w, "brokerName", offset->broker_name);
-	json_member_put_i64(w, "queueId", offset->queue_id);
-	json_member_put_text(w, "topic", offset->topic);
-	json_close(w, '}');
-}
+	struct message_queue queue = { offset->topic, offset->broker_name, offset->queue_id };
 
-/* Behind a key that is an object. */
-static void end_object_key(struct json_writer *w)
-{
-	buffer_put_u8(w->out, ':');
-	w->comma = false;
+	message_queue_key(w, &queue);
 }
 
 static void put_listed(struct json_writer *w, const struct queue_offset *offset)
@@ -41,7 +34,6 @@ void offset_table_encode(struct buffer *out, const struct queue_offset *offsets,
 			continue;
 		}
 		put_queue_key(&w, &offsets[i]);
-		end_object_key(&w);
 		json_put_i64(&w, offsets[i].offset);
 	}
 	json_close(&w, as_list ? ']' : '}');
@@ -146,7 +138,7 @@ enum status message_queue_table_copy(struct json_writer *w, struct span body, st
 		if (item->string == NULL || item->string[0] != '{')
 			continue;
 		json_put_raw(w, span_of(item->string));
-		end_object_key(w);
+		json_end_object_key(w);
 		json_put_i64(w, offset_of(item));
 	}
 	json_close(w, '}');

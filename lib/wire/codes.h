@@ -224,7 +224,7 @@ enum {
 
 /* MQVersion ordinals: what we say we are, and what peers' behaviour depends on. */
 enum {
-	VERSION_OURS = 479, /* V5_3_3 */
+	VERSION_OURS = 479, /* VERSION_OURS_TEXT */
 	VERSION_3_0_7_SNAPSHOT = 28,
 	VERSION_3_0_11 = 37,
 	VERSION_3_1_8_SNAPSHOT = 62,
@@ -285,5 +285,7 @@ enum { MASTER_ID = 0 }; /* brokerId of a master. */
 /* "SEND_MESSAGE_V2", "PULL_NOT_FOUND"; "UNKNOWN" for a number that is not in the map. Never NULL. */
 const char *request_code_name(int code);
 const char *response_code_name(int code);
+
+#define VERSION_OURS_TEXT "V5_3_3"
 
 #endif
