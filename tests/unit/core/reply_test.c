@@ -14,7 +14,7 @@ static void produces(struct fixture *f, uint64_t conn_id, const char *client_id,
 	struct heartbeat heartbeat = { .client_id = span_of(client_id), .producer_groups = &name, .producer_count = 1 };
 	struct outcome outcome = { 0 };
 
-	CU_ASSERT_EQUAL(core_heartbeat(f->core, conn_id, 0, 453, &heartbeat, &outcome), ST_OK);
+	CU_ASSERT_EQUAL(core_heartbeat(f->core, conn_id, &(struct host){ 0 }, 0, 453, &heartbeat, &outcome), ST_OK);
 }
 
 static enum status reply(struct fixture *f, const char *topic, const char *properties, struct reply_route *route,
