@@ -530,6 +530,8 @@ static enum status store_back(struct core *core, const struct send_back_request 
 				  : settings_retry_topic(core, request->group, &in.topic, outcome);
 	if (status != ST_OK)
 		return status;
+	if (!dead && (in.topic->settings.perm & PERM_WRITE) == 0)
+		return core_refuse(outcome, RESP_NO_PERMISSION, "the topic[%.*s] sending message is forbidden", SPAN_ARGS(in.topic->name));
 	if (!dead) {
 		int64_t level = request->delay_level > 0 ? request->delay_level : 3 + (int64_t)stored->message.reconsume_times;
 

@@ -8,6 +8,7 @@
 
 #include "broker/core/core_config.h"
 #include "broker/shell/broker_config.h"
+#include "lib/base/config_change.h"
 #include "lib/base/bytes.h"
 #include "lib/base/config.h"
 #include "lib/base/crc32c.h"
@@ -93,6 +94,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			check_print(&config);
 		(void)!broker_config_finish(&config, &err);
 	}
+	static const char *const some[] = { "logLevel", "maxMessageSize", "brokerPermission", "transactionUndecidedPolicy", NULL };
+	if (config_change(broker_config_spec(), some, &config, (struct span){ data, size }, &err) == ST_OK)
+		check_ranges(broker_config_spec(), &config);
 	/* The same bytes as one value of each kind. */
 	if (span_to_cstr((struct span){ data, size }, text, sizeof(text)) == ST_OK) {
 		(void)!core_config_set_delay_levels(&core, text, &err);

@@ -35,6 +35,7 @@ public final class Main {
         cases.addAll(ConsumerCases.all());
         cases.addAll(SendCases.all());
         cases.addAll(AdminCases.all());
+        cases.addAll(ChangeCases.all());
         cases.addAll(TimerCases.all());
         cases.addAll(ReplyCases.all());
         cases.addAll(RetryCases.all());
