@@ -119,6 +119,41 @@ static void test_refusals(void)
 	fixture_destroy(f);
 }
 
+static int32_t batch_code(struct fixture *f, const char *header, const char *member)
+{
+	struct send_result result = { 0 };
+	struct outcome outcome = { 0 };
+	struct buffer body;
+
+	buffer_init(&body, 4096);
+	batch_append(&body, &(struct batch_message){ .body = SPAN_LITERAL("one") });
+	batch_append(&body, &(struct batch_message){ .body = SPAN_LITERAL("two"), .properties = span_of(member) });
+	struct send_request request = { .topic = SPAN_LITERAL("t"), .default_topic = SPAN_LITERAL("TBW102"),
+					.default_topic_queue_nums = 4, .properties = span_of(header), .body = buffer_span(&body), .batch = true,
+					.max_reconsume_times = -1, .born_host = host_ipv4(0x0A000001, 1) };
+	enum status status = core_send(f->core, &request, &result, &outcome);
+	buffer_deinit(&body);
+	return status == ST_OK ? RESP_SUCCESS : outcome.code;
+}
+
+/* All of a batch or nothing of it, now: nothing in it waits. */
+static void test_batches_do_not_wait(void)
+{
+	static const char *const delayed[] = { "DELAY\0011" END, SECONDS "1" END, "TIMER_DEL_UNIQKEY\001k" END };
+	struct fixture *f = fixture_create(NULL);
+
+	for (size_t i = 0; i < sizeof(delayed) / sizeof(delayed[0]); i++) {
+		CU_ASSERT_EQUAL(batch_code(f, delayed[i], ""), RESP_MESSAGE_ILLEGAL);
+		CU_ASSERT_EQUAL(batch_code(f, "", delayed[i]), RESP_MESSAGE_ILLEGAL);
+	}
+	fixture_advance(f, 2000);
+	CU_ASSERT_EQUAL(commitlog_appended(f->log), commitlog_durable(f->log));
+	CU_ASSERT_EQUAL(f->core->stats.message_count, 0);
+	CU_ASSERT_EQUAL(batch_code(f, "DELAY\0010" END, AT "1" END), RESP_SUCCESS);
+	CU_ASSERT_EQUAL(f->core->stats.message_count, 2);
+	fixture_destroy(f);
+}
+
 /* --- what they show ------------------------------------------------------------------------------------------ */
 
 static void expect_property(const struct message *message, const char *name, const char *value)
@@ -413,6 +448,7 @@ int main(void)
 		CHECK_TEST(test_a_point_in_time),
 		CHECK_TEST(test_what_is_due_comes_at_once),
 		CHECK_TEST(test_refusals),
+		CHECK_TEST(test_batches_do_not_wait),
 		CHECK_TEST(test_properties_of_a_timer),
 		CHECK_TEST(test_properties_of_a_level),
 		CHECK_TEST(test_a_half_with_a_delay_waits_from_its_commit),

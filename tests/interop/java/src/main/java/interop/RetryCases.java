@@ -5,13 +5,19 @@ import static interop.Kit.checkEqual;
 
 import java.util.List;
 import java.util.Set;
+import java.util.concurrent.CopyOnWriteArrayList;
+import org.apache.rocketmq.client.consumer.DefaultMQPushConsumer;
 import org.apache.rocketmq.client.consumer.listener.ConsumeConcurrentlyStatus;
+import org.apache.rocketmq.client.consumer.listener.ConsumeOrderlyStatus;
+import org.apache.rocketmq.client.consumer.listener.MessageListenerOrderly;
 import org.apache.rocketmq.client.producer.DefaultMQProducer;
 import org.apache.rocketmq.client.producer.SendResult;
 import org.apache.rocketmq.client.producer.TransactionMQProducer;
+import org.apache.rocketmq.common.consumer.ConsumeFromWhere;
 import org.apache.rocketmq.common.message.Message;
 import org.apache.rocketmq.common.message.MessageAccessor;
 import org.apache.rocketmq.common.message.MessageExt;
+import org.apache.rocketmq.common.message.MessageQueue;
 
 /** What a message shows after each failure, and what becomes of it in the end. */
 final class RetryCases {
@@ -26,6 +32,7 @@ final class RetryCases {
             Case.everywhere("retry-properties", RetryCases::properties),
             Case.everywhere("retry-transaction", RetryCases::transaction),
             Case.everywhere("retry-to-dead-at-once", RetryCases::toDeadAtOnce),
+            Case.everywhere("retry-orderly-dead", RetryCases::orderlyDead),
             Case.everywhere("retry-redrive", RetryCases::redrive));
     }
 
@@ -101,6 +108,43 @@ final class RetryCases {
         letters.expectExactly(Set.of("k"), COME_MS, SETTLE_MS);
         checkEqual(1, inbox.of("k").size(), "deliveries");
         checkEqual(1, letters.of("k").get(0).getReconsumeTimes(), "reconsumeTimes of the dead letter");
+    }
+
+    /** A consumer in order tries again by itself, then gives up what it cannot consume, and goes on with the next. */
+    private static void orderlyDead(Kit kit) throws Exception {
+        kit.createTopic();
+        DefaultMQProducer producer = kit.producer();
+        MessageQueue queue = producer.fetchPublishMessageQueues(kit.topic).get(0);
+        Inbox inbox = new Inbox();
+        List<Integer> attempts = new CopyOnWriteArrayList<>();
+        DefaultMQPushConsumer consumer = new DefaultMQPushConsumer(kit.group + "_c");
+        consumer.setNamesrvAddr(kit.namesrv);
+        consumer.setInstanceName(kit.group + "_orderly");
+        consumer.setConsumeFromWhere(ConsumeFromWhere.CONSUME_FROM_FIRST_OFFSET);
+        consumer.setMaxReconsumeTimes(2);
+        consumer.setSuspendCurrentQueueTimeMillis(200);
+        consumer.subscribe(kit.topic, "*");
+        consumer.registerMessageListener((MessageListenerOrderly) (messages, context) -> {
+            if ("bad".equals(messages.get(0).getKeys())) {
+                attempts.add(messages.get(0).getReconsumeTimes());
+                return ConsumeOrderlyStatus.SUSPEND_CURRENT_QUEUE_A_MOMENT;
+            }
+            inbox.add(messages.get(0));
+            return ConsumeOrderlyStatus.SUCCESS;
+        });
+        consumer.start();
+        kit.onClose(consumer::shutdown);
+        SendResult sent = producer.send(kit.message("bad", "T"), queue);
+        producer.send(kit.message("next", "T"), queue);
+        inbox.expectExactly(Set.of("next"), COME_MS, SETTLE_MS);
+        checkEqual(List.of(0, 1, 2), attempts, "attempts");
+        Inbox letters = deadLettersOf(kit);
+        letters.expectExactly(Set.of("bad"), COME_MS, SETTLE_MS);
+        MessageExt dead = letters.of("bad").get(0);
+        checkEqual(3, dead.getReconsumeTimes(), "reconsumeTimes of the dead letter");
+        checkEqual(kit.topic, dead.getProperty("RETRY_TOPIC"), "RETRY_TOPIC of the dead letter");
+        checkEqual(sent.getMsgId(), dead.getProperty("ORIGIN_MESSAGE_ID"), "ORIGIN_MESSAGE_ID: here the client's own id");
+        checkEqual("-1", dead.getProperty("DELAY"), "DELAY of the dead letter");
     }
 
     /** As operators do it: the dead letter's body and properties, sent to the topic that it came from. */
