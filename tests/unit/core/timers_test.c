@@ -148,9 +148,9 @@ static void test_batches_do_not_wait(void)
 	}
 	fixture_advance(f, 2000);
 	CU_ASSERT_EQUAL(commitlog_appended(f->log), commitlog_durable(f->log));
-	CU_ASSERT_EQUAL(f->core->stats.message_count, 0);
+	CU_ASSERT_EQUAL(core_stats(f->core).message_count, 0);
 	CU_ASSERT_EQUAL(batch_code(f, "DELAY\0010" END, AT "1" END), RESP_SUCCESS);
-	CU_ASSERT_EQUAL(f->core->stats.message_count, 2);
+	CU_ASSERT_EQUAL(core_stats(f->core).message_count, 2);
 	fixture_destroy(f);
 }
 
