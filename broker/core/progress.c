@@ -112,7 +112,8 @@ enum status core_query_offset(struct core *core, struct span group_name, struct 
 	    offsets_get(core->offsets, topic_id, group_id, (uint32_t)queue_id, offset_out))
 		return core_accept(outcome, 0);
 	*offset_out = 0;
-	if (zero_if_unknown && topic != NULL && queue_id >= 0 && is_young(core, topic_queue(topic, (uint32_t)queue_id)))
+	if (zero_if_unknown && topic != NULL && queue_id >= 0 && (uint32_t)queue_id < topic_queue_nums(topic) &&
+	    is_young(core, topic_queue(topic, (uint32_t)queue_id)))
 		return core_accept(outcome, 0);
 	return core_refuse(outcome, RESP_QUERY_NOT_FOUND, "Not found, maybe this group consumer boot first");
 }
@@ -264,13 +265,12 @@ enum status core_prepare_pull(struct core *core, const struct pull_header *heade
 		status = group_filter(core, header, group, topic, &out->filter, outcome);
 	if (status != ST_OK)
 		return status;
-	if (header->queue_offset < 0)
-		return core_refuse(outcome, RESP_INVALID_PARAMETER, "queueOffset %lld is illegal", (long long)header->queue_offset);
-	int32_t wanted = header->max_msg_nums > 0 ? header->max_msg_nums : 32;
+	int32_t wanted = header->max_msg_nums > 0 ? header->max_msg_nums : 1;
 	out->topic_id = topic->id;
 	out->group_id = group->id;
 	out->queue_id = (uint32_t)header->queue_id;
-	out->offset = (uint64_t)header->queue_offset;
+	out->negative = header->queue_offset < 0;
+	out->offset = out->negative ? 0 : (uint64_t)header->queue_offset;
 	out->message_max = wanted < PULL_MESSAGES_MAX ? (uint32_t)wanted : PULL_MESSAGES_MAX;
 	out->bytes_max = header->max_msg_bytes > 0 && header->max_msg_bytes < PULL_BYTES_MAX ? (uint32_t)header->max_msg_bytes
 											     : PULL_BYTES_MAX;

@@ -20,11 +20,11 @@ static bool check_range(const struct pull_request *request, struct pull_result *
 {
 	uint64_t offset = request->offset, max = result->max_offset;
 
-	if (max == 0 && offset == 0)
+	if (max == 0 && offset == 0 && !request->negative)
 		set_result(result, RESP_PULL_NOT_FOUND, "NO_MESSAGE_IN_QUEUE", 0);
 	else if (max == 0)
 		set_result(result, RESP_PULL_OFFSET_MOVED, "NO_MESSAGE_IN_QUEUE", 0);
-	else if (offset < result->min_offset)
+	else if (request->negative || offset < result->min_offset)
 		set_result(result, RESP_PULL_OFFSET_MOVED, "OFFSET_TOO_SMALL", result->min_offset);
 	else if (offset == max)
 		set_result(result, RESP_PULL_NOT_FOUND, "OFFSET_OVERFLOW_ONE", offset);

@@ -13,6 +13,7 @@ struct pull_request {
 	uint32_t group_id; /* 0: of nobody in particular. */
 	uint32_t queue_id;
 	uint64_t offset;           /* First wanted queue offset. */
+	bool negative;             /* One below 0 was asked for: answered like one that was trimmed. */
 	uint32_t message_max;      /* 1..PULL_MESSAGES_MAX */
 	uint32_t bytes_max;        /* Bytes of message records; one message is always returned. */
 	struct tag_filter filter;

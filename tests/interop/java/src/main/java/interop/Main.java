@@ -38,6 +38,8 @@ public final class Main {
         cases.addAll(ChangeCases.all());
         cases.addAll(TimerCases.all());
         cases.addAll(ReplyCases.all());
+        cases.addAll(RetryCases.all());
+        cases.addAll(StartCases.all());
 
         AtomicInteger passed = new AtomicInteger();
         AtomicInteger failed = new AtomicInteger();
