@@ -85,6 +85,8 @@ static const struct known known_names[] = {
 	KNOWN(PROPERTY_TIMER_DELAY_SEC, timer_delay_sec),
 	KNOWN(PROPERTY_TIMER_DELAY_MS, timer_delay_ms),
 	KNOWN(PROPERTY_TIMER_DELIVER_MS, timer_deliver_ms),
+	KNOWN(PROPERTY_TIMER_OUT_MS, timer_out_ms),
+	KNOWN(PROPERTY_TIMER_DEL_UNIQKEY, timer_del_uniqkey),
 	KNOWN(PROPERTY_POP_CK, pop_ck),
 	KNOWN(PROPERTY_MAX_RECONSUME_TIMES, max_reconsume_times),
 	KNOWN(PROPERTY_CLUSTER, cluster),

@@ -159,6 +159,11 @@ final class Kit implements AutoCloseable {
             .filter(queue -> queue.getTopic().equals(topic)).count();
     }
 
+    /** Runs when the case is over. */
+    void onClose(Runnable closer) {
+        closers.push(closer);
+    }
+
     @Override
     public void close() {
         while (!closers.isEmpty()) {

@@ -35,6 +35,9 @@ public final class Main {
         cases.addAll(ConsumerCases.all());
         cases.addAll(SendCases.all());
         cases.addAll(AdminCases.all());
+        cases.addAll(ChangeCases.all());
+        cases.addAll(TimerCases.all());
+        cases.addAll(ReplyCases.all());
 
         AtomicInteger passed = new AtomicInteger();
         AtomicInteger failed = new AtomicInteger();
