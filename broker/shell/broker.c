@@ -376,6 +376,16 @@ static enum status make_dirs(const char *path, struct errinfo *err)
 	return ST_OK;
 }
 
+/* Whoever reads that a store is not sound wants to know how to look closer. */
+static enum status say_how_to_look(const struct broker_config *config, enum status status, struct errinfo *err)
+{
+	struct errinfo said = *err;
+
+	if ((status != ST_CORRUPT && status != ST_VERSION) || strstr(said.text, "escrow-log") != NULL)
+		return status;
+	return errinfo_set(err, status, "%.380s; look closer with: escrow-log check %.100s", said.text, config->store_path_root_dir);
+}
+
 static enum status open_store(struct broker *broker, struct errinfo *err)
 {
 	const struct broker_config *config = broker->config;
@@ -387,7 +397,9 @@ static enum status open_store(struct broker *broker, struct errinfo *err)
 	};
 	enum status status = make_dirs(config->store_path_root_dir, err);
 
-	return status == ST_OK ? store_open(&store_config, vfs_posix(), &broker->store, err) : status;
+	if (status == ST_OK)
+		status = store_open(&store_config, vfs_posix(), &broker->store, err);
+	return say_how_to_look(config, status, err);
 }
 
 static enum status fill_core_config(const struct broker_config *config, struct core_config *out, struct errinfo *err)
