@@ -32,6 +32,11 @@ void core_config_take_changes(struct core_config *config, const struct core_conf
 	config->retention_ms = now->retention_ms;
 	config->retention_bytes = now->retention_bytes;
 	config->snapshot_bytes = now->snapshot_bytes;
+	config->delayed_max = now->delayed_max;
+	config->timers = now->timers;
+	config->timer_max_delay_ms = now->timer_max_delay_ms;
+	config->recall = now->recall;
+	config->store_replies = now->store_replies;
 	config->pending_max = now->pending_max;
 	config->pending_group_max = now->pending_group_max;
 	config->checkback = now->checkback;
