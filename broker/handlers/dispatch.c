@@ -84,8 +84,10 @@ static handler find_handler(int32_t code)
 	case REQ_GET_MAX_OFFSET: return handle_max_offset;
 	case REQ_GET_MIN_OFFSET: return handle_min_offset;
 	case REQ_GET_EARLIEST_MSG_STORETIME: return handle_earliest_time;
+	case REQ_QUERY_MESSAGE: return handle_query_message;
 	case REQ_VIEW_MESSAGE_BY_ID: return handle_view_message;
 	case REQ_HEART_BEAT: return handle_heartbeat;
+	case REQ_CHECK_CLIENT_CONFIG: return handle_check_client;
 	case REQ_UNREGISTER_CLIENT: return handle_unregister;
 	case REQ_CONSUMER_SEND_MSG_BACK: return handle_send_back;
 	case REQ_GET_CONSUMER_LIST_BY_GROUP: return handle_consumer_list;

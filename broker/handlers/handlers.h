@@ -44,6 +44,19 @@ struct machine_port {
 	struct machine_facts (*look)(void *context);
 };
 
+struct key_hits;
+struct key_query;
+struct request;
+
+/* The key index; the shell's. */
+struct key_port {
+	void *context;
+	/* The answer to a request's search, valid until `done`. ST_AGAIN: it is under way, run the request again. */
+	enum status (*find)(void *context, const struct request *request, const struct key_query *query,
+			    struct key_hits *out);
+	void (*done)(void *context, const struct request *request);
+};
+
 /* What all handlers share; one per broker. */
 struct handlers {
 	struct core *core;
@@ -53,6 +66,7 @@ struct handlers {
 	struct relays relays;
 	struct config_port config;
 	struct machine_port machine;
+	struct key_port keys;
 	struct log_gate unreadable_gate;
 };
 
@@ -104,8 +118,10 @@ enum status handle_search_offset(struct handlers *handlers, const struct request
 enum status handle_max_offset(struct handlers *handlers, const struct request *request);
 enum status handle_min_offset(struct handlers *handlers, const struct request *request);
 enum status handle_earliest_time(struct handlers *handlers, const struct request *request);
+enum status handle_query_message(struct handlers *handlers, const struct request *request);
 enum status handle_view_message(struct handlers *handlers, const struct request *request);
 enum status handle_heartbeat(struct handlers *handlers, const struct request *request);
+enum status handle_check_client(struct handlers *handlers, const struct request *request);
 enum status handle_unregister(struct handlers *handlers, const struct request *request);
 enum status handle_consumer_list(struct handlers *handlers, const struct request *request);
 enum status handle_lock_queues(struct handlers *handlers, const struct request *request);

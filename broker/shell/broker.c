@@ -12,11 +12,13 @@
 #include "broker/core/settings.h"
 #include "broker/core/snapshotter.h"
 #include "broker/core/store.h"
+#include "broker/projections/key_index.h"
 #include "broker/projections/oplog_hold.h"
 #include "broker/projections/oplog_projector.h"
 #include "broker/shell/core_setup.h"
 #include "broker/shell/deferred.h"
 #include "broker/shell/disk.h"
+#include "broker/shell/key_searches.h"
 #include "broker/shell/live_config.h"
 #include "broker/shell/registrar.h"
 #include "broker/shell/replies.h"
@@ -42,6 +44,8 @@ struct broker {
 	struct client *client;
 	struct registrar *registrar;
 	struct oplog_projector *projector;
+	struct key_index *keys;
+	struct key_searches *key_searches;
 	struct oplog_hold oplog_hold;
 	struct parked_replies replies;
 	struct handlers handlers;
@@ -227,6 +231,7 @@ static void on_flushed(void *context)
 	core_committed(broker->core);
 	replies_release(&broker->replies, core_committed_offset(broker->core));
 	oplog_projector_advance(broker->projector, commitlog_durable(broker->store.log));
+	key_index_advance(broker->keys, commitlog_durable(broker->store.log), commitlog_start(broker->store.log));
 	if (broker->deferred.head != NULL)
 		run_deferred(broker);
 }
@@ -318,6 +323,8 @@ static void on_tick(void *context)
 	core_tick(broker->core);
 	relays_tick(&broker->handlers, core_now_ms(broker->core));
 	warm_for_core(broker); /* A half whose checks are exhausted, a body to be carried. */
+	if (broker->key_searches != NULL)
+		key_searches_tick(broker->key_searches, loop_now_ms(broker->loop));
 	watch_disk(broker);
 	report_in_doubt(broker);
 	if (broker->deferred.head != NULL)
@@ -480,6 +487,19 @@ static enum status open_registrar(struct broker *broker, struct errinfo *err)
 	return status;
 }
 
+static enum status open_keys(struct broker *broker, struct errinfo *err)
+{
+	const char *root = broker->config->store_path_root_dir;
+
+	broker->key_searches = key_searches_create(broker->mailbox, on_index_read, broker);
+	if (broker->key_searches == NULL)
+		return errinfo_set(err, ST_NOMEM, "no memory for searches of the key index");
+	enum status status = key_index_start(vfs_posix(), root, commitlog_durable(broker->store.log), &broker->keys, err);
+	if (status == ST_OK)
+		broker->handlers.keys = key_searches_port(broker->key_searches, broker->keys);
+	return status;
+}
+
 static enum status open_disk(struct broker *broker, struct errinfo *err)
 {
 	struct disk_callbacks callbacks = { broker, on_flushed, on_index_read, on_disk_failed };
@@ -512,6 +532,8 @@ static enum status start(struct broker *broker, struct errinfo *err)
 	if (status == ST_OK && config->oplog.enable)
 		status = oplog_projector_start(&config->oplog, config->store_path_root_dir, config->broker_name,
 					       commitlog_durable(broker->store.log), &broker->projector, err);
+	if (status == ST_OK && config->message_index_enable)
+		status = open_keys(broker, err);
 	if (status == ST_OK)
 		status = service_signals(broker->loop, on_stop, broker, err);
 	if (status == ST_OK && loop_timer_start(broker->loop, &broker->tick, TICK_MS, true, on_tick, broker) != ST_OK)
@@ -531,6 +553,8 @@ static enum status finish(struct broker *broker, enum status status, struct erri
 			loop_turn(broker->loop, 0);
 	}
 	oplog_projector_stop(broker->projector, PROJECTOR_GRACE_MS);
+	key_index_stop(broker->keys);
+	key_searches_destroy(broker->key_searches);
 	server_destroy(broker->server);
 	client_destroy(broker->client);
 	registrar_destroy(broker->registrar);

@@ -36,12 +36,14 @@ struct broker_config {
 	int64_t tail_ring_size;
 	int64_t index_cache_size;
 	int64_t max_message_size;
+	bool message_index_enable;
 
 	bool auto_create_topic_enable;
 	bool auto_create_subscription_group;
 	int64_t default_topic_queue_nums;
 	bool reject_transaction_message;
 	bool long_polling_enable;
+	bool enable_property_filter;
 	bool use_server_side_reset_offset;
 	int64_t broker_permission;
 	char message_delay_level[CONFIG_TEXT_SIZE];

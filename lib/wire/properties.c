@@ -70,6 +70,7 @@ struct known {
 static const struct known known_names[] = {
 	KNOWN(PROPERTY_KEYS, keys),
 	KNOWN(PROPERTY_TAGS, tags),
+	KNOWN(PROPERTY_ESCROW_TAGS, escrow_tags),
 	KNOWN(PROPERTY_WAIT, wait),
 	KNOWN(PROPERTY_DELAY, delay),
 	KNOWN(PROPERTY_PGROUP, pgroup),
@@ -233,4 +234,18 @@ int32_t java_string_hash(struct span text)
 		hash = hash * 31 + c;
 	}
 	return (int32_t)hash;
+}
+
+bool word_next(struct span *rest, struct span *word_out)
+{
+	while (rest->size > 0 && rest->data[0] == ' ')
+		*rest = (struct span){ rest->data + 1, rest->size - 1 };
+	if (rest->size == 0)
+		return false;
+	const uint8_t *blank = memchr(rest->data, ' ', rest->size);
+	size_t size = blank == NULL ? rest->size : (size_t)(blank - rest->data);
+
+	*word_out = (struct span){ rest->data, size };
+	*rest = (struct span){ rest->data + size, rest->size - size };
+	return true;
 }

@@ -33,11 +33,14 @@ public final class Main {
         cases.addAll(TransactionCases.all());
         cases.addAll(RawEndCases.all());
         cases.addAll(ConsumerCases.all());
+        cases.addAll(FilterCases.all());
         cases.addAll(SendCases.all());
         cases.addAll(AdminCases.all());
         cases.addAll(ChangeCases.all());
         cases.addAll(TimerCases.all());
         cases.addAll(ReplyCases.all());
+        cases.addAll(RetryCases.all());
+        cases.addAll(StartCases.all());
 
         AtomicInteger passed = new AtomicInteger();
         AtomicInteger failed = new AtomicInteger();
