@@ -13,7 +13,8 @@ static const char *const changeable[] = {
 	"transactionTimeOut", "transactionCheckMax", "transactionCheckInterval", "transactionCheckAnswerTimeout",
 	"transactionUndecidedPolicy", "pendingTransactionMax", "pendingTransactionGroupMax", "fileReservedTime", "logRetentionBytes",
 	"snapshotIntervalBytes", "inFlightMax", "flushConsumerOffsetInterval", "timerWheelEnable", "timerMaxDelaySec",
-	"delayedMessageMax", "recallMessageEnable", "storeReplyMessageEnable", "logLevel", NULL,
+	"delayedMessageMax", "recallMessageEnable", "storeReplyMessageEnable", "enablePropertyFilter",
+	"logLevel", NULL,
 };
 
 static enum status change(struct broker_config *config, struct span text, struct outcome *outcome)
