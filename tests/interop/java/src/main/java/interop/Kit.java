@@ -3,6 +3,8 @@ package interop;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayDeque;
 import java.util.Deque;
+import java.util.HashSet;
+import java.util.Set;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.BooleanSupplier;
 import java.util.function.Function;
@@ -98,6 +100,16 @@ final class Kit implements AutoCloseable {
         Message message = new Message(topic, tag, key, ("body of " + key).getBytes(StandardCharsets.UTF_8));
         message.putUserProperty("colour", "grün");
         return message;
+    }
+
+    /** Sends so many messages with keys prefix0, prefix1, ...; returns the keys. */
+    Set<String> sendAll(DefaultMQProducer producer, String prefix, int count) throws Exception {
+        Set<String> keys = new HashSet<>();
+        for (int i = 0; i < count; i++) {
+            keys.add(prefix + i);
+            producer.send(message(prefix + i, "T"));
+        }
+        return keys;
     }
 
     Message planned(String key, String plan) {
