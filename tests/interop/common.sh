@@ -10,7 +10,9 @@ namesrv=${namesrv:-}
 build_java() {
 	dir=$cache/java-$1
 	[ -f "$dir/.complete" ] && [ -z "$(find "$here/java" -newer "$dir/.complete" -type f | head -1)" ] && return 0
-	mvn -q -B -f "$here/java/pom.xml" "-Drocketmq.version=$1" "-Dinterop.build=$dir" compile \
+	exclude=none
+	case $1 in 4.*) exclude='interop/five/**' ;; esac
+	mvn -q -B -f "$here/java/pom.xml" "-Drocketmq.version=$1" "-Dinterop.exclude=$exclude" "-Dinterop.build=$dir" compile \
 		dependency:copy-dependencies "-DoutputDirectory=$dir/lib" >&2 || return 1
 	touch "$dir/.complete"
 }
