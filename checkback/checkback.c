@@ -93,6 +93,11 @@ struct checkback *checkback_create(const struct checkback_config *config, struct
 	return cb;
 }
 
+void checkback_reconfigure(struct checkback *cb, const struct checkback_config *config)
+{
+	cb->config = *config;
+}
+
 void checkback_destroy(struct checkback *cb)
 {
 	if (cb == NULL)

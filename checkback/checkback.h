@@ -55,6 +55,8 @@ struct checkback;
 /* `table` outlives it. NULL when out of memory. */
 struct checkback *checkback_create(const struct checkback_config *config, struct pending_table *table,
 				   const struct checkback_effects *effects, int64_t now_mono_ms);
+/* Other times, limit and policy from now on. What waits already keeps its deadline. */
+void checkback_reconfigure(struct checkback *checkback, const struct checkback_config *config);
 void checkback_destroy(struct checkback *checkback);
 
 /* Room for this group, so that the events below cannot fail. ST_NOMEM. */

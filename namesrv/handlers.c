@@ -178,8 +178,9 @@ static void route_by_topic(struct call *call)
 		order_conf = kv_get(call->namesrv->kv, SPAN_LITERAL(NAMESPACE_ORDER_TOPIC_CONFIG), header.topic);
 	size_t before = buffer_size(out);
 	if (begin_body(call, &encoder)) {
-		/* Quoted ids are read by every known client, whatever its version. */
-		if (route_table_route(call->namesrv->routes, header.topic, order_conf, true, out)) {
+		/* RocketMQ's older clients get its older dialect, in which ids are keys without quotes. */
+		bool standard = header.accept_standard_json_only || call->request->version >= VERSION_4_9_4;
+		if (route_table_route(call->namesrv->routes, header.topic, order_conf, standard, out)) {
 			finish(call, &encoder);
 			return;
 		}
@@ -396,13 +397,21 @@ static void get_config(struct call *call)
 
 	if (!begin_body(call, &encoder))
 		return;
-	buffer_append_span(call->out, call->namesrv->config_text);
+	if (call->namesrv->print_config != NULL)
+		call->namesrv->print_config(call->namesrv->context, call->out);
 	finish(call, &encoder);
 }
 
 static void update_config(struct call *call)
 {
-	answer(call, RESP_NO_PERMISSION, "no option of this name server can be changed from remote");
+	struct errinfo err = { ST_DENIED, "no option of this name server can be changed from remote" };
+	enum status status = call->namesrv->update_config == NULL ?
+				     ST_DENIED : call->namesrv->update_config(call->namesrv->context, call->request->body, &err);
+
+	if (status == ST_OK)
+		answer(call, RESP_SUCCESS, "");
+	else
+		answer(call, status == ST_DENIED ? RESP_NO_PERMISSION : RESP_SYSTEM_ERROR, err.text);
 }
 
 static void not_supported(struct call *call)

@@ -10,7 +10,11 @@
 struct namesrv {
 	struct route_table *routes;
 	struct kv *kv;
-	struct span config_text; /* What GET_NAMESRV_CONFIG answers: key=value lines. Borrowed. */
+	/* The options, which are the program's: appends key=value lines; takes such lines in, all or none (ST_DENIED: one that
+	 * cannot be changed, ST_INVALID). NULL: there are none. */
+	void *context;
+	void (*print_config)(void *context, struct buffer *out);
+	enum status (*update_config)(void *context, struct span text, struct errinfo *err);
 	bool order_message_enable; /* Routes name the topic's entry in ORDER_TOPIC_CONFIG. */
 	struct log_gate refusal_gate;
 };

@@ -15,6 +15,7 @@ struct kv {
 	struct entry *entries;
 	size_t count;
 	size_t bytes;
+	uint64_t version;
 };
 
 struct kv *kv_create(void)
@@ -89,6 +90,7 @@ enum status kv_put(struct kv *kv, struct span name_space, struct span key, struc
 	DL_APPEND(kv->entries, entry);
 	kv->count++;
 	kv->bytes += size;
+	kv->version++;
 	return ST_OK;
 }
 
@@ -107,6 +109,7 @@ void kv_delete(struct kv *kv, struct span name_space, struct span key)
 		return;
 	DL_DELETE(kv->entries, entry);
 	kv->count--;
+	kv->version++;
 	kv->bytes -= size_of(entry);
 	free(entry);
 }
@@ -128,4 +131,37 @@ bool kv_table(const struct kv *kv, struct span name_space, struct buffer *out)
 	if (any)
 		kv_table_end(&w);
 	return any;
+}
+
+uint64_t kv_version(const struct kv *kv)
+{
+	return kv->version;
+}
+
+/* The first entry of this one's namespace. */
+static const struct entry *first_like(const struct kv *kv, const struct entry *wanted)
+{
+	const struct entry *entry;
+
+	DL_FOREACH(kv->entries, entry) {
+		if (span_equal(name_space_of(entry), name_space_of(wanted)))
+			break;
+	}
+	return entry;
+}
+
+void kv_walk(const struct kv *kv, const struct kv_visitor *visitor)
+{
+	const struct entry *first, *entry;
+
+	DL_FOREACH(kv->entries, first) {
+		if (first_like(kv, first) != first)
+			continue;
+		visitor->begin(visitor->context, name_space_of(first));
+		for (entry = first; entry != NULL; entry = entry->next) {
+			if (span_equal(name_space_of(entry), name_space_of(first)))
+				visitor->put(visitor->context, key_of(entry), value_of(entry));
+		}
+		visitor->end(visitor->context);
+	}
 }

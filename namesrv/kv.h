@@ -1,5 +1,5 @@
-/* The name server's key-value settings: (namespace, key) -> value. In memory only: ORDER_TOPIC_CONFIG is the one
- * namespace with a meaning on the wire, and tools set it anew. Bounded. Threads: the loop thread. */
+/* The name server's key-value settings: (namespace, key) -> value. ORDER_TOPIC_CONFIG is the one namespace with a meaning
+ * on the wire. In memory; kv_file.h keeps them. Bounded. Threads: the loop thread. */
 #ifndef ESCROW_NAMESRV_KV_H
 #define ESCROW_NAMESRV_KV_H
 
@@ -21,5 +21,17 @@ struct span kv_get(const struct kv *kv, struct span name_space, struct span key)
 void kv_delete(struct kv *kv, struct span name_space, struct span key);
 /* Appends KVTable JSON of a namespace; false if it has no key. */
 bool kv_table(const struct kv *kv, struct span name_space, struct buffer *out);
+
+/* Counts changes. */
+uint64_t kv_version(const struct kv *kv);
+
+/* All settings, one namespace after the other. */
+struct kv_visitor {
+	void *context;
+	void (*begin)(void *context, struct span name_space);
+	void (*put)(void *context, struct span key, struct span value);
+	void (*end)(void *context);
+};
+void kv_walk(const struct kv *kv, const struct kv_visitor *visitor);
 
 #endif

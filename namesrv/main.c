@@ -4,11 +4,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lib/base/config.h"
+#include "lib/base/config_change.h"
 #include "lib/base/logging.h"
 #include "lib/net/server.h"
 #include "lib/net/service.h"
 #include "namesrv/handlers.h"
+#include "namesrv/kv_file.h"
 
 struct namesrv_config {
 	char bind_address[CONFIG_TEXT_SIZE];
@@ -16,6 +17,7 @@ struct namesrv_config {
 	int64_t listen_port;
 	bool allow_insecure;
 	bool order_message_enable;
+	char kv_config_path[CONFIG_TEXT_SIZE];
 	int64_t scan_interval_ms;
 	int64_t broker_timeout_ms;
 	int64_t connections_max;
@@ -41,6 +43,8 @@ static const struct config_option options[] = {
 	       "Silence after which a broker is taken out, unless it asked for another time itself."),
 	{ .key = "orderMessageEnable", .type = CONFIG_BOOL, .offset = AT(order_message_enable), .def = "false",
 	  .help = "Routes name the brokers of an ordered topic, as set with PUT_KV_CONFIG (updateTopic -o)." },
+	{ .key = "kvConfigPath", .type = CONFIG_TEXT, .offset = AT(kv_config_path), .def = "",
+	  .help = "File that keeps the key-value settings (PUT_KV_CONFIG). Empty: they are gone when the name server ends." },
 	NUMBER("connectionsMax", connections_max, "20000", "connections", 1, 1000000, "Open connections."),
 	NUMBER("connectionsPerAddressMax", connections_per_address_max, "20000", "connections", 1, 1000000,
 	       "Open connections of one client address."),
@@ -48,7 +52,7 @@ static const struct config_option options[] = {
 };
 
 static const char *const known_unused[] = {
-	"rocketmqHome", "kvConfigPath", "configStorePath", "productEnvName", "clusterTest",
+	"rocketmqHome", "configStorePath", "productEnvName", "clusterTest",
 	"returnOrderTopicConfigToBroker", "clientRequestThreadPoolNums", "defaultThreadPoolNums",
 	"clientRequestThreadPoolQueueCapacity", "defaultThreadPoolQueueCapacity", "unRegisterBrokerQueueCapacity",
 	"supportActingMaster", "enableAllTopicList", "enableTopicList", "notifyMinBrokerIdChanged",
@@ -64,8 +68,8 @@ struct process {
 	struct loop *loop;
 	struct server *server;
 	struct loop_timer scan, stop_limit;
-	struct log_gate decode_gate;
-	char *config_text; /* From open_memstream. */
+	struct log_gate decode_gate, save_gate;
+	uint64_t kv_saved; /* Version of what the file holds. */
 	struct command command;
 	struct command_scratch scratch;
 };
@@ -121,17 +125,44 @@ static void on_stop(void *context)
 		loop_stop(p->loop);
 }
 
-static enum status write_config_text(struct process *p, struct errinfo *err)
+/* Before the answers of this turn leave. What could not be saved is tried again with the next change. */
+static void on_turn_end(void *context)
 {
-	size_t size = 0;
-	FILE *out = open_memstream(&p->config_text, &size);
+	struct process *p = context;
+	struct errinfo err;
+	uint32_t suppressed;
 
-	if (out == NULL)
-		return errinfo_set(err, ST_NOMEM, "no memory");
-	config_print(&spec, &p->config, out);
-	if (fclose(out) != 0)
-		return errinfo_set(err, ST_NOMEM, "no memory");
-	p->namesrv.config_text = (struct span){ (const uint8_t *)p->config_text, size };
+	if (p->config.kv_config_path[0] == '\0' || kv_version(p->namesrv.kv) == p->kv_saved)
+		return;
+	p->kv_saved = kv_version(p->namesrv.kv);
+	if (kv_file_save(p->namesrv.kv, p->config.kv_config_path, &err) != ST_OK &&
+	    log_gate_pass(&p->save_gate, loop_now_ms(p->loop), &suppressed))
+		log_error("namesrv", "key-value settings not saved", "reason=\"%s\" suppressed=%u", err.text, suppressed);
+}
+
+static void print_config(void *context, struct buffer *out)
+{
+	const struct process *p = context;
+
+	config_put_values(&spec, &p->config, out);
+	if (p->config.listen_port == 0) /* The later line counts. */
+		buffer_printf(out, "listenPort=%u\n", server_port(p->server));
+}
+
+static enum status update_config(void *context, struct span text, struct errinfo *err)
+{
+	static const char *const changeable[] = { "orderMessageEnable", "logLevel", NULL };
+	struct process *p = context;
+	struct namesrv_config wanted = p->config;
+	enum status status = config_change(&spec, changeable, &wanted, text, err);
+
+	if (status == ST_OK)
+		status = service_log_level(wanted.log_level, err);
+	if (status != ST_OK)
+		return status;
+	config_log_changes(&spec, &p->config, &wanted);
+	p->config = wanted;
+	p->namesrv.order_message_enable = wanted.order_message_enable;
 	return ST_OK;
 }
 
@@ -151,7 +182,13 @@ static enum status start(struct process *p, struct errinfo *err)
 	p->namesrv.order_message_enable = p->config.order_message_enable;
 	if (p->loop == NULL || p->namesrv.routes == NULL || p->namesrv.kv == NULL)
 		return errinfo_set(err, ST_NOMEM, "no memory");
-	enum status status = write_config_text(p, err);
+	p->namesrv.context = p;
+	p->namesrv.print_config = print_config;
+	p->namesrv.update_config = update_config;
+	enum status status = p->config.kv_config_path[0] == '\0' ?
+				     ST_OK : kv_file_load(p->namesrv.kv, p->config.kv_config_path, err);
+	p->kv_saved = kv_version(p->namesrv.kv);
+	loop_add_turn_end(p->loop, on_turn_end, p); /* In front of the server's, which writes what is answered. */
 	if (status == ST_OK)
 		status = server_create(p->loop, &server_config, &callbacks, &p->server, err);
 	if (status == ST_OK)
@@ -169,7 +206,6 @@ static void finish(struct process *p)
 	route_table_destroy(p->namesrv.routes);
 	kv_destroy(p->namesrv.kv);
 	loop_destroy(p->loop);
-	free(p->config_text);
 }
 
 int main(int argc, char **argv)

@@ -128,9 +128,18 @@ void route_table_unit_topics(const struct route_table *table, int32_t flags, int
 	list_topics(table, &(struct topic_filter){ SPAN_NONE, flags, flags_missing }, out);
 }
 
+static bool is_among(const struct span *names, size_t count, struct span name)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (span_equal(names[i], name))
+			return true;
+	}
+	return false;
+}
+
 void route_table_system_topics(const struct route_table *table, struct buffer *out)
 {
-	struct span *names = calloc(2 * (size_t)HASH_COUNT(table->brokers) + 1, sizeof(*names));
+	struct span *names = calloc(2 * (size_t)HASH_COUNT(table->brokers) + 1, sizeof(*names)), any_broker = SPAN_NONE;
 	size_t count = 0;
 
 	if (names == NULL) {
@@ -138,10 +147,15 @@ void route_table_system_topics(const struct route_table *table, struct buffer *o
 		return;
 	}
 	for (const struct broker *broker = table->brokers; broker != NULL; broker = broker->hh.next) {
-		names[count++] = broker->cluster;
-		names[count++] = broker->name;
+		if (!is_among(names, count, broker->cluster))
+			names[count++] = broker->cluster;
+		if (any_broker.size == 0 && broker->lives != NULL)
+			any_broker = broker->lives->addr;
 	}
-	topic_list_encode(out, names, count);
+	for (const struct broker *broker = table->brokers; broker != NULL; broker = broker->hh.next)
+		names[count++] = broker->name;
+	/* Tools ask that broker for the rest. */
+	topic_list_encode_at(out, names, count, any_broker);
 	free(names);
 }
 

@@ -373,7 +373,11 @@ enum status route_table_register(struct route_table *table, const struct broker_
 	if (!contributes(live))
 		return ST_OK;
 	for (size_t i = 0; i < topics->topic_count; i++) {
-		if (!set_row(table, live->broker, &topics->topics[i], changed))
+		struct topic_config config = topics->topics[i];
+
+		if (live->broker_id != MASTER_ID) /* Acts for its master, for readers only. */
+			config.perm &= ~PERM_WRITE;
+		if (!set_row(table, live->broker, &config, changed))
 			return errinfo_set(err, ST_TOOBIG, "no room for topic %.*s", SPAN_ARGS(topics->topics[i].name));
 	}
 	return ST_OK;

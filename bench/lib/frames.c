@@ -1,6 +1,7 @@
 /* See frames.h. */
 #include "bench/lib/frames.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 
 enum { PREFIX = 8, VERSION = 479, DEPTH_MAX = 2 };
@@ -174,7 +175,7 @@ bool frames_put_end(const struct frames *frames, struct buffer *out, uint32_t op
 /* A request that is made once in a while: header text and body text. */
 static bool put_rare(struct buffer *out, int code, uint32_t opaque, const char *fields, const char *body)
 {
-	char header[512];
+	char header[768];
 	int size = snprintf(header, sizeof(header),
 			    "{\"code\":%d,\"extFields\":{%s},\"flag\":0,\"language\":\"JAVA\",\"opaque\":%u,"
 			    "\"serializeTypeCurrentRPC\":\"JSON\",\"version\":%d}", code, fields, opaque, VERSION);
@@ -196,6 +197,20 @@ bool frames_put_heartbeat(struct buffer *out, uint32_t opaque, const char *clien
 			    "\"producerDataSet\":[{\"groupName\":\"%s\"}],\"withoutSub\":false}", client_id, group);
 
 	return size > 0 && (size_t)size < sizeof(body) && put_rare(out, CODE_HEART_BEAT, opaque, "", body);
+}
+
+bool frames_put_pull(struct buffer *out, uint32_t opaque, const char *group, const char *topic, uint32_t queue_id,
+		     int64_t offset, uint32_t count)
+{
+	enum { SUBSCRIPTION_HERE = 4 };
+	char fields[384];
+	int size = snprintf(fields, sizeof(fields),
+			    "\"consumerGroup\":\"%s\",\"topic\":\"%s\",\"queueId\":\"%u\",\"queueOffset\":\"%" PRId64
+			    "\",\"maxMsgNums\":\"%u\",\"sysFlag\":\"%d\",\"commitOffset\":\"0\",\"suspendTimeoutMillis\":\"0\","
+			    "\"subscription\":\"*\",\"subVersion\":\"0\",\"expressionType\":\"TAG\"",
+			    group, topic, queue_id, offset, count, SUBSCRIPTION_HERE);
+
+	return size > 0 && (size_t)size < sizeof(fields) && put_rare(out, CODE_PULL, opaque, fields, "");
 }
 
 bool frames_put_route_request(struct buffer *out, uint32_t opaque, const char *topic)
@@ -250,6 +265,10 @@ static void take(struct header *out, int depth, struct span key, struct span val
 	case 13:
 		if (span_is(key, "transactionId"))
 			out->transaction_id = value;
+		break;
+	case 15:
+		if (span_is(key, "nextBeginOffset") && span_to_i64(value, &number) == ST_OK)
+			out->next_offset = number;
 		break;
 	default:
 		break;
@@ -325,6 +344,7 @@ bool frames_scan(struct span frame, struct header *out, const char **reason)
 {
 	memset(out, 0, sizeof(*out));
 	out->code = -1;
+	out->next_offset = -1;
 	if (frame.size < PREFIX) {
 		*reason = "a frame shorter than its prefix";
 		return false;

@@ -14,6 +14,7 @@
 #include "lib/base/bytes.h"
 
 enum {
+	CODE_PULL = 11,
 	CODE_HEART_BEAT = 34,
 	CODE_END_TRANSACTION = 37,
 	CODE_CHECK_TRANSACTION_STATE = 39,
@@ -22,6 +23,9 @@ enum {
 	FLAG_RESPONSE = 1,
 	FLAG_ONEWAY = 2,
 	RESPONSE_TOPIC_NOT_EXIST = 17,
+	RESPONSE_PULL_NOT_FOUND = 19,
+	RESPONSE_PULL_RETRY = 20,
+	RESPONSE_PULL_OFFSET_MOVED = 21,
 	OPAQUE_BASE = 1000000000, /* The smallest number with ten digits. */
 	UNIQ_KEY_SIZE = 32,
 	FRAME_LIMIT = 16 * 1024 * 1024,
@@ -58,6 +62,9 @@ bool frames_put_send(const struct frames *frames, struct buffer *out, uint32_t o
 bool frames_put_end(const struct frames *frames, struct buffer *out, uint32_t opaque, bool commit, int64_t half_offset,
 		    int64_t queue_offset, uint64_t run_id, uint64_t key) MUST_USE;
 bool frames_put_heartbeat(struct buffer *out, uint32_t opaque, const char *client_id, const char *group) MUST_USE;
+/* Asks for at most `count` messages of one queue from `offset` on, of any tag, without waiting for what is to come. */
+bool frames_put_pull(struct buffer *out, uint32_t opaque, const char *group, const char *topic, uint32_t queue_id,
+		     int64_t offset, uint32_t count) MUST_USE;
 bool frames_put_route_request(struct buffer *out, uint32_t opaque, const char *topic) MUST_USE;
 
 /* run_id and key as 32 upper-case hex digits. No NUL. */
@@ -72,6 +79,7 @@ struct header {
 	uint32_t flag;
 	bool has_queue_offset;
 	int64_t queue_offset;
+	int64_t next_offset;        /* nextBeginOffset of a pull; -1: none. */
 	struct span remark;
 	struct span message_id;     /* msgId */
 	struct span transaction_id; /* transactionId */

@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <inttypes.h>
 
+#include "broker/core/recall.h"
 #include "checkback/checkback.h"
 
 static enum status no_memory(struct errinfo *err)
@@ -43,6 +44,8 @@ static enum status put_entry(struct core *core, const struct placed *at, struct 
 {
 	bool known = queue_offset < queue->next_offset && replay_is_fuzzy(core, at->offset);
 
+	if (at->offset < queue->born)
+		return ST_OK; /* Replay's fuzzy part: its topic was deleted since. */
 	if (known && queue_offset < consume_queue_min(&queue->entries))
 		return ST_OK; /* Trimmed since. */
 	if (queue_offset != queue->next_offset && !known)
@@ -53,10 +56,12 @@ static enum status put_entry(struct core *core, const struct placed *at, struct 
 	if (status != ST_OK || known)
 		return status;
 	queue->next_offset = queue_offset + 1;
-	if (core->replay.active)
+	if (core->replay.active) {
 		queue->visible_offset = queue->next_offset;
-	else
-		visibility_add(&core->visibility, at->offset + at->size, queue);
+		return ST_OK;
+	}
+	visibility_add(&core->visibility, at->offset + at->size, queue);
+	statistics_put(core->statistics, queue->topic->id, entry->size, core->mono_ms);
 	return ST_OK;
 }
 
@@ -70,11 +75,11 @@ static void note_time(struct core *core, const struct placed *at, int64_t when_m
 /* --- messages ---------------------------------------------------------------------------------------- */
 
 /* Limits bind what is new, not what the log already holds: they may have been lowered since. */
-static enum status reserve_delay(struct core *core, struct errinfo *err)
+static enum status reserve_delay(struct core *core, const struct topic *topic, bool transactional, struct errinfo *err)
 {
 	if (!core->replay.active && core->delays.count >= core->config.delayed_max)
-		return errinfo_set(err, ST_FULL, "%zu delayed messages wait, the limit", core->delays.count);
-	return delays_reserve(&core->delays) == ST_OK ? ST_OK : no_memory(err);
+		return errinfo_set(err, ST_FULL, "%zu delayed messages wait, the limit (delayedMessageMax)", core->delays.count);
+	return delays_reserve(&core->delays, topic, transactional) == ST_OK ? ST_OK : no_memory(err);
 }
 
 enum status apply_reserve_message(struct core *core, struct topic *topic, const struct record_message *r,
@@ -83,7 +88,7 @@ enum status apply_reserve_message(struct core *core, struct topic *topic, const 
 	enum status status = make_queue(core, topic, r->queue_id, queue_out, err);
 
 	if (status == ST_OK && r->deliver_at_ms != 0)
-		status = reserve_delay(core, err);
+		status = reserve_delay(core, topic, false, err);
 	return status;
 }
 
@@ -95,18 +100,18 @@ static void add_delay(struct core *core, const struct delayed *entry)
 	retention_note_open(core, entry->body_offset);
 }
 
-void apply_forget_delayed(struct core *core, struct delayed *entry)
+void apply_forget_delayed(struct core *core, const struct delayed *entry)
 {
 	retention_note_closed(core, entry->body_offset);
-	delays_remove(&core->delays, entry);
+	delays_remove(&core->delays, entry->slot);
 }
 
-void apply_move_delayed(struct core *core, struct delayed *entry, uint64_t carry_offset)
+void apply_move_delayed(struct core *core, const struct delayed *entry, uint64_t carry_offset)
 {
-	if (entry->body_offset == entry->origin_offset)
-		entry->message_delta += CARRY_HEAD_SIZE;
+	bool in_place = entry->body_offset == entry->origin_offset;
+
 	retention_note_closed(core, entry->body_offset);
-	entry->body_offset = carry_offset;
+	delays_move(&core->delays, entry->slot, carry_offset, (uint16_t)(entry->message_delta + (in_place ? CARRY_HEAD_SIZE : 0)));
 	retention_note_open(core, carry_offset);
 }
 
@@ -133,7 +138,7 @@ enum status apply_message(struct core *core, const struct placed *at, const stru
 			.deliver_at_ms = r->deliver_at_ms, .naming_offset = at->offset, .origin_offset = at->offset,
 			.body_offset = at->offset, .topic = topic, .message_size = (uint32_t)r->message.size, .tag_hash = r->tag_hash,
 			.message_delta = apply_message_delta(record_message_size(r), r->message.size),
-			.queue_id = (uint16_t)r->queue_id });
+			.queue_id = (uint16_t)r->queue_id, .recall = recall_hash_of_message(core, r->topic, r->message) });
 		return ST_OK;
 	}
 	core->stats.message_count++;
@@ -151,15 +156,14 @@ enum status apply_reserve_deliver(struct core *core, const struct delayed *entry
 static enum status take_delayed(struct core *core, const struct placed *at, const struct record_deliver *r,
 				struct errinfo *err)
 {
-	const struct delayed *first = delays_first(&core->delays);
+	struct delayed first;
 
 	if (replay_is_fuzzy(core, at->offset))
 		return replay_note_delivered(core, r->source_offset) == ST_OK ? ST_OK : no_memory(err);
-	if (first == NULL || first->naming_offset != r->source_offset)
+	if (!delays_first(&core->delays, &first) || first.naming_offset != r->source_offset)
 		return errinfo_set(err, ST_CORRUPT, "DELIVER record at %" PRIu64 " names %" PRIu64 ", which is not the next delayed message",
 				   at->offset, r->source_offset);
-	retention_note_closed(core, first->body_offset);
-	delays_remove_first(&core->delays);
+	apply_forget_delayed(core, &first);
 	return ST_OK;
 }
 
@@ -180,6 +184,40 @@ enum status apply_deliver(struct core *core, const struct placed *at, const stru
 	retention_note_reference(core, r->body_offset, at->offset);
 	struct cq_entry entry = entry_of_deliver(at, r);
 	return put_entry(core, at, queue, r->queue_offset, &entry, err);
+}
+
+/* The next one (its topic is gone), or by its name; by a search of all when there are too many of that name. */
+static bool find_delayed(const struct core *core, const struct record_timer_cancel *r, struct delayed *out)
+{
+	struct hash_cursor named = delays_look(&core->delays, recall_hash(core, r->topic, r->unique_key));
+	size_t cursor = 0;
+
+	if (delays_first(&core->delays, out) && out->naming_offset == r->source_offset)
+		return true;
+	while (delays_find(&core->delays, &named, out)) {
+		if (out->naming_offset == r->source_offset)
+			return true;
+	}
+	while (delays_next(&core->delays, &cursor, out)) {
+		if (out->naming_offset == r->source_offset)
+			return true;
+	}
+	return false;
+}
+
+enum status apply_timer_cancel(struct core *core, const struct placed *at, const struct record_timer_cancel *r,
+			       struct errinfo *err)
+{
+	struct delayed entry;
+
+	note_time(core, at, r->when_ms);
+	if (replay_is_fuzzy(core, at->offset))
+		return replay_note_delivered(core, r->source_offset) == ST_OK ? ST_OK : no_memory(err);
+	if (!find_delayed(core, r, &entry))
+		return errinfo_set(err, ST_CORRUPT, "TIMER_CANCEL record at %" PRIu64 " names %" PRIu64 ", which does not wait",
+				   at->offset, r->source_offset);
+	apply_forget_delayed(core, &entry);
+	return ST_OK;
 }
 
 /* --- transactions ------------------------------------------------------------------------------------ */
@@ -259,13 +297,16 @@ enum status apply_reserve_decision(struct core *core, struct topic *topic, const
 		return status;
 	status = make_queue(core, topic, r->queue_id, queue_out, err);
 	if (status == ST_OK && r->deliver_at_ms != 0)
-		status = reserve_delay(core, err);
+		status = reserve_delay(core, topic, true, err);
 	return status;
 }
 
 static enum status place_committed(struct core *core, const struct placed *at, const struct record_decision *r,
 				   struct topic *topic, struct queue *queue, struct errinfo *err)
 {
+	if (r->body_offset >= at->offset || r->half_offset > r->body_offset)
+		return errinfo_set(err, ST_CORRUPT, "DECISION record at %" PRIu64 ": its message at %" PRIu64 " is not in front of it",
+				   at->offset, r->body_offset);
 	if (r->deliver_at_ms != 0) {
 		add_delay(core, &(struct delayed){
 			.deliver_at_ms = r->deliver_at_ms, .naming_offset = at->offset, .origin_offset = r->half_offset,
@@ -389,21 +430,32 @@ enum status apply_carry(struct core *core, const struct placed *at, const struct
 
 /* --- settings and progress ---------------------------------------------------------------------------- */
 
-enum status apply_topic(struct core *core, const struct record_topic *r, struct errinfo *err)
+static void delete_topic(struct core *core, const struct placed *at, struct topic *topic)
+{
+	for (uint32_t i = 0; i < topic->queue_count && !core->replay.active; i++) {
+		if (topic->queues[i] != NULL)
+			visibility_forget(&core->visibility, topic->queues[i]);
+	}
+	topics_delete(core->topics, topic, at->offset);
+	offsets_forget_topic(core->offsets, topic->id);
+}
+
+enum status apply_topic(struct core *core, const struct placed *at, const struct record_topic *r, struct errinfo *err)
 {
 	struct topic_settings settings = {
 		.read_queue_nums = r->read_queue_nums, .write_queue_nums = r->write_queue_nums, .perm = r->perm,
 		.filter_type = r->filter_type, .sys_flag = r->sys_flag, .order = r->order,
 		.attributes = r->attributes,
 	};
-	struct topic *topic;
-	enum status status = topics_put(core->topics, r->name, &settings, false, &topic);
+	struct topic *topic = topics_find_any(core->topics, r->name);
+	enum status status = r->deleted && topic != NULL ? ST_OK : topics_put(core->topics, r->name, &settings, false, &topic);
 
 	if (status == ST_FULL)
 		return topics_check_room(core->topics, err);
 	if (status != ST_OK)
 		return no_memory(err);
-	topic->deleted = r->deleted;
+	if (r->deleted)
+		delete_topic(core, at, topic);
 	topics_touch(core->topics, r->when_ms);
 	return ST_OK;
 }
@@ -424,13 +476,16 @@ enum status apply_group(struct core *core, const struct record_group *r, struct 
 		.consume_timeout_minute = (int32_t)r->consume_timeout_minute,
 	};
 	struct consumer_group *group;
-	enum status status = groups_put(core->groups, r->name, &settings, &group);
+	enum status status = groups_put(core->groups, r->name, &settings, r->forbidden, &group);
 
 	if (status == ST_FULL)
 		return groups_check_room(core->groups, err);
 	if (status != ST_OK)
 		return no_memory(err);
-	group->deleted = r->deleted;
+	if (r->deleted)
+		groups_delete(core->groups, group);
+	if (r->deleted && r->clean_offsets)
+		offsets_forget_group(core->offsets, group->id);
 	return ST_OK;
 }
 
@@ -480,7 +535,8 @@ static enum status replay_one(struct core *core, const struct log_record *record
 	case LOG_HALF: REPLAY(half, &at, &r, err);
 	case LOG_DECISION: REPLAY(decision, &at, &r, err);
 	case LOG_DELIVER: REPLAY(deliver, &at, &r, err);
-	case LOG_TOPIC: REPLAY(topic, &r, err);
+	case LOG_TIMER_CANCEL: REPLAY(timer_cancel, &at, &r, err);
+	case LOG_TOPIC: REPLAY(topic, &at, &r, err);
 	case LOG_GROUP: REPLAY(group, &r, err);
 	case LOG_CHECK: return record_checks_decode(record->payload, visit_check, core, err);
 	case LOG_OFFSETS: return record_offsets_decode(record->payload, visit_offset, core, err);

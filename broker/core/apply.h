@@ -41,16 +41,19 @@ enum status apply_decision(struct core *core, const struct placed *at, const str
 			   struct errinfo *err) MUST_USE;
 enum status apply_deliver(struct core *core, const struct placed *at, const struct record_deliver *r,
 			  struct errinfo *err) MUST_USE;
-enum status apply_topic(struct core *core, const struct record_topic *r, struct errinfo *err) MUST_USE;
+enum status apply_timer_cancel(struct core *core, const struct placed *at, const struct record_timer_cancel *r,
+			       struct errinfo *err) MUST_USE;
+enum status apply_topic(struct core *core, const struct placed *at, const struct record_topic *r,
+			struct errinfo *err) MUST_USE;
 enum status apply_group(struct core *core, const struct record_group *r, struct errinfo *err) MUST_USE;
 enum status apply_offset(struct core *core, const struct record_offset *r, struct errinfo *err) MUST_USE;
 /* The state of an entry that a carried body belongs to is moved along, except of delayed messages while serving: their
  * entry is at hand there (apply_move_delayed). */
 enum status apply_carry(struct core *core, const struct placed *at, const struct record_carry *r,
 			struct errinfo *err) MUST_USE;
-void apply_move_delayed(struct core *core, struct delayed *entry, uint64_t carry_offset);
-/* Out of those that wait: it was delivered. */
-void apply_forget_delayed(struct core *core, struct delayed *entry);
+void apply_move_delayed(struct core *core, const struct delayed *entry, uint64_t carry_offset);
+/* Out of those that wait: it was delivered or recalled. */
+void apply_forget_delayed(struct core *core, const struct delayed *entry);
 enum status apply_check(struct core *core, const struct record_check *r, struct errinfo *err) MUST_USE;
 
 /* Where a message lies in its record: it is the last part of the payload. */

@@ -42,7 +42,7 @@ static enum status put_known(struct core *core, struct span topic_name, uint32_t
 	const struct topic *topic = topics_find_any(core->topics, topic_name);
 	struct queue *queue = topic == NULL ? NULL : topic_queue(topic, queue_id);
 
-	if (queue == NULL || queue_offset >= queue->next_offset ||
+	if (queue == NULL || queue_offset >= queue->next_offset || entry->log_offset < queue->born ||
 	    queue_offset / queue->entries.array.per_page < entry_array_first_group(&queue->entries.array))
 		return ST_OK;
 	return consume_queue_put(&queue->entries, queue_offset, entry, err);

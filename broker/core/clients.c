@@ -77,6 +77,9 @@ static enum status read_subscriptions(struct core *core, const struct consumer_d
 			return ST_FULL;
 		if (!subscription->sql && tag_filter_parse(said->sub_string, &subscription->filter, NULL) != ST_OK)
 			continue; /* The pull will say so. */
+		subscription->expression = expression_create(said->sub_string, subscription->sql);
+		if (subscription->expression == NULL)
+			return ST_NOMEM;
 		(*count_out)++;
 	}
 	return ST_OK;
@@ -103,15 +106,17 @@ static enum status see_consumer(struct core *core, const struct member_client *c
 	status = read_subscriptions(core, data, subscriptions, &count);
 	if (status == ST_OK)
 		status = members_see_consumer(core->members, client, group->id, &profile, subscriptions, count, &changed);
+	for (size_t i = 0; i < count; i++)
+		expression_release(subscriptions[i].expression);
 	if (status == ST_OK && changed)
 		notify_group(core, group->id);
 	return status;
 }
 
-enum status core_heartbeat(struct core *core, uint64_t conn_id, int32_t language, int32_t version,
-			   const struct heartbeat *heartbeat, struct outcome *outcome)
+enum status core_heartbeat(struct core *core, uint64_t conn_id, const struct host *address, int32_t language,
+			   int32_t version, const struct heartbeat *heartbeat, struct outcome *outcome)
 {
-	struct member_client client = { conn_id, heartbeat->client_id, language, version, core->mono_ms };
+	struct member_client client = { conn_id, *address, heartbeat->client_id, language, version, core->mono_ms };
 	enum status status = ST_OK;
 
 	for (size_t i = 0; i < heartbeat->producer_count && status == ST_OK; i++)
@@ -147,6 +152,11 @@ void core_connection_gone(struct core *core, uint64_t conn_id)
 void clients_expire(struct core *core)
 {
 	members_expire(core->members, core->mono_ms, member_gone, core);
+}
+
+bool core_client(const struct core *core, uint64_t conn_id, struct member_client *out)
+{
+	return members_client(core->members, conn_id, out);
 }
 
 struct span core_client_id(const struct core *core, uint64_t conn_id)

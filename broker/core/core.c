@@ -63,10 +63,12 @@ enum status core_no_room(struct core *core, size_t payload_size, struct outcome 
 enum status core_check_disk(struct core *core, size_t payload_size, struct outcome *outcome)
 {
 	/* RocketMQ's code and words, which its clients know. */
-	if (core->disk_level == DISK_FULL)
+	if (core->disk_level == DISK_FULL) {
+		statistics_put_failed(core->statistics);
 		return core_refuse(outcome, RESP_SERVICE_NOT_AVAILABLE,
 				   "service not available now. The broker's disk is full: free space or add some; transactions can "
 				   "be ended and messages consumed meanwhile");
+	}
 	if (commitlog_prepared_ahead(core->log) < core_reserved_bytes(core) + commitlog_record_size(payload_size))
 		return ST_AGAIN;
 	return ST_OK;
@@ -148,9 +150,9 @@ enum status core_find_queue(struct core *core, struct span topic_name, int32_t q
 	if (topic == NULL)
 		return core_refuse(outcome, RESP_TOPIC_NOT_EXIST, "topic %.*s does not exist on this broker",
 				   SPAN_ARGS(topic_name));
-	if (queue_id < 0 || (uint32_t)queue_id >= topic->settings.read_queue_nums)
-		return core_refuse(outcome, RESP_INVALID_PARAMETER, "queueId %d is illegal, topic %.*s has %u read queues",
-				   queue_id, SPAN_ARGS(topic_name), topic->settings.read_queue_nums);
+	if (queue_id < 0 || (uint32_t)queue_id >= topic_queue_nums(topic))
+		return core_refuse(outcome, RESP_INVALID_PARAMETER, "queueId %d is illegal, topic %.*s has %u queues",
+				   queue_id, SPAN_ARGS(topic_name), topic_queue_nums(topic));
 	return ST_OK;
 }
 
@@ -172,10 +174,13 @@ static bool make_parts(struct core *core)
 	core->names = names_create(config->name_max, config->name_max / 4);
 	core->offsets = offsets_create();
 	core->members = members_create(config->member_max);
+	core->locks = locks_create(config->lock_max);
+	core->statistics = statistics_create(config->flow_max, core->wall_ms, core->mono_ms);
 	core->pending = pending_create(UINT32_MAX);
 	core->resends = core->pending == NULL ? NULL :
 						resends_create((uint32_t)config->resend_window_count, core->pending);
-	if (core->names == NULL || core->offsets == NULL || core->members == NULL || core->resends == NULL ||
+	if (core->names == NULL || core->offsets == NULL || core->members == NULL || core->locks == NULL ||
+	    core->statistics == NULL || core->resends == NULL ||
 	    buffer_reserve(&core->record, 64 * 1024) == NULL)
 		return false;
 	core->topics = topics_create(core->names, core->files, config->topic_max);
@@ -225,6 +230,8 @@ void core_close(struct core *core)
 	resends_destroy(core->resends);
 	pending_destroy(core->pending);
 	members_destroy(core->members);
+	locks_destroy(core->locks);
+	statistics_destroy(core->statistics);
 	offsets_destroy(core->offsets);
 	groups_destroy(core->groups);
 	topics_destroy(core->topics);
@@ -242,6 +249,26 @@ void core_close(struct core *core)
 
 /* --- time --------------------------------------------------------------------------------------------- */
 
+const struct core_config *core_configuration(const struct core *core)
+{
+	return &core->config;
+}
+
+void core_reconfigure(struct core *core, const struct core_config *config)
+{
+	struct errinfo err;
+
+	core_config_take_changes(&core->config, config);
+	checkback_reconfigure(core->checkback, &config->checkback);
+	/* Without memory for the template no topic is made on the way; the next change tries again. */
+	(void)!settings_make_template(core, &err);
+	/* What routes say may have changed; name servers look at the version. */
+	struct topics_version version = topics_version(core->topics);
+	topics_set_version(core->topics, (struct topics_version){ version.counter + 1, core->wall_ms });
+	if (core->effects.topics_changed != NULL)
+		core->effects.topics_changed(core->effects.context);
+}
+
 void core_set_time(struct core *core, int64_t wall_ms, int64_t mono_ms)
 {
 	core->wall_ms = wall_ms;
@@ -253,23 +280,52 @@ int64_t core_now_ms(const struct core *core)
 	return core->mono_ms;
 }
 
+/* A delayed message whose topic was deleted meanwhile is recalled when it is due. False: no room in the log now. */
+static bool recall_outlived(struct core *core, const struct delayed *entry)
+{
+	struct record_timer_cancel r = { .source_offset = entry->naming_offset, .when_ms = core_store_time(core),
+					 .who = SPAN_LITERAL("topic deleted") };
+	size_t size = record_timer_cancel_size(&r);
+	struct placed at = { .size = (uint32_t)commitlog_record_size(size) };
+	struct errinfo err;
+
+	uint8_t *payload = commitlog_begin(core->log, LOG_TIMER_CANCEL, size, &at.offset);
+	if (payload == NULL)
+		return false;
+	record_timer_cancel_encode(&r, payload);
+	commitlog_commit(core->log);
+	if (apply_timer_cancel(core, &at, &r, &err) != ST_OK)
+		core_state_broken(core, &err);
+	return true;
+}
+
+int64_t core_wall_ms(const struct core *core)
+{
+	return core->wall_ms;
+}
+
 /* Gives due delayed messages their places. What finds no room in the log comes with the next tick. */
 static void deliver_due(struct core *core)
 {
 	for (int i = 0; i < DELIVERIES_PER_TICK; i++) {
-		const struct delayed *first = delays_first(&core->delays);
+		struct delayed first;
 
-		if (first == NULL || first->deliver_at_ms > core->wall_ms)
+		if (!delays_first(&core->delays, &first) || first.deliver_at_ms > core->wall_ms)
 			return;
 		struct queue *queue;
-		if (apply_reserve_deliver(core, first, &queue, NULL) != ST_OK)
+		if (topic_outlived(first.topic, first.naming_offset)) {
+			if (!recall_outlived(core, &first))
+				return;
+			continue;
+		}
+		if (apply_reserve_deliver(core, &first, &queue, NULL) != ST_OK)
 			return;
 		struct record_deliver r = {
-			.source_offset = first->naming_offset, .body_offset = first->body_offset,
-			.message_size = first->message_size, .message_delta = first->message_delta,
-			.transactional = first->transactional, .queue_id = first->queue_id,
+			.source_offset = first.naming_offset, .body_offset = first.body_offset,
+			.message_size = first.message_size, .message_delta = first.message_delta,
+			.transactional = first.transactional, .queue_id = first.queue_id,
 			.queue_offset = queue->next_offset, .deliver_time_ms = core_store_time(core),
-			.tag_hash = first->tag_hash, .topic = first->topic->name,
+			.tag_hash = first.tag_hash, .topic = first.topic->name,
 		};
 		size_t size = record_deliver_size(&r);
 		struct placed at = { .size = (uint32_t)commitlog_record_size(size) };
@@ -314,7 +370,9 @@ void core_tick(struct core *core)
 	if (core->mono_ms >= core->next_expire_ms) {
 		core->next_expire_ms = core->mono_ms + EXPIRE_INTERVAL_MS;
 		clients_expire(core);
+		locks_expire(core->locks, core->mono_ms);
 	}
+	statistics_tick(core->statistics, core->wall_ms, core->mono_ms);
 	retention_tick(core);
 	core_turn_end(core);
 }
@@ -359,17 +417,17 @@ void core_committed(struct core *core)
 {
 	uint64_t committed = core_committed_offset(core);
 	const struct visibility *visibility = &core->visibility;
-	size_t head = visibility->head, shown = 0;
+	size_t head = visibility->head, before = visibility->count;
 	struct queue *queue;
 
 	/* First all entries, then the waiting pulls, so that one pull gets all that came at once. */
-	while ((queue = visibility_next(&core->visibility, committed)) != NULL) {
+	while ((queue = visibility_next(&core->visibility, committed)) != NULL)
 		queue->visible_offset++;
-		shown++;
-	}
-	for (size_t i = 0; i < shown; i++) {
+	if (before > visibility->count)
+		statistics_committed(core->statistics, core->mono_ms);
+	for (size_t i = 0; i < before - visibility->count; i++) {
 		queue = visibility->ring[(head + i) & (visibility->capacity - 1)].queue;
-		if (queue->holds != NULL)
+		if (queue != NULL && queue->holds != NULL)
 			wake_holds(core, queue);
 	}
 }

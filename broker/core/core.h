@@ -35,6 +35,13 @@ struct outcome {
 	struct errinfo err;
 };
 
+/* Refusals: fill *outcome and return a status that is neither ST_OK nor ST_AGAIN. */
+enum status core_refuse(struct outcome *outcome, int32_t code, const char *fmt, ...) PRINTF_LIKE(3, 4);
+/* The same when outcome->err has its text already. */
+enum status core_refuse_as(struct outcome *outcome, int32_t code);
+/* Success; the answer leaves when `wait_offset` is committed. */
+enum status core_accept(struct outcome *outcome, uint64_t wait_offset);
+
 /* What the core asks of the shell. They may read from the core (core_pull, core_stored_half), not change it. */
 struct core_effects {
 	void *context;
@@ -57,10 +64,16 @@ enum status core_open(const struct core_config *config, const struct store *stor
 		      const struct core_effects *effects, struct core **core_out, struct errinfo *err) MUST_USE;
 void core_close(struct core *core);
 
+/* How it is set up now. */
+const struct core_config *core_configuration(const struct core *core);
+/* Set up anew while it serves: core_config_take_changes says in what. */
+void core_reconfigure(struct core *core, const struct core_config *config);
+
 /* Both clocks, before the calls of a turn. Stored times never go back, even if the wall clock does. */
 void core_set_time(struct core *core, int64_t wall_ms, int64_t mono_ms);
-/* The monotonic time that core_set_time said last. */
+/* The monotonic time that core_set_time said last, and the wall clock's. */
 int64_t core_now_ms(const struct core *core);
+int64_t core_wall_ms(const struct core *core);
 /* Timed work: due delays, check-backs, waiting pulls, silent members, dirty offsets. About each 10 ms. */
 void core_tick(struct core *core);
 /* End of a turn: sends off check-backs that became possible. Cheap when there is nothing. */

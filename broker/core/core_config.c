@@ -16,6 +16,27 @@ static int64_t unit_ms(char unit)
 	}
 }
 
+void core_config_take_changes(struct core_config *config, const struct core_config *now)
+{
+	config->auto_create_topic = now->auto_create_topic;
+	config->auto_create_group = now->auto_create_group;
+	config->reject_transactions = now->reject_transactions;
+	config->long_polling = now->long_polling;
+	config->server_side_reset = now->server_side_reset;
+	config->forbidden = now->forbidden;
+	config->default_topic_queue_nums = now->default_topic_queue_nums;
+	config->max_message_size = now->max_message_size;
+	memcpy(config->delay_levels_ms, now->delay_levels_ms, sizeof(config->delay_levels_ms));
+	config->delay_level_count = now->delay_level_count;
+	config->offset_flush_interval_ms = now->offset_flush_interval_ms;
+	config->retention_ms = now->retention_ms;
+	config->retention_bytes = now->retention_bytes;
+	config->snapshot_bytes = now->snapshot_bytes;
+	config->pending_max = now->pending_max;
+	config->pending_group_max = now->pending_group_max;
+	config->checkback = now->checkback;
+}
+
 enum status core_config_set_delay_levels(struct core_config *config, const char *text, struct errinfo *err)
 {
 	config->delay_level_count = 0;

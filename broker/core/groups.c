@@ -1,6 +1,7 @@
 #include "broker/core/groups.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "broker/core/names.h"
 
@@ -8,6 +9,7 @@ struct groups {
 	struct consumer_group *by_name;
 	struct names *names;
 	uint32_t group_max;
+	uint32_t live_count;
 };
 
 struct groups *groups_create(struct names *names, uint32_t group_max)
@@ -29,12 +31,14 @@ void groups_destroy(struct groups *groups)
 		return;
 	HASH_ITER(hh, groups->by_name, group, next) {
 		HASH_DEL(groups->by_name, group);
+		free((void *)group->forbidden.data);
+		free(group->spare);
 		free(group);
 	}
 	free(groups);
 }
 
-static struct consumer_group *find_any(const struct groups *groups, struct span name)
+struct consumer_group *groups_find_any(const struct groups *groups, struct span name)
 {
 	struct consumer_group *group = NULL;
 
@@ -44,27 +48,39 @@ static struct consumer_group *find_any(const struct groups *groups, struct span 
 
 struct consumer_group *groups_find(const struct groups *groups, struct span name)
 {
-	struct consumer_group *group = find_any(groups, name);
+	struct consumer_group *group = groups_find_any(groups, name);
 
 	return group == NULL || group->deleted ? NULL : group;
 }
 
 enum status groups_check_room(const struct groups *groups, struct errinfo *err)
 {
-	if (HASH_COUNT(groups->by_name) < groups->group_max)
+	if (groups->live_count < groups->group_max)
 		return ST_OK;
 	return errinfo_set(err, ST_FULL, "this broker has %u consumer groups, its limit", groups->group_max);
 }
 
-enum status groups_reserve(struct groups *groups, struct span name)
+static enum status make_spare(struct consumer_group *group, size_t size)
 {
-	struct consumer_group *group = find_any(groups, name);
+	if (size <= group->spare_size)
+		return ST_OK;
+	uint8_t *grown = realloc(group->spare, size);
+	if (grown == NULL)
+		return ST_NOMEM;
+	group->spare = grown;
+	group->spare_size = size;
+	return ST_OK;
+}
+
+enum status groups_reserve(struct groups *groups, struct span name, size_t forbidden_size)
+{
+	struct consumer_group *group = groups_find_any(groups, name);
 	uint32_t id = 0;
 
-	if (group != NULL)
-		return ST_OK;
-	if (groups_check_room(groups, NULL) != ST_OK)
+	if ((group == NULL || group->deleted) && groups_check_room(groups, NULL) != ST_OK)
 		return ST_FULL;
+	if (group != NULL)
+		return make_spare(group, forbidden_size);
 	group = calloc(1, sizeof(*group));
 	if (group == NULL || names_intern(groups->names, name, &id) != ST_OK)
 		goto no_memory;
@@ -73,25 +89,65 @@ enum status groups_reserve(struct groups *groups, struct span name)
 	group->deleted = true; /* Until it is put. */
 	HASH_ADD_KEYPTR(hh, groups->by_name, group->name.data, group->name.size, group);
 	if (table_took(group))
-		return ST_OK;
+		return make_spare(group, forbidden_size);
 no_memory:
 	free(group);
 	return ST_NOMEM;
 }
 
-enum status groups_put(struct groups *groups, struct span name, const struct group_config *settings,
+/* `forbidden` may be the group's own text. */
+static void keep_forbidden(struct consumer_group *group, struct span forbidden)
+{
+	struct span old = group->forbidden;
+
+	group->forbidden = (struct span){ NULL, forbidden.size };
+	if (forbidden.size > 0) {
+		memcpy(group->spare, forbidden.data, forbidden.size);
+		group->forbidden.data = group->spare;
+		group->spare = NULL;
+		group->spare_size = 0;
+	}
+	free((void *)old.data);
+}
+
+enum status groups_put(struct groups *groups, struct span name, const struct group_config *settings, struct span forbidden,
 		       struct consumer_group **group_out)
 {
-	enum status status = groups_reserve(groups, name);
+	enum status status = groups_reserve(groups, name, forbidden.size);
 
 	if (status != ST_OK)
 		return status;
-	struct consumer_group *group = find_any(groups, name);
+	struct consumer_group *group = groups_find_any(groups, name);
 	group->settings = *settings;
 	group->settings.group_name = SPAN_NONE; /* The caller's text. */
+	keep_forbidden(group, forbidden);
+	groups->live_count += group->deleted;
 	group->deleted = false;
 	*group_out = group;
 	return ST_OK;
+}
+
+void groups_delete(struct groups *groups, struct consumer_group *group)
+{
+	groups->live_count -= !group->deleted;
+	group->deleted = true;
+	keep_forbidden(group, SPAN_NONE);
+}
+
+bool group_is_forbidden(const struct consumer_group *group, struct span topic)
+{
+	struct span rest = group->forbidden;
+
+	while (rest.size > 0) {
+		const uint8_t *end = memchr(rest.data, '\n', rest.size);
+		size_t size = end == NULL ? rest.size : (size_t)(end - rest.data);
+
+		if (span_equal((struct span){ rest.data, size }, topic))
+			return true;
+		size += end != NULL;
+		rest = (struct span){ rest.data + size, rest.size - size };
+	}
+	return false;
 }
 
 static struct consumer_group *skip_deleted(struct consumer_group *group)

@@ -22,6 +22,9 @@ struct consumer_group {
 	bool deleted;
 	struct group_config settings; /* Its group_name is empty: see `name`. */
 	struct span name;             /* Owned by the name table. */
+	struct span forbidden;        /* Topics that it may not read, each followed by a newline. Owned. */
+	uint8_t *spare;               /* Room for that of the next groups_put. */
+	size_t spare_size;
 };
 
 struct groups;
@@ -33,10 +36,15 @@ void groups_destroy(struct groups *groups);
 struct consumer_group *groups_find(const struct groups *groups, struct span name);
 enum status groups_check_room(const struct groups *groups, struct errinfo *err) MUST_USE;
 /* Does all of groups_put that can fail. A group that is not there yet stays invisible until it is put. ST_NOMEM, ST_FULL. */
-enum status groups_reserve(struct groups *groups, struct span name) MUST_USE;
+enum status groups_reserve(struct groups *groups, struct span name, size_t forbidden_size) MUST_USE;
 /* Creates or changes a group (the effect of a GROUP record). */
-enum status groups_put(struct groups *groups, struct span name, const struct group_config *settings,
+enum status groups_put(struct groups *groups, struct span name, const struct group_config *settings, struct span forbidden,
 		       struct consumer_group **group_out) MUST_USE;
+/* Deletes one (the effect of a GROUP record, too). */
+void groups_delete(struct groups *groups, struct consumer_group *group);
+/* Is the topic among those that the group may not read? */
+bool group_is_forbidden(const struct consumer_group *group, struct span topic);
+struct consumer_group *groups_find_any(const struct groups *groups, struct span name);
 /* The same with the deleted ones. */
 struct consumer_group *groups_first_any(const struct groups *groups);
 struct consumer_group *groups_next_any(const struct consumer_group *group);

@@ -22,7 +22,10 @@ struct member {
 struct connection {
 	UT_hash_handle hh;
 	uint64_t conn_id;
+	UT_hash_handle by_client; /* While `found`: in the table of producers by client id. */
+	bool found;
 	struct member *members;
+	struct host address;
 	int32_t language;
 	int32_t version;
 	size_t client_id_size;
@@ -40,6 +43,7 @@ struct group {
 
 struct members {
 	struct connection *connections;
+	struct connection *producers; /* By client id. */
 	struct group *groups;
 	size_t member_count;
 	size_t member_max;
@@ -70,17 +74,56 @@ static struct group *find_group(const struct members *members, uint32_t group_id
 	return group;
 }
 
+static struct connection *find_producer(const struct members *members, struct span client_id)
+{
+	struct connection *connection = NULL;
+
+	HASH_FIND(by_client, members->producers, client_id.data, client_id.size, connection);
+	return connection;
+}
+
+static void hide_producer(struct members *members, struct connection *connection)
+{
+	if (connection->found)
+		HASH_DELETE(by_client, members->producers, connection);
+	connection->found = false;
+}
+
+/* The connection that says so last is the one under which a client is found. */
+static enum status show_producer(struct members *members, struct connection *connection)
+{
+	struct connection *before = find_producer(members, (struct span){ connection->client_id, connection->client_id_size });
+
+	if (before == connection || connection->client_id_size == 0)
+		return ST_OK;
+	if (before != NULL)
+		hide_producer(members, before);
+	HASH_ADD_KEYPTR(by_client, members->producers, connection->client_id, connection->client_id_size, connection);
+	connection->found = connection->by_client.tbl != NULL;
+	return connection->found ? ST_OK : ST_NOMEM;
+}
+
 static void free_connection(struct members *members, struct connection *connection)
 {
+	hide_producer(members, connection);
 	HASH_DEL(members->connections, connection);
 	free(connection->client_id);
 	free(connection);
 }
 
+static void drop_subscriptions(struct group *group)
+{
+	for (size_t i = 0; i < group->subscription_count; i++)
+		expression_release(group->subscriptions[i].expression);
+	free(group->subscriptions);
+	group->subscriptions = NULL;
+	group->subscription_count = 0;
+}
+
 static void free_group(struct members *members, struct group *group)
 {
 	HASH_DEL(members->groups, group);
-	free(group->subscriptions);
+	drop_subscriptions(group);
 	free(group);
 }
 
@@ -102,11 +145,8 @@ static void remove_member(struct members *members, struct member *member, member
 	DL_DELETE2(group->members[role], member, group_prev, group_next);
 	free(member);
 	members->member_count--;
-	if (role == MEMBER_CONSUMER && group->members[MEMBER_CONSUMER] == NULL) {
-		free(group->subscriptions);
-		group->subscriptions = NULL;
-		group->subscription_count = 0;
-	}
+	if (role == MEMBER_CONSUMER && group->members[MEMBER_CONSUMER] == NULL)
+		drop_subscriptions(group);
 	if (connection->members == NULL)
 		free_connection(members, connection);
 	if (is_empty(group))
@@ -171,10 +211,11 @@ static struct member *find_member(const struct connection *connection, uint32_t 
 	return NULL;
 }
 
-static bool set_client(struct connection *connection, const struct member_client *client)
+static bool set_client(struct members *members, struct connection *connection, const struct member_client *client)
 {
 	connection->language = client->language;
 	connection->version = client->version;
+	connection->address = client->address;
 	if (span_equal((struct span){ connection->client_id, connection->client_id_size }, client->client_id))
 		return true;
 	uint8_t *copy = malloc(client->client_id.size + 1);
@@ -182,6 +223,7 @@ static bool set_client(struct connection *connection, const struct member_client
 		return false;
 	if (client->client_id.size > 0)
 		memcpy(copy, client->client_id.data, client->client_id.size);
+	hide_producer(members, connection);
 	free(connection->client_id);
 	connection->client_id = copy;
 	connection->client_id_size = client->client_id.size;
@@ -220,7 +262,7 @@ static enum status see(struct members *members, const struct member_client *clie
 	}
 	member->seen_mono_ms = client->now_mono_ms;
 	*member_out = member;
-	return set_client(connection, client) ? ST_OK : ST_NOMEM;
+	return set_client(members, connection, client) ? ST_OK : ST_NOMEM;
 }
 
 enum status members_see_producer(struct members *members, const struct member_client *client, uint32_t group_id,
@@ -228,7 +270,9 @@ enum status members_see_producer(struct members *members, const struct member_cl
 {
 	struct member *member;
 
-	return see(members, client, group_id, MEMBER_PRODUCER, joined, &member);
+	enum status status = see(members, client, group_id, MEMBER_PRODUCER, joined, &member);
+
+	return status == ST_OK ? show_producer(members, member->connection) : status;
 }
 
 static const struct subscription *find_subscription(const struct subscription *set, size_t count, uint32_t topic_id)
@@ -252,7 +296,8 @@ static bool merge(const struct group *group, const struct subscription *said, si
 
 		merged[i] = old != NULL && old->sub_version > said[i].sub_version ? *old : said[i];
 		if (old == NULL || (merged[i].sub_version != old->sub_version &&
-				    !tag_filter_equal(&merged[i].filter, &old->filter)))
+				    !(tag_filter_equal(&merged[i].filter, &old->filter) &&
+				      span_equal(expression_text(merged[i].expression), expression_text(old->expression)))))
 			changed = true;
 	}
 	return changed;
@@ -273,7 +318,9 @@ enum status members_see_consumer(struct members *members, const struct member_cl
 		return ST_NOMEM;
 	if (merge(group, subscriptions, subscription_count, merged))
 		*changed = true;
-	free(group->subscriptions);
+	for (size_t i = 0; i < subscription_count; i++)
+		(void)expression_hold(merged[i].expression);
+	drop_subscriptions(group);
 	group->subscriptions = merged;
 	group->subscription_count = subscription_count;
 	group->profile = *profile;
@@ -318,6 +365,18 @@ void members_expire(struct members *members, int64_t now_mono_ms, members_gone g
 	}
 }
 
+bool members_client(const struct members *members, uint64_t conn_id, struct member_client *out)
+{
+	const struct connection *connection = find_connection(members, conn_id);
+
+	if (connection == NULL)
+		return false;
+	*out = (struct member_client){ .conn_id = conn_id, .client_id = { connection->client_id, connection->client_id_size },
+				       .address = connection->address, .language = connection->language,
+				       .version = connection->version };
+	return true;
+}
+
 struct span members_client_id(const struct members *members, uint64_t conn_id)
 {
 	const struct connection *connection = find_connection(members, conn_id);
@@ -325,6 +384,13 @@ struct span members_client_id(const struct members *members, uint64_t conn_id)
 	if (connection == NULL)
 		return SPAN_NONE;
 	return (struct span){ connection->client_id, connection->client_id_size };
+}
+
+uint64_t members_find_producer(const struct members *members, struct span client_id)
+{
+	const struct connection *connection = client_id.size == 0 ? NULL : find_producer(members, client_id);
+
+	return connection == NULL ? 0 : connection->conn_id;
 }
 
 size_t members_each(const struct members *members, uint32_t group_id, enum member_role role, members_visit visit,
@@ -359,4 +425,20 @@ const struct subscription *members_subscription(const struct members *members, u
 	if (group == NULL)
 		return NULL;
 	return find_subscription(group->subscriptions, group->subscription_count, topic_id);
+}
+
+const struct subscription *members_subscriptions(const struct members *members, uint32_t group_id, size_t *count_out)
+{
+	const struct group *group = find_group(members, group_id);
+
+	*count_out = group == NULL ? 0 : group->subscription_count;
+	return group == NULL ? NULL : group->subscriptions;
+}
+
+void members_each_group(const struct members *members, enum member_role role, members_visit_group visit, void *context)
+{
+	for (const struct group *group = members->groups; group != NULL; group = group->hh.next) {
+		if (group->members[role] != NULL)
+			visit(context, group->group_id);
+	}
 }

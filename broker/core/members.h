@@ -12,9 +12,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "broker/core/expression.h"
 #include "lib/base/bytes.h"
 #include "lib/base/status.h"
 #include "lib/wire/filter.h"
+#include "lib/wire/message.h"
 
 enum { MEMBER_SILENCE_MS = 120 * 1000 };
 
@@ -23,6 +25,7 @@ enum member_role { MEMBER_PRODUCER, MEMBER_CONSUMER };
 /* A client as its heartbeat shows it. */
 struct member_client {
 	uint64_t conn_id;
+	struct host address;
 	struct span client_id;
 	int32_t language; /* RocketMQ's language code. */
 	int32_t version;
@@ -40,6 +43,7 @@ struct subscription {
 	uint32_t topic_id;
 	int64_t sub_version;
 	bool sql;                  /* expressionType SQL92: refused at the pull. */
+	struct expression *expression; /* As said; whoever has the subscription holds it. */
 	struct tag_filter filter;
 };
 
@@ -64,15 +68,24 @@ void members_unregister(struct members *members, uint64_t conn_id, uint32_t grou
 void members_connection_gone(struct members *members, uint64_t conn_id, members_gone gone, void *context);
 void members_expire(struct members *members, int64_t now_mono_ms, members_gone gone, void *context);
 
+/* What a connection's heartbeats said; its texts are borrowed until it goes. False: none came. now_mono_ms is not set. */
+bool members_client(const struct members *members, uint64_t conn_id, struct member_client *out);
 /* The client id of a connection that ever sent a heartbeat, else empty. Borrowed until that connection goes. */
 struct span members_client_id(const struct members *members, uint64_t conn_id);
+/* The connection of the client with this id that produces, the latest one; 0: there is none. */
+uint64_t members_find_producer(const struct members *members, struct span client_id);
 /* Visits the members of a group in the order in which they joined. */
 typedef void (*members_visit)(void *context, uint64_t conn_id, struct span client_id);
 size_t members_each(const struct members *members, uint32_t group_id, enum member_role role, members_visit visit,
 		    void *context);
+/* The same for all groups that have members of the role, in no order. */
+typedef void (*members_visit_group)(void *context, uint32_t group_id);
+void members_each_group(const struct members *members, enum member_role role, members_visit_group visit, void *context);
 /* NULL if no consumer of the group is connected. */
 const struct consumer_profile *members_profile(const struct members *members, uint32_t group_id);
 /* The group's subscription of a topic, or NULL. */
 const struct subscription *members_subscription(const struct members *members, uint32_t group_id, uint32_t topic_id);
+/* All of them; valid until the next heartbeat of the group. */
+const struct subscription *members_subscriptions(const struct members *members, uint32_t group_id, size_t *count_out);
 
 #endif

@@ -17,6 +17,7 @@ struct cell {
 	bool known; /* A value was ever said. */
 	bool dirty;
 	bool stored_known; /* A record carries one. */
+	bool reset;        /* The group's consumers are to be told. */
 	int64_t live;
 	int64_t stored;
 };
@@ -193,6 +194,58 @@ void offsets_apply(struct offsets *offsets, uint32_t topic_id, uint32_t group_id
 	set_clean(offsets, cell);
 }
 
+/* Rows and cells stay: a walk may stand on them, and topics and groups tend to come back. */
+static void forget_row(struct offsets *offsets, struct row *row)
+{
+	for (uint32_t i = 0; i < row->cell_count; i++) {
+		struct cell *cell = row->cells[i];
+
+		if (cell == NULL)
+			continue;
+		set_clean(offsets, cell);
+		cell->known = cell->stored_known = cell->reset = false;
+	}
+}
+
+void offsets_mark_reset(struct offsets *offsets, uint32_t topic_id, uint32_t group_id, uint32_t queue_id)
+{
+	struct cell *cell = find_cell(offsets, topic_id, group_id, queue_id);
+
+	if (cell != NULL)
+		cell->reset = cell->known;
+}
+
+int64_t offsets_reset_target(const struct offsets *offsets, uint32_t topic_id, uint32_t group_id, uint32_t queue_id)
+{
+	const struct cell *cell = find_cell(offsets, topic_id, group_id, queue_id);
+
+	return cell != NULL && cell->reset ? cell->live : -1;
+}
+
+void offsets_reset_told(struct offsets *offsets, uint32_t topic_id, uint32_t group_id, uint32_t queue_id)
+{
+	struct cell *cell = find_cell(offsets, topic_id, group_id, queue_id);
+
+	if (cell != NULL)
+		cell->reset = false;
+}
+
+void offsets_forget_topic(struct offsets *offsets, uint32_t topic_id)
+{
+	for (struct row *row = offsets->rows; row != NULL; row = row->hh.next) {
+		if (row->topic_id == topic_id)
+			forget_row(offsets, row);
+	}
+}
+
+void offsets_forget_group(struct offsets *offsets, uint32_t group_id)
+{
+	for (struct row *row = offsets->rows; row != NULL; row = row->hh.next) {
+		if (row->group_id == group_id)
+			forget_row(offsets, row);
+	}
+}
+
 size_t offsets_dirty(const struct offsets *offsets, struct offsets_entry *out, size_t max)
 {
 	size_t count = 0;
@@ -212,7 +265,7 @@ size_t offsets_dirty_count(const struct offsets *offsets)
 	return offsets->dirty_count;
 }
 
-bool offsets_next(const struct offsets *offsets, struct offsets_cursor *cursor, struct offsets_entry *out)
+static bool next(const struct offsets *offsets, struct offsets_cursor *cursor, bool live, struct offsets_entry *out)
 {
 	const struct row *row = cursor->begun ? cursor->row : offsets->rows;
 
@@ -221,13 +274,23 @@ bool offsets_next(const struct offsets *offsets, struct offsets_cursor *cursor, 
 		while (cursor->queue_id < row->cell_count) {
 			const struct cell *cell = row->cells[cursor->queue_id++];
 
-			if (cell == NULL || !cell->stored_known)
+			if (cell == NULL || !(live ? cell->known : cell->stored_known))
 				continue;
-			*out = (struct offsets_entry){ row->topic_id, row->group_id, cell->queue_id, cell->stored };
+			*out = (struct offsets_entry){ row->topic_id, row->group_id, cell->queue_id, live ? cell->live : cell->stored };
 			cursor->row = row;
 			return true;
 		}
 	}
 	cursor->row = NULL;
 	return false;
+}
+
+bool offsets_next(const struct offsets *offsets, struct offsets_cursor *cursor, struct offsets_entry *out)
+{
+	return next(offsets, cursor, false, out);
+}
+
+bool offsets_next_live(const struct offsets *offsets, struct offsets_cursor *cursor, struct offsets_entry *out)
+{
+	return next(offsets, cursor, true, out);
 }

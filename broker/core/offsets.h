@@ -33,6 +33,16 @@ void offsets_note(struct offsets *offsets, uint32_t topic_id, uint32_t group_id,
 /* What an OFFSETS record says: live and stored. Needs a reserved place. */
 void offsets_apply(struct offsets *offsets, uint32_t topic_id, uint32_t group_id, uint32_t queue_id, int64_t value);
 
+/* What the groups, or one group, said is forgotten: nobody ever read the topic. */
+void offsets_forget_topic(struct offsets *offsets, uint32_t topic_id);
+void offsets_forget_group(struct offsets *offsets, uint32_t group_id);
+
+/* The consumers of the group are still to be told that their offset was set to what it is now. */
+void offsets_mark_reset(struct offsets *offsets, uint32_t topic_id, uint32_t group_id, uint32_t queue_id);
+/* Where to; -1: nothing is to be told. */
+int64_t offsets_reset_target(const struct offsets *offsets, uint32_t topic_id, uint32_t group_id, uint32_t queue_id);
+void offsets_reset_told(struct offsets *offsets, uint32_t topic_id, uint32_t group_id, uint32_t queue_id);
+
 struct offsets_entry {
 	uint32_t topic_id;
 	uint32_t group_id;
@@ -51,5 +61,7 @@ struct offsets_cursor {
 	bool begun;
 };
 bool offsets_next(const struct offsets *offsets, struct offsets_cursor *cursor, struct offsets_entry *out);
+/* The same over the live values. */
+bool offsets_next_live(const struct offsets *offsets, struct offsets_cursor *cursor, struct offsets_entry *out);
 
 #endif

@@ -10,6 +10,7 @@
 #include "broker/core/state.h"
 #include "broker/core/store_address.h"
 #include "broker/core/stored.h"
+#include "broker/core/timers.h"
 #include "lib/wire/msgid.h"
 #include "lib/wire/names.h"
 #include "lib/wire/properties.h"
@@ -18,7 +19,7 @@
 struct incoming {
 	struct topic *topic;
 	uint32_t queue_id;
-	int64_t delay_ms;    /* 0: none. */
+	struct wanted_time wanted;
 	int32_t tag_hash;
 	struct message message;
 };
@@ -30,21 +31,6 @@ struct host core_store_host(const struct core *core)
 
 /* --- properties ---------------------------------------------------------------------------------------- */
 
-/* Taken off in storing: what only asked the broker for something, and what the broker sets itself. */
-static const char *const taken_off[] = {
-	PROPERTY_DELAY, PROPERTY_TIMER_DELAY_SEC, PROPERTY_TIMER_DELAY_MS, PROPERTY_TIMER_DELIVER_MS, PROPERTY_POP_CK,
-	PROPERTY_MSG_REGION, PROPERTY_TRACE_ON, PROPERTY_CLUSTER, PROPERTY_TRANSACTION_ID, NULL,
-};
-
-static int64_t level_delay_ms(const struct core *core, int64_t level)
-{
-	if (level <= 0 || core->config.delay_level_count == 0)
-		return 0;
-	if (level > core->config.delay_level_count)
-		level = core->config.delay_level_count;
-	return core->config.delay_levels_ms[level - 1];
-}
-
 static int64_t number_or(struct span text, int64_t def)
 {
 	int64_t value;
@@ -52,36 +38,15 @@ static int64_t number_or(struct span text, int64_t def)
 	return text.size > 0 && span_to_i64(text, &value) == ST_OK ? value : def;
 }
 
-/* RocketMQ's order: a level wins; then seconds, milliseconds, a point in time. At most three days. */
-static enum status wanted_delay(const struct core *core, const struct known_properties *known, int64_t *delay_ms,
-				struct outcome *outcome)
-{
-	static const int64_t limit_ms = 3 * 24 * 3600 * 1000LL;
-	int64_t level = number_or(known->delay, 0), delay = 0;
-
-	if (level > 0)
-		delay = level_delay_ms(core, level);
-	else if (known->timer_delay_sec.size > 0)
-		delay = number_or(known->timer_delay_sec, 0) <= limit_ms / 1000 ? number_or(known->timer_delay_sec, 0) * 1000
-										: limit_ms + 1;
-	else if (known->timer_delay_ms.size > 0)
-		delay = number_or(known->timer_delay_ms, 0);
-	else if (known->timer_deliver_ms.size > 0)
-		delay = number_or(known->timer_deliver_ms, 0) - core->wall_ms;
-	if (level <= 0 && delay > limit_ms)
-		return core_refuse(outcome, RESP_MESSAGE_ILLEGAL, "timer message illegal, the delay is over three days");
-	*delay_ms = delay > 0 ? delay : 0;
-	return ST_OK;
-}
-
 /* The stored properties into core->properties. */
 static enum status build_properties(struct core *core, struct span properties, const struct known_properties *known,
-				    struct span unique_key, bool half, struct outcome *outcome)
+				    struct span unique_key, bool half, const struct incoming *in, struct outcome *outcome)
 {
 	struct buffer *out = &core->properties;
 
 	buffer_reset(out);
-	properties_copy(out, properties, taken_off);
+	properties_copy(out, properties, timers_taken_off(&in->wanted, half));
+	timers_put_properties(core, &in->wanted, half, in->topic->name, in->queue_id, out);
 	if (known->uniq_key.size == 0)
 		property_put(out, PROPERTY_UNIQ_KEY, unique_key);
 	if (half)
@@ -124,6 +89,11 @@ static enum status check_topic(struct core *core, const struct send_request *req
 						     request->default_topic_queue_nums, topic_out, outcome);
 	if (status != ST_OK)
 		return status;
+	/* As in RocketMQ, others are sent elsewhere by their routes and may send until they know. */
+	if ((*topic_out)->settings.order && (core->config.forbidden & PERM_WRITE) != 0)
+		return core_refuse(outcome, RESP_NO_PERMISSION, "the broker[%s] sending message is forbidden", core->config.broker_name);
+	if (((*topic_out)->settings.perm & PERM_WRITE) == 0)
+		return core_refuse(outcome, RESP_NO_PERMISSION, "the topic[%.*s] sending message is forbidden", SPAN_ARGS(request->topic));
 	uint32_t queues = topic_queue_nums(*topic_out);
 	if (request->queue_id >= 0 && (uint32_t)request->queue_id >= queues)
 		return core_refuse(outcome, RESP_INVALID_PARAMETER, "request queueId[%d] is illegal, topic %.*s has %u queues",
@@ -168,7 +138,7 @@ static enum status store_message(struct core *core, struct incoming *in, struct 
 {
 	struct record_message r = {
 		.store_time_ms = core_store_time(core),
-		.deliver_at_ms = in->delay_ms > 0 ? core->wall_ms + in->delay_ms : 0,
+		.deliver_at_ms = in->wanted.deliver_at_ms,
 		.tag_hash = in->tag_hash, .queue_id = in->queue_id, .topic = in->topic->name,
 		.message = { NULL, message_size(&in->message) },
 	};
@@ -188,6 +158,7 @@ static enum status store_message(struct core *core, struct incoming *in, struct 
 	/* The message goes straight to its place; the fields in front of it are written around it. */
 	message_encode(&in->message, payload + head);
 	record_message_encode_head(&r, payload);
+	r.message.data = payload + head;
 	commitlog_commit(core->log);
 	if (apply_message(core, at, &r, &outcome->err) != ST_OK)
 		core_state_broken(core, &outcome->err);
@@ -262,7 +233,7 @@ static enum status store_half(struct core *core, const struct send_request *requ
 		.half_queue_offset = half_index_max(&core->halves),
 		.store_time_ms = core_store_time(core),
 		.immunity_ms = immunity_ms(known),
-		.delay_ms = in->delay_ms, .tag_hash = in->tag_hash, .queue_id = in->queue_id,
+		.delay_ms = timers_half_delay(&in->wanted), .tag_hash = in->tag_hash, .queue_id = in->queue_id,
 		.topic = in->topic->name, .group = group, .transaction_id = unique_key, .unique_key = unique_key,
 		.client_id = request->client_id.size < 256 ? request->client_id : SPAN_NONE,
 		.global = { .part_count = 1 },
@@ -308,7 +279,8 @@ static int64_t retries_allowed(const struct consumer_group *group, int32_t asked
 	return asked >= 0 ? asked : group->settings.retry_max_times;
 }
 
-/* A send to a retry topic with too many attempts goes to the dead letters instead. */
+/* A send to a retry topic with too many attempts goes to the dead letters instead. So does any of a group that consumes in
+ * order: its consumers try again by themselves, and send only what they have given up. */
 static enum status redirect_dead(struct core *core, const struct send_request *request, struct incoming *in,
 				 struct outcome *outcome)
 {
@@ -321,12 +293,13 @@ static enum status redirect_dead(struct core *core, const struct send_request *r
 	if (known == NULL)
 		return core_refuse(outcome, RESP_SUBSCRIPTION_GROUP_NOT_EXIST, "subscription group not exist, %.*s",
 				   SPAN_ARGS(group));
-	if (request->reconsume_times <= retries_allowed(known, request->max_reconsume_times))
+	if (request->reconsume_times <= retries_allowed(known, request->max_reconsume_times) &&
+	    !locks_has_any(core->locks, known->id, core->mono_ms))
 		return ST_OK;
 	enum status status = settings_dead_letter_topic(core, group, &in->topic, outcome);
 	if (status == ST_OK) {
 		in->queue_id = 0;
-		in->delay_ms = 0;
+		in->wanted = (struct wanted_time){ .by = WANTED_AT_ONCE, .level = -1 };
 		in->message.topic = in->topic->name;
 	}
 	return status;
@@ -340,13 +313,13 @@ static enum status send_one(struct core *core, const struct send_request *reques
 	uint64_t known_half;
 
 	properties_scan(request->properties, &known);
-	bool half = property_value_is_true(known.tran_msg) &&
+	bool half = property_value_is_true(known.tran_msg) && !request->reply &&
 		    !(request->reconsume_times > 0 && number_or(known.delay, 0) > 0);
 	struct span group = known.pgroup.size > 0 ? known.pgroup : request->producer_group;
 	fill_message(request, topic, &in);
 	in.queue_id = result->queue_id = choose_queue(core, topic, request->queue_id);
 	in.tag_hash = tag_hash(known.tags);
-	enum status status = wanted_delay(core, &known, &in.delay_ms, outcome);
+	enum status status = timers_wanted(core, &known, &in.wanted, outcome);
 	if (status == ST_OK && half)
 		status = check_half(core, group, outcome);
 	if (status == ST_OK && !half)
@@ -361,7 +334,7 @@ static enum status send_one(struct core *core, const struct send_request *reques
 		status = reserve_half(core, group, outcome);
 	if (status != ST_OK)
 		return status;
-	status = build_properties(core, request->properties, &known, unique_key, half, outcome);
+	status = build_properties(core, request->properties, &known, unique_key, half, &in, outcome);
 	if (status != ST_OK)
 		return status;
 	in.message.properties = buffer_span(&core->properties);
@@ -375,6 +348,8 @@ static enum status send_one(struct core *core, const struct send_request *reques
 		return status;
 	result->log_offset = at.offset;
 	result->queue_id = in.queue_id;
+	if (in.wanted.by == WANTED_BY_TIMER && !topic_is_retry(in.topic->name))
+		result->recall_at_ms = in.wanted.out_ms + 1;
 	return core_accept(outcome, at.offset + at.size);
 }
 
@@ -383,21 +358,21 @@ static enum status send_one(struct core *core, const struct send_request *reques
 enum { BROKER_PROPERTIES_MAX = 256 }; /* UNIQ_KEY, MSG_REGION, TRACE_ON, the name of CLUSTER. */
 
 /* What one message of a batch could be refused for, before any is stored. */
-static enum status check_batched(const struct core *core, const struct batch_message *one, size_t *delayed,
-				 struct outcome *outcome)
+static enum status check_batched(const struct core *core, struct span properties, struct outcome *outcome)
 {
 	struct known_properties known;
-	int64_t delay_ms;
+	struct wanted_time wanted;
 
-	properties_scan(one->properties, &known);
+	properties_scan(properties, &known);
 	if (property_value_is_true(known.tran_msg))
 		return core_refuse(outcome, RESP_MESSAGE_ILLEGAL, "a batch cannot be transactional");
-	if (one->properties.size + BROKER_PROPERTIES_MAX + strlen(core->config.cluster_name) > MESSAGE_PROPERTIES_MAX)
+	if (properties.size + BROKER_PROPERTIES_MAX + strlen(core->config.cluster_name) > MESSAGE_PROPERTIES_MAX)
 		return core_refuse(outcome, RESP_MESSAGE_ILLEGAL, "the message is illegal: its properties are over %d bytes",
 				   MESSAGE_PROPERTIES_MAX);
-	enum status status = wanted_delay(core, &known, &delay_ms, outcome);
-	if (status == ST_OK && delay_ms > 0 && core->delays.count + ++*delayed > core->config.delayed_max)
-		return core_refuse(outcome, RESP_SYSTEM_BUSY, "[PCBUSY_CLEAN_QUEUE]too many delayed messages wait");
+	enum status status = timers_wanted(core, &known, &wanted, outcome);
+	if (status == ST_OK && wanted.by != WANTED_AT_ONCE)
+		return core_refuse(outcome, RESP_MESSAGE_ILLEGAL, "a batch cannot be delayed: send messages with %s one by one",
+				   wanted.by == WANTED_BY_LEVEL ? "a delay level" : "a delivery time");
 	return status;
 }
 
@@ -407,7 +382,6 @@ static enum status measure_batch(const struct core *core, const struct send_requ
 {
 	struct span rest = request->body;
 	struct batch_message one = { 0 };
-	size_t delayed = 0;
 	enum status status;
 
 	*count_out = 0;
@@ -415,7 +389,7 @@ static enum status measure_batch(const struct core *core, const struct send_requ
 	while ((status = batch_next(&rest, &one, &outcome->err)) == ST_OK) {
 		if (++*count_out > BATCH_MESSAGES_MAX)
 			return core_refuse(outcome, RESP_MESSAGE_ILLEGAL, "a batch of more than %d messages", BATCH_MESSAGES_MAX);
-		enum status checked = check_batched(core, &one, &delayed, outcome);
+		enum status checked = check_batched(core, one.properties, outcome);
 		if (checked != ST_OK)
 			return checked;
 		/* 256: the record around the message. */
@@ -442,7 +416,9 @@ static enum status send_batch(struct core *core, const struct send_request *requ
 	if (topic_is_retry(request->topic))
 		return core_refuse(outcome, RESP_MESSAGE_ILLEGAL, "batch request does not support retry group %.*s",
 				   SPAN_ARGS(request->topic));
-	status = measure_batch(core, request, &count, &bytes, outcome);
+	status = check_batched(core, request->properties, outcome);
+	if (status == ST_OK)
+		status = measure_batch(core, request, &count, &bytes, outcome);
 	if (status != ST_OK)
 		return status;
 	status = core_check_disk(core, bytes, outcome);
@@ -471,6 +447,14 @@ static enum status send_batch(struct core *core, const struct send_request *requ
 	return ST_OK;
 }
 
+enum status core_check_send(struct core *core, const struct send_request *request, struct outcome *outcome)
+{
+	struct topic *topic;
+	enum status status = check_topic(core, request, &topic, outcome);
+
+	return status == ST_OK ? check_sizes(core, request, outcome) : status;
+}
+
 enum status core_send(struct core *core, const struct send_request *request, struct send_result *result,
 		      struct outcome *outcome)
 {
@@ -495,18 +479,28 @@ enum status core_send(struct core *core, const struct send_request *request, str
 
 /* --- sent back by consumers -------------------------------------------------------------------------------- */
 
-static const char *const rewritten[] = { PROPERTY_RETRY_TOPIC, PROPERTY_ORIGIN_MESSAGE_ID, NULL };
+static const char *const rewritten[] = {
+	PROPERTY_RETRY_TOPIC, PROPERTY_ORIGIN_MESSAGE_ID, PROPERTY_WAIT, PROPERTY_DELAY, PROPERTY_TIMER_DELAY_SEC,
+	PROPERTY_TIMER_DELAY_MS, PROPERTY_TIMER_DELIVER_MS, PROPERTY_REAL_TOPIC, PROPERTY_REAL_QID, NULL,
+};
 
 /* The stored properties, with where the message came from first. */
-static enum status build_back_properties(struct core *core, const struct message *message,
-					 const struct known_properties *known, struct span origin, struct outcome *outcome)
+static enum status build_back_properties(struct core *core, const struct incoming *in, struct span origin,
+					 struct outcome *outcome)
 {
+	const struct message *message = &in->message;
+	struct known_properties known;
 	struct buffer *out = &core->properties;
 
+	properties_scan(message->properties, &known);
 	buffer_reset(out);
 	properties_copy(out, message->properties, rewritten);
-	property_put(out, PROPERTY_RETRY_TOPIC, known->retry_topic.size > 0 ? known->retry_topic : message->topic);
-	property_put(out, PROPERTY_ORIGIN_MESSAGE_ID, known->origin_message_id.size > 0 ? known->origin_message_id : origin);
+	property_put(out, PROPERTY_RETRY_TOPIC, known.retry_topic.size > 0 ? known.retry_topic : message->topic);
+	property_put(out, PROPERTY_ORIGIN_MESSAGE_ID, known.origin_message_id.size > 0 ? known.origin_message_id : origin);
+	property_put(out, PROPERTY_WAIT, SPAN_LITERAL("false"));
+	if (in->wanted.by == WANTED_AT_ONCE)
+		property_put_i64(out, PROPERTY_DELAY, 0);
+	timers_put_properties(core, &in->wanted, false, in->topic->name, in->queue_id, out);
 	if (out->failed || buffer_size(out) > MESSAGE_PROPERTIES_MAX)
 		return core_refuse(outcome, RESP_MESSAGE_ILLEGAL, "the message's properties leave no room for its origin");
 	return ST_OK;
@@ -517,10 +511,10 @@ static enum status store_back(struct core *core, const struct send_back_request 
 			      struct outcome *outcome)
 {
 	struct incoming in = { .message = stored->message, .tag_hash = stored->tag_hash };
-	struct known_properties known;
 	bool dead = request->delay_level < 0 ||
 		    stored->message.reconsume_times >= retries_allowed(group, request->max_reconsume_times);
 	struct host host = core_store_host(core);
+	const struct topic *from = topics_find(core->topics, stored->message.topic);
 	char origin[MSGID_TEXT_SIZE];
 	struct placed at;
 	uint64_t queue_offset;
@@ -529,10 +523,12 @@ static enum status store_back(struct core *core, const struct send_back_request 
 				  : settings_retry_topic(core, request->group, &in.topic, outcome);
 	if (status != ST_OK)
 		return status;
+	if (!dead && (in.topic->settings.perm & PERM_WRITE) == 0)
+		return core_refuse(outcome, RESP_NO_PERMISSION, "the topic[%.*s] sending message is forbidden", SPAN_ARGS(in.topic->name));
 	if (!dead) {
 		int64_t level = request->delay_level > 0 ? request->delay_level : 3 + (int64_t)stored->message.reconsume_times;
 
-		in.delay_ms = level_delay_ms(core, level);
+		in.wanted = timers_level(core, level);
 		/* The topic may have fewer queues than the group now asks for; consumers look at the topic's. */
 		uint32_t queues = in.topic->settings.read_queue_nums;
 		if (queues > (uint32_t)group->settings.retry_queue_nums)
@@ -540,17 +536,19 @@ static enum status store_back(struct core *core, const struct send_back_request 
 		in.queue_id = queues == 0 ? 0 : core->queue_turn++ % queues;
 	}
 	offset_msg_id_encode(&host, (int64_t)request->log_offset, origin);
-	properties_scan(stored->message.properties, &known);
-	status = build_back_properties(core, &stored->message, &known, span_of(origin), outcome);
+	status = build_back_properties(core, &in, span_of(origin), outcome);
 	if (status != ST_OK)
 		return status;
 	in.message.properties = buffer_span(&core->properties);
 	in.message.topic = in.topic->name;
 	in.message.reconsume_times++;
-	in.message.sys_flag &= ~SYSFLAG_TRANSACTION_MASK;
 	in.message.prepared_transaction_offset = 0;
 	status = store_message(core, &in, &at, &queue_offset, outcome);
-	return status != ST_OK ? status : core_accept(outcome, at.offset + at.size);
+	if (status != ST_OK)
+		return status;
+	if (from != NULL)
+		statistics_sent_back(core->statistics, from->id, group->id);
+	return core_accept(outcome, at.offset + at.size);
 }
 
 enum status core_send_back(struct core *core, const struct send_back_request *request, struct outcome *outcome)

@@ -24,6 +24,7 @@ struct send_request {
 	int32_t reconsume_times;
 	int32_t max_reconsume_times;      /* -1: the group's. */
 	bool batch;
+	bool reply;                       /* Of request-reply: never a half message. */
 	uint64_t conn_id;
 	struct span client_id;
 };
@@ -37,8 +38,11 @@ struct send_result {
 	uint32_t count;         /* Messages of a batch, else 1. */
 	const uint64_t *log_offsets; /* `count` of them; valid until the next call. */
 	char unique_key[SEND_UNIQUE_KEY_MAX];
+	int64_t recall_at_ms;   /* Of a timer: the time in its recall handle; else 0. */
 };
 
+/* Could this be sent at all, whatever the store says? Makes the topic if it may be made. */
+enum status core_check_send(struct core *core, const struct send_request *request, struct outcome *outcome) MUST_USE;
 enum status core_send(struct core *core, const struct send_request *request, struct send_result *result,
 		      struct outcome *outcome) MUST_USE;
 

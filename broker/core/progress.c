@@ -10,9 +10,8 @@ enum { HOLD_MAX_MS = 30 * 1000, HOLD_WITHOUT_LONG_POLLING_MS = 1000 };
 
 /* --- offsets --------------------------------------------------------------------------------------------- */
 
-/* Appends one OFFSETS record and applies it. */
-static enum status record_offsets(struct core *core, const struct record_offset *offsets, size_t count,
-				  struct outcome *outcome)
+enum status progress_record_offsets(struct core *core, const struct record_offset *offsets, size_t count,
+				    struct outcome *outcome)
 {
 	size_t size = record_offsets_size(offsets, count);
 	uint64_t offset;
@@ -42,7 +41,7 @@ enum status core_flush_offsets(struct core *core)
 			records[i] = (struct record_offset){ names_text(core->names, dirty[i].group_id),
 							     names_text(core->names, dirty[i].topic_id),
 							     dirty[i].queue_id, dirty[i].value };
-		enum status status = record_offsets(core, records, count, &outcome);
+		enum status status = progress_record_offsets(core, records, count, &outcome);
 		if (status != ST_OK)
 			return status;
 	}
@@ -73,12 +72,14 @@ enum status core_update_offset(struct core *core, struct span group_name, struct
 	enum status status = reserve_offset(core, topic->id, group->id, (uint32_t)queue_id, outcome);
 	if (status != ST_OK)
 		return status;
+	if (offsets_reset_target(core->offsets, topic->id, group->id, (uint32_t)queue_id) >= 0)
+		return core_accept(outcome, 0); /* It does not know yet that it was sent elsewhere: see resets.h. */
 	if (!lasting) {
 		offsets_note(core->offsets, topic->id, group->id, (uint32_t)queue_id, offset);
 		return core_accept(outcome, 0);
 	}
 	struct record_offset record = { group->name, topic->name, (uint32_t)queue_id, offset };
-	status = record_offsets(core, &record, 1, outcome);
+	status = progress_record_offsets(core, &record, 1, outcome);
 	if (status != ST_AGAIN)
 		return status;
 	/* Run again later it could overtake a newer word: take it as a one-way update, and do not call it durable. */
@@ -189,6 +190,8 @@ enum status core_earliest_time(struct core *core, struct span topic_name, int32_
 static enum status check_group(struct core *core, const struct pull_header *header, struct consumer_group **group_out,
 			       struct outcome *outcome)
 {
+	if ((core->config.forbidden & PERM_READ) != 0)
+		return core_refuse(outcome, RESP_NO_PERMISSION, "the broker[%s] pulling message is forbidden", core->config.broker_name);
 	enum status status = settings_group_for_consumer(core, header->consumer_group, group_out, outcome);
 
 	if (status != ST_OK)
@@ -196,6 +199,9 @@ static enum status check_group(struct core *core, const struct pull_header *head
 	if (!(*group_out)->settings.consume_enable)
 		return core_refuse(outcome, RESP_NO_PERMISSION, "subscription group no permission, %.*s",
 				   SPAN_ARGS(header->consumer_group));
+	if (group_is_forbidden(*group_out, header->topic))
+		return core_refuse(outcome, RESP_NO_PERMISSION, "the consumer group[%.*s] is forbidden for topic[%.*s]",
+				   SPAN_ARGS(header->consumer_group), SPAN_ARGS(header->topic));
 	return ST_OK;
 }
 
@@ -247,6 +253,9 @@ enum status core_prepare_pull(struct core *core, const struct pull_header *heade
 		return core_refuse(outcome, RESP_NO_PERMISSION, "the topic[%.*s] pulling message is forbidden",
 				   SPAN_ARGS(header->topic));
 	status = core_find_queue(core, header->topic, header->queue_id, &topic, outcome);
+	if (status == ST_OK && (uint32_t)header->queue_id >= topic->settings.read_queue_nums)
+		status = core_refuse(outcome, RESP_INVALID_PARAMETER, "queueId[%d] is illegal, topic:[%.*s] topicConfig.readQueueNums:[%u]",
+				     header->queue_id, SPAN_ARGS(header->topic), topic->settings.read_queue_nums);
 	if (status != ST_OK)
 		return status;
 	if ((header->sys_flag & PULL_SUBSCRIPTION) != 0)
@@ -259,12 +268,14 @@ enum status core_prepare_pull(struct core *core, const struct pull_header *heade
 		return core_refuse(outcome, RESP_INVALID_PARAMETER, "queueOffset %lld is illegal", (long long)header->queue_offset);
 	int32_t wanted = header->max_msg_nums > 0 ? header->max_msg_nums : 32;
 	out->topic_id = topic->id;
+	out->group_id = group->id;
 	out->queue_id = (uint32_t)header->queue_id;
 	out->offset = (uint64_t)header->queue_offset;
 	out->message_max = wanted < PULL_MESSAGES_MAX ? (uint32_t)wanted : PULL_MESSAGES_MAX;
 	out->bytes_max = header->max_msg_bytes > 0 && header->max_msg_bytes < PULL_BYTES_MAX ? (uint32_t)header->max_msg_bytes
 											     : PULL_BYTES_MAX;
 	if ((header->sys_flag & PULL_COMMIT_OFFSET) != 0 && header->commit_offset >= 0 &&
+	    offsets_reset_target(core->offsets, topic->id, group->id, out->queue_id) < 0 &&
 	    reserve_offset(core, topic->id, group->id, out->queue_id, outcome) == ST_OK)
 		offsets_note(core->offsets, topic->id, group->id, out->queue_id, header->commit_offset);
 	return core_accept(outcome, 0);

@@ -32,6 +32,10 @@ enum status core_earliest_time(struct core *core, struct span topic, int32_t que
  * that rides on it. */
 enum status core_prepare_pull(struct core *core, const struct pull_header *header, struct pull_request *out,
 			      struct outcome *outcome) MUST_USE;
+/* Appends one OFFSETS record, of at most RECORD_OFFSETS_MAX values with reserved places, and applies it. */
+struct record_offset;
+enum status progress_record_offsets(struct core *core, const struct record_offset *offsets, size_t count,
+				    struct outcome *outcome) MUST_USE;
 /* A pull that found nothing waits; effects.hold_ready answers it. False: no room for another one, answer now. */
 bool core_hold_pull(struct core *core, const struct pull_request *request, uint64_t conn_id, int32_t opaque,
 		    uint8_t serialize_type, int64_t timeout_ms);

@@ -124,6 +124,20 @@ static enum status choose(struct core *core, const struct pull_request *request,
 	return ST_OK;
 }
 
+/* The group's offset was set by an operator: the consumer is sent there, unless that is where it is. */
+static bool tell_reset(struct core *core, const struct pull_request *request, struct pull_result *result)
+{
+	int64_t target = offsets_reset_target(core->offsets, request->topic_id, request->group_id, request->queue_id);
+
+	if (target < 0)
+		return false;
+	offsets_reset_told(core->offsets, request->topic_id, request->group_id, request->queue_id);
+	if ((uint64_t)target == request->offset)
+		return false;
+	set_result(result, RESP_PULL_OFFSET_MOVED, "OFFSET_RESET", (uint64_t)target);
+	return true;
+}
+
 enum status core_pull(struct core *core, const struct pull_request *request, struct pull_result *result,
 		      struct outcome *outcome)
 {
@@ -139,8 +153,12 @@ enum status core_pull(struct core *core, const struct pull_request *request, str
 	if (queue != NULL && retention_queue_min(core, queue, &result->min_offset, NULL) == ST_AGAIN)
 		return ST_AGAIN; /* Not for damage: whoever reads that entry is told. */
 	result->max_offset = queue == NULL ? 0 : queue->visible_offset;
-	if (!check_range(request, result))
+	if (tell_reset(core, request, result))
 		return ST_OK;
+	if (!check_range(request, result)) {
+		statistics_got(core->statistics, request->topic_id, request->group_id, 0, 0);
+		return ST_OK;
+	}
 	enum status status = choose(core, request, queue, result, &next, &outcome->err);
 	/* Something in the way after the first message: answer with what there is. */
 	bool enough = status == ST_OK || status == ST_FULL || result->item_count > 0;
@@ -154,6 +172,7 @@ enum status core_pull(struct core *core, const struct pull_request *request, str
 	else
 		set_result(result, RESP_PULL_RETRY_IMMEDIATELY, "NO_MATCHED_MESSAGE", next);
 	core->stats.pulled_count += result->item_count;
+	statistics_got(core->statistics, request->topic_id, request->group_id, result->item_count, result->body_size);
 	return ST_OK;
 }
 

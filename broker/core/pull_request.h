@@ -10,6 +10,7 @@
 
 struct pull_request {
 	uint32_t topic_id;
+	uint32_t group_id; /* 0: of nobody in particular. */
 	uint32_t queue_id;
 	uint64_t offset;           /* First wanted queue offset. */
 	uint32_t message_max;      /* 1..PULL_MESSAGES_MAX */

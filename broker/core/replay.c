@@ -83,11 +83,11 @@ enum status replay_note_carried(struct core *core, uint64_t origin_offset, uint6
 
 static enum status note_known_delays(struct core *core)
 {
-	struct delayed *entry;
+	struct delayed entry;
 	size_t cursor = 0;
 
-	while ((entry = delays_next(&core->delays, &cursor)) != NULL) {
-		if (entry->naming_offset >= core->replay.from && list_add(&core->replay.known, entry->naming_offset) != ST_OK)
+	while (delays_next(&core->delays, &cursor, &entry)) {
+		if (entry.naming_offset >= core->replay.from && list_add(&core->replay.known, entry.naming_offset) != ST_OK)
 			return ST_NOMEM;
 	}
 	list_sort(&core->replay.known);
@@ -97,16 +97,16 @@ static enum status note_known_delays(struct core *core)
 /* From here on every record is new. */
 static void end_fuzzy(struct core *core)
 {
-	struct delayed *entry;
+	struct delayed entry;
 	size_t cursor = 0;
 
 	core->replay.fuzzy_until = 0;
 	if (core->replay.delivered.count == 0)
 		return;
 	list_sort(&core->replay.delivered);
-	while ((entry = delays_next(&core->delays, &cursor)) != NULL) {
-		if (list_has(&core->replay.delivered, entry->naming_offset))
-			apply_forget_delayed(core, entry);
+	while (delays_next(&core->delays, &cursor, &entry)) {
+		if (list_has(&core->replay.delivered, entry.naming_offset))
+			apply_forget_delayed(core, &entry);
 	}
 }
 
@@ -138,16 +138,16 @@ static uint64_t last_move(const struct replay *replay, uint64_t origin_offset)
 static void move_bodies(struct core *core)
 {
 	struct replay *replay = &core->replay;
-	struct delayed *entry;
+	struct delayed entry;
 	size_t cursor = 0;
 
 	if (replay->carried_count == 0)
 		return;
 	qsort(replay->carried, replay->carried_count, sizeof(*replay->carried), by_move);
-	while ((entry = delays_next(&core->delays, &cursor)) != NULL) {
-		uint64_t body_offset = last_move(replay, entry->origin_offset);
-		if (body_offset > entry->body_offset)
-			apply_move_delayed(core, entry, body_offset);
+	while (delays_next(&core->delays, &cursor, &entry)) {
+		uint64_t body_offset = last_move(replay, entry.origin_offset);
+		if (body_offset > entry.body_offset)
+			apply_move_delayed(core, &entry, body_offset);
 	}
 }
 
@@ -159,7 +159,7 @@ static enum status check_bodies(struct core *core, struct errinfo *err)
 {
 	uint64_t start = commitlog_start(core->log);
 	const struct pending *entry;
-	const struct delayed *waiting;
+	struct delayed waiting;
 	uint32_t cursor = 0;
 	size_t slot = 0;
 
@@ -169,11 +169,11 @@ static enum status check_bodies(struct core *core, struct errinfo *err)
 					   ") is gone: the log begins at %" PRIu64 ": restore the store from a backup",
 					   entry->half_queue_offset, entry->body_offset, start);
 	}
-	while ((waiting = delays_next(&core->delays, &slot)) != NULL) {
-		if (waiting->body_offset < start)
+	while (delays_next(&core->delays, &slot, &waiting)) {
+		if (waiting.body_offset < start)
 			return errinfo_set(err, ST_CORRUPT, "the body of a delayed message (log offset %" PRIu64
 					   ") is gone: the log begins at %" PRIu64 ": restore the store from a backup",
-					   waiting->body_offset, start);
+					   waiting.body_offset, start);
 	}
 	return ST_OK;
 }

@@ -81,8 +81,12 @@ void retention_note_record(struct core *core, uint64_t offset, int64_t when_ms)
 {
 	struct retained_segment *segment = segment_of(core, offset);
 
-	if (segment != NULL && segment->newest_ms < when_ms)
+	if (segment == NULL)
+		return;
+	if (segment->newest_ms < when_ms)
 		segment->newest_ms = when_ms;
+	if (segment->oldest_ms == 0)
+		segment->oldest_ms = when_ms;
 }
 
 void retention_note_reference(struct core *core, uint64_t body_offset, uint64_t by_offset)
@@ -227,18 +231,18 @@ static void carry_delayed(struct core *core)
 
 	for (int looked = 0, carried = 0; looked < SLOTS_PER_TICK && carried < CARRIES_PER_TICK; looked++) {
 		size_t before = retention->carry_delay_cursor;
-		struct delayed *entry = delays_next(&core->delays, &retention->carry_delay_cursor);
-		if (entry == NULL) {
+		struct delayed entry;
+		if (!delays_next(&core->delays, &retention->carry_delay_cursor, &entry)) {
 			retention->carry_delay_cursor = 0;
 			return;
 		}
-		if (entry->body_offset >= end)
+		if (entry.body_offset >= end)
 			continue;
-		if (!carry(core, entry->body_offset, &at)) {
+		if (!carry(core, entry.body_offset, &at)) {
 			retention->carry_delay_cursor = before;
 			return;
 		}
-		apply_move_delayed(core, entry, at.offset);
+		apply_move_delayed(core, &entry, at.offset);
 		carried++;
 	}
 }

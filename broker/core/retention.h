@@ -23,7 +23,8 @@ struct topic;
 
 struct retained_segment {
 	uint64_t base, end;
-	int64_t newest_ms;    /* Store time of its youngest record; 0: none yet. */
+	int64_t oldest_ms;    /* Store time of the first record that was seen since the start; 0: none yet. */
+	int64_t newest_ms;    /* Of its youngest record; 0: none yet. */
 	uint64_t last_ref;    /* Log offset of the last record that refers to a body in here from a later segment; 0: none. */
 	uint64_t open_count;  /* Undecided halves and undelivered delayed messages whose body is here. */
 	uint64_t closed_at;   /* Log offset behind the record that closed the last one: until it is durable, it may be lost. */

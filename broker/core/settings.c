@@ -1,5 +1,6 @@
 #include "broker/core/settings.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "broker/core/apply.h"
@@ -29,6 +30,22 @@ static enum status make_system_topic(struct core *core, const char *name, uint32
 	return ST_OK;
 }
 
+enum status settings_make_template(struct core *core, struct errinfo *err)
+{
+	if (!core->config.auto_create_topic)
+		return ST_OK;
+	return make_system_topic(core, TOPIC_AUTO_CREATE, core->config.default_topic_queue_nums, PERM_ALL, err);
+}
+
+/* Where consumers send their replies to; they make the name from the property CLUSTER of what they reply to. */
+static enum status make_reply_topic(struct core *core, struct errinfo *err)
+{
+	char name[LONG_TOPIC_NAME_MAX + 1];
+	int size = snprintf(name, sizeof(name), "%s" REPLY_TOPIC_SUFFIX, core->config.cluster_name);
+
+	return size > 0 && (size_t)size < sizeof(name) ? make_system_topic(core, name, 1, PERM_RW, err) : ST_OK;
+}
+
 enum status settings_make_system_topics(struct core *core, struct errinfo *err)
 {
 	static const struct {
@@ -42,11 +59,13 @@ enum status settings_make_system_topics(struct core *core, struct errinfo *err)
 
 	for (size_t i = 0; i < sizeof(fixed) / sizeof(fixed[0]) && status == ST_OK; i++)
 		status = make_system_topic(core, fixed[i].name, fixed[i].queues, PERM_RW, err);
-	if (status == ST_OK && core->config.auto_create_topic)
-		status = make_system_topic(core, TOPIC_AUTO_CREATE, core->config.default_topic_queue_nums, PERM_ALL, err);
+	if (status == ST_OK)
+		status = settings_make_template(core, err);
 	/* RocketMQ's brokers have a topic of their own name and one of their cluster's, for tools. */
 	if (status == ST_OK)
 		status = make_system_topic(core, core->config.cluster_name, 16, PERM_ALL, err);
+	if (status == ST_OK)
+		status = make_reply_topic(core, err);
 	if (status == ST_OK && strcmp(core->config.cluster_name, core->config.broker_name) != 0)
 		status = make_system_topic(core, core->config.broker_name, 1, PERM_ALL, err);
 	return status;
@@ -78,18 +97,18 @@ static enum status reserve_topic(struct core *core, const struct record_topic *r
 	}
 }
 
-static enum status reserve_group(struct core *core, struct span name, struct outcome *outcome)
+static enum status reserve_group(struct core *core, const struct record_group *r, struct outcome *outcome)
 {
-	enum status status = reserve_name(core, name, outcome);
+	enum status status = reserve_name(core, r->name, outcome);
 
 	if (status != ST_OK)
 		return status;
-	switch (groups_reserve(core->groups, name)) {
+	switch (groups_reserve(core->groups, r->name, r->forbidden.size)) {
 	case ST_OK: return ST_OK;
 	case ST_FULL:
 		(void)!groups_check_room(core->groups, &outcome->err);
 		return core_refuse_as(outcome, RESP_SYSTEM_ERROR);
-	default: return core_refuse(outcome, RESP_SYSTEM_BUSY, "no memory for group %.*s", SPAN_ARGS(name));
+	default: return core_refuse(outcome, RESP_SYSTEM_BUSY, "no memory for group %.*s", SPAN_ARGS(r->name));
 	}
 }
 
@@ -105,7 +124,7 @@ struct record_topic settings_topic_record(struct span name, const struct topic_s
 	};
 }
 
-struct record_group settings_group_record(struct span name, const struct group_config *settings)
+struct record_group settings_group_record(struct span name, const struct group_config *settings, struct span forbidden)
 {
 	return (struct record_group){
 		.consume_enable = settings->consume_enable,
@@ -120,28 +139,33 @@ struct record_group settings_group_record(struct span name, const struct group_c
 		.group_sys_flag = (uint32_t)settings->group_sys_flag,
 		.consume_timeout_minute = (uint32_t)settings->consume_timeout_minute,
 		.name = name,
+		.forbidden = forbidden,
 	};
 }
 
 enum status core_put_topic(struct core *core, struct span name, const struct topic_settings *settings,
 			   struct outcome *outcome)
 {
-	uint64_t offset;
 	struct record_topic r = settings_topic_record(name, settings);
 
 	r.when_ms = core_store_time(core);
 	if (r.read_queue_nums > TOPIC_QUEUE_MAX || r.write_queue_nums > TOPIC_QUEUE_MAX)
 		return core_refuse(outcome, RESP_INVALID_PARAMETER, "a topic has at most %d queues", TOPIC_QUEUE_MAX);
 	enum status reserved = reserve_topic(core, &r, outcome);
-	if (reserved != ST_OK)
-		return reserved;
-	size_t size = record_topic_size(&r);
-	uint8_t *payload = commitlog_begin(core->log, LOG_TOPIC, size, &offset);
+	return reserved != ST_OK ? reserved : settings_record_topic(core, &r, outcome);
+}
+
+enum status settings_record_topic(struct core *core, const struct record_topic *r, struct outcome *outcome)
+{
+	size_t size = record_topic_size(r);
+	struct placed at = { .size = (uint32_t)commitlog_record_size(size) };
+	uint8_t *payload = commitlog_begin(core->log, LOG_TOPIC, size, &at.offset);
+
 	if (payload == NULL)
 		return core_no_room(core, size, outcome);
-	record_topic_encode(&r, payload);
+	record_topic_encode(r, payload);
 	uint64_t end = commitlog_commit(core->log);
-	if (apply_topic(core, &r, &outcome->err) != ST_OK)
+	if (apply_topic(core, &at, r, &outcome->err) != ST_OK)
 		core_state_broken(core, &outcome->err);
 	if (core->effects.topics_changed != NULL)
 		core->effects.topics_changed(core->effects.context);
@@ -167,25 +191,32 @@ static enum status widen_retry_topic(struct core *core, struct span group, uint3
 
 enum status core_put_group(struct core *core, struct span name, const struct group_config *s, struct outcome *outcome)
 {
-	uint64_t offset;
-	struct record_group r = settings_group_record(name, s);
+	const struct consumer_group *known = groups_find(core->groups, name);
+	struct record_group r = settings_group_record(name, s, known == NULL ? SPAN_NONE : known->forbidden);
 
 	r.when_ms = core_store_time(core);
 	if (r.retry_queue_nums > TOPIC_QUEUE_MAX)
 		return core_refuse(outcome, RESP_INVALID_PARAMETER, "a retry topic has at most %d queues", TOPIC_QUEUE_MAX);
-	enum status reserved = reserve_group(core, name, outcome);
+	enum status status = settings_record_group(core, &r, outcome);
+	return status != ST_OK ? status : widen_retry_topic(core, name, r.retry_queue_nums, outcome);
+}
+
+enum status settings_record_group(struct core *core, const struct record_group *r, struct outcome *outcome)
+{
+	enum status reserved = reserve_group(core, r, outcome);
+	uint64_t offset;
+
 	if (reserved != ST_OK)
 		return reserved;
-	size_t size = record_group_size(&r);
+	size_t size = record_group_size(r);
 	uint8_t *payload = commitlog_begin(core->log, LOG_GROUP, size, &offset);
 	if (payload == NULL)
 		return core_no_room(core, size, outcome);
-	record_group_encode(&r, payload);
+	record_group_encode(r, payload);
 	uint64_t end = commitlog_commit(core->log);
-	if (apply_group(core, &r, &outcome->err) != ST_OK)
+	if (apply_group(core, r, &outcome->err) != ST_OK)
 		core_state_broken(core, &outcome->err);
-	(void)core_accept(outcome, end);
-	return widen_retry_topic(core, name, r.retry_queue_nums, outcome);
+	return core_accept(outcome, end);
 }
 
 /* --- made on the way ------------------------------------------------------------------------------------- */
@@ -207,7 +238,8 @@ static enum status make_topic(struct core *core, struct span name, uint32_t queu
 enum status settings_topic_for_send(struct core *core, struct span name, struct span template_name, int32_t queue_nums,
 				    struct topic **topic_out, struct outcome *outcome)
 {
-	const struct topic *template_topic = topics_find(core->topics, template_name);
+	bool may_make = core->config.auto_create_topic || !span_is(template_name, TOPIC_AUTO_CREATE);
+	const struct topic *template_topic = may_make ? topics_find(core->topics, template_name) : NULL;
 
 	*topic_out = topics_find(core->topics, name);
 	if (*topic_out != NULL)

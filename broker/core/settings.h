@@ -11,6 +11,9 @@
 /* The topics that every broker has; made in memory at each start. */
 enum status settings_make_system_topics(struct core *core, struct errinfo *err) MUST_USE;
 
+/* The template of topics that are made on the way, if they are to be made. */
+enum status settings_make_template(struct core *core, struct errinfo *err) MUST_USE;
+
 /* UPDATE_AND_CREATE_TOPIC, UPDATE_AND_CREATE_SUBSCRIPTIONGROUP. */
 enum status core_put_topic(struct core *core, struct span name, const struct topic_settings *settings,
 			   struct outcome *outcome) MUST_USE;
@@ -19,7 +22,10 @@ enum status core_put_group(struct core *core, struct span name, const struct gro
 
 /* The records that make a topic or group what it is now; texts are borrowed. */
 struct record_topic settings_topic_record(struct span name, const struct topic_settings *settings);
-struct record_group settings_group_record(struct span name, const struct group_config *settings);
+struct record_group settings_group_record(struct span name, const struct group_config *settings, struct span forbidden);
+/* Appends and applies a record of this kind. A refusal, or ST_AGAIN without room in the log. */
+enum status settings_record_topic(struct core *core, const struct record_topic *r, struct outcome *outcome) MUST_USE;
+enum status settings_record_group(struct core *core, const struct record_group *r, struct outcome *outcome) MUST_USE;
 
 /* The topic of a send: found, or made after the template if the template inherits (TBW102, when topics are created
  * automatically), or a retry topic. */

@@ -19,6 +19,8 @@ struct snapshot_reader;
 struct topic;
 
 enum { SNAPSHOT_SLICE_BYTES = 128 * 1024 };
+/* Flags of a delayed message; with RECALL its hash follows, which goes by the key in the section STATE. */
+enum { DELAY_ITEM_TRANSACTIONAL = 1, DELAY_ITEM_RECALL = 2 };
 
 enum snapshot_section {
 	SECTION_STATE = 1,  /* Single values; first, because others need them. */
@@ -34,6 +36,9 @@ enum snapshot_section {
 	SECTION_SEGMENTS,
 };
 
+/* Bits in front of a topic and of a queue. DELETED: the log offset of its last deletion follows. */
+enum { SNAPSHOT_TOPIC_SYSTEM = 1, SNAPSHOT_TOPIC_DELETED = 2, SNAPSHOT_QUEUE_LAST = 1, SNAPSHOT_QUEUE_DELETED = 2 };
+
 /* Where a snapshot under way stands. Zeros at first. */
 struct snapshot_cursor {
 	unsigned stage;
@@ -42,6 +47,7 @@ struct snapshot_cursor {
 	const struct topic *topic;
 	const struct consumer_group *group;
 	uint32_t queue_id;
+	uint64_t queue_born;        /* Of the queue whose pages are half out. */
 	uint64_t index_group;       /* Next page group of the queue or half index. */
 	struct offsets_cursor offsets;
 	uint32_t pending;

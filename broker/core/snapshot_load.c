@@ -23,6 +23,7 @@ struct load {
 	uint8_t *used;         /* A bit for each index page that belongs to somebody. */
 	uint32_t page_count;
 	bool index_lost;
+	uint64_t durable;      /* Nothing in the snapshot is from behind it. */
 	int64_t elapsed_ms;    /* Since the snapshot was begun, as far as the wall clock can be believed. */
 	struct errinfo *err;
 };
@@ -93,37 +94,41 @@ static uint32_t name_of(const struct load *load, uint32_t id)
  * replay will come to, makes it what it is. NULL: no such name, or no room. */
 static struct topic *topic_of(const struct load *load, uint32_t id)
 {
-	static const struct topic_settings unknown;
 	struct core *core = load->core;
 	uint32_t own = name_of(load, id);
 	struct topic *topic = own == 0 ? NULL : topics_find_any(core->topics, names_text(core->names, own));
 
 	if (own == 0 || topic != NULL)
 		return topic;
-	if (topics_put(core->topics, names_text(core->names, own), &unknown, false, &topic) != ST_OK)
+	if (topics_reserve(core->topics, names_text(core->names, own), 0) != ST_OK)
 		return NULL;
-	topic->deleted = true;
-	return topic;
+	return topics_find_any(core->topics, names_text(core->names, own));
 }
 
 static enum status load_topic(struct load *load)
 {
-	bool system = reader_u8(&load->in) != 0;
+	uint8_t bits = reader_u8(&load->in);
+	bool system = (bits & SNAPSHOT_TOPIC_SYSTEM) != 0;
+	struct placed deletion = { .offset = (bits & SNAPSHOT_TOPIC_DELETED) != 0 ? reader_u64(&load->in) : 0 };
 	struct span payload = reader_take(&load->in, reader_u32(&load->in));
 	struct record_topic r;
 
 	if (load->in.failed)
 		return ST_OK;
+	if (deletion.offset >= load->durable)
+		return bad(load, "a topic is deleted behind the snapshot");
 	enum status status = record_topic_decode(payload, &r, load->err);
 	if (status != ST_OK)
 		return status;
 	if (system && topics_find_any(load->core->topics, r.name) != NULL)
 		return ST_OK; /* Made at each start, after the configuration of today. */
-	struct topic *topic;
-	status = apply_topic(load->core, &r, load->err);
-	if (status == ST_OK && system && (topic = topics_find_any(load->core->topics, r.name)) != NULL)
-		topic->system = true;
-	return status;
+	status = apply_topic(load->core, &deletion, &r, load->err);
+	struct topic *topic = status == ST_OK ? topics_find_any(load->core->topics, r.name) : NULL;
+	if (topic == NULL)
+		return status;
+	topic->system = topic->system || system;
+	topic->deleted_at = deletion.offset;
+	return ST_OK;
 }
 
 static enum status load_group(struct load *load)
@@ -149,6 +154,15 @@ static enum status use_page(struct load *load, uint32_t page)
 		return bad(load, "an index page belongs to two arrays");
 	load->used[page / 8] |= (uint8_t)(1 << (page % 8));
 	return ST_OK;
+}
+
+/* What is in the table so far was there before the topic's deletion. */
+static void unuse_pages(struct load *load, const struct entry_array *array)
+{
+	for (uint32_t i = 0; i < array->page_count; i++) {
+		if (array->pages[i] != ENTRY_NO_PAGE)
+			load->used[array->pages[i] / 8] &= (uint8_t)~(1 << (array->pages[i] % 8));
+	}
 }
 
 static enum status load_pages(struct load *load, struct entry_array *array)
@@ -183,18 +197,27 @@ static enum status load_queue(struct load *load)
 {
 	struct topic *topic = topic_of(load, reader_u32(&load->in));
 	uint32_t id = reader_u32(&load->in);
-	bool last = reader_u8(&load->in) != 0;
+	uint8_t bits = reader_u8(&load->in);
+	uint64_t born = (bits & SNAPSHOT_QUEUE_DELETED) != 0 ? reader_u64(&load->in) : 0;
 	struct queue *queue;
 
 	if (topic == NULL)
 		return bad(load, "a queue names a topic that is not there");
+	if (born >= load->durable)
+		return bad(load, "a queue's topic is deleted behind the snapshot");
 	enum status status = topic_queue_make(load->core->topics, topic, id, &queue);
 	if (status == ST_INVALID)
 		return bad(load, "a queue's number is too high");
 	if (status != ST_OK)
 		return no_memory(load);
+	if (queue->born != born) {
+		unuse_pages(load, &queue->entries.array);
+		consume_queue_deinit(&queue->entries);
+		consume_queue_init(&queue->entries, load->core->files);
+		queue->born = born;
+	}
 	status = load_pages(load, &queue->entries.array);
-	if (status != ST_OK || !last)
+	if (status != ST_OK || (bits & SNAPSHOT_QUEUE_LAST) == 0)
 		return status;
 	queue->next_offset = queue->visible_offset = reader_u64(&load->in);
 	return load_range(load, &queue->entries.array);
@@ -325,12 +348,15 @@ static enum status load_delayed(struct load *load)
 	d.tag_hash = (int32_t)reader_u32(in);
 	d.message_delta = reader_u16(in);
 	d.queue_id = reader_u16(in);
-	d.transactional = reader_u8(in) != 0;
+	unsigned flags = reader_u8(in);
+	d.transactional = (flags & DELAY_ITEM_TRANSACTIONAL) != 0;
+	d.recall = flags & DELAY_ITEM_RECALL ? reader_u32(in) : 0;
 	if (in->failed)
 		return ST_OK;
-	if (d.topic == NULL || d.queue_id >= TOPIC_QUEUE_MAX)
+	if (d.topic == NULL || d.queue_id >= TOPIC_QUEUE_MAX || d.naming_offset >= DELAYS_OFFSET_MAX ||
+	    d.body_offset >= DELAYS_OFFSET_MAX || flags > (DELAY_ITEM_TRANSACTIONAL | DELAY_ITEM_RECALL))
 		return bad(load, "a delayed message does not fit the log");
-	if (delays_reserve(&load->core->delays) != ST_OK)
+	if (delays_reserve(&load->core->delays, d.topic, d.transactional) != ST_OK)
 		return no_memory(load);
 	delays_add(&load->core->delays, &d);
 	retention_note_open(load->core, d.body_offset);
@@ -382,7 +408,8 @@ static enum status load_chunk(struct load *load, const struct snapshot_chunk *ch
 enum status snapshot_load(struct core *core, struct snapshot_reader *snapshot, bool index_lost, struct errinfo *err)
 {
 	struct load load = { .core = core, .err = err, .name_end = 1, .page_count = snapshot_end(snapshot)->page_count,
-			     .index_lost = index_lost, .elapsed_ms = core->wall_ms - snapshot_header(snapshot)->wall_ms };
+			     .index_lost = index_lost, .durable = snapshot_end(snapshot)->durable,
+			     .elapsed_ms = core->wall_ms - snapshot_header(snapshot)->wall_ms };
 	struct snapshot_chunk chunk;
 	enum status status = ST_OK;
 

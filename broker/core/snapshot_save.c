@@ -65,7 +65,10 @@ static bool save_topics(struct slice *slice)
 		size_t size = record_topic_size(&r);
 
 		r.deleted = topic->deleted;
-		buffer_put_u8(slice->out, topic->system);
+		buffer_put_u8(slice->out, (uint8_t)((topic->system ? SNAPSHOT_TOPIC_SYSTEM : 0) |
+						    (topic->deleted_at != 0 ? SNAPSHOT_TOPIC_DELETED : 0)));
+		if (topic->deleted_at != 0)
+			buffer_put_u64(slice->out, topic->deleted_at);
 		buffer_put_u32(slice->out, (uint32_t)size);
 		uint8_t *at = buffer_reserve(slice->out, size);
 		if (at == NULL)
@@ -84,7 +87,7 @@ static bool save_groups(struct slice *slice)
 	const struct consumer_group *group = cursor->begun ? cursor->group : groups_first_any(slice->core->groups);
 
 	for (; group != NULL && !is_full(slice); group = groups_next_any(group), slice->items++) {
-		struct record_group r = settings_group_record(group->name, &group->settings);
+		struct record_group r = settings_group_record(group->name, &group->settings, group->forbidden);
 		size_t size = record_group_size(&r);
 
 		r.deleted = group->deleted;
@@ -137,21 +140,29 @@ static const struct queue *next_queue(struct slice *slice)
 	return NULL;
 }
 
-/* A queue's range goes into the same item as its last pages, so that they fit each other. */
+/* A queue's range goes into the same item as its last pages, so that they fit each other. One whose topic is deleted while
+ * its pages are half out begins anew, which the reader sees from the offset of the deletion. */
 static bool save_queues(struct slice *slice)
 {
 	const struct queue *queue;
 
 	while (!is_full(slice) && (queue = next_queue(slice)) != NULL) {
+		uint8_t bits = queue->born != 0 ? SNAPSHOT_QUEUE_DELETED : 0;
+
+		if (slice->cursor->queue_born != queue->born)
+			slice->cursor->index_group = 0;
+		slice->cursor->queue_born = queue->born;
 		buffer_put_u32(slice->out, queue->topic->id);
 		buffer_put_u32(slice->out, queue->id);
-		size_t last_at = buffer_size(slice->out);
-		buffer_put_u8(slice->out, 0);
+		size_t bits_at = buffer_size(slice->out);
+		buffer_put_u8(slice->out, bits);
+		if (queue->born != 0)
+			buffer_put_u64(slice->out, queue->born);
 		bool last = save_pages(slice, &queue->entries.array);
 		slice->items++;
 		if (!last || slice->out->failed)
 			continue;
-		slice->out->data[slice->out->start + last_at] = 1;
+		slice->out->data[slice->out->start + bits_at] = bits | SNAPSHOT_QUEUE_LAST;
 		buffer_put_u64(slice->out, queue->next_offset);
 		buffer_put_u64(slice->out, consume_queue_min(&queue->entries));
 		buffer_put_u64(slice->out, consume_queue_max(&queue->entries));
@@ -238,22 +249,23 @@ static bool save_resends(struct slice *slice)
 
 static bool save_delays(struct slice *slice)
 {
-	const struct delayed *entry;
+	struct delayed entry;
 
 	while (!is_full(slice)) {
-		entry = delays_next(&slice->core->delays, &slice->cursor->delays);
-		if (entry == NULL)
+		if (!delays_next(&slice->core->delays, &slice->cursor->delays, &entry))
 			return true;
-		buffer_put_u64(slice->out, (uint64_t)entry->deliver_at_ms);
-		buffer_put_u64(slice->out, entry->naming_offset);
-		buffer_put_u64(slice->out, entry->origin_offset);
-		buffer_put_u64(slice->out, entry->body_offset);
-		buffer_put_u32(slice->out, entry->topic->id);
-		buffer_put_u32(slice->out, entry->message_size);
-		buffer_put_u32(slice->out, (uint32_t)entry->tag_hash);
-		buffer_put_u16(slice->out, entry->message_delta);
-		buffer_put_u16(slice->out, entry->queue_id);
-		buffer_put_u8(slice->out, entry->transactional);
+		buffer_put_u64(slice->out, (uint64_t)entry.deliver_at_ms);
+		buffer_put_u64(slice->out, entry.naming_offset);
+		buffer_put_u64(slice->out, entry.origin_offset);
+		buffer_put_u64(slice->out, entry.body_offset);
+		buffer_put_u32(slice->out, entry.topic->id);
+		buffer_put_u32(slice->out, entry.message_size);
+		buffer_put_u32(slice->out, (uint32_t)entry.tag_hash);
+		buffer_put_u16(slice->out, entry.message_delta);
+		buffer_put_u16(slice->out, entry.queue_id);
+		buffer_put_u8(slice->out, (entry.transactional ? DELAY_ITEM_TRANSACTIONAL : 0) | (entry.recall != 0 ? DELAY_ITEM_RECALL : 0));
+		if (entry.recall != 0)
+			buffer_put_u32(slice->out, entry.recall);
 		slice->items++;
 	}
 	return false;

@@ -7,12 +7,14 @@
 #include "broker/core/delays.h"
 #include "broker/core/groups.h"
 #include "broker/core/holds.h"
+#include "broker/core/locks.h"
 #include "broker/core/members.h"
 #include "broker/core/names.h"
 #include "broker/core/offsets.h"
 #include "broker/core/pull.h"
 #include "broker/core/replay.h"
 #include "broker/core/retention.h"
+#include "broker/core/statistics.h"
 #include "broker/core/topics.h"
 #include "broker/core/visibility.h"
 #include "lib/base/hash.h"
@@ -44,6 +46,8 @@ struct core {
 	/* Soft. */
 	struct members *members;
 	struct holds holds;
+	struct locks *locks;
+	struct statistics *statistics;
 	struct visibility visibility;
 	struct hash_key hash_key;
 	enum disk_level disk_level;
@@ -74,13 +78,6 @@ struct core {
 	uint64_t sent_offsets[BATCH_MESSAGES_MAX];
 	struct core_stats stats;
 };
-
-/* Refusals: fill *outcome and return a status that is neither ST_OK nor ST_AGAIN. */
-enum status core_refuse(struct outcome *outcome, int32_t code, const char *fmt, ...) PRINTF_LIKE(3, 4);
-/* The same when outcome->err has its text already. */
-enum status core_refuse_as(struct outcome *outcome, int32_t code);
-/* Success; the answer leaves when `wait_offset` is committed. */
-enum status core_accept(struct outcome *outcome, uint64_t wait_offset);
 
 /* After commitlog_begin gave NULL: ST_AGAIN, or the refusal when waiting would not help. */
 enum status core_no_room(struct core *core, size_t payload_size, struct outcome *outcome);

@@ -12,6 +12,7 @@ struct topics {
 	struct names *names;
 	struct pagefile *files;
 	uint32_t topic_max;
+	uint32_t live_count;
 	struct topics_version version;
 };
 
@@ -98,7 +99,7 @@ struct topic *topics_next_any(const struct topic *topic)
 
 uint32_t topics_count(const struct topics *topics)
 {
-	return HASH_COUNT(topics->by_name);
+	return topics->live_count;
 }
 
 enum status topics_check_room(const struct topics *topics, struct errinfo *err)
@@ -146,7 +147,7 @@ enum status topics_reserve(struct topics *topics, struct span name, size_t attri
 {
 	struct topic *topic = topics_find_any(topics, name);
 
-	if (topic == NULL && topics_check_room(topics, NULL) != ST_OK)
+	if ((topic == NULL || topic->deleted) && topics_check_room(topics, NULL) != ST_OK)
 		return ST_FULL;
 	if (topic == NULL)
 		topic = add(topics, name);
@@ -181,10 +182,31 @@ enum status topics_put(struct topics *topics, struct span name, const struct top
 	topic->settings.attributes = attributes;
 	topic->reserve_ms = topic_attribute_number(attributes, TOPIC_ATTRIBUTE_RESERVE_TIME);
 	topic->system = system;
+	topics->live_count += topic->deleted;
 	topic->deleted = false;
 	topics->version.counter++;
 	*topic_out = topic;
 	return ST_OK;
+}
+
+static void empty_queue(struct queue *queue, uint64_t log_offset)
+{
+	consume_queue_clear(&queue->entries);
+	queue->next_offset = queue->visible_offset = queue->trimmed_to = 0;
+	queue->born = log_offset;
+}
+
+void topics_delete(struct topics *topics, struct topic *topic, uint64_t log_offset)
+{
+	for (uint32_t i = 0; i < topic->queue_count; i++) {
+		if (topic->queues[i] != NULL && topic->queues[i]->born < log_offset)
+			empty_queue(topic->queues[i], log_offset);
+	}
+	if (topic->deleted_at < log_offset)
+		topic->deleted_at = log_offset;
+	topics->live_count -= !topic->deleted;
+	topic->deleted = true;
+	topics->version.counter++;
 }
 
 static enum status make_places(struct topic *topic, uint32_t count)
@@ -213,6 +235,7 @@ enum status topic_queue_make(struct topics *topics, struct topic *topic, uint32_
 		return ST_NOMEM;
 	queue->topic = topic;
 	queue->id = id;
+	queue->born = topic->deleted_at;
 	consume_queue_init(&queue->entries, topics->files);
 	topic->queues[id] = queue;
 	*queue_out = queue;

@@ -37,6 +37,7 @@ struct queue {
 	uint64_t next_offset;    /* Queue offset of the next entry: appended. */
 	uint64_t visible_offset; /* Entries below are committed: what consumers may see. */
 	uint64_t trimmed_to;     /* The log's start when entries below it were last trimmed. */
+	uint64_t born;           /* Log offset of the deletion that emptied it last; 0: none. Older records gave it nothing. */
 	struct hold *holds;      /* Pulls that wait for this queue; see holds.h. */
 };
 
@@ -45,6 +46,7 @@ struct topic {
 	uint32_t id; /* In the core's name table. */
 	bool system;
 	bool deleted;
+	uint64_t deleted_at;   /* Log offset of its last deletion; 0: none. What is older belongs to a topic that is gone. */
 	struct topic_settings settings;
 	int64_t reserve_ms;    /* The attribute reserve.time: older messages are hidden; 0: none. */
 	uint32_t queue_count;
@@ -62,6 +64,12 @@ static inline uint32_t topic_queue_nums(const struct topic *topic)
 	return settings->read_queue_nums > settings->write_queue_nums ? settings->read_queue_nums : settings->write_queue_nums;
 }
 
+/* Is what the record at `log_offset` sent to this topic lost with a deletion of it? */
+static inline bool topic_outlived(const struct topic *topic, uint64_t log_offset)
+{
+	return topic->deleted || log_offset < topic->deleted_at;
+}
+
 struct topics;
 
 /* `files` holds the consume queues and outlives the table. NULL when out of memory. */
@@ -77,6 +85,7 @@ struct topic *topics_next(const struct topic *topic);
 struct topic *topics_first_any(const struct topics *topics);
 struct topic *topics_next_any(const struct topic *topic);
 struct topic *topics_find_any(const struct topics *topics, struct span name);
+/* Live ones. */
 uint32_t topics_count(const struct topics *topics);
 /* Room for one more topic, so that topics_put of a new name within limits is not refused. ST_FULL at the limit. */
 enum status topics_check_room(const struct topics *topics, struct errinfo *err) MUST_USE;
@@ -86,13 +95,16 @@ enum status topics_reserve(struct topics *topics, struct span name, size_t attri
 /* Creates or changes a topic (the effect of a TOPIC record). *topic_out is the topic. ST_NOMEM, ST_FULL. */
 enum status topics_put(struct topics *topics, struct span name, const struct topic_settings *settings, bool system,
 		       struct topic **topic_out) MUST_USE;
+/* Deletes a topic (the effect of a TOPIC record at `log_offset`): every queue is empty afterwards and begins at 0 when the
+ * topic is made again. Queues that know of a later deletion already (see replay.h) keep what they have. */
+void topics_delete(struct topics *topics, struct topic *topic, uint64_t log_offset);
 /* Queue `id`, made now if need be, even beyond the configured number (a setting may have shrunk while messages for
  * the queue were on their way). ST_NOMEM; ST_INVALID beyond TOPIC_QUEUE_MAX. */
 enum status topic_queue_make(struct topics *topics, struct topic *topic, uint32_t id, struct queue **queue_out) MUST_USE;
 /* Queue `id` if it was made, else NULL: nothing was ever put there. */
 struct queue *topic_queue(const struct topic *topic, uint32_t id);
 
-/* Changes with every topics_put of a topic that is registered with name servers; RocketMQ's DataVersion. */
+/* Changes with every topics_put and topics_delete of a topic that is registered with name servers; RocketMQ's DataVersion. */
 struct topics_version {
 	int64_t counter;
 	int64_t timestamp_ms;

@@ -2,11 +2,14 @@
 
 #include <assert.h>
 #include <inttypes.h>
+#include <string.h>
 #include <time.h>
 
 #include "broker/core/apply.h"
 #include "broker/core/state.h"
+#include "broker/core/timers.h"
 #include "checkback/checkback.h"
+#include "lib/wire/names.h"
 #include "lib/wire/properties.h"
 
 /* Outcomes and who asks are handed to lib/txn as they stand in records. */
@@ -100,11 +103,8 @@ static enum status place(struct core *core, const struct record_half *half, stru
 	struct queue *queue;
 	enum status status;
 
-	if (commits && topic == NULL)
-		return core_refuse(outcome, RESP_TOPIC_NOT_EXIST, "topic %.*s of the half message is gone",
-				   SPAN_ARGS(half->topic));
-	if (commits && half->delay_ms > 0)
-		r->deliver_at_ms = core->wall_ms + half->delay_ms;
+	if (commits)
+		r->deliver_at_ms = timers_deliver_at(core, half->delay_ms);
 	status = apply_reserve_decision(core, topic, r, &queue, &outcome->err);
 	if (status != ST_OK)
 		return core_refuse(outcome, RESP_SYSTEM_BUSY, "[PCBUSY_CLEAN_QUEUE]%s", outcome->err.text);
@@ -112,8 +112,7 @@ static enum status place(struct core *core, const struct record_half *half, stru
 	return ST_OK;
 }
 
-/* Decides an open transaction whose half is at hand. */
-static enum status decide(struct core *core, const struct pending *entry, const struct stored_half *stored,
+static enum status record_decided(struct core *core, const struct pending *entry, const struct stored_half *stored,
 			  enum record_outcome outcome_asked, enum record_who who, struct span who_text,
 			  struct outcome *outcome)
 {
@@ -152,6 +151,26 @@ static enum status decide(struct core *core, const struct pending *entry, const 
 		return core_no_room(core, record_decision_size(&r), outcome);
 	append_decision(core, &r, &at);
 	return core_accept(outcome, at.offset + at.size);
+}
+
+/* Decides an open transaction whose half is at hand. A commit into a topic that was deleted after the half was sent has no
+ * place to put the message, and asking again would not help: the transaction is rolled back and whoever asked is told. */
+static enum status decide(struct core *core, const struct pending *entry, const struct stored_half *stored,
+			  enum record_outcome outcome_asked, enum record_who who, struct span who_text,
+			  struct outcome *outcome)
+{
+	const struct topic *topic = topics_find_any(core->topics, stored->half.topic);
+	char name[LONG_TOPIC_NAME_MAX];
+	int name_size = (int)(stored->half.topic.size < sizeof(name) ? stored->half.topic.size : sizeof(name));
+
+	if (outcome_asked != OUTCOME_COMMIT || (topic != NULL && !topic_outlived(topic, entry->half_offset)))
+		return record_decided(core, entry, stored, outcome_asked, who, who_text, outcome);
+	memcpy(name, stored->half.topic.data, (size_t)name_size);
+	enum status status = record_decided(core, entry, stored, OUTCOME_ROLLBACK, WHO_POLICY, SPAN_LITERAL("topic deleted"), outcome);
+	if (status != ST_OK)
+		return status;
+	return core_refuse(outcome, RESP_TOPIC_NOT_EXIST, "topic %.*s was deleted after the half message was sent: the transaction is "
+			   "rolled back", name_size, name);
 }
 
 /* --- what is decided already ---------------------------------------------------------------------------- */

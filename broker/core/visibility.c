@@ -46,13 +46,22 @@ void visibility_add(struct visibility *visibility, uint64_t record_end, struct q
 	*at(visibility, visibility->count++) = (struct visibility_entry){ record_end, queue };
 }
 
+void visibility_forget(struct visibility *visibility, const struct queue *queue)
+{
+	for (size_t i = 0; i < visibility->count; i++) {
+		if (at(visibility, i)->queue == queue)
+			at(visibility, i)->queue = NULL;
+	}
+}
+
 struct queue *visibility_next(struct visibility *visibility, uint64_t committed)
 {
-	if (visibility->count == 0 || at(visibility, 0)->record_end > committed)
-		return NULL;
-	struct queue *queue = at(visibility, 0)->queue;
+	struct queue *queue = NULL;
 
-	visibility->head = (visibility->head + 1) & (visibility->capacity - 1);
-	visibility->count--;
+	while (queue == NULL && visibility->count > 0 && at(visibility, 0)->record_end <= committed) {
+		queue = at(visibility, 0)->queue;
+		visibility->head = (visibility->head + 1) & (visibility->capacity - 1);
+		visibility->count--;
+	}
 	return queue;
 }

@@ -15,7 +15,7 @@ struct queue;
 
 struct visibility_entry {
 	uint64_t record_end;
-	struct queue *queue;
+	struct queue *queue; /* NULL: forgotten. */
 };
 
 struct visibility {
@@ -31,6 +31,8 @@ void visibility_deinit(struct visibility *visibility);
 enum status visibility_reserve(struct visibility *visibility, size_t count) MUST_USE;
 /* `record_end` must not be below the last one. Needs reserved room. */
 void visibility_add(struct visibility *visibility, uint64_t record_end, struct queue *queue);
+/* The queue has been emptied: its lines stand for nothing. */
+void visibility_forget(struct visibility *visibility, const struct queue *queue);
 /* The next queue that has one more entry below `committed`, or NULL; takes it off. */
 struct queue *visibility_next(struct visibility *visibility, uint64_t committed);
 

@@ -1,4 +1,4 @@
-/* Topics and groups by an operator's word: 17, 351, 21, 200, 352, 201. */
+/* Topics and groups by an operator's word: 17, 18, 351, 21, 200, 225, 352, 201. */
 #include <stdlib.h>
 
 #include "broker/core/settings.h"
@@ -8,41 +8,83 @@
 #include "lib/wire/headers.h"
 #include "lib/wire/names.h"
 
+/* What RocketMQ checks before anything changes. */
+static enum status check_topic_config(const struct topic_config *config, struct outcome *outcome)
+{
+	if (topic_name_check(config->name, &outcome->err) != ST_OK)
+		return core_refuse_as(outcome, RESP_INVALID_PARAMETER);
+	if (topic_is_system(config->name))
+		return core_refuse(outcome, RESP_INVALID_PARAMETER, "The topic[%.*s] is conflict with system topic.",
+				   SPAN_ARGS(config->name));
+	if (config->read_queue_nums <= 0 || config->write_queue_nums <= 0 || config->read_queue_nums > TOPIC_QUEUE_MAX ||
+	    config->write_queue_nums > TOPIC_QUEUE_MAX)
+		return core_refuse(outcome, RESP_INVALID_PARAMETER,
+				   "topic %.*s: readQueueNums=%d, writeQueueNums=%d: must be from 1 to %d", SPAN_ARGS(config->name),
+				   config->read_queue_nums, config->write_queue_nums, TOPIC_QUEUE_MAX);
+	if ((config->perm & ~(PERM_READ | PERM_WRITE | PERM_INHERIT)) != 0)
+		return core_refuse(outcome, RESP_INVALID_PARAMETER, "topic %.*s: perm=%d: must be a sum of 4 (read), 2 (write), 1 (inherit)",
+				   SPAN_ARGS(config->name), config->perm);
+	return ST_OK;
+}
+
+/* The topic with these settings; `changes_json` says how config->attributes are written. */
+static enum status put_topic(struct handlers *handlers, const struct topic_config *config, bool changes_json,
+			     struct outcome *outcome)
+{
+	const struct topic *known = topics_find(core_topics(handlers->core), config->name);
+	struct attribute_changes changes = { known == NULL ? SPAN_NONE : known->settings.attributes, config->attributes, changes_json,
+					     known == NULL };
+	struct buffer attributes;
+	enum status status = ST_OK;
+
+	buffer_init(&attributes, RECORD_TEXT_LIMIT);
+	if (topic_attributes_change(&changes, &attributes, &outcome->err) != ST_OK)
+		status = core_refuse_as(outcome, RESP_SYSTEM_ERROR);
+	struct topic_settings settings = {
+		.read_queue_nums = (uint32_t)config->read_queue_nums, .write_queue_nums = (uint32_t)config->write_queue_nums,
+		.perm = (uint32_t)config->perm, .sys_flag = (uint32_t)config->sys_flag, .order = config->order,
+		.filter_type = (uint32_t)config->filter_type,
+		.attributes = span_is(buffer_span(&attributes), "{}") ? SPAN_NONE : buffer_span(&attributes),
+	};
+	if (status == ST_OK)
+		status = core_put_topic(handlers->core, config->name, &settings, outcome);
+	buffer_deinit(&attributes);
+	return status;
+}
+
 enum status handle_create_topic(struct handlers *handlers, const struct request *request)
 {
 	struct create_topic_header header;
 	struct outcome outcome = { 0 };
-	struct buffer attributes;
 
 	if (create_topic_decode(request->command, &header, &outcome.err) != ST_OK)
 		return answer_bad_header(handlers, request, &outcome.err);
-	if (topic_name_check(header.topic, &outcome.err) != ST_OK) {
-		handlers_refuse(handlers, request, RESP_INVALID_PARAMETER, outcome.err.text);
-		return ST_OK;
-	}
-	if (topic_is_system(header.topic)) {
-		handlers_refuse(handlers, request, RESP_INVALID_PARAMETER, "the topic is conflict with system topic");
-		return ST_OK;
-	}
-	if (header.read_queue_nums <= 0 || header.write_queue_nums <= 0 || (header.perm & ~7) != 0) {
-		handlers_refuse(handlers, request, RESP_INVALID_PARAMETER,
-				"readQueueNums and writeQueueNums must be above 0, perm is a sum of 4, 2 and 1");
-		return ST_OK;
-	}
-	buffer_init(&attributes, RECORD_TEXT_LIMIT);
-	if (header.attributes.size > 0 && topic_attributes_to_json(header.attributes, &attributes, &outcome.err) != ST_OK) {
-		buffer_deinit(&attributes);
-		handlers_refuse(handlers, request, RESP_SYSTEM_ERROR, outcome.err.text);
-		return ST_OK;
-	}
-	struct topic_settings settings = {
-		.read_queue_nums = (uint32_t)header.read_queue_nums, .write_queue_nums = (uint32_t)header.write_queue_nums,
-		.perm = (uint32_t)header.perm, .sys_flag = (uint32_t)header.topic_sys_flag, .order = header.order,
+	struct topic_config config = {
+		.name = header.topic, .read_queue_nums = header.read_queue_nums, .write_queue_nums = header.write_queue_nums,
+		.perm = header.perm, .sys_flag = header.topic_sys_flag, .order = header.order, .attributes = header.attributes,
 		.filter_type = span_is(header.topic_filter_type, "MULTI_TAG") ? FILTER_MULTI_TAG : FILTER_SINGLE_TAG,
-		.attributes = buffer_span(&attributes),
 	};
-	enum status status = core_put_topic(handlers->core, header.topic, &settings, &outcome);
-	buffer_deinit(&attributes);
+	enum status status = check_topic_config(&config, &outcome);
+	if (status == ST_OK)
+		status = put_topic(handlers, &config, false, &outcome);
+	return status == ST_AGAIN ? status : answer_outcome(handlers, request, &outcome);
+}
+
+/* All are checked before the first is made. What finds no room half-way is begun anew with the request. */
+enum status handle_create_topics(struct handlers *handlers, const struct request *request)
+{
+	struct topic_config_table table;
+	struct outcome outcome = { 0 };
+	enum status status = ST_OK;
+
+	if (topic_config_list_decode(request->command->body, &table, &outcome.err) != ST_OK)
+		return answer_bad_header(handlers, request, &outcome.err);
+	(void)core_accept(&outcome, 0);
+	for (size_t i = 0; i < table.topic_count && status == ST_OK; i++)
+		status = check_topic_config(&table.topics[i], &outcome);
+	for (size_t i = 0; i < table.topic_count && status == ST_OK; i++)
+		status = put_topic(handlers, &table.topics[i], true, &outcome);
+	topic_config_table_free(&table);
 	return status == ST_AGAIN ? status : answer_outcome(handlers, request, &outcome);
 }
 
@@ -110,23 +152,44 @@ static void clamp(struct group_config *config)
 		config->consume_timeout_minute = 15;
 }
 
+/* Makes or changes all groups of the table, which is freed. */
+static enum status put_groups(struct handlers *handlers, const struct request *request, struct group_config_table *table)
+{
+	struct outcome outcome = { 0 };
+	enum status status = core_accept(&outcome, 0);
+
+	for (size_t i = 0; i < table->group_count && status == ST_OK; i++) {
+		if (group_name_check(table->groups[i].group_name, &outcome.err) != ST_OK)
+			status = core_refuse_as(&outcome, RESP_INVALID_PARAMETER);
+	}
+	for (size_t i = 0; i < table->group_count && status == ST_OK; i++) {
+		struct group_config config = table->groups[i];
+
+		clamp(&config);
+		status = core_put_group(handlers->core, config.group_name, &config, &outcome);
+	}
+	group_config_table_free(table);
+	return status == ST_AGAIN ? status : answer_outcome(handlers, request, &outcome);
+}
+
 enum status handle_create_group(struct handlers *handlers, const struct request *request)
 {
 	struct group_config_table table;
-	struct outcome outcome = { 0 };
+	struct errinfo err;
 
-	if (group_config_decode(request->command->body, &table, &outcome.err) != ST_OK)
-		return answer_bad_header(handlers, request, &outcome.err);
-	if (group_name_check(table.groups[0].group_name, &outcome.err) != ST_OK) {
-		group_config_table_free(&table);
-		handlers_refuse(handlers, request, RESP_INVALID_PARAMETER, outcome.err.text);
-		return ST_OK;
-	}
-	struct group_config config = table.groups[0];
-	clamp(&config);
-	enum status status = core_put_group(handlers->core, config.group_name, &config, &outcome);
-	group_config_table_free(&table);
-	return status == ST_AGAIN ? status : answer_outcome(handlers, request, &outcome);
+	if (group_config_decode(request->command->body, &table, &err) != ST_OK)
+		return answer_bad_header(handlers, request, &err);
+	return put_groups(handlers, request, &table);
+}
+
+enum status handle_create_groups(struct handlers *handlers, const struct request *request)
+{
+	struct group_config_table table;
+	struct errinfo err;
+
+	if (group_config_list_decode(request->command->body, &table, &err) != ST_OK)
+		return answer_bad_header(handlers, request, &err);
+	return put_groups(handlers, request, &table);
 }
 
 enum status handle_get_group(struct handlers *handlers, const struct request *request)

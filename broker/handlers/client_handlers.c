@@ -12,8 +12,8 @@ enum status handle_heartbeat(struct handlers *handlers, const struct request *re
 
 	if (heartbeat_decode(command->body, &heartbeat, &outcome.err) != ST_OK)
 		return answer_bad_header(handlers, request, &outcome.err);
-	enum status status = core_heartbeat(handlers->core, request->conn_id, command->language, command->version, &heartbeat,
-					    &outcome);
+	enum status status = core_heartbeat(handlers->core, request->conn_id, &request->peer, command->language,
+					    command->version, &heartbeat, &outcome);
 	heartbeat_free(&heartbeat);
 	return status == ST_AGAIN ? status : answer_outcome(handlers, request, &outcome);
 }

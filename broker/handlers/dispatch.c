@@ -71,6 +71,9 @@ static handler find_handler(int32_t code)
 	case REQ_SEND_MESSAGE:
 	case REQ_SEND_MESSAGE_V2:
 	case REQ_SEND_BATCH_MESSAGE: return handle_send;
+	case REQ_SEND_REPLY_MESSAGE:
+	case REQ_SEND_REPLY_MESSAGE_V2: return handle_send_reply;
+	case REQ_RECALL_MESSAGE: return handle_recall;
 	case REQ_END_TRANSACTION: return handle_end_transaction;
 	case REQ_RESUME_CHECK_HALF_MESSAGE: return handle_resume_check;
 	case REQ_PULL_MESSAGE:
@@ -81,17 +84,52 @@ static handler find_handler(int32_t code)
 	case REQ_GET_MAX_OFFSET: return handle_max_offset;
 	case REQ_GET_MIN_OFFSET: return handle_min_offset;
 	case REQ_GET_EARLIEST_MSG_STORETIME: return handle_earliest_time;
+	case REQ_QUERY_MESSAGE: return handle_query_message;
 	case REQ_VIEW_MESSAGE_BY_ID: return handle_view_message;
 	case REQ_HEART_BEAT: return handle_heartbeat;
 	case REQ_UNREGISTER_CLIENT: return handle_unregister;
 	case REQ_CONSUMER_SEND_MSG_BACK: return handle_send_back;
 	case REQ_GET_CONSUMER_LIST_BY_GROUP: return handle_consumer_list;
+	case REQ_LOCK_BATCH_MQ: return handle_lock_queues;
+	case REQ_UNLOCK_BATCH_MQ: return handle_unlock_queues;
 	case REQ_UPDATE_AND_CREATE_TOPIC: return handle_create_topic;
 	case REQ_GET_TOPIC_CONFIG: return handle_get_topic;
 	case REQ_GET_ALL_TOPIC_CONFIG: return handle_all_topics;
 	case REQ_UPDATE_AND_CREATE_SUBSCRIPTIONGROUP: return handle_create_group;
 	case REQ_GET_SUBSCRIPTIONGROUP_CONFIG: return handle_get_group;
 	case REQ_GET_ALL_SUBSCRIPTIONGROUP_CONFIG: return handle_all_groups;
+	case REQ_UPDATE_AND_CREATE_TOPIC_LIST: return handle_create_topics;
+	case REQ_UPDATE_AND_CREATE_SUBSCRIPTIONGROUP_LIST: return handle_create_groups;
+	case REQ_GET_CONSUMER_RUNNING_INFO: return handle_running_info;
+	case REQ_CONSUME_MESSAGE_DIRECTLY: return handle_consume_directly;
+	case REQ_INVOKE_BROKER_TO_GET_CONSUMER_STATUS: return handle_consumer_status;
+	case REQ_INVOKE_BROKER_TO_RESET_OFFSET: return handle_reset_offset;
+	case REQ_CLONE_GROUP_OFFSET: return handle_clone_offset;
+	case REQ_QUERY_CORRECTION_OFFSET: return handle_correction_offset;
+	case REQ_GET_ALL_CONSUMER_OFFSET: return handle_all_offsets;
+	case REQ_GET_ALL_DELAY_OFFSET: return handle_all_delay_offsets;
+	case REQ_UPDATE_BROKER_CONFIG: return handle_update_config;
+	case REQ_GET_BROKER_CONFIG: return handle_get_config;
+	case REQ_DELETE_TOPIC_IN_BROKER: return handle_delete_topic;
+	case REQ_DELETE_SUBSCRIPTIONGROUP: return handle_delete_group;
+	case REQ_UPDATE_AND_GET_GROUP_FORBIDDEN: return handle_group_forbidden;
+	case REQ_CLEAN_EXPIRED_CONSUMEQUEUE:
+	case REQ_CLEAN_UNUSED_TOPIC:
+	case REQ_DELETE_EXPIRED_COMMITLOG: return handle_clean;
+	case REQ_GET_SYSTEM_TOPIC_LIST_FROM_BROKER: return handle_system_topics;
+	case REQ_GET_TOPIC_STATS_INFO: return handle_topic_stats;
+	case REQ_GET_CONSUME_STATS: return handle_consume_stats;
+	case REQ_GET_BROKER_CONSUME_STATS: return handle_broker_consume_stats;
+	case REQ_QUERY_CONSUME_TIME_SPAN: return handle_time_span;
+	case REQ_QUERY_CONSUME_QUEUE: return handle_query_queue;
+	case REQ_VIEW_BROKER_STATS_DATA: return handle_stats_data;
+	case REQ_GET_CONSUMER_CONNECTION_LIST: return handle_consumer_connections;
+	case REQ_GET_PRODUCER_CONNECTION_LIST: return handle_producer_connections;
+	case REQ_GET_ALL_PRODUCER_INFO: return handle_all_producers;
+	case REQ_QUERY_TOPIC_CONSUME_BY_WHO: return handle_consume_by_who;
+	case REQ_QUERY_TOPICS_BY_CONSUMER: return handle_topics_by_consumer;
+	case REQ_QUERY_SUBSCRIPTION_BY_CONSUMER: return handle_subscription_by_consumer;
+	case REQ_GET_BROKER_RUNTIME_INFO: return handle_runtime_info;
 	default: return not_supported;
 	}
 }

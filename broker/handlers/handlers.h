@@ -8,7 +8,9 @@
 #define ESCROW_HANDLERS_H
 
 #include "broker/core/core.h"
+#include "broker/handlers/relays.h"
 #include "lib/base/logging.h"
+#include "lib/wire/body_config.h"
 #include "lib/wire/command.h"
 #include "lib/wire/message.h"
 
@@ -22,12 +24,49 @@ struct replies {
 	void (*end)(void *context);
 };
 
+/* The options of the broker; the shell's, and not there in tests without one. */
+struct config_port {
+	void *context;
+	/* Takes in "key=value" lines, all of them or none. ST_OK, or a refusal. */
+	enum status (*update)(void *context, struct span properties, struct outcome *outcome);
+	/* Appends such lines. */
+	void (*print)(void *context, struct buffer *out);
+	struct data_version (*version)(void *context);
+};
+
+/* What the shell sees of the machine; not there in tests without one. */
+struct machine_facts {
+	uint64_t disk_bytes, disk_free_bytes; /* Of the file system of the store. */
+	uint32_t connections;
+};
+struct machine_port {
+	void *context;
+	struct machine_facts (*look)(void *context);
+};
+
+struct key_hits;
+struct key_query;
+struct request;
+
+/* The key index; the shell's. */
+struct key_port {
+	void *context;
+	/* The answer to a request's search, valid until `done`. ST_AGAIN: it is under way, run the request again. */
+	enum status (*find)(void *context, const struct request *request, const struct key_query *query,
+			    struct key_hits *out);
+	void (*done)(void *context, const struct request *request);
+};
+
 /* What all handlers share; one per broker. */
 struct handlers {
 	struct core *core;
 	struct replies replies;
 	const char *broker_name;
 	int32_t next_opaque;     /* Of requests that the broker begins. */
+	struct relays relays;
+	struct config_port config;
+	struct machine_port machine;
+	struct key_port keys;
 	struct log_gate unreadable_gate;
 };
 
@@ -67,6 +106,8 @@ enum status answer_outcome(struct handlers *handlers, const struct request *requ
 enum status answer_bad_header(struct handlers *handlers, const struct request *request, const struct errinfo *err);
 
 enum status handle_send(struct handlers *handlers, const struct request *request);
+enum status handle_send_reply(struct handlers *handlers, const struct request *request);
+enum status handle_recall(struct handlers *handlers, const struct request *request);
 enum status handle_send_back(struct handlers *handlers, const struct request *request);
 enum status handle_end_transaction(struct handlers *handlers, const struct request *request);
 enum status handle_resume_check(struct handlers *handlers, const struct request *request);
@@ -77,15 +118,48 @@ enum status handle_search_offset(struct handlers *handlers, const struct request
 enum status handle_max_offset(struct handlers *handlers, const struct request *request);
 enum status handle_min_offset(struct handlers *handlers, const struct request *request);
 enum status handle_earliest_time(struct handlers *handlers, const struct request *request);
+enum status handle_query_message(struct handlers *handlers, const struct request *request);
 enum status handle_view_message(struct handlers *handlers, const struct request *request);
 enum status handle_heartbeat(struct handlers *handlers, const struct request *request);
 enum status handle_unregister(struct handlers *handlers, const struct request *request);
 enum status handle_consumer_list(struct handlers *handlers, const struct request *request);
+enum status handle_lock_queues(struct handlers *handlers, const struct request *request);
+enum status handle_unlock_queues(struct handlers *handlers, const struct request *request);
 enum status handle_create_topic(struct handlers *handlers, const struct request *request);
+enum status handle_create_topics(struct handlers *handlers, const struct request *request);
 enum status handle_get_topic(struct handlers *handlers, const struct request *request);
 enum status handle_all_topics(struct handlers *handlers, const struct request *request);
 enum status handle_create_group(struct handlers *handlers, const struct request *request);
+enum status handle_create_groups(struct handlers *handlers, const struct request *request);
 enum status handle_get_group(struct handlers *handlers, const struct request *request);
+enum status handle_topic_stats(struct handlers *handlers, const struct request *request);
+enum status handle_consume_stats(struct handlers *handlers, const struct request *request);
+enum status handle_broker_consume_stats(struct handlers *handlers, const struct request *request);
+enum status handle_time_span(struct handlers *handlers, const struct request *request);
+enum status handle_query_queue(struct handlers *handlers, const struct request *request);
+enum status handle_stats_data(struct handlers *handlers, const struct request *request);
+enum status handle_consumer_connections(struct handlers *handlers, const struct request *request);
+enum status handle_producer_connections(struct handlers *handlers, const struct request *request);
+enum status handle_all_producers(struct handlers *handlers, const struct request *request);
+enum status handle_consume_by_who(struct handlers *handlers, const struct request *request);
+enum status handle_topics_by_consumer(struct handlers *handlers, const struct request *request);
+enum status handle_subscription_by_consumer(struct handlers *handlers, const struct request *request);
+enum status handle_runtime_info(struct handlers *handlers, const struct request *request);
 enum status handle_all_groups(struct handlers *handlers, const struct request *request);
+enum status handle_delete_topic(struct handlers *handlers, const struct request *request);
+enum status handle_delete_group(struct handlers *handlers, const struct request *request);
+enum status handle_group_forbidden(struct handlers *handlers, const struct request *request);
+enum status handle_clean(struct handlers *handlers, const struct request *request);
+enum status handle_running_info(struct handlers *handlers, const struct request *request);
+enum status handle_consume_directly(struct handlers *handlers, const struct request *request);
+enum status handle_consumer_status(struct handlers *handlers, const struct request *request);
+enum status handle_reset_offset(struct handlers *handlers, const struct request *request);
+enum status handle_clone_offset(struct handlers *handlers, const struct request *request);
+enum status handle_correction_offset(struct handlers *handlers, const struct request *request);
+enum status handle_all_offsets(struct handlers *handlers, const struct request *request);
+enum status handle_all_delay_offsets(struct handlers *handlers, const struct request *request);
+enum status handle_update_config(struct handlers *handlers, const struct request *request);
+enum status handle_get_config(struct handlers *handlers, const struct request *request);
+enum status handle_system_topics(struct handlers *handlers, const struct request *request);
 
 #endif

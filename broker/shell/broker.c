@@ -13,10 +13,13 @@
 #include "broker/core/settings.h"
 #include "broker/core/snapshotter.h"
 #include "broker/core/store.h"
+#include "broker/projections/key_index.h"
 #include "broker/projections/oplog_hold.h"
 #include "broker/projections/oplog_projector.h"
 #include "broker/shell/deferred.h"
 #include "broker/shell/disk.h"
+#include "broker/shell/key_searches.h"
+#include "broker/shell/live_config.h"
 #include "broker/shell/registrar.h"
 #include "broker/shell/replies.h"
 #include "lib/base/clock.h"
@@ -28,7 +31,9 @@ enum { TICK_MS = 10, STOP_LIMIT_MS = 3000, PROJECTOR_GRACE_MS = 1000, PARKED_BYT
        REPORT_INTERVAL_MS = 60 * 1000 };
 
 struct broker {
-	const struct broker_config *config;
+	struct broker_config *config; /* &options. */
+	struct broker_config options;
+	struct live_config live;
 	struct loop *loop;
 	struct mailbox *mailbox;
 	struct store store;
@@ -39,6 +44,8 @@ struct broker {
 	struct client *client;
 	struct registrar *registrar;
 	struct oplog_projector *projector;
+	struct key_index *keys;
+	struct key_searches *key_searches;
 	struct oplog_hold oplog_hold;
 	struct parked_replies replies;
 	struct handlers handlers;
@@ -104,8 +111,10 @@ static enum status serve(struct broker *broker, uint64_t conn_id_of, const struc
 {
 	if (command_decode(frame, &broker->scratch, &broker->command, &broker->decode_error) != ST_OK)
 		return ST_INVALID;
-	if (command_is_response(&broker->command))
-		return ST_OK; /* Nothing that we ask is answered so. */
+	if (command_is_response(&broker->command)) {
+		relays_answered(&broker->handlers, conn_id_of, &broker->command);
+		return ST_OK;
+	}
 	struct request request = { .command = &broker->command, .conn_id = conn_id_of, .peer = host_of(peer), .again = again };
 	if (broker->stopping || refuse_busy) {
 		handlers_refuse(&broker->handlers, &request, broker->stopping ? RESP_SERVICE_NOT_AVAILABLE : RESP_SYSTEM_BUSY,
@@ -165,8 +174,10 @@ static void on_conn_close(void *context, struct conn *conn)
 {
 	struct broker *broker = context;
 
-	if (broker->core != NULL)
-		core_connection_gone(broker->core, conn_id(conn));
+	if (broker->core == NULL)
+		return;
+	relays_connection_gone(&broker->handlers, conn_id(conn));
+	core_connection_gone(broker->core, conn_id(conn));
 }
 
 /* --- effects of the core ------------------------------------------------------------------------------------ */
@@ -220,6 +231,7 @@ static void on_flushed(void *context)
 	core_committed(broker->core);
 	replies_release(&broker->replies, core_committed_offset(broker->core));
 	oplog_projector_advance(broker->projector, commitlog_durable(broker->store.log));
+	key_index_advance(broker->keys, commitlog_durable(broker->store.log), commitlog_start(broker->store.log));
 	if (broker->deferred.head != NULL)
 		run_deferred(broker);
 }
@@ -309,7 +321,10 @@ static void on_tick(void *context)
 	core_set_log_pin(broker->core, projector_pin(broker));
 	core_begin_request(broker->core);
 	core_tick(broker->core);
+	relays_tick(&broker->handlers, core_now_ms(broker->core));
 	warm_for_core(broker); /* A half whose checks are exhausted, a body to be carried. */
+	if (broker->key_searches != NULL)
+		key_searches_tick(broker->key_searches, loop_now_ms(broker->loop));
 	watch_disk(broker);
 	report_in_doubt(broker);
 	if (broker->deferred.head != NULL)
@@ -390,6 +405,8 @@ static enum status fill_core_config(const struct broker_config *config, struct c
 		.auto_create_group = config->auto_create_subscription_group,
 		.reject_transactions = config->reject_transaction_message,
 		.long_polling = config->long_polling_enable,
+		.server_side_reset = config->use_server_side_reset_offset,
+		.forbidden = (PERM_READ | PERM_WRITE) & ~(uint32_t)config->broker_permission,
 		.default_topic_queue_nums = (uint32_t)config->default_topic_queue_nums,
 		.max_message_size = (uint32_t)config->max_message_size,
 		.young_queue_bytes = (uint64_t)config->mapped_file_size_commit_log,
@@ -401,13 +418,19 @@ static enum status fill_core_config(const struct broker_config *config, struct c
 		.pending_max = (uint64_t)config->pending_transaction_max,
 		.pending_group_max = (uint64_t)config->pending_transaction_group_max,
 		.resend_window_count = (uint64_t)config->resend_window_count,
-		.delayed_max = 2000000,
+		.delayed_max = (uint64_t)config->delayed_message_max,
+		.timers = config->timer_wheel_enable,
+		.timer_max_delay_ms = config->timer_max_delay_s * 1000,
+		.recall = config->recall_message_enable,
+		.store_replies = config->store_reply_message_enable,
 		.topic_max = 100000,
 		.group_max = 100000,
 		.name_max = 400000,
 		.offset_row_max = 100000,
 		.member_max = 200000,
 		.hold_max = 100000,
+		.lock_max = 200000,
+		.flow_max = 20000,
 		.checkback = checkback_config_default(),
 	};
 	out->checkback.transaction_timeout_ms = config->transaction_timeout_ms;
@@ -418,11 +441,20 @@ static enum status fill_core_config(const struct broker_config *config, struct c
 	return core_config_set_delay_levels(out, config->message_delay_level, err);
 }
 
+/* Where clients with the VIP channel on look for the broker. */
+static uint16_t fast_port(const struct broker_config *config)
+{
+	if (config->fast_listen_port >= 0)
+		return (uint16_t)config->fast_listen_port;
+	return config->listen_port > 2 ? (uint16_t)(config->listen_port - 2) : 0;
+}
+
 static enum status open_server(struct broker *broker, struct errinfo *err)
 {
 	const struct broker_config *config = broker->config;
 	struct server_config server_config = {
 		.name = "net", .bind_address = config->bind_address, .port = (uint16_t)config->listen_port,
+		.second_port = fast_port(config),
 		.frame_size_max = (uint32_t)config->frame_size_max, .connections_max = (uint32_t)config->connections_max,
 		.connections_per_address_max = (uint32_t)config->connections_per_address_max,
 		.output_bytes_max = (size_t)config->output_bytes_max,
@@ -432,6 +464,26 @@ static enum status open_server(struct broker *broker, struct errinfo *err)
 	/* Before the server's own hook, which writes what this one produces. */
 	loop_add_turn_end(broker->loop, on_turn_end, broker);
 	return server_create(broker->loop, &server_config, &callbacks, &broker->server, err);
+}
+
+static void on_options_changed(void *context)
+{
+	struct broker *broker = context;
+	struct core_config config;
+	struct errinfo err;
+
+	if (fill_core_config(broker->config, &config, &err) != ST_OK)
+		return; /* What could be wrong was checked before. */
+	registrar_forbid(broker->registrar, config.forbidden);
+	core_reconfigure(broker->core, &config);
+}
+
+static struct machine_facts look_at_machine(void *context)
+{
+	const struct broker *broker = context;
+
+	return (struct machine_facts){ disk_total_bytes(broker->disk), disk_free_bytes(broker->disk),
+				       server_connection_count(broker->server) };
 }
 
 static enum status open_core(struct broker *broker, struct errinfo *err)
@@ -444,8 +496,11 @@ static enum status open_core(struct broker *broker, struct errinfo *err)
 		return status;
 	config.store_port = server_port(broker->server);
 	replies_init(&broker->replies, broker->server);
-	broker->handlers = (struct handlers){ .replies = replies_sink(&broker->replies),
-					      .broker_name = broker->config->broker_name };
+	broker->live = (struct live_config){ .config = broker->config, .port = server_port(broker->server), .context = broker,
+					     .changed = on_options_changed };
+	broker->handlers = (struct handlers){ .replies = replies_sink(&broker->replies), .broker_name = broker->config->broker_name,
+					      .config = live_config_port(&broker->live),
+					      .machine = { broker, look_at_machine } };
 	status = core_open(&config, &broker->store, clock_wall_ms(clock_system()), clock_mono_ms(clock_system()), &effects,
 			   &broker->core, err);
 	if (status != ST_OK)
@@ -476,8 +531,24 @@ static enum status open_registrar(struct broker *broker, struct errinfo *err)
 	broker->client = client_create(broker->loop, &client_config, &callbacks);
 	if (broker->client == NULL)
 		return errinfo_set(err, ST_NOMEM, "no memory for the client");
-	return registrar_create(broker->loop, broker->client, &registrar_config, core_topics(broker->core), &broker->registrar,
-				err);
+	enum status status = registrar_create(broker->loop, broker->client, &registrar_config, core_topics(broker->core),
+					      &broker->registrar, err);
+	if (status == ST_OK)
+		registrar_forbid(broker->registrar, core_configuration(broker->core)->forbidden);
+	return status;
+}
+
+static enum status open_keys(struct broker *broker, struct errinfo *err)
+{
+	const char *root = broker->config->store_path_root_dir;
+
+	broker->key_searches = key_searches_create(broker->mailbox, on_index_read, broker);
+	if (broker->key_searches == NULL)
+		return errinfo_set(err, ST_NOMEM, "no memory for searches of the key index");
+	enum status status = key_index_start(vfs_posix(), root, commitlog_durable(broker->store.log), &broker->keys, err);
+	if (status == ST_OK)
+		broker->handlers.keys = key_searches_port(broker->key_searches, broker->keys);
+	return status;
 }
 
 static enum status open_disk(struct broker *broker, struct errinfo *err)
@@ -512,6 +583,8 @@ static enum status start(struct broker *broker, struct errinfo *err)
 	if (status == ST_OK && config->oplog.enable)
 		status = oplog_projector_start(&config->oplog, config->store_path_root_dir, config->broker_name,
 					       commitlog_durable(broker->store.log), &broker->projector, err);
+	if (status == ST_OK && config->message_index_enable)
+		status = open_keys(broker, err);
 	if (status == ST_OK)
 		status = service_signals(broker->loop, on_stop, broker, err);
 	if (status == ST_OK && loop_timer_start(broker->loop, &broker->tick, TICK_MS, true, on_tick, broker) != ST_OK)
@@ -531,10 +604,13 @@ static enum status finish(struct broker *broker, enum status status, struct erri
 			loop_turn(broker->loop, 0);
 	}
 	oplog_projector_stop(broker->projector, PROJECTOR_GRACE_MS);
+	key_index_stop(broker->keys);
+	key_searches_destroy(broker->key_searches);
 	server_destroy(broker->server);
 	client_destroy(broker->client);
 	registrar_destroy(broker->registrar);
 	deferred_clear(&broker->deferred);
+	relays_clear(&broker->handlers);
 	replies_deinit(&broker->replies);
 	snapshotter_destroy(broker->snapshotter);
 	core_close(broker->core);
@@ -556,7 +632,8 @@ enum status broker_open(const struct broker_config *config, struct broker **out,
 
 	if (broker == NULL)
 		return errinfo_set(err, ST_NOMEM, "no memory");
-	broker->config = config;
+	broker->options = *config;
+	broker->config = &broker->options;
 	broker->oplog_hold.max_bytes = (uint64_t)config->oplog.hold_log_max;
 	enum status status = start(broker, err);
 	if (status != ST_OK) {

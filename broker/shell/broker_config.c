@@ -25,6 +25,9 @@ static const struct config_option broker_options[] = {
 	TEXT("brokerIP1", broker_ip1, "127.0.0.1",
 	     "IPv4 address that clients are told to connect to, and that is part of every message id."),
 	NUMBER("listenPort", listen_port, "10911", NULL, 0, 65535, "Port; 0 takes a free one and prints it."),
+	NUMBER("fastListenPort", fast_listen_port, "-1", NULL, -1, 65535,
+	       "Second port, for clients that are set to use the VIP channel: they connect to listenPort - 2, which is what -1 "
+	       "means here. 0: none. A port that is taken is left out, with a warning."),
 	TEXT("bindAddress", bind_address, "127.0.0.1",
 	     "Address to listen on. Anything wider than loopback needs allowInsecure=true while there is no "
 	     "authentication."),
@@ -57,6 +60,8 @@ static const struct config_option broker_options[] = {
 	       "up. A power of two."),
 	NUMBER("indexCacheSize", index_cache_size, "33554432", "bytes", 1 * MIB, 16 * GIB,
 	       "Memory for pages of the consume queues and the half index."),
+	FLAG("messageIndexEnable", message_index_enable, "true",
+	     "Keeps an index of KEYS and unique keys, for queries by key."),
 	NUMBER("maxMessageSize", max_message_size, "4194304", "bytes", 1024, 16 * MIB,
 	       "Largest message body accepted."),
 
@@ -69,8 +74,24 @@ static const struct config_option broker_options[] = {
 	FLAG("rejectTransactionMessage", reject_transaction_message, "false", "Refuses half messages."),
 	FLAG("longPollingEnable", long_polling_enable, "true",
 	     "Holds a pull that finds nothing until a message comes; when false, for one second only."),
+	FLAG("useServerSideResetOffset", use_server_side_reset_offset, "true",
+	     "An operator's reset of consumer offsets takes effect here, whether consumers are connected or not; when false, the "
+	     "connected ones are asked to do it."),
+	NUMBER("brokerPermission", broker_permission, "6", NULL, 0, 7,
+	       "What clients may do with every topic of this broker: the sum of 4 (read) and 2 (write). Routes say so, too."),
 	TEXT("messageDelayLevel", message_delay_level, "1s 5s 10s 30s 1m 2m 3m 4m 5m 6m 7m 8m 9m 10m 20m 30m 1h 2h",
 	     "Delay of each delay level, from level 1."),
+	FLAG("timerWheelEnable", timer_wheel_enable, "true",
+	     "Takes messages that name the time of their delivery (TIMER_DELIVER_MS, TIMER_DELAY_SEC, TIMER_DELAY_MS)."),
+	NUMBER("timerMaxDelaySec", timer_max_delay_s, "259200", "seconds", 1, 1000000000,
+	       "How far ahead that time may be."),
+	NUMBER("delayedMessageMax", delayed_message_max, "10000000", "messages", 1, 100000000,
+	       "Messages that wait for their time, of levels and timers together; further ones are refused. Each takes about 60 bytes "
+	       "of memory."),
+	FLAG("recallMessageEnable", recall_message_enable, "true",
+	     "Lets clients recall a message that waits for its time, with the handle that its sender got."),
+	FLAG("storeReplyMessageEnable", store_reply_message_enable, "true",
+	     "Also stores the replies of request-reply, in the topic CLUSTER_REPLY_TOPIC."),
 
 	NUMBER("transactionTimeOut", transaction_timeout_ms, "6000", "ms", 1, 86400000,
 	       "Age at which an undecided half message is first checked back. A message may ask for its own with "
@@ -112,14 +133,14 @@ static const char *const known_unused[] = {
 	"storeCheckpoint", "abortFile", "mappedFileSizeConsumeQueue", "sendMessageThreadPoolNums",
 	"pullMessageThreadPoolNums", "useReentrantLockWhenPutMessage", "waitTimeMillsInSendQueue",
 	"transactionOpBatchInterval", "transactionOpMsgMaxSize", "enablePropertyFilter", "traceTopicEnable",
-	"msgTraceTopicName", "aclEnable", "timerWheelEnable", "flushIntervalCommitLog",
+	"msgTraceTopicName", "aclEnable", "flushIntervalCommitLog",
 	"flushCommitLogLeastPages", "flushCommitLogTimed", "transientStorePoolEnable", "slaveReadEnable",
-	"fetchNamesrvAddrByAddressServer", "brokerPermission", "messageIndexEnable", "maxTransferBytesOnMessageInMemory",
+	"fetchNamesrvAddrByAddressServer", "messageIndexEnable", "maxTransferBytesOnMessageInMemory",
 	"maxTransferCountOnMessageInMemory", "maxTransferBytesOnMessageInDisk", "maxTransferCountOnMessageInDisk",
 	"accessMessageInMemoryMaxRatio", "maxIndexNum", "maxHashSlotNum", "warmMapedFileEnable",
 	"osPageCacheBusyTimeOutMills", "enableCalcFilterBitMap", "clusterTopicEnable", "brokerTopicEnable",
 	"compressedRegister", "forceRegister", "rocketmqHome", "duplicationEnable", "checkCRCOnRecover",
-	"recallMessageEnable", "storeReplyMessageEnable", "transferMsgByHeap", "brokerFastFailureEnable",
+	"transferMsgByHeap", "brokerFastFailureEnable",
 	"enableControllerMode", "metricsExporterType", "litePullMessageEnable", "consumerManageThreadPoolNums",
 	"clientManageThreadPoolNums", "adminBrokerThreadPoolNums", "syncFlushTimeout", NULL,
 };

@@ -23,6 +23,7 @@ struct broker_config {
 	char log_level[CONFIG_TEXT_SIZE];
 	int64_t broker_id;
 	int64_t listen_port;
+	int64_t fast_listen_port; /* -1: see its option. */
 	bool allow_insecure;
 
 	int flush_disk_type; /* enum flush_disk_type */
@@ -35,13 +36,21 @@ struct broker_config {
 	int64_t tail_ring_size;
 	int64_t index_cache_size;
 	int64_t max_message_size;
+	bool message_index_enable;
 
 	bool auto_create_topic_enable;
 	bool auto_create_subscription_group;
 	int64_t default_topic_queue_nums;
 	bool reject_transaction_message;
 	bool long_polling_enable;
+	bool use_server_side_reset_offset;
+	int64_t broker_permission;
 	char message_delay_level[CONFIG_TEXT_SIZE];
+	bool timer_wheel_enable;
+	int64_t timer_max_delay_s;
+	int64_t delayed_message_max;
+	bool recall_message_enable;
+	bool store_reply_message_enable;
 
 	int64_t transaction_timeout_ms;
 	int64_t transaction_check_max;

@@ -224,6 +224,11 @@ uint64_t disk_free_bytes(const struct disk *disk)
 	return disk->free_bytes;
 }
 
+uint64_t disk_total_bytes(const struct disk *disk)
+{
+	return disk->total_bytes;
+}
+
 /* What the log leaves to index pages and snapshots; less on a small file system. */
 static uint64_t free_min(const struct disk *disk)
 {

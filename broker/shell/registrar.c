@@ -31,6 +31,7 @@ struct registrar {
 	struct loop_timer timer;
 	struct name_server servers[NAME_SERVERS_MAX];
 	int server_count;
+	uint32_t forbidden;
 	bool started;
 	bool stopping;
 };
@@ -116,6 +117,8 @@ static void register_at(struct registrar *registrar, struct name_server *server)
 
 	if (topic_table_make(registrar->topics, &table) != ST_OK)
 		return;
+	for (size_t i = 0; i < table.count; i++)
+		table.topics[i].perm &= ~(int32_t)registrar->forbidden;
 	buffer_init(&body, REGISTER_BODY_SIZE_MAX);
 	/* A name server takes so many topics as JSON, and many more in the compressed form (which loses only the order flag
 	 * and topicSysFlag). */
@@ -185,6 +188,11 @@ enum status registrar_create(struct loop *loop, struct client *client, const str
 	}
 	*out = registrar;
 	return ST_OK;
+}
+
+void registrar_forbid(struct registrar *registrar, uint32_t forbidden)
+{
+	registrar->forbidden = forbidden;
 }
 
 void registrar_start(struct registrar *registrar)

@@ -22,6 +22,8 @@ struct registrar_config {
 /* The texts of *config outlive the registrar. ST_INVALID names a bad address. */
 enum status registrar_create(struct loop *loop, struct client *client, const struct registrar_config *config,
 			     const struct topics *topics, struct registrar **out, struct errinfo *err) MUST_USE;
+/* What the routes may not allow with any topic (PERM_*); from the next registration on. */
+void registrar_forbid(struct registrar *registrar, uint32_t forbidden);
 /* Begins to register: once the broker serves. */
 void registrar_start(struct registrar *registrar);
 /* Topics changed: registers at the end of this turn. */

@@ -158,12 +158,18 @@ static enum status find_queue(struct audit *audit, const struct placing *placing
 	if (status != ST_OK)
 		return status;
 	uint64_t key = (uint64_t)topic << 32 | placing->queue_id;
+	uint64_t deleted_at = ((const struct name *)pool_at(&audit->names.pool, topic - 1))->deleted_at;
 	*out = table_find(&audit->queues, key);
+	if (*out != NULL && (*out)->born < deleted_at) /* The topic was made again. */
+		**out = (struct queue){ .key = key, .last_record = deleted_at, .born = deleted_at };
 	if (*out != NULL)
 		return ST_OK;
 	*out = table_add(&audit->queues, key);
 	if (*out == NULL)
 		return ST_NOMEM;
+	(*out)->born = deleted_at;
+	if (deleted_at != 0)
+		return ST_OK;
 	/* Where the log's beginning is gone, a queue begins anywhere. */
 	(*out)->first_offset = (*out)->next_offset = audit->facts.whole ? 0 : placing->queue_offset;
 	return ST_OK;
@@ -249,15 +255,30 @@ static enum status check_snapshot_mark(struct audit *audit, const struct log_rec
 	return ST_OK;
 }
 
+static enum status check_topic(struct audit *audit, const struct log_record *record, struct errinfo *why)
+{
+	struct record_topic r;
+	uint32_t id;
+	enum status status = record_topic_decode(record->payload, &r, why);
+
+	if (status != ST_OK)
+		return audit_unreadable(audit, why);
+	if (!r.deleted)
+		return ST_OK;
+	status = audit_name(audit, r.name, &id);
+	if (status == ST_OK)
+		((struct name *)pool_at(&audit->names.pool, id - 1))->deleted_at = record->offset;
+	return status;
+}
+
 static enum status check_settings(struct audit *audit, const struct log_record *record)
 {
-	struct record_topic topic;
 	struct record_group group;
 	struct errinfo why = { 0 };
 	enum status status;
 
 	switch (record->kind) {
-	case LOG_TOPIC: status = record_topic_decode(record->payload, &topic, &why); break;
+	case LOG_TOPIC: return check_topic(audit, record, &why);
 	case LOG_GROUP: status = record_group_decode(record->payload, &group, &why); break;
 	case LOG_OFFSETS: status = record_offsets_decode(record->payload, visit_offset, audit, &why); break;
 	default: status = record_pops_decode(record->payload, visit_pop, audit, &why); break;

@@ -16,7 +16,8 @@
  *   I4  the first decision is final: lib/txn's table allows every step; a CONFLICT names the decision that stands
  *   I5  counts of checks are absolute: they do not fall before a RESUME starts them anew
  *   I6  halves are numbered without a gap; a recall names a message that waits
- *   I7  queue offsets are dense and ascend, store times do not go back along a queue; log offsets and epochs ascend
+ *   I7  queue offsets are dense and ascend, from 0 again once the topic was deleted; store times do not go back along a
+ *       queue; log offsets and epochs ascend
  *   F   every payload can be read, its numbers are possible ones
  * (I8, that MySQL holds the same, takes a look at MySQL. What clients were told is compared by observed.h.)
  *

@@ -16,6 +16,7 @@ struct name {
 	uint64_t hash;
 	uint8_t *text;
 	uint32_t size;
+	uint64_t deleted_at; /* Of a topic: log offset of its last deletion; 0: none. */
 };
 
 struct queue {
@@ -24,6 +25,7 @@ struct queue {
 	uint64_t byte_count;
 	int64_t last_time_ms;
 	uint64_t last_record; /* That gave the last place. */
+	uint64_t born;        /* The topic's deleted_at when it was begun. */
 };
 
 /* Every transaction that the log speaks of. */
@@ -39,11 +41,11 @@ struct open_half {
 	uint64_t transaction_id; /* Hash. */
 	uint64_t body_offset;    /* Of the HALF, or of the latest CARRY of it. */
 	int64_t store_time_ms;
+	int64_t delay_ms;        /* As in the record: negative ones are points in time. */
 	uint32_t group, topic;   /* Ids of names. 0: nothing is known but what follows below. */
 	uint32_t queue_id;
 	uint32_t message_size;
 	int32_t tag_hash;
-	uint32_t delay_ms;       /* UINT32_MAX: that or more. */
 	uint32_t payload_size, payload_crc;
 	uint16_t message_delta;  /* From the HALF to the message. */
 	uint32_t attempts, answered;

@@ -148,7 +148,7 @@ static enum status fill_open(struct audit *audit, const struct record_half *r, s
 	open->queue_id = r->queue_id;
 	open->message_size = (uint32_t)r->message.size;
 	open->tag_hash = r->tag_hash;
-	open->delay_ms = r->delay_ms < 0 ? 0 : r->delay_ms > UINT32_MAX ? UINT32_MAX : (uint32_t)r->delay_ms;
+	open->delay_ms = r->delay_ms;
 	open->payload_size = (uint32_t)payload.size;
 	open->payload_crc = crc32c(0, payload.data, payload.size);
 	open->message_delta = (uint16_t)(LOG_ENVELOPE_SIZE + payload.size - r->message.size);
@@ -179,7 +179,7 @@ enum status audit_half(struct audit *audit, const struct log_record *record)
 		return audit_unreadable(audit, &why);
 	check_number(audit, r.half_queue_offset);
 	audit_note_time(audit, r.store_time_ms);
-	if (r.queue_id > QUEUE_ID_MAX || r.group.size == 0 || r.topic.size == 0 || r.delay_ms < 0)
+	if (r.queue_id > QUEUE_ID_MAX || r.group.size == 0 || r.topic.size == 0 || r.delay_ms == INT64_MIN)
 		audit_violated(audit, AUDIT_FORMAT, 0, "a half of group \"%.*s\" for \"%.*s\"/%" PRIu32 ", delay %" PRId64 " ms",
 			       SPAN_ARGS(r.group), SPAN_ARGS(r.topic), r.queue_id, r.delay_ms);
 	if (audit_find_half(audit, r.half_queue_offset) != NULL)
@@ -235,11 +235,22 @@ static void check_body(struct audit *audit, const struct record_decision *r, con
 		audit_unknown_body(audit, r->body_offset, r->outcome == OUTCOME_COMMIT);
 }
 
+/* Does a commit name a time that its half's delay allows? */
+static bool is_timely(const struct record_decision *r, int64_t delay_ms)
+{
+	int64_t latest;
+
+	if (delay_ms < 0) /* A point in time, unless it has passed. */
+		return r->deliver_at_ms == -delay_ms || (r->deliver_at_ms == 0 && -delay_ms <= r->when_ms);
+	if (__builtin_add_overflow(r->when_ms, delay_ms, &latest))
+		latest = INT64_MAX;
+	return (delay_ms > 0) == (r->deliver_at_ms != 0) && r->deliver_at_ms <= latest;
+}
+
 /* A commit has a place now or a time when it gets one; nothing else has either. */
 static void check_delivery(struct audit *audit, const struct record_decision *r, const struct open_half *open)
 {
 	bool commit = r->outcome == OUTCOME_COMMIT;
-	int64_t latest;
 
 	if ((!commit && r->deliver_at_ms != 0) || ((!commit || r->deliver_at_ms != 0) && r->queue_offset != 0))
 		audit_violated(audit, AUDIT_INVISIBLE, r->half_offset,
@@ -247,11 +258,9 @@ static void check_delivery(struct audit *audit, const struct record_decision *r,
 			       record_outcome_text(r->outcome), r->half_queue_offset, r->queue_offset, r->deliver_at_ms);
 	if (!commit || open == NULL || open->group == 0)
 		return;
-	if (open->delay_ms == UINT32_MAX || __builtin_add_overflow(r->when_ms, open->delay_ms, &latest))
-		latest = INT64_MAX;
-	if ((open->delay_ms > 0) != (r->deliver_at_ms != 0) || r->deliver_at_ms > latest)
+	if (!is_timely(r, open->delay_ms))
 		audit_violated(audit, AUDIT_INVISIBLE, r->half_offset,
-			       "DECISION at %" PRId64 " delivers half %" PRIu64 ", which has a delay of %" PRIu32 " ms, at %" PRId64,
+			       "DECISION at %" PRId64 " delivers half %" PRIu64 ", which has a delay of %" PRId64 " ms, at %" PRId64,
 			       r->when_ms, r->half_queue_offset, open->delay_ms, r->deliver_at_ms);
 }
 

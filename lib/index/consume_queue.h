@@ -50,6 +50,9 @@ enum status consume_queue_get_run(const struct consume_queue *q, uint64_t from, 
 /* Entries below `min` are not wanted any more. */
 static inline void consume_queue_trim(struct consume_queue *q, uint64_t min) { entry_array_trim(&q->array, min); }
 
+/* As entry_array_clear. */
+static inline void consume_queue_clear(struct consume_queue *q) { entry_array_clear(&q->array); }
+
 /* Lowest offset that is kept; one past the highest. Both 0 while empty. */
 static inline uint64_t consume_queue_min(const struct consume_queue *q) { return q->array.min; }
 static inline uint64_t consume_queue_max(const struct consume_queue *q) { return q->array.max; }

@@ -149,6 +149,16 @@ void entry_array_trim(struct entry_array *array, uint64_t min)
 	memmove(array->pages, array->pages + gone, array->page_count * sizeof(*array->pages));
 }
 
+void entry_array_clear(struct entry_array *array)
+{
+	for (uint32_t i = 0; i < array->page_count; i++) {
+		if (array->pages[i] != ENTRY_NO_PAGE)
+			pagefile_release(array->pf, array->pages[i]);
+	}
+	array->page_count = 0;
+	array->first_group = array->min = array->max = 0;
+}
+
 enum status entry_array_load_page(struct entry_array *array, uint64_t group, uint32_t page, struct errinfo *err)
 {
 	if (array->page_count == 0)

@@ -47,6 +47,9 @@ enum status entry_array_view(const struct entry_array *array, uint64_t index, co
 /* Entries below `min` are not wanted any more; their pages go back. `min` may be max (nothing is left). */
 void entry_array_trim(struct entry_array *array, uint64_t min);
 
+/* Everything goes, as if nothing had ever been put; the pages go back. */
+void entry_array_clear(struct entry_array *array);
+
 /* Groups that have slots in the page table: [first, end). */
 static inline uint64_t entry_array_first_group(const struct entry_array *array) { return array->first_group; }
 static inline uint64_t entry_array_end_group(const struct entry_array *array)

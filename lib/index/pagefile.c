@@ -509,10 +509,9 @@ void pagefile_release(struct pagefile *pf, uint32_t page)
 {
 	uint32_t frame = pf->frame_of[page];
 
-	if (frame != NONE && !pf->frames[frame].in_job) {
-		pf->dirty_count -= pf->frames[frame].dirty;
+	/* A dirty one is written all the same: a snapshot under way counts on the length of the file. */
+	if (frame != NONE && !pf->frames[frame].in_job && !pf->frames[frame].dirty)
 		release_frame(pf, frame);
-	}
 	/* Without memory the page is lost until the next start, which finds it unused. */
 	(void)queue_released(pf, page);
 }

@@ -17,7 +17,8 @@
 #include "lib/net/output.h"
 #include "lib/wire/frame.h"
 
-enum { READ_SIZE = 256 * 1024, KEEP_BUFFER = 64 * 1024, SWEEP_MS = 1000, ACCEPT_PAUSE_MS = 100, LISTEN_BACKLOG = 1024 };
+enum { READ_SIZE = 256 * 1024, KEEP_BUFFER = 64 * 1024, SWEEP_MS = 1000, ACCEPT_PAUSE_MS = 100, LISTEN_BACKLOG = 1024,
+       LISTENERS_MAX = 2 };
 /* After that long without traffic a connection keeps no buffers. */
 enum { TRIM_AFTER_MS = 5000 };
 /* Descriptors that are not connections: the log, the listener, other clients of the process. */
@@ -55,13 +56,18 @@ struct conn {
 	void *user;
 };
 
+/* A listening socket; fd -1: none. */
+struct listener {
+	int fd;
+	uint16_t port;
+	struct event *event;
+};
+
 struct server {
 	struct loop *loop;
 	struct server_config config;
 	struct server_callbacks callbacks;
-	int fd;
-	uint16_t port;
-	struct event *accept_event;
+	struct listener listeners[LISTENERS_MAX];
 	struct loop_timer accept_pause;
 	struct loop_timer sweep;
 	struct conn *conns;
@@ -484,8 +490,20 @@ static void resume_accepting(void *context)
 {
 	struct server *server = context;
 
-	if (server->accept_event != NULL)
-		(void)event_add(server->accept_event, NULL);
+	for (int i = 0; i < LISTENERS_MAX; i++) {
+		if (server->listeners[i].event != NULL)
+			(void)event_add(server->listeners[i].event, NULL);
+	}
+}
+
+static void pause_accepting(struct server *server)
+{
+	for (int i = 0; i < LISTENERS_MAX; i++) {
+		if (server->listeners[i].event != NULL)
+			(void)event_del(server->listeners[i].event);
+	}
+	if (loop_timer_start(server->loop, &server->accept_pause, ACCEPT_PAUSE_MS, false, resume_accepting, server) != ST_OK)
+		resume_accepting(server);
 }
 
 static void on_acceptable(evutil_socket_t listener, short what, void *context)
@@ -504,39 +522,72 @@ static void on_acceptable(evutil_socket_t listener, short what, void *context)
 		}
 		if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
 			log_gated(server, &server->refuse_gate, LOGLEVEL_ERROR, "cannot accept", "-", strerror(errno));
-			(void)event_del(server->accept_event);
-			if (loop_timer_start(server->loop, &server->accept_pause, ACCEPT_PAUSE_MS, false, resume_accepting,
-					     server) != ST_OK)
-				resume_accepting(server);
+			pause_accepting(server);
 		}
 		return;
 	}
 }
 
-/* --- the listening socket ----------------------------------------------------------------------------------- */
+/* --- the listening sockets ---------------------------------------------------------------------------------- */
 
-static enum status listen_on(struct server *server, struct errinfo *err)
+static enum status bind_listener(struct server *server, uint16_t port, struct listener *listener, struct errinfo *err)
 {
 	const struct server_config *config = &server->config;
 	struct socket_address address;
 	struct peer_address bound;
 	int on = 1;
-	enum status status = address_of_literal(config->bind_address, config->port, &address, err);
+	enum status status = address_of_literal(config->bind_address, port, &address, err);
 
 	if (status != ST_OK)
 		return errinfo_wrap(err, status, "bindAddress");
-	server->fd = socket(address.storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (server->fd < 0)
+	listener->fd = socket(address.storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (listener->fd < 0)
 		return errinfo_set(err, ST_IO, "open a socket: %s", strerror(errno));
-	setsockopt(server->fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-	if (bind(server->fd, (struct sockaddr *)&address.storage, address.size) != 0 || listen(server->fd, LISTEN_BACKLOG) != 0)
-		return errinfo_set(err, ST_IO, "listen on %s:%u: %s%s", config->bind_address, config->port, strerror(errno),
+	setsockopt(listener->fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	if (bind(listener->fd, (struct sockaddr *)&address.storage, address.size) != 0 ||
+	    listen(listener->fd, LISTEN_BACKLOG) != 0)
+		return errinfo_set(err, ST_IO, "listen on %s:%u: %s%s", config->bind_address, port, strerror(errno),
 				   errno == EADDRINUSE ? "; stop the other process or set another listenPort" : "");
-	if (getsockname(server->fd, (struct sockaddr *)&address.storage, &address.size) != 0)
+	if (getsockname(listener->fd, (struct sockaddr *)&address.storage, &address.size) != 0)
 		return errinfo_set(err, ST_IO, "getsockname: %s", strerror(errno));
 	address_describe(&address.storage, &bound);
-	server->port = bound.port;
+	listener->port = bound.port;
 	return ST_OK;
+}
+
+static void close_listener(struct listener *listener)
+{
+	if (listener->event != NULL)
+		event_free(listener->event);
+	if (listener->fd >= 0)
+		close(listener->fd);
+	listener->event = NULL;
+	listener->fd = -1;
+}
+
+static enum status listen_on(struct server *server, uint16_t port, struct listener *listener, struct errinfo *err)
+{
+	enum status status = bind_listener(server, port, listener, err);
+
+	if (status == ST_OK) {
+		listener->event = event_new(loop_base(server->loop), listener->fd, EV_READ | EV_PERSIST, on_acceptable, server);
+		if (listener->event == NULL || event_add(listener->event, NULL) != 0)
+			status = errinfo_set(err, ST_NOMEM, "no memory for the server");
+	}
+	if (status != ST_OK)
+		close_listener(listener);
+	return status;
+}
+
+static enum status start_listening(struct server *server, struct errinfo *err)
+{
+	enum status status = listen_on(server, server->config.port, &server->listeners[0], err);
+	struct errinfo why;
+
+	if (status == ST_OK && server->config.second_port != 0 &&
+	    listen_on(server, server->config.second_port, &server->listeners[1], &why) != ST_OK)
+		log_warn(server->config.name, "the second port is left out", "reason=\"%s\"", why.text);
+	return status;
 }
 
 /* Shells start programs with 1024 descriptors, whatever the machine allows. */
@@ -564,7 +615,8 @@ enum status server_create(struct loop *loop, const struct server_config *config,
 	server->loop = loop;
 	server->config = *config;
 	server->callbacks = *callbacks;
-	server->fd = -1;
+	for (int i = 0; i < LISTENERS_MAX; i++)
+		server->listeners[i].fd = -1;
 	if (server->config.partial_frame_ms == 0)
 		server->config.partial_frame_ms = 10 * 1000;
 	if (server->config.output_total_max == 0)
@@ -573,13 +625,9 @@ enum status server_create(struct loop *loop, const struct server_config *config,
 		server->config.input_total_max = 256 * 1024 * 1024;
 	if (server->config.idle_ms == 0)
 		server->config.idle_ms = 120 * 1000;
-	enum status status = listen_on(server, err);
-	if (status == ST_OK) {
-		server->accept_event = event_new(loop_base(loop), server->fd, EV_READ | EV_PERSIST, on_acceptable, server);
-		if (server->accept_event == NULL || event_add(server->accept_event, NULL) != 0 ||
-		    loop_timer_start(loop, &server->sweep, SWEEP_MS, true, sweep, server) != ST_OK)
-			status = errinfo_set(err, ST_NOMEM, "no memory for the server");
-	}
+	enum status status = start_listening(server, err);
+	if (status == ST_OK && loop_timer_start(loop, &server->sweep, SWEEP_MS, true, sweep, server) != ST_OK)
+		status = errinfo_set(err, ST_NOMEM, "no memory for the server");
 	if (status != ST_OK) {
 		server_destroy(server);
 		return status;
@@ -593,12 +641,8 @@ enum status server_create(struct loop *loop, const struct server_config *config,
 void server_stop_accepting(struct server *server)
 {
 	loop_timer_stop(&server->accept_pause);
-	if (server->accept_event != NULL)
-		event_free(server->accept_event);
-	server->accept_event = NULL;
-	if (server->fd >= 0)
-		close(server->fd);
-	server->fd = -1;
+	for (int i = 0; i < LISTENERS_MAX; i++)
+		close_listener(&server->listeners[i]);
 }
 
 void server_destroy(struct server *server)
@@ -616,7 +660,7 @@ void server_destroy(struct server *server)
 
 uint16_t server_port(const struct server *server)
 {
-	return server->port;
+	return server->listeners[0].port;
 }
 
 bool server_has_output(const struct server *server)

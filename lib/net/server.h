@@ -24,6 +24,7 @@ struct server_config {
 	const char *name;          /* Module name in log lines. */
 	const char *bind_address;  /* IPv4 or IPv6 literal. */
 	uint16_t port;             /* 0: any free one. */
+	uint16_t second_port;      /* Leads to the same server; 0: none. That it is taken is only a warning. */
 	uint32_t frame_size_max;
 	uint32_t connections_max;
 	uint32_t connections_per_address_max;

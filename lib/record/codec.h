@@ -1,6 +1,6 @@
 /* How record payloads are put together: fixed-width big-endian numbers, and texts with a 16-bit length.
  *
- * Every payload begins with a format version (1) and a flags byte (0 so far). A reader refuses another version or an
+ * Every payload begins with a format version (1; GROUP also 2) and a flags byte (0 so far). A reader refuses another version or an
  * unknown flag with ST_VERSION; bytes left over and values out of range with ST_CORRUPT: additions raise the version. So
  * what decodes encodes to the same bytes again. Shared by the codecs of lib/record, which are pure. */
 #ifndef ESCROW_RECORD_CODEC_H
@@ -36,11 +36,13 @@ static inline void w_text(struct record_writer *w, struct span s)
 	w_bytes(w, s);
 }
 
-static inline void w_head(struct record_writer *w)
+static inline void w_head_version(struct record_writer *w, uint8_t version)
 {
-	w_u8(w, RECORD_VERSION);
+	w_u8(w, version);
 	w_u8(w, 0);
 }
+
+static inline void w_head(struct record_writer *w) { w_head_version(w, RECORD_VERSION); }
 
 static inline size_t text_size(struct span s) { return 2 + s.size; }
 
@@ -58,7 +60,10 @@ static inline uint8_t r_range(struct reader *r, uint8_t least, uint8_t most)
 
 static inline bool r_bool(struct reader *r) { return r_range(r, 0, 1) == 1; }
 
-/* Begins reading a payload: checks the version. */
+/* Begins reading a payload: checks the version, which may be any up to `newest`. */
+enum status record_begin_version(struct span payload, const char *kind, uint8_t newest, struct reader *r, uint8_t *version_out,
+				 struct errinfo *err) MUST_USE;
+/* The same for those that have only one. */
 enum status record_begin(struct span payload, const char *kind, struct reader *r, struct errinfo *err) MUST_USE;
 /* Ends it: everything was there, and nothing else. */
 enum status record_end(const struct reader *r, const char *kind, struct errinfo *err) MUST_USE;

@@ -95,7 +95,7 @@ enum status record_deliver_decode(struct span payload, struct record_deliver *ou
 
 size_t record_timer_cancel_size(const struct record_timer_cancel *r)
 {
-	return 2 + 8 + 8 + text_size(r->who);
+	return 2 + 8 + 8 + text_size(r->who) + text_size(r->topic) + text_size(r->unique_key);
 }
 
 void record_timer_cancel_encode(const struct record_timer_cancel *r, uint8_t *at)
@@ -106,6 +106,8 @@ void record_timer_cancel_encode(const struct record_timer_cancel *r, uint8_t *at
 	w_u64(&w, r->source_offset);
 	w_u64(&w, (uint64_t)r->when_ms);
 	w_text(&w, r->who);
+	w_text(&w, r->topic);
+	w_text(&w, r->unique_key);
 }
 
 enum status record_timer_cancel_decode(struct span payload, struct record_timer_cancel *out, struct errinfo *err)
@@ -118,6 +120,8 @@ enum status record_timer_cancel_decode(struct span payload, struct record_timer_
 	out->source_offset = reader_u64(&r);
 	out->when_ms = (int64_t)reader_u64(&r);
 	out->who = r_text(&r);
+	out->topic = r_text(&r);
+	out->unique_key = r_text(&r);
 	return record_end(&r, "timer cancel", err);
 }
 

@@ -47,9 +47,11 @@ enum status record_deliver_decode(struct span payload, struct record_deliver *ou
 
 /* A delayed message was recalled before it was due. */
 struct record_timer_cancel {
-	uint64_t source_offset;
+	uint64_t source_offset;  /* The MESSAGE that carried the delay. */
 	int64_t when_ms;
 	struct span who;
+	struct span topic;       /* Of the message, like the next: the name under which those that wait are found. */
+	struct span unique_key;
 };
 size_t record_timer_cancel_size(const struct record_timer_cancel *r);
 void record_timer_cancel_encode(const struct record_timer_cancel *r, uint8_t *at);

@@ -44,16 +44,24 @@ enum status record_topic_decode(struct span payload, struct record_topic *out, s
 	return record_end(&r, "topic", err);
 }
 
+enum { GROUP_VERSION_2 = 2 };
+
+static bool group_says_more(const struct record_group *r)
+{
+	return r->clean_offsets || r->forbidden.size > 0;
+}
+
 size_t record_group_size(const struct record_group *r)
 {
-	return 2 + 6 + 4 + 4 + 8 + 8 + 4 + 4 + 4 + 4 + 1 + 8 + text_size(r->name);
+	return 2 + 6 + 4 + 4 + 8 + 8 + 4 + 4 + 4 + 4 + 1 + 8 + text_size(r->name) +
+	       (group_says_more(r) ? 1 + text_size(r->forbidden) : 0);
 }
 
 void record_group_encode(const struct record_group *r, uint8_t *at)
 {
 	struct record_writer w = { at };
 
-	w_head(&w);
+	w_head_version(&w, group_says_more(r) ? GROUP_VERSION_2 : RECORD_VERSION);
 	w_u8(&w, r->deleted);
 	w_u8(&w, r->consume_enable);
 	w_u8(&w, r->consume_from_min_enable);
@@ -71,12 +79,17 @@ void record_group_encode(const struct record_group *r, uint8_t *at)
 	w_u8(&w, r->undecided_policy);
 	w_u64(&w, (uint64_t)r->when_ms);
 	w_text(&w, r->name);
+	if (group_says_more(r)) {
+		w_u8(&w, r->clean_offsets);
+		w_text(&w, r->forbidden);
+	}
 }
 
 enum status record_group_decode(struct span payload, struct record_group *out, struct errinfo *err)
 {
 	struct reader r;
-	enum status status = record_begin(payload, "group", &r, err);
+	uint8_t version;
+	enum status status = record_begin_version(payload, "group", GROUP_VERSION_2, &r, &version, err);
 
 	if (status != ST_OK)
 		return status;
@@ -97,6 +110,10 @@ enum status record_group_decode(struct span payload, struct record_group *out, s
 	out->undecided_policy = r_range(&r, 0, GROUP_POLICY_COMMIT);
 	out->when_ms = (int64_t)reader_u64(&r);
 	out->name = r_text(&r);
+	out->clean_offsets = version == GROUP_VERSION_2 && r_bool(&r);
+	out->forbidden = version == GROUP_VERSION_2 ? r_text(&r) : SPAN_NONE;
+	if (version == GROUP_VERSION_2 && !group_says_more(out))
+		r.failed = true;
 	return record_end(&r, "group", err);
 }
 

@@ -48,6 +48,9 @@ struct record_group {
 	uint8_t undecided_policy; /* GROUP_POLICY_... */
 	int64_t when_ms;
 	struct span name;
+	/* Version 2, written only when one of them says something. */
+	bool clean_offsets;       /* Deleted together with what it had read. */
+	struct span forbidden;    /* Topics that it may not read, each followed by a newline. */
 };
 size_t record_group_size(const struct record_group *r);
 void record_group_encode(const struct record_group *r, uint8_t *at);

@@ -23,7 +23,7 @@ struct record_half {
 	uint64_t half_queue_offset; /* n: what clients quote as tranStateTableOffset. */
 	int64_t store_time_ms;
 	int64_t immunity_ms;        /* No check-back before this age; -1: the broker's default. */
-	int64_t delay_ms;           /* Delivery this long after the commit; 0 = at once. */
+	int64_t delay_ms;           /* Delivery this long after the commit; 0 = at once; < 0: at the time -delay_ms. */
 	int32_t tag_hash;
 	uint32_t queue_id;          /* Of the real topic. */
 	struct span topic;          /* The real topic. */

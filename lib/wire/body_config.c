@@ -84,43 +84,6 @@ enum status topic_config_of(struct json_doc *doc, const struct cJSON *object, st
 	return topic_attributes_decode(doc, json_member(object, "attributes"), &out->attributes);
 }
 
-static enum status add_attribute(struct json_writer *w, struct span entry, struct errinfo *err)
-{
-	const uint8_t *equals = memchr(entry.data, '=', entry.size);
-
-	if (entry.data[0] == '-')
-		return ST_OK;
-	if (entry.data[0] != '+' || equals == NULL || equals == entry.data + 1)
-		return errinfo_set(err, ST_INVALID, "topic attribute \"%.*s\" is not of the form +key=value or -key",
-				   SPAN_ARGS(entry));
-	size_t key_size = (size_t)(equals - entry.data) - 1;
-	json_key_span(w, (struct span){ entry.data + 1, key_size });
-	json_put_text(w, (struct span){ equals + 1, entry.size - key_size - 2 });
-	return ST_OK;
-}
-
-enum status topic_attributes_to_json(struct span attributes, struct buffer *out, struct errinfo *err)
-{
-	struct json_writer w = json_writer_of(out);
-
-	json_open(&w, '{');
-	while (attributes.size > 0) {
-		const uint8_t *comma = memchr(attributes.data, ',', attributes.size);
-		size_t size = comma == NULL ? attributes.size : (size_t)(comma - attributes.data);
-		size_t used = comma == NULL ? size : size + 1;
-
-		if (size > 0) {
-			enum status status = add_attribute(&w, (struct span){ attributes.data, size }, err);
-
-			if (status != ST_OK)
-				return status;
-		}
-		attributes = (struct span){ attributes.data + used, attributes.size - used };
-	}
-	json_close(&w, '}');
-	return out->failed ? errinfo_set(err, ST_TOOBIG, "topic attributes are too long") : ST_OK;
-}
-
 int64_t topic_attribute_number(struct span attributes, const char *key)
 {
 	cJSON *object = attributes.size == 0 ? NULL :
@@ -183,6 +146,38 @@ enum status topic_config_table_decode(struct span body, struct topic_config_tabl
 		return ST_OK;
 	topic_config_table_free(out);
 	return errinfo_wrap(err, status, "topic table");
+}
+
+static enum status decode_list(struct topic_config_table *out, struct errinfo *err)
+{
+	const struct cJSON *item, *list = json_member(out->doc.root, "topicConfigList");
+	struct topic_config *topics = json_doc_alloc(&out->doc, json_count(list), sizeof(*topics));
+
+	if (topics == NULL)
+		return errinfo_set(err, ST_NOMEM, "out of memory");
+	out->topics = topics;
+	cJSON_ArrayForEach(item, list) {
+		struct topic_config *topic = &topics[out->topic_count++];
+
+		if (topic_config_of(&out->doc, item, topic) != ST_OK)
+			return errinfo_set(err, ST_NOMEM, "out of memory");
+		if (topic->name.size == 0)
+			return errinfo_set(err, ST_INVALID, "topicConfigList[%zu] has no topicName", out->topic_count - 1);
+	}
+	return ST_OK;
+}
+
+enum status topic_config_list_decode(struct span body, struct topic_config_table *out, struct errinfo *err)
+{
+	*out = (struct topic_config_table){ .topic_count = 0 };
+	enum status status = json_doc_parse(body, &out->doc, err);
+
+	if (status == ST_OK)
+		status = decode_list(out, err);
+	if (status == ST_OK)
+		return ST_OK;
+	topic_config_table_free(out);
+	return errinfo_wrap(err, status, "topic list");
 }
 
 static enum status decode_one(struct topic_config_table *out, struct errinfo *err)

@@ -41,9 +41,14 @@ struct topic_config {
 	struct span attributes;   /* JSON object text; empty means {}. */
 };
 void topic_config_encode(struct json_writer *w, const struct topic_config *config);
-/* The value of attributes ("+key=value,-key" of request 17) as JSON object text, '+' dropped; ST_INVALID. `-key`
- * entries are left out. */
-enum status topic_attributes_to_json(struct span attributes, struct buffer *out, struct errinfo *err) MUST_USE;
+/* What becomes of a topic's attributes (JSON object text, may be empty) when an operator asks for `changes` ("+key=value,-key",
+ * or, for `changes_json`, an object with such keys). RocketMQ's rules: known keys and values only, nothing twice, some are
+ * fixed once the topic is there, a topic that is being created has none to take away. ST_INVALID with a remark. */
+struct attribute_changes {
+	struct span current, changes;
+	bool changes_json, creating;
+};
+enum status topic_attributes_change(const struct attribute_changes *wanted, struct buffer *out, struct errinfo *err) MUST_USE;
 
 /* How long RocketMQ 5 keeps a topic's messages, ms. */
 #define TOPIC_ATTRIBUTE_RESERVE_TIME "reserve.time"
@@ -61,6 +66,8 @@ void topic_config_table_encode(struct json_writer *w, const struct data_version 
 			       const struct topic_config *topics, size_t topic_count);
 enum status topic_config_table_decode(struct span body, struct topic_config_table *out, struct errinfo *err) MUST_USE;
 void topic_config_table_free(struct topic_config_table *table);
+/* {"topicConfigList":[..]} of 18, in `topics`; `attributes` as they came, with their + and -. ST_INVALID: one has no name. */
+enum status topic_config_list_decode(struct span body, struct topic_config_table *out, struct errinfo *err) MUST_USE;
 /* One TopicConfig (351): table of one. */
 enum status topic_config_decode(struct span body, struct topic_config_table *out, struct errinfo *err) MUST_USE;
 
@@ -92,6 +99,8 @@ struct group_config_table {
 void group_config_table_encode(struct json_writer *w, const struct data_version *version,
 			       const struct group_config *groups, size_t group_count);
 enum status group_config_table_decode(struct span body, struct group_config_table *out, struct errinfo *err) MUST_USE;
+/* {"groupConfigList":[..]} of 225, in `groups`. ST_INVALID: one has no name. */
+enum status group_config_list_decode(struct span body, struct group_config_table *out, struct errinfo *err) MUST_USE;
 /* One SubscriptionGroupConfig; ST_INVALID without groupName. */
 enum status group_config_decode(struct span body, struct group_config_table *out, struct errinfo *err) MUST_USE;
 void group_config_table_free(struct group_config_table *table);

@@ -117,6 +117,35 @@ enum status group_config_table_decode(struct span body, struct group_config_tabl
 	return errinfo_wrap(err, status, "group table");
 }
 
+static enum status decode_list(struct group_config_table *out, struct errinfo *err)
+{
+	const struct cJSON *item, *list = json_member(out->doc.root, "groupConfigList");
+	struct group_config *groups = json_doc_alloc(&out->doc, json_count(list), sizeof(*groups));
+
+	if (groups == NULL)
+		return errinfo_set(err, ST_NOMEM, "out of memory");
+	out->groups = groups;
+	cJSON_ArrayForEach(item, list) {
+		groups[out->group_count++] = group_config_of(item);
+		if (groups[out->group_count - 1].group_name.size == 0)
+			return errinfo_set(err, ST_INVALID, "groupConfigList[%zu] has no groupName", out->group_count - 1);
+	}
+	return ST_OK;
+}
+
+enum status group_config_list_decode(struct span body, struct group_config_table *out, struct errinfo *err)
+{
+	*out = (struct group_config_table){ .group_count = 0 };
+	enum status status = json_doc_parse(body, &out->doc, err);
+
+	if (status == ST_OK)
+		status = decode_list(out, err);
+	if (status == ST_OK)
+		return ST_OK;
+	group_config_table_free(out);
+	return errinfo_wrap(err, status, "group list");
+}
+
 static enum status decode_one(struct group_config_table *out, struct errinfo *err)
 {
 	struct group_config *group = json_doc_alloc(&out->doc, 1, sizeof(*group));

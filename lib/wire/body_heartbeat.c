@@ -16,6 +16,21 @@ static const char *const from_wheres[] = {
 	NULL,
 };
 
+static struct span name_of(const char *const *names, int32_t count, int32_t number)
+{
+	return number >= 0 && number < count ? span_of(names[number]) : SPAN_NONE;
+}
+
+struct span consume_type_name(int32_t consume_type)
+{
+	return name_of(consume_types, sizeof(consume_types) / sizeof(consume_types[0]) - 1, consume_type);
+}
+
+struct span consume_from_where_name(int32_t consume_from_where)
+{
+	return name_of(from_wheres, sizeof(from_wheres) / sizeof(from_wheres[0]) - 1, consume_from_where);
+}
+
 static enum status decode_subscriptions(struct json_doc *doc, const struct cJSON *set, struct consumer_data *out)
 {
 	struct subscription_data *list = json_doc_alloc(doc, json_count(set), sizeof(*list));

@@ -22,6 +22,10 @@ enum {
 	CONSUME_FROM_TIMESTAMP = 5,
 };
 
+/* What RocketMQ calls these numbers; empty out of range. */
+struct span consume_type_name(int32_t consume_type);
+struct span consume_from_where_name(int32_t consume_from_where);
+
 struct subscription_data {
 	struct span topic;
 	struct span sub_string;      /* The expression; empty means "*". */

@@ -65,6 +65,8 @@ void cluster_info_free(struct cluster_info *info);
 
 /* TopicList: {"topicList":["a","b"]}. */
 void topic_list_encode(struct buffer *out, const struct span *topics, size_t topic_count);
+/* The same with the address of a broker that knows more (304); empty: none. */
+void topic_list_encode_at(struct buffer *out, const struct span *topics, size_t topic_count, struct span broker_addr);
 enum status topic_list_decode(struct span body, struct name_list *out, struct errinfo *err) MUST_USE;
 
 /* KVTable: {"table":{"k":"v"}}: begin, put each, end. */

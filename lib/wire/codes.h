@@ -224,7 +224,7 @@ enum {
 
 /* MQVersion ordinals: what we say we are, and what peers' behaviour depends on. */
 enum {
-	VERSION_OURS = 479, /* V5_3_3 */
+	VERSION_OURS = 479, /* VERSION_OURS_TEXT */
 	VERSION_3_0_7_SNAPSHOT = 28,
 	VERSION_3_0_11 = 37,
 	VERSION_3_1_8_SNAPSHOT = 62,
@@ -276,6 +276,7 @@ enum { MASTER_ID = 0 }; /* brokerId of a master. */
 #define SYSTEM_TOPIC_PREFIX "rmq_sys_"
 #define RETRY_PREFIX "%RETRY%"
 #define DLQ_PREFIX "%DLQ%"
+#define REPLY_TOPIC_SUFFIX "_REPLY_TOPIC"
 #define GROUP_CLIENT_INNER_PRODUCER "CLIENT_INNER_PRODUCER"
 #define GROUP_TRANSACTION "CID_RMQ_SYS_TRANS"
 #define NAMESPACE_ORDER_TOPIC_CONFIG "ORDER_TOPIC_CONFIG"
@@ -284,5 +285,7 @@ enum { MASTER_ID = 0 }; /* brokerId of a master. */
 /* "SEND_MESSAGE_V2", "PULL_NOT_FOUND"; "UNKNOWN" for a number that is not in the map. Never NULL. */
 const char *request_code_name(int code);
 const char *response_code_name(int code);
+
+#define VERSION_OURS_TEXT "V5_3_3"
 
 #endif

@@ -69,3 +69,26 @@ void delete_group_encode(struct encoder *encoder, const struct delete_group_head
 {
 	header_encode(encoder, &group_spec, header);
 }
+
+#define RESET(member, name, kind, bits) HEADER_FIELD(struct reset_offset_header, member, name, kind, bits)
+
+static const struct reset_offset_header reset_defaults = { .queue_id = -1, .offset = -1 };
+static const struct header_field reset_fields[] = {
+	RESET(topic, "topic", HEADER_TEXT, HEADER_MANDATORY),
+	RESET(group, "group", HEADER_TEXT, HEADER_MANDATORY),
+	RESET(timestamp, "timestamp", HEADER_I64, HEADER_MANDATORY),
+	RESET(is_force, "isForce", HEADER_BOOL, 0),
+	RESET(queue_id, "queueId", HEADER_I32, 0),
+	RESET(offset, "offset", HEADER_I64, 0),
+};
+static const struct header_spec reset_spec = HEADER_SPEC(reset_fields, NULL, reset_defaults);
+
+enum status reset_offset_decode(const struct command *command, struct reset_offset_header *out, struct errinfo *err)
+{
+	return header_decode(command, &reset_spec, out, err);
+}
+
+void reset_offset_encode(struct encoder *encoder, const struct reset_offset_header *header)
+{
+	header_encode(encoder, &reset_spec, header);
+}

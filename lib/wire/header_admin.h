@@ -1,6 +1,6 @@
 /* The headers of operators' requests: 17 UPDATE_AND_CREATE_TOPIC, 351 GET_TOPIC_CONFIG,
- * 352 GET_SUBSCRIPTIONGROUP_CONFIG, 215/216 DELETE_TOPIC, 207 DELETE_SUBSCRIPTIONGROUP. (200 has a body only:
- * body_config.h.) See headers.h for the rules common to all headers. */
+ * 352 GET_SUBSCRIPTIONGROUP_CONFIG, 215/216 DELETE_TOPIC, 207 DELETE_SUBSCRIPTIONGROUP, 220/222 resets of offsets. (200 has
+ * a body only: body_config.h.) See headers.h for the rules common to all headers. */
 #ifndef ESCROW_WIRE_HEADER_ADMIN_H
 #define ESCROW_WIRE_HEADER_ADMIN_H
 
@@ -29,6 +29,19 @@ void topic_header_encode(struct encoder *encoder, struct span topic);
 /* `group` of 352. */
 enum status group_header_decode(const struct command *command, struct span *group, struct errinfo *err) MUST_USE;
 void group_header_encode(struct encoder *encoder, struct span group);
+
+/* 222 INVOKE_BROKER_TO_RESET_OFFSET and 220 RESET_CONSUMER_CLIENT_OFFSET. */
+struct reset_offset_header {
+	struct span topic;
+	struct span group;
+	int64_t timestamp; /* ms; -1: behind the last message. */
+	bool is_force;     /* Default false: do not move forward. */
+	int32_t queue_id;  /* Default -1: all queues. */
+	int64_t offset;    /* Default -1: as the timestamp says. Needs a queue_id. */
+};
+enum status reset_offset_decode(const struct command *command, struct reset_offset_header *out,
+				struct errinfo *err) MUST_USE;
+void reset_offset_encode(struct encoder *encoder, const struct reset_offset_header *header);
 
 struct delete_group_header {
 	struct span group_name;

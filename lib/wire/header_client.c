@@ -21,6 +21,29 @@ void view_message_encode(struct encoder *encoder, const struct view_message_head
 	header_encode(encoder, &view_spec, header);
 }
 
+#define QUERY(member, name, kind, bits) HEADER_FIELD(struct query_message_header, member, name, kind, bits)
+
+static const struct query_message_header query_defaults = { 0 };
+static const struct header_field query_fields[] = {
+	QUERY(topic, "topic", HEADER_TEXT, HEADER_MANDATORY),
+	QUERY(key, "key", HEADER_TEXT, HEADER_MANDATORY),
+	QUERY(max_num, "maxNum", HEADER_I32, HEADER_MANDATORY),
+	QUERY(begin_timestamp, "beginTimestamp", HEADER_I64, HEADER_MANDATORY),
+	QUERY(end_timestamp, "endTimestamp", HEADER_I64, HEADER_MANDATORY),
+	QUERY(unique_key_query, "_UNIQUE_KEY_QUERY", HEADER_BOOL, HEADER_OMIT_DEFAULT),
+};
+static const struct header_spec query_spec = HEADER_SPEC(query_fields, NULL, query_defaults);
+
+enum status query_message_decode(const struct command *command, struct query_message_header *out, struct errinfo *err)
+{
+	return header_decode(command, &query_spec, out, err);
+}
+
+void query_message_encode(struct encoder *encoder, const struct query_message_header *header)
+{
+	header_encode(encoder, &query_spec, header);
+}
+
 #define UNREGISTER(member, name, bits) \
 	HEADER_FIELD(struct unregister_client_header, member, name, HEADER_TEXT, bits)
 

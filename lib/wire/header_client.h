@@ -1,4 +1,4 @@
-/* The headers of clients and groups: 33 VIEW_MESSAGE_BY_ID, 34's answer, 35 UNREGISTER_CLIENT,
+/* The headers of clients and groups: 12 QUERY_MESSAGE, 33 VIEW_MESSAGE_BY_ID, 34's answer, 35 UNREGISTER_CLIENT,
  * 36 CONSUMER_SEND_MSG_BACK, 38 GET_CONSUMER_LIST_BY_GROUP, 40 NOTIFY_CONSUMER_IDS_CHANGED. (34 itself has a body
  * only: body_heartbeat.h.) See headers.h for the rules common to all headers. */
 #ifndef ESCROW_WIRE_HEADER_CLIENT_H
@@ -16,6 +16,16 @@ struct view_message_header {
 enum status view_message_decode(const struct command *command, struct view_message_header *out,
 				struct errinfo *err) MUST_USE;
 void view_message_encode(struct encoder *encoder, const struct view_message_header *header);
+
+struct query_message_header {
+	struct span topic, key;
+	int32_t max_num;
+	int64_t begin_timestamp, end_timestamp;
+	bool unique_key_query; /* `key` is a unique key. Default false. */
+};
+enum status query_message_decode(const struct command *command, struct query_message_header *out,
+				 struct errinfo *err) MUST_USE;
+void query_message_encode(struct encoder *encoder, const struct query_message_header *header);
 
 struct unregister_client_header {
 	struct span client_id;

@@ -76,6 +76,7 @@ static const struct header_field reply_fields[] = {
 	REPLY(transaction_id, "transactionId", HEADER_TEXT, 0),
 	REPLY(msg_region, "MSG_REGION", HEADER_TEXT, 0),
 	REPLY(trace_on, "TRACE_ON", HEADER_BOOL, 0),
+	REPLY(recall_handle, "recallHandle", HEADER_TEXT, 0),
 };
 static const struct header_spec reply_spec = HEADER_SPEC(reply_fields, NULL, reply_defaults);
 
@@ -87,4 +88,35 @@ enum status send_reply_decode(const struct command *command, struct send_reply_h
 void send_reply_encode(struct encoder *encoder, const struct send_reply_header *header)
 {
 	header_encode(encoder, &reply_spec, header);
+}
+
+#define PUSH(member, name, kind, bits) HEADER_FIELD(struct push_reply_header, member, name, kind, bits)
+
+static const struct push_reply_header push_defaults = { .send = { .default_topic_queue_nums = 4, .max_reconsume_times = -1 } };
+static const struct header_field push_fields[] = {
+	PUSH(send.producer_group, "producerGroup", HEADER_TEXT, HEADER_MANDATORY),
+	PUSH(send.topic, "topic", HEADER_TEXT, HEADER_MANDATORY),
+	PUSH(send.default_topic, "defaultTopic", HEADER_TEXT, 0),
+	PUSH(send.default_topic_queue_nums, "defaultTopicQueueNums", HEADER_I32, 0),
+	PUSH(send.queue_id, "queueId", HEADER_I32, HEADER_MANDATORY),
+	PUSH(send.sys_flag, "sysFlag", HEADER_I32, HEADER_MANDATORY),
+	PUSH(send.born_timestamp, "bornTimestamp", HEADER_I64, HEADER_MANDATORY),
+	PUSH(send.flag, "flag", HEADER_I32, 0),
+	PUSH(send.properties, "properties", HEADER_TEXT, 0),
+	PUSH(send.reconsume_times, "reconsumeTimes", HEADER_I32, 0),
+	PUSH(send.unit_mode, "unitMode", HEADER_BOOL, 0),
+	PUSH(born_host, "bornHost", HEADER_TEXT, HEADER_MANDATORY),
+	PUSH(store_host, "storeHost", HEADER_TEXT, HEADER_MANDATORY),
+	PUSH(store_timestamp, "storeTimestamp", HEADER_I64, HEADER_MANDATORY),
+};
+static const struct header_spec push_spec = HEADER_SPEC(push_fields, NULL, push_defaults);
+
+enum status push_reply_decode(const struct command *command, struct push_reply_header *out, struct errinfo *err)
+{
+	return header_decode(command, &push_spec, out, err);
+}
+
+void push_reply_encode(struct encoder *encoder, const struct push_reply_header *header)
+{
+	header_encode(encoder, &push_spec, header);
 }

@@ -1,4 +1,5 @@
-/* The headers of sending: SEND_MESSAGE (10), SEND_MESSAGE_V2 (310), SEND_BATCH_MESSAGE (320), and their answer.
+/* The headers of sending: SEND_MESSAGE (10), SEND_MESSAGE_V2 (310), SEND_BATCH_MESSAGE (320), SEND_REPLY_MESSAGE (324),
+ * SEND_REPLY_MESSAGE_V2 (325), and their answer; PUSH_REPLY_MESSAGE_TO_CLIENT (326).
  * See headers.h for the rules common to all headers. */
 #ifndef ESCROW_WIRE_HEADER_SEND_H
 #define ESCROW_WIRE_HEADER_SEND_H
@@ -36,9 +37,21 @@ struct send_reply_header {
 	struct span transaction_id; /* UNIQ_KEY. Optional. */
 	struct span msg_region;     /* Optional in decoding. */
 	bool trace_on;              /* Default false. */
+	struct span recall_handle;  /* Of a timer message. Optional. */
 };
 enum status send_reply_decode(const struct command *command, struct send_reply_header *out,
 			      struct errinfo *err) MUST_USE;
 void send_reply_encode(struct encoder *encoder, const struct send_reply_header *header);
+
+/* PUSH_REPLY_MESSAGE_TO_CLIENT (326): a reply on its way to the client that asked. All names are long ones. */
+struct push_reply_header {
+	struct send_header send;    /* max_reconsume_times and batch are not part of it. */
+	struct span born_host;      /* address:port */
+	struct span store_host;
+	int64_t store_timestamp;
+};
+enum status push_reply_decode(const struct command *command, struct push_reply_header *out,
+			      struct errinfo *err) MUST_USE;
+void push_reply_encode(struct encoder *encoder, const struct push_reply_header *header);
 
 #endif

@@ -66,14 +66,19 @@ void json_key(struct json_writer *w, const char *key);
 void json_key_span(struct json_writer *w, struct span key);
 /* The key of a map from integers: "0" with quotes, which every client reads, or fastjson's bare 0. */
 void json_key_i64(struct json_writer *w, int64_t key, bool quoted);
+/* Behind an object that is the key of a map, as RocketMQ's peers write them. */
+void json_end_object_key(struct json_writer *w);
 void json_put_text(struct json_writer *w, struct span value);
 void json_put_i64(struct json_writer *w, int64_t value);
 void json_put_bool(struct json_writer *w, bool value);
+/* With four digits behind the point; what is no number becomes 0. */
+void json_put_double(struct json_writer *w, double value);
 /* JSON text as it stands. */
 void json_put_raw(struct json_writer *w, struct span value);
 /* Key and value in one. */
 void json_member_put_text(struct json_writer *w, const char *key, struct span value);
 void json_member_put_i64(struct json_writer *w, const char *key, int64_t value);
+void json_member_put_double(struct json_writer *w, const char *key, double value);
 void json_member_put_bool(struct json_writer *w, const char *key, bool value);
 
 #endif

@@ -1,5 +1,6 @@
 /* Writing JSON text. See json_body.h. */
 #include <assert.h>
+#include <math.h>
 
 #include "lib/wire/command.h"
 #include "lib/wire/json_body.h"
@@ -62,6 +63,11 @@ void json_key_i64(struct json_writer *w, int64_t key, bool quoted)
 	end_key(w);
 }
 
+void json_end_object_key(struct json_writer *w)
+{
+	end_key(w);
+}
+
 void json_put_text(struct json_writer *w, struct span value)
 {
 	separate(w);
@@ -80,6 +86,12 @@ void json_put_bool(struct json_writer *w, bool value)
 	buffer_append_text(w->out, value ? "true" : "false");
 }
 
+void json_put_double(struct json_writer *w, double value)
+{
+	separate(w);
+	buffer_printf(w->out, "%.4f", isfinite(value) ? value : 0.0);
+}
+
 void json_put_raw(struct json_writer *w, struct span value)
 {
 	separate(w);
@@ -96,6 +108,12 @@ void json_member_put_i64(struct json_writer *w, const char *key, int64_t value)
 {
 	json_key(w, key);
 	json_put_i64(w, value);
+}
+
+void json_member_put_double(struct json_writer *w, const char *key, double value)
+{
+	json_key(w, key);
+	json_put_double(w, value);
 }
 
 void json_member_put_bool(struct json_writer *w, const char *key, bool value)

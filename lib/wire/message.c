@@ -1,11 +1,29 @@
 #include "lib/wire/message.h"
 
+#include <stdio.h>
+
 #include <assert.h>
 #include <libdeflate.h>
 
 #define MAGIC_V1 0xDAA320A7u
 #define MAGIC_V2 0xDAA320ABu
 enum { BATCH_FIXED_SIZE = 22, HOST_V4_SIZE = 8, HOST_V6_SIZE = 20, STORE_TIMESTAMP_AT_V4 = 56 };
+
+struct span host_text(const struct host *host, char out[HOST_TEXT_SIZE])
+{
+	const uint8_t *ip = host->ip;
+	int size = 0;
+
+	if (host->ip_size != 16) {
+		size = snprintf(out, HOST_TEXT_SIZE, "%u.%u.%u.%u:%d", ip[0], ip[1], ip[2], ip[3], host->port);
+	} else {
+		/* Java splits at the last colon. */
+		for (int i = 0; i < 16; i += 2)
+			size += snprintf(out + size, HOST_TEXT_SIZE - (size_t)size, "%x:", (unsigned)ip[i] << 8 | ip[i + 1]);
+		size += snprintf(out + size, HOST_TEXT_SIZE - (size_t)size, "%d", host->port);
+	}
+	return (struct span){ (const uint8_t *)out, (size_t)size };
+}
 
 struct host host_ipv4(uint32_t address, int32_t port)
 {

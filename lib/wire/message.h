@@ -39,6 +39,10 @@ struct host {
 
 struct host host_ipv4(uint32_t address, int32_t port); /* `address` in host byte order: 0x7F000001 = 127.0.0.1. */
 
+enum { HOST_TEXT_SIZE = 64 };
+/* "10.0.0.1:4711"; the port is behind the last colon. In `out`. */
+struct span host_text(const struct host *host, char out[HOST_TEXT_SIZE]);
+
 struct message {
 	uint32_t size;     /* Of the record; set by message_decode. */
 	uint32_t body_crc; /* Set by message_decode; message_encode computes it. */

@@ -45,9 +45,16 @@ void name_list_free(struct name_list *list)
 
 void topic_list_encode(struct buffer *out, const struct span *topics, size_t topic_count)
 {
+	topic_list_encode_at(out, topics, topic_count, SPAN_NONE);
+}
+
+void topic_list_encode_at(struct buffer *out, const struct span *topics, size_t topic_count, struct span broker_addr)
+{
 	struct json_writer w = json_writer_of(out);
 
 	json_open(&w, '{');
+	if (broker_addr.size > 0)
+		json_member_put_text(&w, "brokerAddr", broker_addr);
 	json_key(&w, "topicList");
 	json_open(&w, '[');
 	for (size_t i = 0; i < topic_count; i++)

@@ -85,6 +85,8 @@ static const struct known known_names[] = {
 	KNOWN(PROPERTY_TIMER_DELAY_SEC, timer_delay_sec),
 	KNOWN(PROPERTY_TIMER_DELAY_MS, timer_delay_ms),
 	KNOWN(PROPERTY_TIMER_DELIVER_MS, timer_deliver_ms),
+	KNOWN(PROPERTY_TIMER_OUT_MS, timer_out_ms),
+	KNOWN(PROPERTY_TIMER_DEL_UNIQKEY, timer_del_uniqkey),
 	KNOWN(PROPERTY_POP_CK, pop_ck),
 	KNOWN(PROPERTY_MAX_RECONSUME_TIMES, max_reconsume_times),
 	KNOWN(PROPERTY_CLUSTER, cluster),
@@ -231,4 +233,18 @@ int32_t java_string_hash(struct span text)
 		hash = hash * 31 + c;
 	}
 	return (int32_t)hash;
+}
+
+bool word_next(struct span *rest, struct span *word_out)
+{
+	while (rest->size > 0 && rest->data[0] == ' ')
+		*rest = (struct span){ rest->data + 1, rest->size - 1 };
+	if (rest->size == 0)
+		return false;
+	const uint8_t *blank = memchr(rest->data, ' ', rest->size);
+	size_t size = blank == NULL ? rest->size : (size_t)(blank - rest->data);
+
+	*word_out = (struct span){ rest->data, size };
+	*rest = (struct span){ rest->data + size, rest->size - size };
+	return true;
 }

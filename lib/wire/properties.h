@@ -41,6 +41,12 @@
 #define PROPERTY_TIMER_DELAY_SEC "TIMER_DELAY_SEC"
 #define PROPERTY_TIMER_DELAY_MS "TIMER_DELAY_MS"
 #define PROPERTY_TIMER_DELIVER_MS "TIMER_DELIVER_MS"
+#define PROPERTY_TIMER_OUT_MS "TIMER_OUT_MS"
+#define PROPERTY_TIMER_ENQUEUE_MS "TIMER_ENQUEUE_MS"
+#define PROPERTY_TIMER_DEL_UNIQKEY "TIMER_DEL_UNIQKEY"
+#define PROPERTY_CORRELATION_ID "CORRELATION_ID"
+#define PROPERTY_REPLY_TO_CLIENT "REPLY_TO_CLIENT"
+#define PROPERTY_PUSH_REPLY_TIME "PUSH_REPLY_TIME"
 #define PROPERTY_DLQ_ORIGIN_TOPIC "DLQ_ORIGIN_TOPIC"
 #define PROPERTY_DLQ_ORIGIN_MESSAGE_ID "DLQ_ORIGIN_MESSAGE_ID"
 
@@ -65,9 +71,12 @@ int64_t property_get_i64(struct span properties, const char *name, int64_t def);
 struct known_properties {
 	struct span keys, tags, wait, delay, retry_topic, real_topic, real_qid, tran_msg, pgroup, uniq_key,
 		origin_message_id, check_immunity, transaction_id, check_times, timer_delay_sec, timer_delay_ms,
-		timer_deliver_ms, pop_ck, max_reconsume_times, cluster, msg_region, trace_on;
+		timer_deliver_ms, timer_out_ms, timer_del_uniqkey, pop_ck, max_reconsume_times, cluster, msg_region, trace_on;
 };
 void properties_scan(struct span properties, struct known_properties *out);
+
+/* The next word of KEYS, which holds several with blanks between; moves *rest on. False at the end. */
+bool word_next(struct span *rest, struct span *word_out);
 
 /* Appends one entry. `name` and `value` must not hold 0x01 or 0x02; ST_INVALID names the culprit (foreign input). */
 enum status property_append(struct buffer *out, struct span name, struct span value, struct errinfo *err) MUST_USE;

@@ -50,10 +50,11 @@ static void report_footprint(const char *dir, bool full)
 	printf("  queue               %8.0f   (%u of them, one message each)\n", each.queue, sizes.topics * 8);
 	printf("  consumer offset row %8.0f   (%u of them, one queue each)\n", each.offset_row, sizes.offsets);
 	printf("processor time in the tables of open transactions, with that many\n");
-	printf("  a transaction that comes and goes %.0f ns; the longest addition while they fill %.2f ms\n", each.young_ns,
-	       each.longest_ms);
+	printf("  a transaction that comes and goes %.0f ns; the longest addition while they fill %.2f ms;\n"
+	       "  the longest slice of a snapshot of them %.2f ms\n", each.young_ns, each.longest_ms, each.slice_ms);
 	judge(each.pending < 125, "an open transaction takes less than 125 bytes");
 	judge(each.longest_ms < 5, "no addition stops the loop for 5 ms");
+	judge(each.slice_ms < 5, "no slice of a snapshot stops the loop for 5 ms");
 	judge(each.message < 1, "a queued message takes less than a byte");
 }
 

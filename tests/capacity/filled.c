@@ -3,12 +3,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "broker/core/core.h"
 #include "broker/core/store.h"
 #include "broker/core/produce.h"
 #include "broker/core/progress.h"
 #include "broker/core/settings.h"
+#include "broker/core/snapshot.h"
 #include "broker/core/snapshotter.h"
 #include "broker/core/store.h"
 #include "lib/base/clock.h"
@@ -82,8 +84,9 @@ static void open_parts(struct filled *f, const char *dir, struct filled_options 
 		.max_message_size = 4 * 1024 * 1024, .young_queue_bytes = 1 << 30, .offset_flush_interval_ms = 500,
 		.snapshot_bytes = options.snapshot_bytes, .segment_bytes = 1 << 30,
 		.pending_max = UINT32_MAX, .pending_group_max = UINT32_MAX, .resend_window_count = 400000,
-		.delayed_max = 1000, .topic_max = 1000000, .group_max = 1000000, .name_max = 4000000,
-		.offset_row_max = 1000000, .member_max = 1000, .hold_max = 1000, .checkback = checkback_config_default(),
+		.delayed_max = 1000,
+		.timers = true, .timer_max_delay_ms = 259200000, .recall = true, .topic_max = 1000000, .group_max = 1000000, .name_max = 4000000,
+		.offset_row_max = 1000000, .member_max = 1000, .hold_max = 1000, .lock_max = 1000, .flow_max = 100, .checkback = checkback_config_default(),
 	};
 	struct errinfo err;
 
@@ -311,4 +314,32 @@ uint64_t filled_tail_bytes(const struct filled *f)
 	uint64_t from = snapshotter_stats(f->snapshotter).last_from;
 
 	return from == 0 ? filled_log_bytes(f) : commitlog_appended(f->store.log) - from;
+}
+
+double filled_cpu_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+	return (double)now.tv_sec * 1e9 + (double)now.tv_nsec;
+}
+
+double filled_longest_slice_ns(const struct filled *f)
+{
+	struct snapshot_cursor cursor = { 0 };
+	struct buffer out;
+	double longest = 0;
+	bool more = true;
+
+	buffer_init(&out, 0);
+	while (more) {
+		double begun = filled_cpu_ns();
+		buffer_reset(&out);
+		more = snapshot_slice(f->core, &cursor, &out);
+		double took = filled_cpu_ns() - begun;
+		if (took > longest)
+			longest = took;
+	}
+	buffer_deinit(&out);
+	return longest;
 }

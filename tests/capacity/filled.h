@@ -44,5 +44,9 @@ void filled_add_offsets(struct filled *filled, uint32_t groups, uint32_t first_t
 /* Bytes of the commit log up to its end; of those that a start must replay: behind the last snapshot. */
 uint64_t filled_log_bytes(const struct filled *filled);
 uint64_t filled_tail_bytes(const struct filled *filled);
+/* Processor time of the longest slice of a snapshot of all that, in ns: so long the loop serves nobody. */
+double filled_longest_slice_ns(const struct filled *filled);
+/* Processor time of this thread, ns. */
+double filled_cpu_ns(void);
 
 #endif

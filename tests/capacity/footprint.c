@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "lib/txn/pending.h"
@@ -113,14 +112,6 @@ static void come_and_go(struct tables *tables, uint64_t n)
 	pending_remove(tables->pending, entry);
 }
 
-static double cpu_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-	return (double)now.tv_sec * 1e9 + (double)now.tv_nsec;
-}
-
 static double measure_young(const char *dir, const struct footprint_sizes *sizes)
 {
 	struct tables tables;
@@ -128,10 +119,10 @@ static double measure_young(const char *dir, const struct footprint_sizes *sizes
 	(void)dir;
 	make_tables(&tables, sizes->pending);
 	open_all(&tables, sizes->pending);
-	double begun = cpu_ns();
+	double begun = filled_cpu_ns();
 	for (uint64_t n = 0; n < YOUNG_COUNT; n++)
 		come_and_go(&tables, sizes->pending + n);
-	double each = (cpu_ns() - begun) / YOUNG_COUNT;
+	double each = (filled_cpu_ns() - begun) / YOUNG_COUNT;
 	free_tables(&tables);
 	return each;
 }
@@ -139,7 +130,7 @@ static double measure_young(const char *dir, const struct footprint_sizes *sizes
 static double measure_longest(const char *dir, const struct footprint_sizes *sizes)
 {
 	struct tables tables;
-	double longest = 0, begun = cpu_ns();
+	double longest = 0, begun = filled_cpu_ns();
 
 	(void)dir;
 	make_tables(&tables, 0);
@@ -147,7 +138,7 @@ static double measure_longest(const char *dir, const struct footprint_sizes *siz
 		double before = begun;
 
 		open_one(&tables, n);
-		begun = cpu_ns();
+		begun = filled_cpu_ns();
 		if (n > 0 && begun - before > longest)
 			longest = begun - before;
 	}
@@ -164,6 +155,17 @@ static double measure_pending(const char *dir, const struct footprint_sizes *siz
 	double each = grown(before, sizes->pending);
 	filled_close(store);
 	return each;
+}
+
+static double measure_slice(const char *dir, const struct footprint_sizes *sizes)
+{
+	struct filled *store = filled_open(dir, filled_alone());
+
+	filled_add_halves(store, sizes->pending);
+	filled_add_messages(store, sizes->messages);
+	double longest = filled_longest_slice_ns(store) / 1e6;
+	filled_close(store);
+	return longest;
 }
 
 static double measure_message(const char *dir, const struct footprint_sizes *sizes)
@@ -255,5 +257,6 @@ struct footprint footprint_measure(const char *dir, const struct footprint_sizes
 	result.offset_row = in_child(dir, measure_offset_row, sizes);
 	result.young_ns = in_child(dir, measure_young, sizes);
 	result.longest_ms = in_child(dir, measure_longest, sizes);
+	result.slice_ms = in_child(dir, measure_slice, sizes);
 	return result;
 }

@@ -23,7 +23,8 @@ struct footprint {
 	double offset_row;    /* A (topic, group) pair with one queue; the group's own share included. */
 	/* Not bytes, but processor time in the two tables together: */
 	double young_ns;      /* of a transaction that comes and goes when they are full, */
-	double longest_ms;    /* of the longest single addition while they fill. */
+	double longest_ms;    /* of the longest single addition while they fill, */
+	double slice_ms;      /* of the longest slice of a snapshot of that many. */
 };
 
 /* Needs `dir` (empty) for stores, which are removed again. Aborts with a message on failure. */

@@ -359,7 +359,8 @@ static void run_workload(size_t index, uint64_t seed, const struct options *o, s
 /* What this version writes must have been there. */
 static unsigned missing_kinds(const struct totals *totals)
 {
-	static const unsigned wanted[] = { LOG_MESSAGE, LOG_HALF, LOG_DECISION, LOG_CONFLICT, LOG_DELIVER, LOG_CHECK, LOG_OFFSETS,
+	static const unsigned wanted[] = { LOG_MESSAGE, LOG_HALF, LOG_DECISION, LOG_CONFLICT, LOG_DELIVER,
+					   LOG_TIMER_CANCEL, LOG_CHECK, LOG_OFFSETS,
 					   LOG_TOPIC, LOG_GROUP, LOG_CARRY, LOG_SNAPSHOT_MARK };
 	unsigned missing = 0;
 

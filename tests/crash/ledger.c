@@ -230,19 +230,25 @@ static bool add_message(struct ledger *l, const struct ledger_record *at, char *
 					      .message = r.message }, why);
 }
 
+static struct ledger_delayed *find_waiting(struct ledger *l, uint64_t naming_offset)
+{
+	for (size_t i = 0; i < l->delayed_count; i++) {
+		if (l->delayed[i].naming_offset == naming_offset && l->delayed[i].gone == SIZE_MAX)
+			return &l->delayed[i];
+	}
+	return NULL;
+}
+
 static bool add_deliver(struct ledger *l, const struct ledger_record *at, char *why)
 {
 	struct record_deliver r;
 	struct errinfo err;
-	size_t i = 0;
 
 	if (record_deliver_decode(at->payload, &r, &err) != ST_OK)
 		return ledger_say(why, "DELIVER: %s", err.text);
-	while (i < l->delayed_count && (l->delayed[i].naming_offset != r.source_offset || l->delayed[i].gone != SIZE_MAX))
-		i++;
-	if (i == l->delayed_count)
+	struct ledger_delayed *entry = find_waiting(l, r.source_offset);
+	if (entry == NULL)
 		return ledger_say(why, "DELIVER of %" PRIu64 ", which does not wait", r.source_offset);
-	struct ledger_delayed *entry = &l->delayed[i];
 	if (r.deliver_time_ms < entry->deliver_at_ms)
 		return ledger_say(why, "DELIVER of %" PRIu64 " before its time", r.source_offset);
 	if (!span_equal(r.topic, entry->topic) || r.queue_id != entry->queue_id || r.transactional != entry->transactional)
@@ -254,6 +260,22 @@ static bool add_deliver(struct ledger *l, const struct ledger_record *at, char *
 	return place(l, r.topic, r.queue_id, r.queue_offset,
 		     (struct ledger_message){ .name_offset = at->offset, .store_time_ms = r.deliver_time_ms,
 					      .prepared_offset = entry->half_offset, .message = entry->message }, why);
+}
+
+static bool add_cancel(struct ledger *l, const struct ledger_record *at, char *why)
+{
+	struct record_timer_cancel r;
+	struct errinfo err;
+
+	if (record_timer_cancel_decode(at->payload, &r, &err) != ST_OK)
+		return ledger_say(why, "TIMER_CANCEL: %s", err.text);
+	struct ledger_delayed *entry = find_waiting(l, r.source_offset);
+	if (entry == NULL || entry->transactional)
+		return ledger_say(why, "TIMER_CANCEL of %" PRIu64 ", which does not wait", r.source_offset);
+	if (!span_equal(r.topic, entry->topic) || !note_time(l, r.when_ms, why))
+		return ledger_say(why, "TIMER_CANCEL of %" PRIu64 " names another topic or a time before", r.source_offset);
+	entry->gone = l->count;
+	return true;
 }
 
 /* --- transactions ------------------------------------------------------------------------------------------- */
@@ -434,6 +456,7 @@ static bool take_effect(struct ledger *l, const struct ledger_record *at, char *
 	switch (at->kind) {
 	case LOG_MESSAGE: return add_message(l, at, why);
 	case LOG_DELIVER: return add_deliver(l, at, why);
+	case LOG_TIMER_CANCEL: return add_cancel(l, at, why);
 	case LOG_HALF: return add_half(l, at, why);
 	case LOG_DECISION: return add_decision(l, at, why);
 	case LOG_CONFLICT: return add_conflict(l, at, why);
@@ -518,6 +541,7 @@ static bool record_says(const struct ledger_record *at, const struct ledger_clai
 	struct record_message message;
 	struct record_half half;
 	struct record_decision decision;
+	struct record_timer_cancel cancel;
 	struct record_topic topic;
 	struct record_group group;
 
@@ -535,6 +559,9 @@ static bool record_says(const struct ledger_record *at, const struct ledger_clai
 	case CLAIM_OFFSET:
 		return at->kind == LOG_OFFSETS && record_offsets_decode(at->payload, find_offset, &offset, NULL) == ST_OK &&
 		       offset.found;
+	case CLAIM_RECALL:
+		return at->kind == LOG_TIMER_CANCEL && record_timer_cancel_decode(at->payload, &cancel, NULL) == ST_OK &&
+		       cancel.source_offset == claim->log_offset && span_is(cancel.unique_key, claim->key);
 	case CLAIM_TOPIC:
 		return at->kind == LOG_TOPIC && record_topic_decode(at->payload, &topic, NULL) == ST_OK &&
 		       span_is(topic.name, claim->key);

@@ -52,12 +52,12 @@ struct ledger_open {
 bool ledger_find_open(const struct ledger *ledger, size_t count, struct ledger_open *out);
 
 /* Something that was acknowledged: is it in the records that end at or before wait_offset? */
-enum ledger_claim_kind { CLAIM_MESSAGE, CLAIM_HALF, CLAIM_DECISION, CLAIM_OFFSET, CLAIM_TOPIC, CLAIM_GROUP };
+enum ledger_claim_kind { CLAIM_MESSAGE, CLAIM_HALF, CLAIM_DECISION, CLAIM_OFFSET, CLAIM_TOPIC, CLAIM_GROUP, CLAIM_RECALL };
 struct ledger_claim {
 	enum ledger_claim_kind kind;
 	uint64_t wait_offset;
-	uint64_t log_offset;           /* MESSAGE, HALF: its name. DECISION: the half's. */
-	char key[40];                  /* MESSAGE, HALF: unique key. OFFSET: group. TOPIC, GROUP: name. */
+	uint64_t log_offset;           /* MESSAGE, HALF: its name. DECISION: the half's. RECALL: the message's. */
+	char key[40];                  /* MESSAGE, HALF, RECALL: unique key. OFFSET: group. TOPIC, GROUP: name. */
 	char topic[40];                /* OFFSET */
 	uint32_t queue_id;             /* OFFSET */
 	int64_t value;                 /* OFFSET */

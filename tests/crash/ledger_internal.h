@@ -52,7 +52,7 @@ struct ledger_half {
 
 struct ledger_delayed {
 	size_t record;
-	size_t gone;           /* Index of the DELIVER record; SIZE_MAX while it waits. */
+	size_t gone;           /* Index of the DELIVER or TIMER_CANCEL record; SIZE_MAX while it waits. */
 	uint64_t naming_offset;
 	int64_t deliver_at_ms;
 	bool transactional;

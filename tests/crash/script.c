@@ -187,9 +187,26 @@ static void checks(struct script *s)
 	}
 }
 
+/* Sent with a timer and taken back, twice over: the second time changes nothing. */
+static void recalled(struct script *s, const char *key)
+{
+	struct rig_answer answer = send(s, &(struct rig_message){ .topic = TOPIC, .key = key, .group = GROUP, .timer_ms = 2000,
+								 .body_size = 9 });
+	struct ledger_claim what = { .kind = CLAIM_RECALL, .log_offset = answer.log_offset };
+	int64_t recall_at_ms = answer.recall_at_ms;
+
+	snprintf(what.key, sizeof(what.key), "%s", key);
+	for (int i = 0; i < 2 && answer.status == ST_OK && !s->rig->dead; i++) {
+		answer = rig_recall(s->rig, TOPIC, key, recall_at_ms);
+		claim(s, &answer, what);
+	}
+}
+
 static void delays(struct script *s)
 {
 	message(s, "D1", 1);
+	(void)send(s, &(struct rig_message){ .topic = TOPIC, .key = "D2", .group = GROUP, .timer_ms = 1500, .body_size = 9 });
+	recalled(s, "D3");
 	half(s, 5, 2);
 	settle(s);
 	end(s, 5, OUTCOME_COMMIT, false);

@@ -14,8 +14,8 @@
 enum { ITEMS_MAX = 512, CLAIMS_MAX = 2048, SCRATCH_SIZE = 128 * 1024, TRIES = 3 };
 
 enum op {
-	OP_MESSAGE, OP_HALF, OP_DELAYED, OP_DELAYED_HALF, OP_RESEND, OP_COMMIT, OP_ROLLBACK, OP_UNKNOWN, OP_OPPOSITE,
-	OP_OPERATOR, OP_ANSWER, OP_PRODUCER, OP_OFFSET, OP_OFFSET_ONEWAY, OP_TOPIC, OP_GROUP, OP_TICK, OP_WAIT,
+	OP_MESSAGE, OP_HALF, OP_DELAYED, OP_DELAYED_HALF, OP_TIMER, OP_RECALL, OP_RESEND, OP_COMMIT, OP_ROLLBACK, OP_UNKNOWN,
+	OP_OPPOSITE, OP_OPERATOR, OP_ANSWER, OP_PRODUCER, OP_OFFSET, OP_OFFSET_ONEWAY, OP_TOPIC, OP_GROUP, OP_TICK, OP_WAIT,
 	OP_FLUSH, OP_WRITE, OP_RUN, OP_DONE, OP_PREPARE, OP_PREPARE_RUN, OP_PREPARE_DONE, OP_SETTLE,
 	OP_SNAPSHOT, OP_SNAPSHOT_TAKE, OP_SNAPSHOT_RUN, OP_SNAPSHOT_DONE, OP_INDEX,
 	OP_KILL, OP_CUT, OP_STOP, OP_LOSE_SYNC, OP_SHORT_WRITE, OP_COUNT,
@@ -34,7 +34,7 @@ struct workload {
 #define SNAPSHOT_STEPS [OP_SNAPSHOT_TAKE] = 10, [OP_SNAPSHOT_RUN] = 6, [OP_SNAPSHOT_DONE] = 6, [OP_INDEX] = 4
 #define TRANSACTIONS [OP_HALF] = 14, [OP_COMMIT] = 8, [OP_ROLLBACK] = 4
 #define EVERYTHING TRANSACTIONS, [OP_MESSAGE] = 8, [OP_DELAYED] = 3, [OP_DELAYED_HALF] = 3, [OP_RESEND] = 3,         \
-		   [OP_UNKNOWN] = 2, [OP_OPPOSITE] = 3, [OP_OPERATOR] = 4, [OP_ANSWER] = 6, [OP_PRODUCER] = 3,       \
+		   [OP_TIMER] = 3, [OP_RECALL] = 2, [OP_UNKNOWN] = 2, [OP_OPPOSITE] = 3, [OP_OPERATOR] = 4, [OP_ANSWER] = 6, [OP_PRODUCER] = 3,       \
 		   [OP_OFFSET] = 4, [OP_OFFSET_ONEWAY] = 2, [OP_TOPIC] = 2, [OP_GROUP] = 2, [OP_WAIT] = 3
 
 static const struct workload workloads[] = {
@@ -44,7 +44,7 @@ static const struct workload workloads[] = {
 	{ "check-back", 200, 200, { 0 },
 	  { [OP_HALF] = 10, [OP_PRODUCER] = 4, [OP_ANSWER] = 12, [OP_WAIT] = 12, [OP_OPERATOR] = 4, [OP_COMMIT] = 2, DISK_STEPS } },
 	{ "delays", 160, 200, { 0 },
-	  { [OP_DELAYED] = 10, [OP_DELAYED_HALF] = 8, [OP_MESSAGE] = 3, [OP_COMMIT] = 8, [OP_WAIT] = 8, DISK_STEPS } },
+	  { [OP_DELAYED] = 10, [OP_DELAYED_HALF] = 8, [OP_TIMER] = 8, [OP_RECALL] = 5, [OP_MESSAGE] = 3, [OP_COMMIT] = 8, [OP_WAIT] = 8, DISK_STEPS } },
 	{ "settings", 120, 100, { 0 },
 	  { [OP_MESSAGE] = 5, [OP_OFFSET] = 10, [OP_OFFSET_ONEWAY] = 6, [OP_TOPIC] = 6, [OP_GROUP] = 6, [OP_WAIT] = 4, DISK_STEPS } },
 	{ "rolls", 160, 9000, { 0 }, { [OP_MESSAGE] = 10, TRANSACTIONS, DISK_STEPS } },
@@ -81,6 +81,7 @@ struct item { /* A message or half that was sent. */
 	bool half, answered, acked, decided;
 	unsigned group, topic;
 	int delay_level;
+	int64_t timer_ms, recall_at_ms; /* 0: no timer. */
 	size_t body_size;
 	uint64_t log_offset, queue_offset;
 	enum record_outcome outcome; /* Once decided. */
@@ -277,8 +278,8 @@ static struct rig_answer send_item(struct play *p, size_t index)
 {
 	struct item *item = &p->items[index];
 	struct rig_message message = { .topic = topics[item->topic], .key = item->key, .group = groups[item->group],
-				       .queue_id = (int32_t)(index % 2), .delay_level = item->delay_level, .half = item->half,
-				       .body_size = item->body_size, .conn_id = p->producers[item->group] };
+				       .queue_id = (int32_t)(index % 2), .delay_level = item->delay_level, .timer_ms = item->timer_ms,
+				       .half = item->half, .body_size = item->body_size, .conn_id = p->producers[item->group] };
 	struct rig_answer answer = rig_send(&p->rig, &message);
 
 	for (int i = 0; answer.status == ST_AGAIN && i < TRIES && rig_settle(&p->rig); i++) {
@@ -290,22 +291,46 @@ static struct rig_answer send_item(struct play *p, size_t index)
 	item->answered = true;
 	item->log_offset = answer.log_offset;
 	item->queue_offset = answer.queue_offset;
+	item->recall_at_ms = answer.recall_at_ms;
 	struct ledger_claim what = { .kind = item->half ? CLAIM_HALF : CLAIM_MESSAGE, .log_offset = answer.log_offset };
 	snprintf(what.key, sizeof(what.key), "%s", item->key);
 	claim(p, &answer, what, index);
 	return answer;
 }
 
-static void op_send(struct play *p, bool half, bool delayed)
+enum delay_kind { NO_DELAY, BY_LEVEL, BY_TIMER };
+
+static void op_send(struct play *p, bool half, enum delay_kind delay)
 {
 	if (p->item_count == ITEMS_MAX)
 		return;
 	struct item *item = &p->items[p->item_count];
 
 	*item = (struct item){ .half = half, .group = (unsigned)chance(p, 2), .topic = (unsigned)chance(p, 2),
-			       .delay_level = delayed ? 1 + (int)chance(p, 2) : 0, .body_size = 10 + chance(p, p->w->body_max) };
+			       .delay_level = delay == BY_LEVEL ? 1 + (int)chance(p, 2) : 0,
+			       .timer_ms = delay == BY_TIMER ? 1200 + (int64_t)chance(p, 4000) : 0, .body_size = 10 + chance(p, p->w->body_max) };
 	snprintf(item->key, sizeof(item->key), "%08" PRIX64 "%08zX", p->recording->seed, p->item_count);
 	(void)send_item(p, p->item_count++);
+}
+
+/* A timer that was acknowledged, due or not, is taken back: what was still waiting for it has a record then. */
+static void op_recall(struct play *p)
+{
+	for (int i = 0; i < 20 && p->item_count > 0; i++) {
+		size_t index = p->item_count - 1 - chance(p, p->item_count);
+		const struct item *item = &p->items[index];
+		struct ledger_claim what = { .kind = CLAIM_RECALL, .log_offset = item->log_offset };
+
+		if (item->recall_at_ms == 0 || !item->acked)
+			continue;
+		struct rig_answer answer = rig_recall(&p->rig, topics[item->topic], item->key, item->recall_at_ms);
+		snprintf(what.key, sizeof(what.key), "%s", item->key);
+		if (answer.status == ST_OK && answer.recalled > 0)
+			claim(p, &answer, what, SIZE_MAX);
+		else if (answer.status != ST_OK && answer.status != ST_AGAIN)
+			broken(p, "a recall is refused", answer.text);
+		return;
+	}
 }
 
 /* A half, mostly a recent one, with what is wanted of it; SIZE_MAX when chance finds none. */
@@ -480,10 +505,12 @@ static void op_failing_flush(struct play *p, bool short_write)
 static void run_op(struct play *p, enum op op)
 {
 	switch (op) {
-	case OP_MESSAGE: op_send(p, false, false); break;
-	case OP_HALF: op_send(p, true, false); break;
-	case OP_DELAYED: op_send(p, false, true); break;
-	case OP_DELAYED_HALF: op_send(p, true, true); break;
+	case OP_MESSAGE: op_send(p, false, NO_DELAY); break;
+	case OP_HALF: op_send(p, true, NO_DELAY); break;
+	case OP_DELAYED: op_send(p, false, BY_LEVEL); break;
+	case OP_DELAYED_HALF: op_send(p, true, BY_LEVEL); break;
+	case OP_TIMER: op_send(p, false, BY_TIMER); break;
+	case OP_RECALL: op_recall(p); break;
 	case OP_RESEND: op_resend(p); break;
 	case OP_COMMIT: op_end(p, OUTCOME_COMMIT); break;
 	case OP_ROLLBACK: op_end(p, OUTCOME_ROLLBACK); break;

@@ -96,8 +96,9 @@ static struct core_config core_config(void)
 		.cluster_name = "c", .broker_name = "b", .store_ipv4 = 0x7F000001, .store_port = 10911, .sync_flush = true,
 		.auto_create_topic = true, .auto_create_group = true, .long_polling = true, .default_topic_queue_nums = 4,
 		.max_message_size = 8 * 1024, .young_queue_bytes = 8 * 1024, .offset_flush_interval_ms = 500,
-		.pending_max = 40, .pending_group_max = 20, .resend_window_count = 16, .delayed_max = 20, .topic_max = 20,
-		.group_max = 20, .name_max = 100, .offset_row_max = 30, .member_max = 20, .hold_max = 10,
+		.pending_max = 40, .pending_group_max = 20, .resend_window_count = 16, .delayed_max = 20,
+		.timers = true, .timer_max_delay_ms = 259200000, .recall = true, .topic_max = 20,
+		.group_max = 20, .name_max = 100, .offset_row_max = 30, .member_max = 20, .hold_max = 10, .lock_max = 10, .flow_max = 100,
 		.checkback = checkback_config_default(),
 	};
 

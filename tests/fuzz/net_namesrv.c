@@ -54,7 +54,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	static struct command_scratch scratch;
 	static struct command request;
 	struct namesrv namesrv = { .routes = route_table_create(1000), .kv = kv_create(),
-				   .config_text = SPAN_LITERAL("listenPort=9876\n"), .order_message_enable = true };
+				   .order_message_enable = true };
 	struct span rest = { data, size };
 	struct buffer out;
 	struct errinfo err;

@@ -5,6 +5,7 @@
 
 #include "lib/wire/body_config.h"
 #include "lib/wire/body_heartbeat.h"
+#include "lib/wire/body_offsets.h"
 #include "lib/wire/body_register.h"
 #include "lib/wire/body_route.h"
 
@@ -89,6 +90,7 @@ static void small_ones(struct span body, struct buffer *out)
 	struct data_version version;
 	struct topic_config_table topic;
 	struct group_config_table group;
+	struct offset_table offsets;
 
 	if (consumer_list_decode(body, &list, &err) == ST_OK)
 		name_list_free(&list);
@@ -105,7 +107,20 @@ static void small_ones(struct span body, struct buffer *out)
 	if (topic_config_decode(body, &topic, &err) == ST_OK)
 		topic_config_table_free(&topic);
 	(void)!data_version_decode(body, &version, &err);
-	(void)!topic_attributes_to_json(body, out, &err);
+	struct attribute_changes changes = { SPAN_NONE, body, true, true };
+	struct json_writer w = json_writer_of(out);
+	(void)!topic_attributes_change(&changes, out, &err);
+	changes = (struct attribute_changes){ body, body, false, false };
+	(void)!topic_attributes_change(&changes, out, &err);
+	if (topic_config_list_decode(body, &topic, &err) == ST_OK)
+		topic_config_table_free(&topic);
+	if (group_config_list_decode(body, &group, &err) == ST_OK)
+		group_config_table_free(&group);
+	if (offset_table_decode(body, &offsets, &err) == ST_OK) {
+		offset_table_encode(out, offsets.offsets, offsets.count, false);
+		offset_table_free(&offsets);
+	}
+	(void)!message_queue_table_copy(&w, body, &err);
 }
 
 /* What cJSON takes, the normaliser leaves to it with the same meaning. */

@@ -64,8 +64,7 @@ void namesrv_node_start(struct namesrv_node *node)
 		return;
 	process_begin(node->process);
 	struct process *before = process_switch(node->process);
-	node->namesrv = (struct namesrv){ .routes = route_table_create(BROKER_TIMEOUT_MS), .kv = kv_create(),
-					  .config_text = SPAN_LITERAL("listenPort=9876\n") };
+	node->namesrv = (struct namesrv){ .routes = route_table_create(BROKER_TIMEOUT_MS), .kv = kv_create() };
 	node->loop = loop_create();
 	node->scan = (struct loop_timer){ 0 };
 	if (server_create(node->loop, &config, &callbacks, &node->server, &err) != ST_OK ||

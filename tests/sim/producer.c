@@ -53,8 +53,11 @@ static void on_beat(void *context)
 {
 	struct producer *producer = context;
 
-	for (int place = 0; place < PLACES_ASKED && place < settings()->topics; place++)
-		(void)client_route(&producer->node, place);
+	/* As RocketMQ's clients: the routes of all that it ever sent to are asked for again and again. */
+	for (int place = 0; place < PLACES_MAX; place++) {
+		if ((place < PLACES_ASKED && place < settings()->topics) || producer->node.routes[place].asked_ms != 0)
+			(void)client_route(&producer->node, place);
+	}
 	client_each_broker(&producer->node, beat_at, producer);
 }
 

@@ -205,6 +205,14 @@ enum status service_signals(struct loop *loop, loop_callback stop, void *context
 	return ST_OK;
 }
 
+/* The simulator says what is logged. */
+enum status service_log_level(const char *text, struct errinfo *err)
+{
+	(void)text;
+	(void)err;
+	return ST_OK;
+}
+
 void virtual_loop_signal(struct loop *loop)
 {
 	loop->stop_signal.callback(loop->stop_signal.context);

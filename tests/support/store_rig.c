@@ -7,6 +7,7 @@
 
 #include "broker/core/clients.h"
 #include "broker/core/produce.h"
+#include "broker/core/recall.h"
 #include "broker/core/progress.h"
 #include "broker/core/pull.h"
 #include "broker/core/settings.h"
@@ -293,8 +294,9 @@ static struct core_config core_settings(const struct rig *rig)
 		.sync_flush = !rig->options.async_flush, .auto_create_topic = true, .auto_create_group = true,
 		.long_polling = true, .default_topic_queue_nums = 2, .max_message_size = BODY_MAX,
 		.young_queue_bytes = 1 << 20, .offset_flush_interval_ms = 500, .pending_max = 1000,
-		.pending_group_max = 1000, .resend_window_count = 256, .delayed_max = 1000, .topic_max = 100,
-		.group_max = 100, .name_max = 1000, .offset_row_max = 1000, .member_max = 100, .hold_max = 100,
+		.pending_group_max = 1000, .resend_window_count = 256, .delayed_max = 1000,
+		.timers = true, .timer_max_delay_ms = 259200000, .recall = true, .topic_max = 100,
+		.group_max = 100, .name_max = 1000, .offset_row_max = 1000, .member_max = 100, .hold_max = 100, .lock_max = 100, .flow_max = 100,
 		.delay_levels_ms = { 1000, 5000, 10000 }, .delay_level_count = 3,
 		.segment_bytes = segment_size(&rig->options), .snapshot_bytes = rig->options.snapshot_bytes,
 		.retention_bytes = rig->options.retention_bytes, .checkback = checkback_config_default(),
@@ -394,6 +396,8 @@ struct rig_answer rig_send(struct rig *rig, const struct rig_message *m)
 		property_put(properties, PROPERTY_TRAN_MSG, SPAN_LITERAL("true"));
 	if (m->delay_level > 0)
 		property_put_i64(properties, PROPERTY_DELAY, m->delay_level);
+	if (m->timer_ms > 0)
+		property_put_i64(properties, PROPERTY_TIMER_DELAY_MS, m->timer_ms);
 	struct send_request request = {
 		.producer_group = span_of(m->group), .topic = span_of(m->topic), .default_topic = SPAN_LITERAL("TBW102"),
 		.default_topic_queue_nums = 2, .queue_id = m->queue_id, .born_timestamp = 42,
@@ -404,6 +408,18 @@ struct rig_answer rig_send(struct rig *rig, const struct rig_message *m)
 	struct rig_answer answer = answer_of(status, &outcome);
 	answer.log_offset = result.log_offset;
 	answer.queue_offset = result.queue_offset;
+	answer.recall_at_ms = result.recall_at_ms;
+	return answer;
+}
+
+struct rig_answer rig_recall(struct rig *rig, const char *topic, const char *key, int64_t recall_at_ms)
+{
+	struct outcome outcome = { 0 };
+	uint32_t count = 0;
+	enum status status = recall_named(rig->core, span_of(topic), span_of(key), recall_at_ms - 1, SPAN_LITERAL("c@1"), &count, &outcome);
+	struct rig_answer answer = answer_of(status, &outcome);
+
+	answer.recalled = count;
 	return answer;
 }
 
@@ -483,7 +499,7 @@ struct rig_answer rig_producer(struct rig *rig, const char *group, uint64_t conn
 	struct span groups[] = { span_of(group) };
 	struct heartbeat beat = { .client_id = SPAN_LITERAL("c@1"), .producer_groups = groups, .producer_count = 1 };
 	struct outcome outcome = { 0 };
-	enum status status = core_heartbeat(rig->core, conn_id, LANGUAGE_CPP, VERSION_OURS, &beat, &outcome);
+	enum status status = core_heartbeat(rig->core, conn_id, &(struct host){ 0 }, LANGUAGE_CPP, VERSION_OURS, &beat, &outcome);
 
 	return answer_of(status, &outcome);
 }

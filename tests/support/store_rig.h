@@ -89,6 +89,8 @@ struct rig_answer {
 	int32_t code;
 	uint64_t wait_offset;
 	uint64_t log_offset, queue_offset; /* Of a send. */
+	int64_t recall_at_ms; /* Of a send with a timer. */
+	uint32_t recalled;    /* Of a recall: how many were waiting. */
 	char text[RIG_TEXT_SIZE];
 };
 
@@ -96,11 +98,15 @@ struct rig_message {
 	const char *topic, *key, *group;
 	int32_t queue_id;
 	int delay_level; /* 0: none; 1: 1 s, 2: 5 s, 3: 10 s */
+	int64_t timer_ms; /* 0: none. */
 	bool half;
 	size_t body_size; /* The body is made of the key. */
 	uint64_t conn_id;
 };
 struct rig_answer rig_send(struct rig *rig, const struct rig_message *message);
+
+/* Takes back a message with a timer. */
+struct rig_answer rig_recall(struct rig *rig, const char *topic, const char *key, int64_t recall_at_ms);
 
 struct rig_end {
 	const char *group;

@@ -272,8 +272,10 @@ static void print_half(const struct record_facts *f, struct lines *lines)
 		line_text(lines, "unique_key", r->unique_key);
 	line_text(lines, "keys", f->keys);
 	line_u64(lines, "message_size", r->message.size);
-	if (r->delay_ms != 0)
+	if (r->delay_ms > 0)
 		line_i64(lines, "delay_ms", r->delay_ms);
+	if (r->delay_ms < 0)
+		line_i64(lines, "deliver_at", -r->delay_ms);
 	if (r->immunity_ms >= 0)
 		line_i64(lines, "immunity_ms", r->immunity_ms);
 	line_text(lines, "client", r->client_id);
@@ -358,10 +360,14 @@ static void print_group(const struct record_facts *f, struct lines *lines)
 	line_text(lines, "group", r->name);
 	if (r->deleted)
 		line_bool(lines, "deleted", true);
+	if (r->clean_offsets)
+		line_bool(lines, "clean_offsets", true);
 	line_bool(lines, "consume", r->consume_enable);
 	line_u64(lines, "retry_queues", r->retry_queue_nums);
 	line_u64(lines, "retry_max", r->retry_max_times);
 	line_bool(lines, "orderly", r->consume_message_orderly);
+	if (r->forbidden.size > 0)
+		line_text(lines, "forbidden", r->forbidden);
 }
 
 static enum status print_check(void *context, const struct record_check *r, struct errinfo *err)
@@ -450,6 +456,8 @@ static void print_content(const struct record_facts *f, struct lines *lines)
 	case LOG_TIMER_CANCEL:
 		line_u64(lines, "source", f->as.cancel.source_offset);
 		line_text(lines, "who", f->as.cancel.who);
+		line_text(lines, "topic", f->as.cancel.topic);
+		line_text(lines, "unique_key", f->as.cancel.unique_key);
 		break;
 	case LOG_TOPIC: print_topic(f, lines); break;
 	case LOG_GROUP: print_group(f, lines); break;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "lib/base/table.h"
+#include "lib/wire/properties.h"
 
 struct filter_offset {
 	uint64_t offset;
@@ -64,20 +65,11 @@ static enum status remember(struct filter *filter, uint64_t offset, struct errin
 	return errinfo_set(err, ST_NOMEM, "out of memory");
 }
 
-/* KEYS holds several, with blanks between. */
 static bool has_word(struct span words, const char *word)
 {
-	struct span rest = words;
-	size_t size = strlen(word);
-
-	while (rest.size > 0) {
-		const uint8_t *blank = memchr(rest.data, ' ', rest.size);
-		size_t length = blank == NULL ? rest.size : (size_t)(blank - rest.data);
-
-		if (length == size && memcmp(rest.data, word, size) == 0)
+	for (struct span rest = words, one; word_next(&rest, &one);) {
+		if (span_is(one, word))
 			return true;
-		length += blank != NULL;
-		rest = (struct span){ rest.data + length, rest.size - length };
 	}
 	return false;
 }

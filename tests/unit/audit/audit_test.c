@@ -41,7 +41,7 @@ static void test_a_sound_log_of_every_kind_passes(void)
 	uint64_t later_at = put_this_message(&log, &later);
 	deliver = deliver_message(&log, &later, later_at);
 	put_this_deliver(&log, &deliver);
-	struct record_timer_cancel cancel = { put_message(&log, 2, 1000), log.now_ms, SPAN_LITERAL("op") };
+	struct record_timer_cancel cancel = { put_message(&log, 2, 1000), log.now_ms, SPAN_LITERAL("op"), SPAN_LITERAL("t"), SPAN_LITERAL("k") };
 	PUT_ENCODED(&log, LOG_TIMER_CANCEL, timer_cancel, &cancel);
 	struct record_snapshot_mark mark = { .snapshot_offset = WHOLE, .generation = 1 };
 	PUT_ENCODED(&log, LOG_SNAPSHOT_MARK, snapshot_mark, &mark);
@@ -512,7 +512,7 @@ static void test_a_delayed_message_is_delivered_once(void)
 	d.deliver_at_ms += 1000;
 	EXPECT(&log, AUDIT_INVISIBLE, put_this_decision(&log, &d), "has a delay of 50 ms");
 	/* Recalled: not to be delivered, nor recalled again. */
-	struct record_timer_cancel cancel = { put_message(&log, 0, 50), log.now_ms, SPAN_LITERAL("op") };
+	struct record_timer_cancel cancel = { put_message(&log, 0, 50), log.now_ms, SPAN_LITERAL("op"), SPAN_LITERAL("t"), SPAN_LITERAL("k") };
 	PUT_ENCODED(&log, LOG_TIMER_CANCEL, timer_cancel, &cancel);
 	EXPECT_CLEAN(&log);
 	EXPECT(&log, AUDIT_KEPT, PUT_ENCODED(&log, LOG_TIMER_CANCEL, timer_cancel, &cancel), "does not wait");
@@ -536,7 +536,7 @@ static void test_a_delayed_message_from_before_the_log_is_delivered_once(void)
 	EXPECT_CLEAN(&log);
 	deliver.queue_offset++;
 	EXPECT(&log, AUDIT_ONCE, put_this_deliver(&log, &deliver), "does not wait");
-	struct record_timer_cancel cancel = { at, log.now_ms, SPAN_LITERAL("op") };
+	struct record_timer_cancel cancel = { at, log.now_ms, SPAN_LITERAL("op"), SPAN_LITERAL("t"), SPAN_LITERAL("k") };
 	EXPECT(&log, AUDIT_KEPT, PUT_ENCODED(&log, LOG_TIMER_CANCEL, timer_cancel, &cancel), "does not wait");
 	end_log(&log);
 }
@@ -694,16 +694,36 @@ static void test_a_delivery_out_of_a_carry_of_before(void)
 
 /* --- F ------------------------------------------------------------------------------------------------------------ */
 
+static void test_a_deleted_topic_begins_at_0_again(void)
+{
+	struct record_topic gone = { .deleted = true, .name = SPAN_LITERAL("orders") };
+	struct audit_log log;
+
+	begin_log(&log, WHOLE);
+	put_message(&log, 0, 0);
+	put_message(&log, 0, 0);
+	put_message(&log, 1, 0);
+	PUT_ENCODED(&log, LOG_TOPIC, topic, &gone);
+	log.queue_offsets[0] = log.queue_offsets[1] = log.queue_offsets[2] = 0;
+	put_message(&log, 0, 0);
+	put_message(&log, 0, 0);
+	put_message(&log, 2, 0);
+	EXPECT_CLEAN(&log);
+	log.queue_offsets[1] = 1; /* As if it had not been deleted. */
+	EXPECT(&log, AUDIT_ORDERED, put_message(&log, 1, 0), "queue offset 1 of orders/1, expected 0: a gap");
+	end_log(&log);
+}
+
 static void test_unreadable_records_are_found(void)
 {
 	static const unsigned kinds[] = { LOG_MESSAGE, LOG_HALF, LOG_DECISION, LOG_CONFLICT, LOG_DELIVER, LOG_TIMER_CANCEL,
 					  LOG_CARRY, LOG_CHECK, LOG_OFFSETS, LOG_POP, LOG_TOPIC, LOG_GROUP, LOG_SNAPSHOT_MARK };
-	static const uint8_t newer[] = { 2, 0, 1, 2, 3 }, cut[] = { 1, 0, 1 };
+	static const uint8_t newer[] = { 3, 0, 1, 2, 3 }, cut[] = { 1, 0, 1 };
 	struct audit_log log;
 
 	begin_log(&log, WHOLE);
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
-		EXPECT(&log, AUDIT_FORMAT, put_record(&log, kinds[i], newer, sizeof(newer)), "format version 2");
+		EXPECT(&log, AUDIT_FORMAT, put_record(&log, kinds[i], newer, sizeof(newer)), "format version 3");
 		EXPECT(&log, AUDIT_FORMAT, put_record(&log, kinds[i], cut, sizeof(cut)), "cut off");
 	}
 	EXPECT(&log, AUDIT_FORMAT, put_record(&log, LOG_KIND_END, newer, sizeof(newer)), "does not know");
@@ -849,6 +869,7 @@ int main(void)
 		CHECK_TEST(test_what_waits_is_carried_unchanged),
 		CHECK_TEST(test_carried_from_before_the_log),
 		CHECK_TEST(test_a_delivery_out_of_a_carry_of_before),
+		CHECK_TEST(test_a_deleted_topic_begins_at_0_again),
 		CHECK_TEST(test_unreadable_records_are_found),
 		CHECK_TEST(test_impossible_numbers_are_found),
 		CHECK_TEST(test_walks_show_what_is_there),

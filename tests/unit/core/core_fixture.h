@@ -174,7 +174,8 @@ static inline struct core_config fixture_config(void)
 		.auto_create_topic = true, .auto_create_group = true, .long_polling = true, .default_topic_queue_nums = 4,
 		.max_message_size = 16 * 1024, .young_queue_bytes = 8 * 1024, .offset_flush_interval_ms = 500,
 		.pending_max = 1000, .pending_group_max = 1000, .resend_window_count = 1000, .delayed_max = 1000,
-		.topic_max = 100, .group_max = 100, .name_max = 1000, .offset_row_max = 1000, .member_max = 100, .hold_max = 100,
+		.timers = true, .timer_max_delay_ms = 259200000, .recall = true,
+		.topic_max = 100, .group_max = 100, .name_max = 1000, .offset_row_max = 1000, .member_max = 100, .hold_max = 100, .lock_max = 100, .flow_max = 100,
 		.checkback = checkback_config_default(),
 	};
 
@@ -231,6 +232,7 @@ struct sent {
 	bool half;
 	const char *group;      /* NULL: "producers". */
 	int64_t immunity_s;     /* 0: none asked for. */
+	const char *more;       /* Further properties, as they stand in a message. */
 };
 
 static inline enum status fixture_send(struct fixture *f, struct sent sent, struct send_result *result, struct outcome *outcome)
@@ -247,6 +249,8 @@ static inline enum status fixture_send(struct fixture *f, struct sent sent, stru
 		property_put_i64(&properties, PROPERTY_DELAY, sent.delay_level);
 	if (sent.immunity_s > 0)
 		property_put_i64(&properties, PROPERTY_CHECK_IMMUNITY, sent.immunity_s);
+	if (sent.more != NULL)
+		buffer_append_text(&properties, sent.more);
 	struct send_request request = {
 		.producer_group = span_of(sent.group == NULL ? "producers" : sent.group), .topic = span_of(sent.topic),
 		.default_topic = SPAN_LITERAL("TBW102"), .default_topic_queue_nums = 4, .queue_id = sent.queue_id,
@@ -344,7 +348,7 @@ static inline void fixture_heartbeat(struct fixture *f, bool producer)
 		heartbeat.consumers = &consumer;
 		heartbeat.consumer_count = 1;
 	}
-	CU_ASSERT_EQUAL(core_heartbeat(f->core, producer ? PRODUCER : CONSUMER, 0, 453, &heartbeat, &outcome), ST_OK);
+	CU_ASSERT_EQUAL(core_heartbeat(f->core, producer ? PRODUCER : CONSUMER, &(struct host){ 0 }, 0, 453, &heartbeat, &outcome), ST_OK);
 	fixture_disk(f, true);
 }
 

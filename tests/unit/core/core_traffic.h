@@ -5,6 +5,7 @@
 
 #include <stdarg.h>
 
+#include "broker/core/removal.h"
 #include "broker/core/state.h"
 #include "lib/base/logging.h"
 #include "tests/unit/core/core_fixture.h"
@@ -22,6 +23,7 @@ struct traffic {
 	struct send_result open[ITEMS];
 	size_t open_count;
 	int64_t offsets[TOPICS];
+	bool keeps; /* Deletes nothing. */
 };
 
 static inline uint64_t chance(struct traffic *t, uint64_t n)
@@ -56,8 +58,8 @@ static inline void end_something(struct traffic *t)
 		return;
 	size_t i = chance(t, t->open_count);
 	enum status status = fixture_end(t->f, &t->open[i], chance(t, 3) == 0 ? OUTCOME_ROLLBACK : OUTCOME_COMMIT, false, &outcome);
-	CU_ASSERT(status == ST_OK || status == ST_AGAIN);
-	if (status == ST_OK)
+	CU_ASSERT(status == ST_OK || status == ST_AGAIN || (status == ST_DENIED && outcome.code == RESP_TOPIC_NOT_EXIST));
+	if (status != ST_AGAIN) /* Its topic is gone: rolled back. */
 		t->open[i] = t->open[--t->open_count];
 }
 
@@ -82,8 +84,26 @@ static inline void update_offset(struct traffic *t)
 		t->offsets[topic]--;
 }
 
+static inline void delete_something(struct traffic *t)
+{
+	struct outcome outcome = { 0 };
+	size_t topic = chance(t, TOPICS);
+	enum status status;
+
+	if (chance(t, 4) == 0) {
+		status = core_delete_group(t->f->core, SPAN_LITERAL("readers"), chance(t, 2) == 0, &outcome);
+		fixture_heartbeat(t->f, false);
+	} else {
+		status = core_delete_topic(t->f->core, span_of(topic_names[topic]), &outcome);
+		t->offsets[topic] = 0;
+	}
+	CU_ASSERT(status == ST_OK || status == ST_AGAIN);
+}
+
 static inline void do_something(struct traffic *t)
 {
+	if (!t->keeps && chance(t, 60) == 0)
+		delete_something(t);
 	switch (chance(t, 10)) {
 	case 0: case 1: case 2: send_something(t, true); break;
 	case 3: case 4: send_something(t, false); break;
@@ -138,7 +158,8 @@ static inline void add_line(struct lines *lines, const char *fmt, ...)
 static inline void describe_queues(struct core *core, struct lines *lines)
 {
 	for (const struct topic *topic = topics_first_any(core->topics); topic != NULL; topic = topics_next_any(topic)) {
-		add_line(lines, "topic %.*s %u %u", SPAN_ARGS(topic->name), topic->settings.perm, topic->deleted);
+		add_line(lines, "topic %.*s %u %u %llu", SPAN_ARGS(topic->name), topic->settings.perm, topic->deleted,
+			 (unsigned long long)topic->deleted_at);
 		for (uint32_t q = 0; q < topic->queue_count; q++) {
 			struct queue *queue = topic->queues[q];
 			struct cq_entry e;
@@ -193,7 +214,7 @@ static inline void describe(struct core *core, struct lines *lines)
 {
 	struct offsets_cursor cursor = { 0 };
 	struct offsets_entry offset;
-	const struct delayed *d;
+	struct delayed d;
 	size_t delays = 0;
 
 	describe_queues(core, lines);
@@ -201,10 +222,10 @@ static inline void describe(struct core *core, struct lines *lines)
 	while (offsets_next(core->offsets, &cursor, &offset))
 		add_line(lines, "offset %.*s %.*s/%u %lld", SPAN_ARGS(names_text(core->names, offset.group_id)),
 			 SPAN_ARGS(names_text(core->names, offset.topic_id)), offset.queue_id, (long long)offset.value);
-	while ((d = delays_next(&core->delays, &delays)) != NULL)
-		add_line(lines, "delayed %llu until %lld origin %llu body %llu delta %u", (unsigned long long)d->naming_offset,
-			 (long long)d->deliver_at_ms, (unsigned long long)d->origin_offset, (unsigned long long)d->body_offset,
-			 d->message_delta);
+	while (delays_next(&core->delays, &delays, &d))
+		add_line(lines, "delayed %llu until %lld origin %llu body %llu delta %u", (unsigned long long)d.naming_offset,
+			 (long long)d.deliver_at_ms, (unsigned long long)d.origin_offset, (unsigned long long)d.body_offset,
+			 d.message_delta);
 	for (size_t i = 0; i < core->retention.count; i++)
 		add_line(lines, "segment %llu open %llu", (unsigned long long)core->retention.segments[i].base,
 			 (unsigned long long)core->retention.segments[i].open_count);

@@ -4,33 +4,51 @@
 #include <string.h>
 
 #include "broker/core/delays.h"
+#include "broker/core/topics.h"
+#include "lib/base/hash.h"
+
+static struct topic topic = { .id = 7 };
 
 static void add(struct delays *delays, int64_t at, uint64_t name)
 {
-	struct delayed entry = { .deliver_at_ms = at, .naming_offset = name, .body_offset = name * 2 };
+	struct delayed entry = { .deliver_at_ms = at, .naming_offset = name, .body_offset = name * 2, .topic = &topic };
 
-	CU_ASSERT_EQUAL_FATAL(delays_reserve(delays), ST_OK);
+	CU_ASSERT_EQUAL_FATAL(delays_reserve(delays, &topic, false), ST_OK);
 	delays_add(delays, &entry);
+}
+
+static struct delayed first_of(const struct delays *delays)
+{
+	struct delayed first = { 0 };
+
+	CU_ASSERT_TRUE_FATAL(delays_first(delays, &first));
+	return first;
+}
+
+static void remove_first(struct delays *delays)
+{
+	delays_remove(delays, first_of(delays).slot);
 }
 
 static void test_first_due_first_and_equal_times_in_log_order(void)
 {
 	static const uint64_t expected[] = { 40, 10, 30, 20, 50 };
 	struct delays delays;
+	struct delayed none;
 
 	delays_init(&delays, 10);
-	CU_ASSERT_PTR_NULL(delays_first(&delays));
+	CU_ASSERT_FALSE(delays_first(&delays, &none));
 	add(&delays, 300, 20);
 	add(&delays, 200, 30);
 	add(&delays, 200, 10);
 	add(&delays, 400, 50);
 	add(&delays, 100, 40);
 	for (int i = 0; i < 5; i++) {
-		CU_ASSERT_EQUAL(delays_first(&delays)->naming_offset, expected[i]);
-		CU_ASSERT_EQUAL(delays_first(&delays)->body_offset, expected[i] * 2);
-		delays_remove_first(&delays);
+		CU_ASSERT_EQUAL(first_of(&delays).naming_offset, expected[i]);
+		CU_ASSERT_EQUAL(first_of(&delays).body_offset, expected[i] * 2);
+		remove_first(&delays);
 	}
-	CU_ASSERT_PTR_NULL(delays_first(&delays));
+	CU_ASSERT_FALSE(delays_first(&delays, &none));
 	delays_deinit(&delays);
 }
 
@@ -41,9 +59,9 @@ static void test_limit_is_exact(void)
 	delays_init(&delays, 3);
 	for (uint64_t i = 0; i < 3; i++)
 		add(&delays, 5, i);
-	CU_ASSERT_EQUAL(delays_reserve(&delays), ST_FULL);
-	delays_remove_first(&delays);
-	CU_ASSERT_EQUAL(delays_reserve(&delays), ST_OK);
+	CU_ASSERT_EQUAL(delays_reserve(&delays, &topic, false), ST_FULL);
+	remove_first(&delays);
+	CU_ASSERT_EQUAL(delays_reserve(&delays, &topic, false), ST_OK);
 	delays_deinit(&delays);
 }
 
@@ -79,13 +97,104 @@ static void test_random_use_against_a_search(void)
 		} else if (count > 0) {
 			size_t first = model_first(model, count);
 
-			if (delays_first(&delays)->naming_offset != model[first].naming_offset)
+			if (first_of(&delays).naming_offset != model[first].naming_offset)
 				CU_FAIL("another entry is first");
-			delays_remove_first(&delays);
+			remove_first(&delays);
 			model[first] = model[--count];
 		}
 	}
 	CU_ASSERT_EQUAL(delays.count, count);
+	delays_deinit(&delays);
+}
+
+/* All that an entry says comes out of its packed form again. */
+static void test_every_field_is_kept(void)
+{
+	struct delayed most = {
+		.deliver_at_ms = DELAYS_TIME_MAX_MS - 1, .naming_offset = DELAYS_OFFSET_MAX - 1, .origin_offset = DELAYS_OFFSET_MAX - 3,
+		.body_offset = DELAYS_OFFSET_MAX - 2, .topic = &topic, .message_size = UINT32_MAX, .tag_hash = INT32_MIN,
+		.message_delta = 0xABCD, .queue_id = 1023, .transactional = true, .recall = UINT32_MAX };
+	struct delayed out;
+	struct delays delays;
+	size_t cursor = 0;
+
+	delays_init(&delays, 10);
+	CU_ASSERT_EQUAL_FATAL(delays_reserve(&delays, &topic, true), ST_OK);
+	delays_add(&delays, &most);
+	CU_ASSERT_TRUE_FATAL(delays_next(&delays, &cursor, &out));
+	CU_ASSERT_FALSE(delays_next(&delays, &cursor, &out));
+	out = first_of(&delays);
+	CU_ASSERT_EQUAL(out.deliver_at_ms, most.deliver_at_ms);
+	CU_ASSERT_EQUAL(out.naming_offset, most.naming_offset);
+	CU_ASSERT_EQUAL(out.origin_offset, most.origin_offset);
+	CU_ASSERT_EQUAL(out.body_offset, most.body_offset);
+	CU_ASSERT_PTR_EQUAL(out.topic, &topic);
+	CU_ASSERT_EQUAL(out.message_size, most.message_size);
+	CU_ASSERT_EQUAL(out.tag_hash, most.tag_hash);
+	CU_ASSERT_EQUAL(out.message_delta, most.message_delta);
+	CU_ASSERT_EQUAL(out.queue_id, most.queue_id);
+	CU_ASSERT_TRUE(out.transactional);
+	CU_ASSERT_EQUAL(out.recall, most.recall);
+	delays_move(&delays, out.slot, 77, 5);
+	out = first_of(&delays);
+	CU_ASSERT_EQUAL(out.body_offset, 77);
+	CU_ASSERT_EQUAL(out.message_delta, 5);
+	CU_ASSERT_EQUAL(out.origin_offset, most.origin_offset);
+	CU_ASSERT_EQUAL(out.naming_offset, most.naming_offset);
+	delays_deinit(&delays);
+}
+
+static size_t count_named(const struct delays *delays, uint32_t recall)
+{
+	struct hash_cursor cursor = delays_look(delays, recall);
+	struct delayed out;
+	size_t count = 0;
+
+	while (delays_find(delays, &cursor, &out)) {
+		CU_ASSERT_EQUAL(out.recall, recall);
+		count++;
+	}
+	return count;
+}
+
+/* A client that sends one name for ever gets no long searches out of it. */
+static void test_few_of_one_name_are_found(void)
+{
+	struct delays delays;
+
+	delays_init(&delays, 100000);
+	for (uint64_t i = 0; i < 20000; i++) {
+		struct delayed entry = { .deliver_at_ms = (int64_t)i, .naming_offset = i, .body_offset = i, .topic = &topic,
+					 .recall = i % 2 == 0 ? 9 : (uint32_t)i + 100 };
+		CU_ASSERT_EQUAL_FATAL(delays_reserve(&delays, &topic, false), ST_OK);
+		delays_add(&delays, &entry);
+	}
+	CU_ASSERT_EQUAL(count_named(&delays, 9), 16);
+	CU_ASSERT_EQUAL(count_named(&delays, 101), 1);
+	for (uint64_t i = 0; i < 20000; i++) {
+		CU_ASSERT_EQUAL(first_of(&delays).naming_offset, i);
+		remove_first(&delays);
+	}
+	CU_ASSERT_EQUAL(count_named(&delays, 9), 0);
+	CU_ASSERT_EQUAL(delays.recalls.count, 0);
+	delays_deinit(&delays);
+}
+
+/* What many cost, with the index of recalls. */
+static void test_memory_of_many(void)
+{
+	enum { MANY = 1000000 };
+	struct delays delays;
+
+	delays_init(&delays, MANY);
+	for (uint64_t i = 0; i < MANY; i++) {
+		struct delayed entry = { .deliver_at_ms = (int64_t)(i * 7919 % 1000003), .naming_offset = i, .body_offset = i,
+					 .topic = &topic, .recall = (uint32_t)hash_u64(i) | 1 };
+		CU_ASSERT_EQUAL_FATAL(delays_reserve(&delays, &topic, false), ST_OK);
+		delays_add(&delays, &entry);
+	}
+	CU_ASSERT_TRUE(delays_bytes(&delays) / MANY <= 62);
+	printf("a delayed message takes %zu bytes\n", delays_bytes(&delays) / MANY);
 	delays_deinit(&delays);
 }
 
@@ -95,6 +204,9 @@ int main(void)
 		CHECK_TEST(test_first_due_first_and_equal_times_in_log_order),
 		CHECK_TEST(test_limit_is_exact),
 		CHECK_TEST(test_random_use_against_a_search),
+		CHECK_TEST(test_every_field_is_kept),
+		CHECK_TEST(test_few_of_one_name_are_found),
+		CHECK_TEST(test_memory_of_many),
 	};
 	return check_main("delays", tests, sizeof(tests) / sizeof(tests[0]));
 }

@@ -21,7 +21,7 @@ static enum status flood(struct fixture *f, int first, size_t count, struct outc
 		subscriptions[i] = (struct subscription_data){ .topic = span_of(names[i]), .sub_string = SPAN_LITERAL("*") };
 	}
 	*outcome = (struct outcome){ 0 };
-	return core_heartbeat(f->core, 99, LANGUAGE_JAVA, VERSION_OURS, &beat, outcome);
+	return core_heartbeat(f->core, 99, &(struct host){ 0 }, LANGUAGE_JAVA, VERSION_OURS, &beat, outcome);
 }
 
 static void test_names_in_passing_leave_room_for_what_is_recorded(void)

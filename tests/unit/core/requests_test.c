@@ -76,7 +76,7 @@ static void heartbeat_subscribes(struct fixture *f, const char *tags, int64_t ve
 	struct heartbeat heartbeat = { .client_id = SPAN_LITERAL("c"), .consumers = &consumer, .consumer_count = 1 };
 	struct outcome outcome = { 0 };
 
-	CU_ASSERT_EQUAL(core_heartbeat(f->core, CONSUMER, 0, 453, &heartbeat, &outcome), ST_OK);
+	CU_ASSERT_EQUAL(core_heartbeat(f->core, CONSUMER, &(struct host){ 0 }, 0, 453, &heartbeat, &outcome), ST_OK);
 }
 
 static void test_a_pull_without_a_subscription_uses_the_heartbeats(void)

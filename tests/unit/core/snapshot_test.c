@@ -179,6 +179,7 @@ static void test_retention_drops_and_carries(void)
 	struct outcome outcome = { 0 };
 	struct pulled p = { 0 };
 
+	t->keeps = true;
 	run(t, 12000);
 	CU_ASSERT(commitlog_start(f->log) > 4 * LOG_SEGMENT_SIZE_MIN);
 	CU_ASSERT(f->core->retention.carried_count > 0);
@@ -256,6 +257,7 @@ static void test_lost_index_is_built_anew(void)
 	struct send_result old = must_send(f, (struct sent){ .topic = "orders", .key = "old-half", .half = true });
 	struct outcome outcome = { 0 };
 
+	t->keeps = true;
 	run(t, 9000);
 	fixture_disk(f, true);
 	CU_ASSERT(old.log_offset < commitlog_start(f->log));
@@ -286,6 +288,35 @@ static void test_lost_index_is_built_anew(void)
 	free_lines(&after);
 	free(t);
 	fixture_destroy(f);
+}
+
+static void test_lost_index_where_topics_were_deleted(void)
+{
+	uint64_t random = check_seed(520);
+
+	for (int round = 0; round < 8; round++) {
+		struct fixture *f = create_small(20 * LOG_SEGMENT_SIZE_MIN);
+		struct traffic *t = traffic_create(f, check_random(&random));
+		struct lines before = { 0 }, after = { 0 };
+
+		run(t, (int)(500 + check_random(&random) % 1000));
+		fixture_disk(f, true);
+		memdisk_kill(f->disk);
+		fixture_close(f);
+		fixture_open(f);
+		describe(f->core, &before);
+		memdisk_kill(f->disk);
+		fixture_close(f);
+		CU_ASSERT_TRUE(memdisk_remove(f->disk, "/store/index.pages"));
+		fixture_open(f);
+		CU_ASSERT_TRUE(f->store.rebuild_index);
+		describe(f->core, &after);
+		CU_ASSERT_TRUE(same_lines(&before, &after));
+		free_lines(&before);
+		free_lines(&after);
+		free(t);
+		fixture_destroy(f);
+	}
 }
 
 static void test_without_snapshots_nothing_goes(void)
@@ -356,6 +387,7 @@ int main(void)
 		CHECK_TEST(test_retention_drops_and_carries),
 		CHECK_TEST(test_power_cuts_while_the_log_goes_round),
 		CHECK_TEST(test_lost_index_is_built_anew),
+		CHECK_TEST(test_lost_index_where_topics_were_deleted),
 		CHECK_TEST(test_without_snapshots_nothing_goes),
 		CHECK_TEST(test_topic_keeps_its_messages_for_a_shorter_time),
 		CHECK_TEST(test_full_disk_refuses_what_is_new_only),

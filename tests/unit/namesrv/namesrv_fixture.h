@@ -22,7 +22,22 @@ struct bench {
 	struct encoder encoder;
 	int gone;
 	char gone_addr[64];
+	int32_t asker_version; /* 0: as new as we are. */
 };
+
+static inline void print_config(void *context, struct buffer *out)
+{
+	(void)context;
+	buffer_append_text(out, "listenPort=9876\n");
+}
+
+static inline enum status update_config(void *context, struct span text, struct errinfo *err)
+{
+	(void)context;
+	if (span_is(text, "good"))
+		return ST_OK;
+	return errinfo_set(err, span_is(text, "bad") ? ST_INVALID : ST_DENIED, "not this one");
+}
 
 static inline struct bench *bench_open(void)
 {
@@ -31,7 +46,8 @@ static inline struct bench *bench_open(void)
 	CU_ASSERT_PTR_NOT_NULL_FATAL(b);
 	b->namesrv.routes = route_table_create(TIMEOUT_MS);
 	b->namesrv.kv = kv_create();
-	b->namesrv.config_text = SPAN_LITERAL("listenPort=9876\n");
+	b->namesrv.print_config = print_config;
+	b->namesrv.update_config = update_config;
 	buffer_init(&b->request_bytes, 0);
 	buffer_init(&b->out, 0);
 	b->now_ms = 1000;
@@ -62,6 +78,8 @@ static inline int32_t serve(struct bench *b, uint64_t conn_id)
 	buffer_reset(&b->out);
 	CU_ASSERT_EQUAL_FATAL(
 		command_decode(buffer_span(&b->request_bytes), &b->request_scratch, &b->request, &err), ST_OK);
+	if (b->asker_version != 0)
+		b->request.version = b->asker_version;
 	namesrv_serve(&b->namesrv, &b->request, conn_id, "127.0.0.1:1", b->now_ms, &b->out);
 	CU_ASSERT_FALSE(b->out.failed);
 	if (buffer_size(&b->out) == 0)

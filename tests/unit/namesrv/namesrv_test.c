@@ -308,7 +308,7 @@ static void test_lists_of_topics(void)
 	CU_ASSERT_EQUAL(ask(b, REQ_GET_TOPICS_BY_CLUSTER, "cluster", "Other", NULL, NULL), RESP_SUCCESS);
 	CU_ASSERT(body_is(b, "{\"topicList\":[\"T2\",\"T3\"]}"));
 	CU_ASSERT_EQUAL(ask(b, REQ_GET_SYSTEM_TOPIC_LIST_FROM_NS, NULL, NULL, NULL, NULL), RESP_SUCCESS);
-	CU_ASSERT(body_is(b, "{\"topicList\":[\"DefaultCluster\",\"broker-a\",\"Other\",\"broker-b\"]}"));
+	CU_ASSERT(body_is(b, "{\"brokerAddr\":\"127.0.0.1:10911\",\"topicList\":[\"DefaultCluster\",\"Other\",\"broker-a\",\"broker-b\"]}"));
 	/* Of one cluster only. */
 	CU_ASSERT_EQUAL(ask(b, REQ_DELETE_TOPIC_IN_NAMESRV, "topic", "T2", "clusterName", "Other"), RESP_SUCCESS);
 	CU_ASSERT_EQUAL(ask_route(b, "T2"), RESP_SUCCESS);
@@ -338,11 +338,39 @@ static void test_key_value_settings(void)
 	bench_close(b);
 }
 
+static int32_t ask_body(struct bench *b, int32_t code, const char *body)
+{
+	begin(b, code, 0);
+	command_body(&b->encoder);
+	buffer_append_text(&b->request_bytes, body);
+	return serve(b, 1);
+}
+
+static void test_older_clients_get_the_older_dialect(void)
+{
+	struct bench *b = bench_open();
+	struct registration a = plain();
+
+	CU_ASSERT_EQUAL(put(b, &a), RESP_SUCCESS);
+	b->asker_version = VERSION_4_9_4 - 1;
+	CU_ASSERT_EQUAL(ask_route(b, "T1"), RESP_SUCCESS);
+	CU_ASSERT_PTR_NOT_NULL(memmem(b->answer.body.data, b->answer.body.size, "{0:\"127.0.0.1:10911\"}", 21));
+	CU_ASSERT_EQUAL(ask(b, REQ_GET_ROUTEINFO_BY_TOPIC, "topic", "T1", "acceptStandardJsonOnly", "true"), RESP_SUCCESS);
+	CU_ASSERT(body_is(b, ROUTE_A(4, 6)));
+	b->asker_version = VERSION_4_9_4;
+	CU_ASSERT_EQUAL(ask_route(b, "T1"), RESP_SUCCESS);
+	CU_ASSERT(body_is(b, ROUTE_A(4, 6)));
+	bench_close(b);
+}
+
 static void test_other_requests(void)
 {
 	struct bench *b = bench_open();
 
-	CU_ASSERT_EQUAL(ask(b, REQ_UPDATE_NAMESRV_CONFIG, NULL, NULL, NULL, NULL), RESP_NO_PERMISSION);
+	CU_ASSERT_EQUAL(ask_body(b, REQ_UPDATE_NAMESRV_CONFIG, "good"), RESP_SUCCESS);
+	CU_ASSERT_EQUAL(ask_body(b, REQ_UPDATE_NAMESRV_CONFIG, "bad"), RESP_SYSTEM_ERROR);
+	CU_ASSERT_EQUAL(ask_body(b, REQ_UPDATE_NAMESRV_CONFIG, "another"), RESP_NO_PERMISSION);
+	CU_ASSERT_TRUE(span_is(b->answer.remark, "not this one"));
 	CU_ASSERT_EQUAL(ask(b, REQ_GET_NAMESRV_CONFIG, NULL, NULL, NULL, NULL), RESP_SUCCESS);
 	CU_ASSERT(body_is(b, "listenPort=9876\n"));
 	CU_ASSERT_EQUAL(ask(b, 31337, NULL, NULL, NULL, NULL), RESP_REQUEST_CODE_NOT_SUPPORTED);
@@ -384,6 +412,7 @@ int main(void)
 		CHECK_TEST(test_write_permission_is_wiped_and_given_back),
 		CHECK_TEST(test_lists_of_topics),
 		CHECK_TEST(test_key_value_settings),
+		CHECK_TEST(test_older_clients_get_the_older_dialect),
 		CHECK_TEST(test_other_requests),
 		CHECK_TEST(test_oneway_requests_are_never_answered),
 	};

@@ -485,6 +485,43 @@ static void test_port_taken_and_bad_address_are_named(void)
 	fixture_close(&f);
 }
 
+/* A port that nobody has: of a server that is gone again. */
+static uint16_t free_port(void)
+{
+	struct server_config config = fixture_config();
+	struct fixture f;
+
+	fixture_open(&f, &config);
+	uint16_t port = server_port(f.server);
+	fixture_close(&f);
+	return port;
+}
+
+static void test_a_second_port_leads_to_the_same_server(void)
+{
+	struct server_config config = fixture_config();
+	struct fixture f, other;
+	size_t size;
+	uint8_t *frame = make_frame(0, &size), back[16];
+
+	config.second_port = free_port();
+	fixture_open(&f, &config);
+	int fd = dial(server_port(f.server)), fast = dial(config.second_port);
+	put(&f, fast, frame, size);
+	CU_ASSERT(get(&f, fast, back, size));
+	put(&f, fd, frame, size);
+	CU_ASSERT(get(&f, fd, back, size));
+	CU_ASSERT_EQUAL(server_connection_count(f.server), 2);
+	/* Taken: the other server goes without. */
+	fixture_open(&other, &config);
+	CU_ASSERT_NOT_EQUAL(server_port(other.server), config.second_port);
+	fixture_close(&other);
+	free(frame);
+	close(fast);
+	close(fd);
+	fixture_close(&f);
+}
+
 static void test_stop_accepting_serves_who_is_there(void)
 {
 	struct server_config config = fixture_config();
@@ -530,6 +567,7 @@ int main(void)
 		CHECK_TEST(test_begun_frames_of_all_are_bounded),
 		CHECK_TEST(test_descriptor_limit_follows_the_connections),
 		CHECK_TEST(test_port_taken_and_bad_address_are_named),
+		CHECK_TEST(test_a_second_port_leads_to_the_same_server),
 		CHECK_TEST(test_stop_accepting_serves_who_is_there),
 	};
 	return check_main("server", tests, sizeof(tests) / sizeof(tests[0]));

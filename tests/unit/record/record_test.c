@@ -108,7 +108,8 @@ static const struct record_deliver golden_deliver = {
 	.deliver_time_ms = 0x6162636465666768, .tag_hash = -5, .topic = T("TopicA"),
 };
 static const struct record_timer_cancel golden_timer_cancel = {
-	.source_offset = 0x0102030405060708, .when_ms = 0x1112131415161718, .who = T("producer"),
+	.source_offset = 0x0102030405060708, .when_ms = 0x1112131415161718, .who = T("producer"), .topic = T("TopicA"),
+	.unique_key = T("KeyD"),
 };
 static const struct record_carry golden_carry = {
 	.original_offset = 0x0102030405060708, .original_kind = 5, .payload = T("inner"),
@@ -282,7 +283,7 @@ static void test_another_version_is_not_read(void)
 		size_t golden_size, size;
 		uint8_t *golden = read_hex(kinds[i].name, &golden_size);
 
-		golden[0] = 2;
+		golden[0] = 3;
 		CU_ASSERT_EQUAL(decode_copy(&kinds[i], golden, golden_size, &size), ST_VERSION);
 		/* A newer format may be shorter than ours. */
 		CU_ASSERT_EQUAL(decode_copy(&kinds[i], golden, 2, &size), ST_VERSION);
@@ -374,6 +375,27 @@ static void test_flags_of_a_group_do_not_change_places(void)
 	record_topic_encode(&topic, scratch);
 	CU_ASSERT_EQUAL(scratch[2], 1);
 	CU_ASSERT_EQUAL(scratch[3], 0);
+}
+
+/* Version 2 is written when it is needed, and read only then: what decodes encodes to the same bytes again. */
+static void test_what_a_group_says_more(void)
+{
+	for (int more = 0; more < 4; more++) {
+		struct record_group r = { .deleted = true, .clean_offsets = (more & 1) != 0,
+					  .forbidden = (more & 2) != 0 ? T("orders\n") : SPAN_NONE, .name = T("g") };
+		struct record_group again;
+		struct span payload = { scratch, record_group_size(&r) };
+
+		record_group_encode(&r, scratch);
+		CU_ASSERT_EQUAL(scratch[0], more == 0 ? 1 : 2);
+		CU_ASSERT_EQUAL_FATAL(record_group_decode(payload, &again, NULL), ST_OK);
+		CU_ASSERT_EQUAL(again.clean_offsets, r.clean_offsets);
+		CU_ASSERT_TRUE(span_equal(again.forbidden, r.forbidden));
+	}
+	struct record_group empty = { .clean_offsets = true, .name = T("g") };
+	record_group_encode(&empty, scratch);
+	scratch[record_group_size(&empty) - 3] = 0;
+	CU_ASSERT_EQUAL(record_group_decode((struct span){ scratch, record_group_size(&empty) }, &empty, NULL), ST_CORRUPT);
 }
 
 static void test_longest_texts_and_largest_batches(void)
@@ -504,6 +526,7 @@ int main(void)
 		CHECK_TEST(test_unknown_flags_are_not_read),
 		CHECK_TEST(test_unknown_meanings_are_corruption),
 		CHECK_TEST(test_flags_of_a_group_do_not_change_places),
+		CHECK_TEST(test_what_a_group_says_more),
 		CHECK_TEST(test_longest_texts_and_largest_batches),
 		CHECK_TEST(test_batches_over_their_limit_are_corruption),
 		CHECK_TEST(test_a_visitors_failure_ends_the_batch),

@@ -8,6 +8,7 @@
 
 #include "lib/wire/body_config.h"
 #include "lib/wire/body_heartbeat.h"
+#include "lib/wire/body_offsets.h"
 #include "lib/wire/body_register.h"
 #include "lib/wire/body_route.h"
 #include "lib/wire/codes.h"
@@ -425,12 +426,109 @@ static void test_topic_settings(void)
 	topic_config_table_free(&table);
 	CU_ASSERT_EQUAL(topic_config_decode(SPAN_LITERAL("{}"), &table, &err), ST_INVALID);
 
-	buffer_reset(&out);
-	CU_ASSERT_EQUAL(topic_attributes_to_json(SPAN_LITERAL("+a=b,-c,+message.type=FIFO"), &out, &err), ST_OK);
-	CU_ASSERT_TRUE(span_is(buffer_span(&out), "{\"a\":\"b\",\"message.type\":\"FIFO\"}"));
-	CU_ASSERT_EQUAL(topic_attributes_to_json(SPAN_LITERAL("a=b"), &out, &err), ST_INVALID);
-	CU_ASSERT_EQUAL(topic_attributes_to_json(SPAN_LITERAL("+=b"), &out, &err), ST_INVALID);
 	buffer_deinit(&out);
+}
+
+/* What attributes become; NULL: refused. */
+static void check_attributes(const char *current, const char *changes, bool json, bool creating, const char *expected)
+{
+	struct attribute_changes wanted = { span_of(current), span_of(changes), json, creating };
+	struct buffer out;
+	struct errinfo err = { ST_OK, "" };
+
+	buffer_init(&out, 4096);
+	enum status status = topic_attributes_change(&wanted, &out, &err);
+	CU_ASSERT_EQUAL(status, expected != NULL ? ST_OK : ST_INVALID);
+	CU_ASSERT_TRUE(status != ST_OK || span_is(buffer_span(&out), expected));
+	CU_ASSERT_TRUE(status == ST_OK || err.text[0] != '\0');
+	buffer_deinit(&out);
+}
+
+static void test_attributes_of_topics_change(void)
+{
+	check_attributes("", "", false, true, "{}");
+	check_attributes("", "+message.type=FIFO", false, true, "{\"message.type\":\"FIFO\"}");
+	check_attributes("", "+queue.type=SimpleCQ,+reserve.time=5000,", false, true, "{\"queue.type\":\"SimpleCQ\",\"reserve.time\":\"5000\"}");
+	check_attributes("", "{\"+message.type\":\"DELAY\"}", true, true, "{\"message.type\":\"DELAY\"}");
+	/* What is not named stays. */
+	check_attributes("{\"message.type\":\"FIFO\"}", "", false, false, "{\"message.type\":\"FIFO\"}");
+	check_attributes("{\"message.type\":\"FIFO\"}", "+reserve.time=-1", false, false, "{\"message.type\":\"FIFO\",\"reserve.time\":\"-1\"}");
+	check_attributes("{\"message.type\":\"FIFO\"}", "+message.type=NORMAL", false, false, "{\"message.type\":\"NORMAL\"}");
+	check_attributes("{\"message.type\":\"FIFO\"}", "-message.type", false, false, "{}");
+
+	check_attributes("", "+a=b", false, true, NULL);
+	check_attributes("", "message.type=FIFO", false, true, NULL);
+	check_attributes("", "+message.type", false, true, NULL);
+	check_attributes("", "+=FIFO", false, true, NULL);
+	check_attributes("", "+", false, true, NULL);
+	check_attributes("", "-message.type", false, true, NULL);
+	check_attributes("", "-message.type=FIFO", false, false, NULL);
+	check_attributes("", "-message.type", false, false, NULL);
+	check_attributes("", "+message.type=FIFO,+message.type=NORMAL", false, true, NULL);
+	check_attributes("", "+message.type=fifo", false, true, NULL);
+	check_attributes("", "+message.type=", false, true, NULL);
+	check_attributes("", "+reserve.time=soon", false, true, NULL);
+	check_attributes("", "+reserve.time=-2", false, true, NULL);
+	check_attributes("{\"queue.type\":\"SimpleCQ\"}", "+queue.type=BatchCQ", false, false, NULL);
+	check_attributes("", "{\"message.type\":\"DELAY\"}", true, true, NULL);
+}
+
+static void test_offsets_by_queue(void)
+{
+	struct queue_offset offsets[] = { { SPAN_LITERAL("t}:"), SPAN_LITERAL("b,{"), 0, 123 },
+					  { SPAN_LITERAL("t"), SPAN_LITERAL("b"), 7, INT64_MAX } };
+	struct buffer out;
+	struct offset_table table;
+
+	buffer_init(&out, 4096);
+	for (int as_list = 0; as_list < 2; as_list++) {
+		buffer_reset(&out);
+		offset_table_encode(&out, offsets, 2, as_list == 1);
+		CU_ASSERT_EQUAL_FATAL(offset_table_decode(buffer_span(&out), &table, NULL), ST_OK);
+		CU_ASSERT_EQUAL_FATAL(table.count, 2);
+		for (size_t i = 0; i < 2; i++) {
+			CU_ASSERT_TRUE(span_equal(table.offsets[i].topic, offsets[i].topic));
+			CU_ASSERT_TRUE(span_equal(table.offsets[i].broker_name, offsets[i].broker_name));
+			CU_ASSERT_EQUAL(table.offsets[i].queue_id, offsets[i].queue_id);
+			CU_ASSERT_EQUAL(table.offsets[i].offset, offsets[i].offset);
+		}
+		offset_table_free(&table);
+	}
+	buffer_reset(&out);
+	offset_table_encode(&out, offsets + 1, 1, false);
+	CU_ASSERT_TRUE(span_is(buffer_span(&out),
+			       "{\"offsetTable\":{{\"brokerName\":\"b\",\"queueId\":7,\"topic\":\"t\"}:9223372036854775807}}"));
+	buffer_reset(&out);
+	offset_table_encode(&out, offsets + 1, 1, true);
+	CU_ASSERT_TRUE(span_is(buffer_span(&out),
+			       "{\"offsetTable\":[{\"brokerName\":\"b\",\"offset\":9223372036854775807,\"queueId\":7,\"topic\":\"t\"}]}"));
+	buffer_reset(&out);
+	struct json_writer w = json_writer_of(&out);
+	CU_ASSERT_EQUAL(message_queue_table_copy(&w, SPAN_LITERAL("{\"messageQueueTable\":{{\"brokerName\":\"b\",\"queueId\":1,\"topic\":\"t\"}:5,"
+								  "\"bad\":6}}"), NULL), ST_OK);
+	CU_ASSERT_TRUE(span_is(buffer_span(&out), "{{\"brokerName\":\"b\",\"queueId\":1,\"topic\":\"t\"}:5}"));
+	CU_ASSERT_EQUAL(message_queue_table_copy(&w, SPAN_LITERAL("nonsense"), NULL), ST_INVALID);
+	CU_ASSERT_EQUAL(offset_table_decode(SPAN_LITERAL("{\"offsetTable\":{\"x\":1}}"), &table, NULL), ST_INVALID);
+	buffer_deinit(&out);
+}
+
+static void test_lists_of_settings(void)
+{
+	struct topic_config_table made;
+	struct group_config_table groups;
+
+	CU_ASSERT_EQUAL_FATAL(topic_config_list_decode(SPAN_LITERAL("{\"topicConfigList\":[{\"topicName\":\"a\",\"readQueueNums\":3},"
+		"{\"topicName\":\"b\",\"attributes\":{\"+message.type\":\"FIFO\"}}]}"), &made, NULL), ST_OK);
+	CU_ASSERT_EQUAL_FATAL(made.topic_count, 2);
+	CU_ASSERT_EQUAL(made.topics[0].read_queue_nums, 3);
+	CU_ASSERT_TRUE(span_is(made.topics[1].attributes, "{\"+message.type\":\"FIFO\"}"));
+	topic_config_table_free(&made);
+	CU_ASSERT_EQUAL(topic_config_list_decode(SPAN_LITERAL("{\"topicConfigList\":[{}]}"), &made, NULL), ST_INVALID);
+	CU_ASSERT_EQUAL_FATAL(group_config_list_decode(SPAN_LITERAL("{\"groupConfigList\":[{\"groupName\":\"g\",\"retryMaxTimes\":2}]}"),
+						       &groups, NULL), ST_OK);
+	CU_ASSERT_EQUAL(groups.groups[0].retry_max_times, 2);
+	group_config_table_free(&groups);
+	CU_ASSERT_EQUAL(group_config_list_decode(SPAN_LITERAL("{\"groupConfigList\":[{}]}"), &groups, NULL), ST_INVALID);
 }
 
 static void test_group_settings(void)
@@ -502,6 +600,9 @@ int main(void)
 		CHECK_TEST(test_a_decompression_bomb_is_refused),
 		CHECK_TEST(test_topic_settings),
 		CHECK_TEST(test_group_settings),
+		CHECK_TEST(test_attributes_of_topics_change),
+		CHECK_TEST(test_offsets_by_queue),
+		CHECK_TEST(test_lists_of_settings),
 		CHECK_TEST(test_data_version),
 	};
 

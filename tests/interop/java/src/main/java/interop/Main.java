@@ -42,6 +42,9 @@ public final class Main {
         cases.addAll(AdminApiCases.all());
         cases.addAll(MonitorCases.all());
         cases.addAll(ofVersionFive());
+        cases.addAll(ChangeCases.all());
+        cases.addAll(TimerCases.all());
+        cases.addAll(ReplyCases.all());
 
         AtomicInteger passed = new AtomicInteger();
         AtomicInteger failed = new AtomicInteger();

@@ -1,0 +1,31 @@
+#include "broker/core/expression.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct expression *expression_create(struct span text, bool sql)
+{
+	struct expression *expression = malloc(sizeof(*expression) + text.size);
+
+	if (expression == NULL)
+		return NULL;
+	expression->holders = 1;
+	expression->sql = sql;
+	expression->size = text.size;
+	if (text.size > 0)
+		memcpy(expression->text, text.data, text.size);
+	return expression;
+}
+
+struct expression *expression_hold(struct expression *expression)
+{
+	if (expression != NULL)
+		expression->holders++;
+	return expression;
+}
+
+void expression_release(struct expression *expression)
+{
+	if (expression != NULL && --expression->holders == 0)
+		free(expression);
+}

@@ -1,0 +1,155 @@
+#include "broker/core/inspect.h"
+
+#include "broker/core/state.h"
+#include "lib/index/pagefile.h"
+
+/* --- queues -------------------------------------------------------------------------------------------------- */
+
+enum status inspect_entry(struct core *core, const struct topic *topic, uint32_t queue_id, uint64_t offset,
+			  struct cq_entry *out, struct errinfo *err)
+{
+	struct queue *queue = topic_queue(topic, queue_id);
+	uint64_t min;
+
+	if (queue == NULL || offset >= queue->visible_offset)
+		return ST_NOTFOUND;
+	enum status status = retention_queue_min(core, queue, &min, err);
+	if (status != ST_OK)
+		return status;
+	return offset < min ? ST_NOTFOUND : consume_queue_get(&queue->entries, offset, out, err);
+}
+
+/* 0 for a message that is not there. */
+static enum status time_of(struct core *core, const struct topic *topic, uint32_t queue_id, uint64_t offset, int64_t *out,
+			   struct errinfo *err)
+{
+	struct cq_entry entry = { 0 };
+	enum status status = inspect_entry(core, topic, queue_id, offset, &entry, err);
+
+	*out = status == ST_OK ? entry.store_time_ms : 0;
+	return status == ST_NOTFOUND ? ST_OK : status;
+}
+
+enum status inspect_queue(struct core *core, const struct topic *topic, uint32_t queue_id, struct inspected_queue *out,
+			  struct errinfo *err)
+{
+	struct queue *queue = topic_queue(topic, queue_id);
+
+	*out = (struct inspected_queue){ 0 };
+	if (queue == NULL)
+		return ST_OK;
+	enum status status = retention_queue_min(core, queue, &out->min_offset, err);
+	out->max_offset = queue->visible_offset;
+	if (status != ST_OK || out->max_offset == 0)
+		return status;
+	return time_of(core, topic, queue_id, out->max_offset - 1, &out->newest_ms, err);
+}
+
+enum status inspect_reader(struct core *core, const struct topic *topic, uint32_t queue_id, const struct consumer_group *group,
+			   struct inspected_reader *out, struct errinfo *err)
+{
+	const struct queue *queue = topic_queue(topic, queue_id);
+	int64_t offset;
+
+	*out = (struct inspected_reader){ .broker_offset = queue == NULL ? 0 : queue->visible_offset };
+	if (offsets_get(core->offsets, topic->id, group->id, queue_id, &offset) && offset > 0)
+		out->consumer_offset = (uint64_t)offset;
+	if (out->consumer_offset == 0)
+		return ST_OK;
+	return time_of(core, topic, queue_id, out->consumer_offset - 1, &out->last_ms, err);
+}
+
+/* --- who reads what -------------------------------------------------------------------------------------------- */
+
+void inspect_topics_of(const struct core *core, const struct consumer_group *group, inspect_topic visit, void *context)
+{
+	struct offsets_cursor cursor = { 0 };
+	struct offsets_entry entry;
+	uint32_t last = 0;
+
+	/* The cells of a row come one after the other. */
+	while (offsets_next_live(core->offsets, &cursor, &entry)) {
+		if (entry.group_id != group->id || entry.topic_id == last)
+			continue;
+		last = entry.topic_id;
+		const struct topic *topic = topics_find(core->topics, names_text(core->names, entry.topic_id));
+		if (topic != NULL)
+			visit(context, topic);
+	}
+}
+
+struct subscriber_search {
+	const struct core *core;
+	const struct topic *topic;
+	inspect_group visit;
+	void *context;
+};
+
+static bool has_offset(const struct core *core, const struct topic *topic, uint32_t group_id)
+{
+	int64_t offset;
+
+	for (uint32_t id = 0; id < topic_queue_nums(topic); id++) {
+		if (offsets_get(core->offsets, topic->id, group_id, id, &offset))
+			return true;
+	}
+	return false;
+}
+
+static void look_at_subscriber(void *context, uint32_t group_id)
+{
+	const struct subscriber_search *search = context;
+	const struct core *core = search->core;
+	const struct consumer_group *group = groups_find(core->groups, names_text(core->names, group_id));
+
+	if (group != NULL && members_subscription(core->members, group_id, search->topic->id) != NULL &&
+	    !has_offset(core, search->topic, group_id))
+		search->visit(search->context, group);
+}
+
+void inspect_groups_of(const struct core *core, const struct topic *topic, inspect_group visit, void *context)
+{
+	struct subscriber_search search = { core, topic, visit, context };
+
+	for (const struct consumer_group *group = groups_first(core->groups); group != NULL; group = groups_next(group)) {
+		if (has_offset(core, topic, group->id))
+			visit(context, group);
+	}
+	members_each_group(core->members, MEMBER_CONSUMER, look_at_subscriber, &search);
+}
+
+/* --- parts ------------------------------------------------------------------------------------------------------ */
+
+const struct members *core_members(const struct core *core)
+{
+	return core->members;
+}
+
+uint32_t core_name_id(const struct core *core, struct span name)
+{
+	return names_find(core->names, name);
+}
+
+struct span core_name(const struct core *core, uint32_t id)
+{
+	return names_text(core->names, id);
+}
+
+const struct statistics *core_statistics(const struct core *core)
+{
+	return core->statistics;
+}
+
+struct inspected_store inspect_store(const struct core *core)
+{
+	struct pagefile_stats pages = pagefile_stats(core->files);
+	const struct retained_segment *oldest = &core->retention.segments[0];
+	int64_t earliest_ms = oldest->oldest_ms != 0 ? oldest->oldest_ms : oldest->newest_ms;
+
+	return (struct inspected_store){
+		.log_start = commitlog_start(core->log), .log_end = commitlog_appended(core->log),
+		.log_durable = commitlog_durable(core->log), .earliest_ms = earliest_ms == 0 ? -1 : earliest_ms,
+		.delayed_count = core->delays.count,
+		.index_dirty_bytes = pages.dirty_pages * PAGEFILE_PAGE_SIZE,
+	};
+}

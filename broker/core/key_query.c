@@ -1,0 +1,119 @@
+#include "broker/core/key_query.h"
+
+#include <inttypes.h>
+
+#include "broker/core/state.h"
+#include "lib/record/record_message.h"
+#include "lib/wire/properties.h"
+
+enum { DELIVERIES_LOOKED_AT = 1000 }; /* Of a queue, behind the time at which a message was due. */
+
+/* Where the record's message is, or was, to go. */
+struct found {
+	struct span topic;
+	uint32_t queue_id;
+	int64_t deliver_at_ms;   /* 0: not delayed. */
+	uint64_t naming_offset;  /* Of the record that names it when it is not delayed. */
+};
+
+/* The entry that a DELIVER record made of the message in this body. */
+static enum status find_delivery(struct core *core, const struct found *found, uint64_t body_offset, uint64_t *naming_out,
+				 struct errinfo *err)
+{
+	const struct topic *topic = topics_find(core->topics, found->topic);
+	struct queue *queue = topic == NULL ? NULL : topic_queue(topic, found->queue_id);
+	uint64_t at, min;
+	struct cq_entry entry;
+
+	if (queue == NULL)
+		return ST_NOTFOUND;
+	enum status status = retention_queue_min(core, queue, &min, err);
+	if (status == ST_OK)
+		status = consume_queue_find_time(&queue->entries, queue->visible_offset, found->deliver_at_ms, CQ_LOWER, &at, err);
+	for (int i = 0; status == ST_OK && i < DELIVERIES_LOOKED_AT && at < queue->visible_offset; i++, at++) {
+		status = consume_queue_get(&queue->entries, at, &entry, err);
+		if (status != ST_OK || entry.body_offset != body_offset)
+			continue;
+		*naming_out = entry.log_offset;
+		return ST_OK;
+	}
+	return status == ST_OK ? ST_NOTFOUND : status;
+}
+
+/* A half: what its decision made of it. */
+static enum status look_at_half(struct core *core, struct span payload, struct found *out, struct errinfo *err)
+{
+	struct record_decision decision;
+	struct log_record record;
+	struct half_entry entry;
+	struct record_half half;
+	enum status status = record_half_decode(payload, &half, err);
+
+	if (status != ST_OK)
+		return status;
+	status = half_index_get(&core->halves, half.half_queue_offset, &entry, err);
+	if (status != ST_OK)
+		return status;
+	core_correct_half(core, half.half_queue_offset, &entry);
+	if (entry.state != TXN_COMMITTED || entry.decision_offset >= core_committed_offset(core))
+		return ST_NOTFOUND;
+	status = core_read_record(core, entry.decision_offset, &record, err);
+	if (status != ST_OK)
+		return status;
+	if (record.kind != LOG_DECISION || record_decision_decode(record.payload, &decision, err) != ST_OK)
+		return ST_NOTFOUND;
+	*out = (struct found){ decision.topic, decision.queue_id, decision.deliver_at_ms, entry.decision_offset };
+	return ST_OK;
+}
+
+static enum status look_at(struct core *core, uint64_t record_offset, struct found *out, struct errinfo *err)
+{
+	struct stored_body body = { 0 };
+	struct record_message message;
+	enum status status = core_read_body(core, record_offset, &body, err);
+
+	if (status != ST_OK)
+		return status;
+	if (body.kind == LOG_HALF)
+		return look_at_half(core, body.payload, out, err);
+	status = record_message_decode(body.payload, &message, err);
+	if (status == ST_OK)
+		*out = (struct found){ message.topic, message.queue_id, message.deliver_at_ms, body.origin_offset };
+	return status;
+}
+
+static bool has_key(struct span properties, struct span key)
+{
+	struct known_properties known;
+
+	properties_scan(properties, &known);
+	if (span_equal(known.uniq_key, key))
+		return true;
+	for (struct span rest = known.keys, word; word_next(&rest, &word);) {
+		if (span_equal(word, key))
+			return true;
+	}
+	return false;
+}
+
+enum status core_key_message(struct core *core, uint64_t record_offset, const struct key_query *query,
+			     struct stored_message *out, struct errinfo *err)
+{
+	struct found found = { 0 };
+	uint64_t naming;
+
+	if (record_offset < commitlog_start(core->log) || record_offset >= core_committed_offset(core))
+		return ST_NOTFOUND;
+	enum status status = look_at(core, record_offset, &found, err);
+	naming = found.naming_offset;
+	if (status == ST_OK && found.deliver_at_ms != 0)
+		status = find_delivery(core, &found, record_offset, &naming, err);
+	if (status == ST_OK)
+		status = core_stored_message(core, naming, out, err);
+	if (status != ST_OK)
+		return status;
+	const struct message *message = &out->message;
+	bool fits = span_equal(message->topic, query->topic) && message->store_timestamp >= query->begin_ms &&
+		    message->store_timestamp <= query->end_ms && has_key(message->properties, query->key);
+	return fits ? ST_OK : ST_NOTFOUND;
+}

@@ -1,0 +1,130 @@
+#include "broker/shell/key_searches.h"
+
+#include <stdlib.h>
+
+#include "broker/core/key_query.h"
+
+enum slot_state { SLOT_FREE, SLOT_SEARCHING, SLOT_ANSWERED };
+
+struct slot {
+	struct key_search search;
+	struct letter letter;
+	struct key_searches *searches;
+	enum slot_state state;
+	uint64_t conn_id;
+	int32_t opaque;
+	int64_t since_ms;
+};
+
+struct key_searches {
+	struct mailbox *mailbox;
+	struct key_index *index;
+	void (*answered)(void *context);
+	void *context;
+	int64_t now_ms;
+	struct slot slots[KEY_SEARCHES_MAX];
+};
+
+/* In the loop. */
+static void deliver(struct letter *letter)
+{
+	struct slot *slot = (struct slot *)((char *)letter - offsetof(struct slot, letter));
+
+	slot->state = SLOT_ANSWERED;
+	slot->searches->answered(slot->searches->context);
+}
+
+/* On the index's thread. */
+static void on_found(struct key_search *search)
+{
+	struct slot *slot = (struct slot *)((char *)search - offsetof(struct slot, search));
+
+	mailbox_post(slot->searches->mailbox, &slot->letter);
+}
+
+struct key_searches *key_searches_create(struct mailbox *mailbox, void (*answered)(void *context), void *context)
+{
+	struct key_searches *searches = calloc(1, sizeof(*searches));
+
+	if (searches == NULL)
+		return NULL;
+	searches->mailbox = mailbox;
+	searches->answered = answered;
+	searches->context = context;
+	for (size_t i = 0; i < KEY_SEARCHES_MAX; i++) {
+		searches->slots[i].searches = searches;
+		searches->slots[i].letter.deliver = deliver;
+		searches->slots[i].search.found = on_found;
+	}
+	return searches;
+}
+
+void key_searches_destroy(struct key_searches *searches)
+{
+	free(searches);
+}
+
+/* The request's own, or a free one; NULL: none is free. */
+static struct slot *slot_of(struct key_searches *searches, const struct request *request)
+{
+	struct slot *free_one = NULL;
+
+	for (size_t i = 0; i < KEY_SEARCHES_MAX; i++) {
+		struct slot *slot = &searches->slots[i];
+
+		if (slot->state == SLOT_FREE)
+			free_one = slot;
+		else if (slot->conn_id == request->conn_id && slot->opaque == request->command->opaque)
+			return slot;
+	}
+	return free_one;
+}
+
+static enum status find(void *context, const struct request *request, const struct key_query *query,
+			struct key_hits *out)
+{
+	struct key_searches *searches = context;
+	struct slot *slot = slot_of(searches, request);
+
+	if (slot == NULL || slot->state == SLOT_SEARCHING)
+		return ST_AGAIN;
+	/* An answer to an earlier request that bore the same number is none to this one. */
+	if (slot->state == SLOT_ANSWERED && request->again) {
+		*out = (struct key_hits){ slot->search.hits, slot->search.hit_count, slot->search.indexed_to, slot->search.indexed_ms };
+		return ST_OK;
+	}
+	slot->state = SLOT_SEARCHING;
+	slot->conn_id = request->conn_id;
+	slot->opaque = request->command->opaque;
+	slot->since_ms = searches->now_ms;
+	slot->search.hash = key_index_hash(query->topic, query->key);
+	slot->search.begin_ms = query->begin_ms;
+	slot->search.end_ms = query->end_ms;
+	key_index_search(searches->index, &slot->search);
+	return ST_AGAIN;
+}
+
+static void done(void *context, const struct request *request)
+{
+	struct slot *slot = slot_of(context, request);
+
+	if (slot != NULL && slot->state == SLOT_ANSWERED)
+		slot->state = SLOT_FREE;
+}
+
+struct key_port key_searches_port(struct key_searches *searches, struct key_index *index)
+{
+	searches->index = index;
+	return (struct key_port){ searches, find, done };
+}
+
+void key_searches_tick(struct key_searches *searches, int64_t now_ms)
+{
+	searches->now_ms = now_ms;
+	for (size_t i = 0; i < KEY_SEARCHES_MAX; i++) {
+		struct slot *slot = &searches->slots[i];
+
+		if (slot->state == SLOT_ANSWERED && now_ms - slot->since_ms > KEY_ANSWER_KEPT_MS)
+			slot->state = SLOT_FREE;
+	}
+}

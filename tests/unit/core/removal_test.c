@@ -1,0 +1,336 @@
+/* broker/core/removal: what a deleted topic or group leaves behind, and that it stays gone over every kind of start. */
+#include "broker/core/removal.h"
+#include "broker/core/state.h"
+#include "tests/unit/core/core_fixture.h"
+
+static void must_delete(struct fixture *f, const char *topic)
+{
+	struct outcome outcome = { 0 };
+
+	CU_ASSERT_EQUAL_FATAL(core_delete_topic(f->core, span_of(topic), &outcome), ST_OK);
+	CU_ASSERT_EQUAL(outcome.code, RESP_SUCCESS);
+	CU_ASSERT_TRUE(outcome.wait_offset > 0);
+	fixture_disk(f, true);
+}
+
+static bool is_there(const struct fixture *f, const char *topic)
+{
+	return topics_find(core_topics(f->core), span_of(topic)) != NULL;
+}
+
+static void must_set_offset(struct fixture *f, const char *group, const char *topic, int64_t offset)
+{
+	struct outcome outcome = { 0 };
+
+	CU_ASSERT_EQUAL(core_update_offset(f->core, span_of(group), span_of(topic), 0, offset, true, &outcome), ST_OK);
+	fixture_disk(f, true);
+}
+
+/* -1: none. */
+static int64_t offset_of(struct fixture *f, const char *group, const char *topic)
+{
+	struct outcome outcome = { 0 };
+	int64_t offset = -1;
+
+	return core_query_offset(f->core, span_of(group), span_of(topic), 0, false, &offset, &outcome) == ST_OK ? offset : -1;
+}
+
+enum start { START_SERVING, START_FROM_LOG, START_FROM_SNAPSHOT, STARTS };
+
+static void restart(struct fixture *f, enum start how)
+{
+	if (how == START_SERVING)
+		return;
+	if (how == START_FROM_SNAPSHOT)
+		fixture_snapshot(f);
+	fixture_restart(f);
+	CU_ASSERT_EQUAL(f->store.snapshot_from != 0, how == START_FROM_SNAPSHOT);
+}
+
+static void test_a_topic_made_again_begins_at_nothing(void)
+{
+	for (enum start how = START_SERVING; how < STARTS; how++) {
+		struct fixture *f = fixture_create(NULL);
+		struct pulled pulled = { 0 };
+		char key[16];
+
+		fixture_heartbeat(f, false);
+		for (int i = 0; i < 300; i++) {
+			snprintf(key, sizeof(key), "old-%d", i);
+			(void)must_send(f, (struct sent){ .topic = "orders", .key = key });
+		}
+		fixture_disk(f, true);
+		must_set_offset(f, "readers", "orders", 250);
+		must_delete(f, "orders");
+		CU_ASSERT_FALSE(is_there(f, "orders"));
+		restart(f, how);
+		CU_ASSERT_FALSE(is_there(f, "orders"));
+		CU_ASSERT_EQUAL(must_send(f, (struct sent){ .topic = "orders", .key = "new" }).queue_offset, 0);
+		fixture_disk(f, true);
+		CU_ASSERT_EQUAL(offset_of(f, "readers", "orders"), -1);
+		restart(f, how);
+		CU_ASSERT_EQUAL(fixture_pull(f, "orders", 0, 0, "*", &pulled), 1);
+		CU_ASSERT_EQUAL(pulled.result.max_offset, 1);
+		CU_ASSERT_TRUE(pulled.count == 1 && span_is(pulled.messages[0].body, "new"));
+		CU_ASSERT_EQUAL(must_send(f, (struct sent){ .topic = "orders", .key = "next" }).queue_offset, 1);
+		pulled_free(&pulled);
+		fixture_destroy(f);
+	}
+}
+
+/* Its line in the visibility list is still waiting when the topic goes. */
+static void test_what_is_not_committed_when_the_topic_goes_never_shows(void)
+{
+	struct fixture *f = fixture_create(NULL);
+	struct outcome outcome = { 0 };
+	struct pulled pulled = { 0 };
+
+	(void)must_send(f, (struct sent){ .topic = "orders", .key = "first" });
+	fixture_disk(f, true);
+	(void)must_send(f, (struct sent){ .topic = "orders", .key = "uncommitted" });
+	CU_ASSERT_EQUAL(core_delete_topic(f->core, SPAN_LITERAL("orders"), &outcome), ST_OK);
+	(void)must_send(f, (struct sent){ .topic = "orders", .key = "new" });
+	fixture_disk(f, true);
+	CU_ASSERT_EQUAL(fixture_pull(f, "orders", 0, 0, "*", &pulled), 1);
+	CU_ASSERT_TRUE(pulled.count == 1 && span_is(pulled.messages[0].body, "new"));
+	CU_ASSERT_EQUAL(pulled.result.max_offset, 1);
+	pulled_free(&pulled);
+	fixture_destroy(f);
+}
+
+static void test_waiting_pulls_are_told(void)
+{
+	struct fixture *f = fixture_create(NULL);
+
+	(void)must_send(f, (struct sent){ .topic = "orders", .key = "a" });
+	fixture_disk(f, true);
+	struct pull_request pull = pull_of(f, "orders", 0, 1, "*");
+	CU_ASSERT_TRUE(core_hold_pull(f->core, &pull, CONSUMER, 17, 0, 15000));
+	must_delete(f, "orders");
+	CU_ASSERT_EQUAL(f->woken_count, 1);
+	CU_ASSERT_EQUAL(f->woken[0], 17);
+	fixture_destroy(f);
+}
+
+static void test_a_commit_into_a_deleted_topic_is_a_rollback(void)
+{
+	for (int made_again = 0; made_again < 2; made_again++) {
+		for (enum start how = START_SERVING; how < STARTS; how++) {
+			struct fixture *f = fixture_create(NULL);
+			struct outcome outcome;
+			struct pulled pulled = { 0 };
+
+			struct send_result half = must_send(f, (struct sent){ .topic = "orders", .key = "half", .half = true });
+			fixture_disk(f, true);
+			must_delete(f, "orders");
+			if (made_again)
+				(void)must_send(f, (struct sent){ .topic = "orders", .key = "new" });
+			fixture_disk(f, true);
+			restart(f, how);
+			CU_ASSERT_EQUAL(fixture_end(f, &half, OUTCOME_COMMIT, false, &outcome), ST_DENIED);
+			CU_ASSERT_EQUAL(outcome.code, RESP_TOPIC_NOT_EXIST);
+			CU_ASSERT_TRUE(outcome.wait_offset > 0);
+			fixture_disk(f, true);
+			CU_ASSERT_EQUAL(core_stats(f->core).pending_now, 0);
+			restart(f, how);
+			CU_ASSERT_EQUAL(fixture_end(f, &half, OUTCOME_ROLLBACK, false, &outcome), ST_OK);
+			CU_ASSERT_EQUAL(fixture_end(f, &half, OUTCOME_COMMIT, false, &outcome), ST_DENIED);
+			CU_ASSERT_EQUAL(outcome.code, RESP_ILLEGAL_OPERATION);
+			CU_ASSERT_PTR_NOT_NULL(strstr(outcome.err.text, "topic deleted"));
+			if (made_again)
+				CU_ASSERT_EQUAL(fixture_pull(f, "orders", 0, 0, "*", &pulled), 1);
+			pulled_free(&pulled);
+			fixture_destroy(f);
+		}
+	}
+}
+
+/* A half that was sent after the topic was made again is an ordinary one. */
+static void test_a_half_of_the_new_topic_is_committed(void)
+{
+	struct fixture *f = fixture_create(NULL);
+	struct outcome outcome;
+	struct pulled pulled = { 0 };
+
+	(void)must_send(f, (struct sent){ .topic = "orders", .key = "old" });
+	must_delete(f, "orders");
+	struct send_result half = must_send(f, (struct sent){ .topic = "orders", .key = "half", .half = true });
+	CU_ASSERT_EQUAL(fixture_end(f, &half, OUTCOME_COMMIT, false, &outcome), ST_OK);
+	fixture_disk(f, true);
+	CU_ASSERT_EQUAL(fixture_pull(f, "orders", 0, 0, "*", &pulled), 1);
+	CU_ASSERT_TRUE(pulled.count == 1 && span_is(pulled.messages[0].body, "half"));
+	pulled_free(&pulled);
+	fixture_destroy(f);
+}
+
+static void test_delayed_messages_of_a_deleted_topic_are_recalled(void)
+{
+	for (enum start how = START_SERVING; how < STARTS; how++) {
+		struct fixture *f = fixture_create(NULL);
+		struct outcome outcome;
+		struct pulled pulled = { 0 };
+
+		(void)must_send(f, (struct sent){ .topic = "orders", .key = "delayed", .delay_level = 2 });
+		struct send_result half = must_send(f, (struct sent){ .topic = "orders", .key = "half", .half = true, .delay_level = 3 });
+		CU_ASSERT_EQUAL(fixture_end(f, &half, OUTCOME_COMMIT, false, &outcome), ST_OK);
+		must_delete(f, "orders");
+		(void)must_send(f, (struct sent){ .topic = "orders", .key = "new" });
+		(void)must_send(f, (struct sent){ .topic = "orders", .key = "new delayed", .delay_level = 4 });
+		fixture_disk(f, true);
+		restart(f, how);
+		fixture_advance(f, 15000);
+		restart(f, how);
+		CU_ASSERT_EQUAL(fixture_pull(f, "orders", 0, 0, "*", &pulled), 1);
+		fixture_advance(f, 10000);
+		restart(f, how);
+		CU_ASSERT_EQUAL(fixture_pull(f, "orders", 0, 0, "*", &pulled), 2);
+		CU_ASSERT_TRUE(pulled.count == 2 && span_is(pulled.messages[1].body, "new delayed"));
+		CU_ASSERT_EQUAL(f->core->delays.count, 0);
+		pulled_free(&pulled);
+		fixture_destroy(f);
+	}
+}
+
+static void test_retry_topics_of_pop_go_along(void)
+{
+	struct fixture *f = fixture_create(NULL);
+	struct topic_settings settings = { .read_queue_nums = 1, .write_queue_nums = 1, .perm = PERM_READ | PERM_WRITE };
+	struct outcome outcome = { 0 };
+
+	fixture_heartbeat(f, false);
+	(void)must_send(f, (struct sent){ .topic = "orders", .key = "a" });
+	CU_ASSERT_EQUAL(core_put_topic(f->core, SPAN_LITERAL("%RETRY%readers_orders"), &settings, &outcome), ST_OK);
+	CU_ASSERT_EQUAL(core_put_topic(f->core, SPAN_LITERAL("%RETRY%others_orders"), &settings, &outcome), ST_OK);
+	CU_ASSERT_TRUE(is_there(f, "%RETRY%readers_orders"));
+	must_delete(f, "orders");
+	CU_ASSERT_FALSE(is_there(f, "orders"));
+	CU_ASSERT_FALSE(is_there(f, "%RETRY%readers_orders"));
+	CU_ASSERT_TRUE(is_there(f, "%RETRY%others_orders"));
+	CU_ASSERT_TRUE(is_there(f, "%RETRY%readers"));
+	fixture_destroy(f);
+}
+
+static void test_what_cannot_be_deleted(void)
+{
+	static const char *const refused[] = { "", "TBW102", "SCHEDULE_TOPIC_XXXX", "RMQ_SYS_TRANS_HALF_TOPIC", "c", "a" };
+	struct fixture *f = fixture_create(NULL);
+
+	for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
+		struct outcome outcome = { 0 };
+
+		CU_ASSERT_EQUAL(core_delete_topic(f->core, span_of(refused[i]), &outcome), ST_DENIED);
+		CU_ASSERT_EQUAL(outcome.code, RESP_INVALID_PARAMETER);
+		CU_ASSERT_TRUE(outcome.err.text[0] != '\0');
+	}
+	struct outcome outcome = { 0 };
+	uint64_t before = commitlog_appended(f->log);
+	CU_ASSERT_EQUAL(core_delete_topic(f->core, SPAN_LITERAL("nobody-made-it"), &outcome), ST_OK);
+	CU_ASSERT_EQUAL(core_delete_group(f->core, SPAN_LITERAL("nobody-made-it"), true, &outcome), ST_OK);
+	CU_ASSERT_EQUAL(commitlog_appended(f->log), before);
+	fixture_destroy(f);
+}
+
+/* The limits count what is there. */
+static void test_what_is_deleted_makes_room(void)
+{
+	struct core_config config = fixture_config();
+
+	config.topic_max = 12;
+	config.auto_create_group = true;
+	struct fixture *f = fixture_create(&config);
+	char name[16];
+
+	for (int i = 0; i < 100; i++) {
+		snprintf(name, sizeof(name), "topic-%d", i);
+		(void)must_send(f, (struct sent){ .topic = name, .key = "a" });
+		must_delete(f, name);
+	}
+	fixture_restart(f);
+	(void)must_send(f, (struct sent){ .topic = "one-more", .key = "a" });
+	fixture_destroy(f);
+}
+
+static void test_a_group_goes_with_or_without_its_offsets(void)
+{
+	for (int clean = 0; clean < 2; clean++) {
+		for (enum start how = START_SERVING; how < STARTS; how++) {
+			struct fixture *f = fixture_create(NULL);
+			struct outcome outcome = { 0 };
+
+			fixture_heartbeat(f, false);
+			(void)must_send(f, (struct sent){ .topic = "orders", .key = "a" });
+			must_set_offset(f, "readers", "orders", 1);
+			CU_ASSERT_EQUAL(core_delete_group(f->core, SPAN_LITERAL("readers"), clean == 1, &outcome), ST_OK);
+			fixture_disk(f, true);
+			restart(f, how);
+			CU_ASSERT_PTR_NULL(groups_find(core_groups(f->core), SPAN_LITERAL("readers")));
+			fixture_heartbeat(f, false);
+			CU_ASSERT_PTR_NOT_NULL(groups_find(core_groups(f->core), SPAN_LITERAL("readers")));
+			CU_ASSERT_EQUAL(offset_of(f, "readers", "orders"), clean ? -1 : 1);
+			fixture_destroy(f);
+		}
+	}
+}
+
+static bool may_read(struct fixture *f, const char *topic)
+{
+	struct pull_header header = { .consumer_group = SPAN_LITERAL("readers"), .topic = span_of(topic), .max_msg_nums = 32,
+				      .sys_flag = PULL_SUBSCRIPTION, .subscription = SPAN_LITERAL("*") };
+	struct pull_request pull;
+	struct outcome outcome = { 0 };
+	enum status status = core_prepare_pull(f->core, &header, &pull, &outcome);
+
+	CU_ASSERT(status == ST_OK || outcome.code == RESP_NO_PERMISSION);
+	return status == ST_OK;
+}
+
+static void test_a_group_can_be_kept_from_topics(void)
+{
+	for (enum start how = START_SERVING; how < STARTS; how++) {
+		struct fixture *f = fixture_create(NULL);
+		struct outcome outcome = { 0 };
+		struct group_config settings = group_config_default();
+		struct span group = SPAN_LITERAL("readers");
+
+		fixture_heartbeat(f, false);
+		for (int i = 0; i < 3; i++)
+			(void)must_send(f, (struct sent){ .topic = i == 0 ? "orders" : i == 1 ? "order" : "parcels", .key = "a" });
+		CU_ASSERT_EQUAL(core_set_group_readable(f->core, group, SPAN_LITERAL("orders"), false, &outcome), ST_OK);
+		CU_ASSERT_EQUAL(core_set_group_readable(f->core, group, SPAN_LITERAL("parcels"), false, &outcome), ST_OK);
+		CU_ASSERT_EQUAL(core_set_group_readable(f->core, group, SPAN_LITERAL("parcels"), false, &outcome), ST_OK);
+		/* Other settings do not touch it. */
+		CU_ASSERT_EQUAL(core_put_group(f->core, group, &settings, &outcome), ST_OK);
+		fixture_disk(f, true);
+		restart(f, how);
+		CU_ASSERT_FALSE(may_read(f, "orders"));
+		CU_ASSERT_FALSE(may_read(f, "parcels"));
+		CU_ASSERT_TRUE(may_read(f, "order"));
+		CU_ASSERT_EQUAL(core_set_group_readable(f->core, group, SPAN_LITERAL("orders"), true, &outcome), ST_OK);
+		fixture_disk(f, true);
+		restart(f, how);
+		CU_ASSERT_TRUE(may_read(f, "orders"));
+		CU_ASSERT_FALSE(may_read(f, "parcels"));
+		CU_ASSERT_EQUAL(core_delete_group(f->core, group, false, &outcome), ST_OK);
+		fixture_heartbeat(f, false);
+		CU_ASSERT_TRUE(may_read(f, "parcels"));
+		fixture_destroy(f);
+	}
+}
+
+int main(void)
+{
+	static const struct check_test tests[] = {
+		CHECK_TEST(test_a_topic_made_again_begins_at_nothing),
+		CHECK_TEST(test_what_is_not_committed_when_the_topic_goes_never_shows),
+		CHECK_TEST(test_waiting_pulls_are_told),
+		CHECK_TEST(test_a_commit_into_a_deleted_topic_is_a_rollback),
+		CHECK_TEST(test_a_half_of_the_new_topic_is_committed),
+		CHECK_TEST(test_delayed_messages_of_a_deleted_topic_are_recalled),
+		CHECK_TEST(test_retry_topics_of_pop_go_along),
+		CHECK_TEST(test_what_cannot_be_deleted),
+		CHECK_TEST(test_what_is_deleted_makes_room),
+		CHECK_TEST(test_a_group_goes_with_or_without_its_offsets),
+		CHECK_TEST(test_a_group_can_be_kept_from_topics),
+	};
+	return check_main("removal", tests, sizeof(tests) / sizeof(tests[0]));
+}

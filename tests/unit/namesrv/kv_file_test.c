@@ -1,0 +1,80 @@
+/* namesrv/kv_file: what is saved is loaded again; what is not such a file is refused and left alone. */
+#include <stdio.h>
+
+#include "lib/base/bytes.h"
+#include "namesrv/kv_file.h"
+#include "tests/support/check.h"
+
+static void path_of(const char *dir, const char *name, char out[256])
+{
+	snprintf(out, 256, "%s/%s", dir, name);
+}
+
+static void put(struct kv *kv, const char *name_space, const char *key, const char *value)
+{
+	CU_ASSERT_EQUAL(kv_put(kv, span_of(name_space), span_of(key), span_of(value), NULL), ST_OK);
+}
+
+static bool has(const struct kv *kv, const char *name_space, const char *key, const char *value)
+{
+	return span_is(kv_get(kv, span_of(name_space), span_of(key)), value);
+}
+
+static void test_what_is_saved_is_loaded(void)
+{
+	struct kv *kv = kv_create(), *again = kv_create();
+	char path[256], *dir = check_make_dir();
+
+	path_of(dir, "kv.json", path);
+	put(kv, "ORDER_TOPIC_CONFIG", "orders", "broker-a:4;broker-b:4");
+	put(kv, "other", "k", "");
+	put(kv, "ORDER_TOPIC_CONFIG", "say \"x\"\n", "ü");
+	CU_ASSERT_EQUAL(kv_file_save(kv, path, NULL), ST_OK);
+	CU_ASSERT_EQUAL(kv_file_load(again, path, NULL), ST_OK);
+	CU_ASSERT_TRUE(has(again, "ORDER_TOPIC_CONFIG", "orders", "broker-a:4;broker-b:4"));
+	CU_ASSERT_TRUE(has(again, "ORDER_TOPIC_CONFIG", "say \"x\"\n", "ü"));
+	uint64_t version = kv_version(kv);
+	kv_delete(kv, SPAN_LITERAL("ORDER_TOPIC_CONFIG"), SPAN_LITERAL("orders"));
+	CU_ASSERT_TRUE(kv_version(kv) > version);
+	CU_ASSERT_EQUAL(kv_file_save(kv, path, NULL), ST_OK);
+	kv_destroy(again);
+	again = kv_create();
+	CU_ASSERT_EQUAL(kv_file_load(again, path, NULL), ST_OK);
+	CU_ASSERT_FALSE(has(again, "ORDER_TOPIC_CONFIG", "orders", "broker-a:4;broker-b:4"));
+	kv_destroy(kv);
+	kv_destroy(again);
+	check_remove_dir(dir);
+}
+
+static void test_other_files(void)
+{
+	static const char *const texts[] = { "", "nonsense", "[]", "{}", "{\"configTable\":[]}" };
+	struct kv *kv = kv_create();
+	struct errinfo err;
+	char path[256], *dir = check_make_dir();
+
+	path_of(dir, "not-there.json", path);
+	CU_ASSERT_EQUAL(kv_file_load(kv, path, &err), ST_OK);
+	path_of(dir, "other.json", path);
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+		FILE *file = fopen(path, "w");
+		CU_ASSERT_PTR_NOT_NULL_FATAL(file);
+		fputs(texts[i], file);
+		fclose(file);
+		CU_ASSERT_EQUAL(kv_file_load(kv, path, &err), ST_INVALID);
+		CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "kvConfigPath="));
+	}
+	path_of(dir, "no-such-directory/kv.json", path);
+	CU_ASSERT_EQUAL(kv_file_save(kv, path, &err), ST_IO);
+	kv_destroy(kv);
+	check_remove_dir(dir);
+}
+
+int main(void)
+{
+	static const struct check_test tests[] = {
+		CHECK_TEST(test_what_is_saved_is_loaded),
+		CHECK_TEST(test_other_files),
+	};
+	return check_main("kv_file", tests, sizeof(tests) / sizeof(tests[0]));
+}
