@@ -16,7 +16,7 @@ import java.util.regex.Pattern;
  */
 public final class Main {
     private static final int AT_ONCE = 8;
-    private static final long CASES_SECONDS_MAX = 240;
+    private static final long CASES_SECONDS_MAX = 420;
 
     private Main() {
     }

@@ -28,7 +28,7 @@ public final class FiveCases {
 
     public static List<Case> all() {
         return List.of(
-            Case.everywhere("recall-by-client", FiveCases::recall),
+            Case.escrow("recall-by-client", FiveCases::recall),
             Case.everywhere("pop-push", FiveCases::popPush),
             Case.everywhere("pop-retry", FiveCases::popRetry),
             Case.everywhere("pop-shared-queues", FiveCases::popShared),
@@ -36,6 +36,7 @@ public final class FiveCases {
             Case.everywhere("admin-groups-of-topics", FiveCases::topicsOfGroup));
     }
 
+    /** A stock broker has this off unless it is told otherwise. */
     private static void recall(Kit kit) throws Exception {
         kit.createTopic();
         DefaultMQProducer producer = kit.producer();
