@@ -6,7 +6,8 @@ const { until, createTopic, Inbox, equal, run, COME_MS } = require('./kit');
 
 const silent = { debug() {}, info() {}, warn() {}, error(e) { console.error(e); } };
 // The client's timers are its own; only what waits long for nothing is shortened, as its options allow.
-const common = kit => ({ nameSrv: kit.namesrv, logger: silent, instanceName: `${kit.group}_${Math.random()}`,
+const httpclient = { request() { throw new Error('the name server is given: nothing is to be asked over HTTP'); } };
+const common = kit => ({ nameSrv: kit.namesrv, httpclient, logger: silent, instanceName: `${kit.group}_${Math.random()}`,
   pollNameServerInteval: 3000, rebalanceInterval: 2000, persistConsumerOffsetInterval: 1000 });
 
 async function producer(kit) {
