@@ -15,6 +15,7 @@
 #include "broker/core/state.h"
 #include "broker/core/store.h"
 #include "broker/core/transactions.h"
+#include "broker/core/wake.h"
 #include "checkback/checkback.h"
 #include "lib/index/pagefile.h"
 
@@ -226,6 +227,8 @@ void core_close(struct core *core)
 	if (core == NULL)
 		return;
 	holds_deinit(&core->holds);
+	for (size_t i = 0; i < PULL_EXPRESSIONS; i++)
+		expression_release(core->pull_expressions[i]);
 	checkback_destroy(core->checkback);
 	resends_destroy(core->resends);
 	pending_destroy(core->pending);
@@ -390,29 +393,6 @@ uint64_t core_committed_offset(const struct core *core)
 	return core->config.sync_flush ? commitlog_durable(core->log) : commitlog_written(core->log);
 }
 
-/* True if one of the entries that this pull has not been shown yet has a fitting tag. */
-static bool has_match(const struct queue *queue, struct hold *hold)
-{
-	struct cq_entry entry;
-
-	for (; hold->seen_offset < queue->visible_offset; hold->seen_offset++) {
-		if (consume_queue_get(&queue->entries, hold->seen_offset, &entry, NULL) != ST_OK ||
-		    tag_filter_match(&hold->pull.filter, entry.tag_hash))
-			return true; /* An entry that is not in memory: let the pull look for itself. */
-	}
-	return false;
-}
-
-static void wake_holds(struct core *core, struct queue *queue)
-{
-	struct hold *hold, *next;
-
-	DL_FOREACH_SAFE2(queue->holds, hold, next, queue_next) {
-		if (has_match(queue, hold))
-			holds_finish(&core->holds, hold, core->effects.hold_ready, core->effects.context, false);
-	}
-}
-
 void core_committed(struct core *core)
 {
 	uint64_t committed = core_committed_offset(core);
@@ -427,7 +407,7 @@ void core_committed(struct core *core)
 		statistics_committed(core->statistics, core->mono_ms);
 	for (size_t i = 0; i < before - visibility->count; i++) {
 		queue = visibility->ring[(head + i) & (visibility->capacity - 1)].queue;
-		if (queue != NULL && queue->holds != NULL)
+		if (queue != NULL)
 			wake_holds(core, queue);
 	}
 }

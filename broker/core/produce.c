@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "broker/core/apply.h"
+#include "broker/core/recall.h"
 #include "broker/core/settings.h"
 #include "broker/core/state.h"
 #include "broker/core/store_address.h"
@@ -285,18 +286,17 @@ static enum status redirect_dead(struct core *core, const struct send_request *r
 				 struct outcome *outcome)
 {
 	struct span group = topic_group(request->topic);
-	const struct consumer_group *known;
+	struct consumer_group *known;
 
 	if (!topic_is_retry(request->topic))
 		return ST_OK;
-	known = groups_find(core->groups, group);
-	if (known == NULL)
-		return core_refuse(outcome, RESP_SUBSCRIPTION_GROUP_NOT_EXIST, "subscription group not exist, %.*s",
-				   SPAN_ARGS(group));
+	enum status status = settings_group_for_consumer(core, group, &known, outcome);
+	if (status != ST_OK)
+		return status;
 	if (request->reconsume_times <= retries_allowed(known, request->max_reconsume_times) &&
 	    !locks_has_any(core->locks, known->id, core->mono_ms))
 		return ST_OK;
-	enum status status = settings_dead_letter_topic(core, group, &in->topic, outcome);
+	status = settings_dead_letter_topic(core, group, &in->topic, outcome);
 	if (status == ST_OK) {
 		in->queue_id = 0;
 		in->wanted = (struct wanted_time){ .by = WANTED_AT_ONCE, .level = -1 };
@@ -318,7 +318,7 @@ static enum status send_one(struct core *core, const struct send_request *reques
 	struct span group = known.pgroup.size > 0 ? known.pgroup : request->producer_group;
 	fill_message(request, topic, &in);
 	in.queue_id = result->queue_id = choose_queue(core, topic, request->queue_id);
-	in.tag_hash = tag_hash(known.tags);
+	in.tag_hash = known.escrow_tags.size > 0 ? TAG_HASH_MANY : tag_hash(known.tags);
 	enum status status = timers_wanted(core, &known, &in.wanted, outcome);
 	if (status == ST_OK && half)
 		status = check_half(core, group, outcome);
@@ -327,6 +327,10 @@ static enum status send_one(struct core *core, const struct send_request *reques
 	if (status != ST_OK)
 		return status;
 	struct span unique_key = unique_key_of(core, &known, result->unique_key);
+	if (known.timer_del_uniqkey.size > 0 && !half) {
+		result->log_offset = commitlog_appended(core->log);
+		return recall_by_message(core, topic->name, known.timer_del_uniqkey, &in.wanted, request->client_id, outcome);
+	}
 	if (half && resends_find(core->resends, core_resend_name(core, group, unique_key), &known_half))
 		return answer_resend(core, known_half, result, outcome);
 	/* After the resends: they need no room. */
@@ -370,6 +374,8 @@ static enum status check_batched(const struct core *core, struct span properties
 		return core_refuse(outcome, RESP_MESSAGE_ILLEGAL, "the message is illegal: its properties are over %d bytes",
 				   MESSAGE_PROPERTIES_MAX);
 	enum status status = timers_wanted(core, &known, &wanted, outcome);
+	if (status == ST_OK && known.timer_del_uniqkey.size > 0)
+		return core_refuse(outcome, RESP_MESSAGE_ILLEGAL, "a batch cannot recall messages (TIMER_DEL_UNIQKEY)");
 	if (status == ST_OK && wanted.by != WANTED_AT_ONCE)
 		return core_refuse(outcome, RESP_MESSAGE_ILLEGAL, "a batch cannot be delayed: send messages with %s one by one",
 				   wanted.by == WANTED_BY_LEVEL ? "a delay level" : "a delivery time");
@@ -479,10 +485,11 @@ enum status core_send(struct core *core, const struct send_request *request, str
 
 /* --- sent back by consumers -------------------------------------------------------------------------------- */
 
-static const char *const rewritten[] = {
-	PROPERTY_RETRY_TOPIC, PROPERTY_ORIGIN_MESSAGE_ID, PROPERTY_WAIT, PROPERTY_DELAY, PROPERTY_TIMER_DELAY_SEC,
-	PROPERTY_TIMER_DELAY_MS, PROPERTY_TIMER_DELIVER_MS, PROPERTY_REAL_TOPIC, PROPERTY_REAL_QID, NULL,
-};
+/* A dead letter still shows from where it was delivered last. */
+#define REWRITTEN PROPERTY_RETRY_TOPIC, PROPERTY_ORIGIN_MESSAGE_ID, PROPERTY_WAIT, PROPERTY_DELAY, PROPERTY_TIMER_DELAY_SEC, \
+		  PROPERTY_TIMER_DELAY_MS, PROPERTY_TIMER_DELIVER_MS
+static const char *const rewritten_retry[] = { REWRITTEN, PROPERTY_REAL_TOPIC, PROPERTY_REAL_QID, NULL };
+static const char *const rewritten_dead[] = { REWRITTEN, NULL };
 
 /* The stored properties, with where the message came from first. */
 static enum status build_back_properties(struct core *core, const struct incoming *in, struct span origin,
@@ -494,7 +501,7 @@ static enum status build_back_properties(struct core *core, const struct incomin
 
 	properties_scan(message->properties, &known);
 	buffer_reset(out);
-	properties_copy(out, message->properties, rewritten);
+	properties_copy(out, message->properties, in->wanted.by == WANTED_AT_ONCE ? rewritten_dead : rewritten_retry);
 	property_put(out, PROPERTY_RETRY_TOPIC, known.retry_topic.size > 0 ? known.retry_topic : message->topic);
 	property_put(out, PROPERTY_ORIGIN_MESSAGE_ID, known.origin_message_id.size > 0 ? known.origin_message_id : origin);
 	property_put(out, PROPERTY_WAIT, SPAN_LITERAL("false"));
@@ -553,15 +560,15 @@ static enum status store_back(struct core *core, const struct send_back_request 
 
 enum status core_send_back(struct core *core, const struct send_back_request *request, struct outcome *outcome)
 {
-	const struct consumer_group *group = groups_find(core->groups, request->group);
 	struct stored_message stored = { 0 };
+	struct consumer_group *group;
+	enum status status = settings_group_for_consumer(core, request->group, &group, outcome);
 
-	if (group == NULL)
-		return core_refuse(outcome, RESP_SUBSCRIPTION_GROUP_NOT_EXIST, "subscription group not exist, %.*s",
-				   SPAN_ARGS(request->group));
+	if (status != ST_OK)
+		return status;
 	if (group->settings.retry_queue_nums == 0)
 		return core_accept(outcome, 0);
-	enum status status = core_stored_message(core, request->log_offset, &stored, &outcome->err);
+	status = core_stored_message(core, request->log_offset, &stored, &outcome->err);
 	if (status == ST_AGAIN)
 		return status;
 	if (status != ST_OK)

@@ -5,6 +5,7 @@
 
 #include "broker/core/core.h"
 #include "broker/core/holds.h"
+#include "lib/wire/body_heartbeat.h"
 #include "lib/wire/header_pull.h"
 
 /* UPDATE_CONSUMER_OFFSET. `lasting`: the answer waits for the record (a two-way request); otherwise the value is live
@@ -28,8 +29,11 @@ enum status core_search_offset(struct core *core, struct span topic, int32_t que
 enum status core_earliest_time(struct core *core, struct span topic, int32_t queue_id, int64_t *time_out,
 			       struct outcome *outcome) MUST_USE;
 
+/* CHECK_CLIENT_CONFIG: would this subscription be served? The refusal names the position of what is wrong with it. */
+enum status core_check_subscription(struct core *core, const struct subscription_data *said,
+				    struct outcome *outcome) MUST_USE;
 /* Checks a pull against group, topic and subscription (RocketMQ's order and codes), resolves it, and stores the offset
- * that rides on it. */
+ * that rides on it. What *out borrows lasts until the next pull or heartbeat. */
 enum status core_prepare_pull(struct core *core, const struct pull_header *header, struct pull_request *out,
 			      struct outcome *outcome) MUST_USE;
 /* Appends one OFFSETS record, of at most RECORD_OFFSETS_MAX values with reserved places, and applies it. */

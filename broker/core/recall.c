@@ -5,6 +5,7 @@
 
 #include "broker/core/apply.h"
 #include "broker/core/state.h"
+#include "broker/core/timers.h"
 #include "lib/wire/message.h"
 #include "lib/wire/names.h"
 #include "lib/wire/properties.h"
@@ -115,7 +116,8 @@ static enum status check_handle(const struct core *core, const struct recall_req
 		return core_refuse(outcome, RESP_ILLEGAL_OPERATION, "recall failed, topic not match");
 	if (!span_is(handle->broker_name, core->config.broker_name))
 		return core_refuse(outcome, RESP_ILLEGAL_OPERATION, "recall failed, broker service not available");
-	if (handle->timestamp_ms < 0 || left <= 0 || left >= core->config.timer_max_delay_ms || handle->unique_key.size >= RECALL_KEY_MAX)
+	if (handle->timestamp_ms < 0 || left <= 0 || left >= core->config.timer_max_delay_ms ||
+	    handle->unique_key.size >= RECALL_KEY_MAX)
 		return core_refuse(outcome, RESP_ILLEGAL_OPERATION, "recall failed, timestamp invalid");
 	return ST_OK;
 }
@@ -142,4 +144,19 @@ enum status core_recall(struct core *core, const struct recall_request *request,
 	memcpy(key_out, handle.unique_key.data, handle.unique_key.size);
 	key_out[handle.unique_key.size] = '\0';
 	return ST_OK;
+}
+
+enum status recall_by_message(struct core *core, struct span topic, struct span del_key, const struct wanted_time *wanted,
+			      struct span client_id, struct outcome *outcome)
+{
+	uint32_t count;
+
+	if (wanted->by != WANTED_BY_TIMER)
+		return core_refuse(outcome, RESP_MESSAGE_ILLEGAL,
+				   "timer message illegal, a message that recalls another (TIMER_DEL_UNIQKEY) names the time of that one, which is "
+				   "to come");
+	/* "topic+key" since 5.1; the key alone before. */
+	if (del_key.size > topic.size + 1 && memcmp(del_key.data, topic.data, topic.size) == 0 && del_key.data[topic.size] == '+')
+		del_key = (struct span){ del_key.data + topic.size + 1, del_key.size - topic.size - 1 };
+	return recall_named(core, topic, del_key, wanted->out_ms, client_id, &count, outcome);
 }

@@ -21,10 +21,15 @@ enum { RECALL_KEY_MAX = 256 };
 /* RECALL_MESSAGE. *key_out is the message's UNIQ_KEY, with a NUL, on ST_OK. */
 enum status core_recall(struct core *core, const struct recall_request *request, char key_out[RECALL_KEY_MAX],
 			struct outcome *outcome) MUST_USE;
-/* Takes out all that wait under this name, whose TIMER_OUT_MS is `out_ms`; *count_out: how many. For older clients, which send
- * a message with TIMER_DEL_UNIQKEY. */
+/* Takes out all that wait under this name and whose TIMER_OUT_MS is `out_ms`; *count_out: how many. */
 enum status recall_named(struct core *core, struct span topic, struct span unique_key, int64_t out_ms, struct span client_id,
 			 uint32_t *count_out, struct outcome *outcome) MUST_USE;
+
+/* How clients before 5.4 recall: by a message for the same topic and time with the property TIMER_DEL_UNIQKEY, which is
+ * never stored. `wanted` is that message's time. */
+struct wanted_time;
+enum status recall_by_message(struct core *core, struct span topic, struct span del_key, const struct wanted_time *wanted,
+			      struct span client_id, struct outcome *outcome) MUST_USE;
 
 /* --- for apply ------------------------------------------------------------------------------------------- */
 

@@ -5,6 +5,7 @@
 
 #include "broker/core/core.h"
 #include "broker/core/delays.h"
+#include "broker/core/expression.h"
 #include "broker/core/groups.h"
 #include "broker/core/holds.h"
 #include "broker/core/locks.h"
@@ -24,7 +25,8 @@
 #include "lib/txn/resends.h"
 #include "lib/wire/codes.h"
 
-enum { CHECK_BATCH_MAX = 256, CHECK_CLIENT_MAX = 256, CONFLICTS_PER_SECOND = 100, BATCH_MESSAGES_MAX = 1000 };
+enum { CHECK_BATCH_MAX = 256, CHECK_CLIENT_MAX = 256, CONFLICTS_PER_SECOND = 100, BATCH_MESSAGES_MAX = 1000,
+       PULL_EXPRESSIONS = 64 /* A power of two. */ };
 
 struct core {
 	struct core_config config;
@@ -46,6 +48,7 @@ struct core {
 	/* Soft. */
 	struct members *members;
 	struct holds holds;
+	struct expression *pull_expressions[PULL_EXPRESSIONS]; /* That pulls carried lately; by their hash. */
 	struct locks *locks;
 	struct statistics *statistics;
 	struct visibility visibility;

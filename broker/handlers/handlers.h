@@ -121,6 +121,7 @@ enum status handle_earliest_time(struct handlers *handlers, const struct request
 enum status handle_query_message(struct handlers *handlers, const struct request *request);
 enum status handle_view_message(struct handlers *handlers, const struct request *request);
 enum status handle_heartbeat(struct handlers *handlers, const struct request *request);
+enum status handle_check_client(struct handlers *handlers, const struct request *request);
 enum status handle_unregister(struct handlers *handlers, const struct request *request);
 enum status handle_consumer_list(struct handlers *handlers, const struct request *request);
 enum status handle_lock_queues(struct handlers *handlers, const struct request *request);

@@ -40,20 +40,28 @@ enum status handle_update_offset(struct handlers *handlers, const struct request
 	return status == ST_AGAIN ? status : answer_outcome(handlers, request, &outcome);
 }
 
+/* Of a topic or queue that is not there RocketMQ says what it says of an empty one, and its tools count on it. */
+static enum status answer_position(struct handlers *handlers, const struct request *request, enum status status,
+				   const struct outcome *outcome, const char *name, int64_t found, int64_t none)
+{
+	if (status == ST_AGAIN)
+		return status;
+	if (status != ST_OK && outcome->code != RESP_TOPIC_NOT_EXIST && outcome->code != RESP_INVALID_PARAMETER)
+		return answer_outcome(handlers, request, outcome);
+	return answer_number(handlers, request, name, status == ST_OK ? found : none);
+}
+
 enum status handle_search_offset(struct handlers *handlers, const struct request *request)
 {
 	struct queue_header header;
 	struct outcome outcome = { 0 };
-	uint64_t offset;
+	uint64_t offset = 0;
 
 	if (search_offset_decode(request->command, &header, &outcome.err) != ST_OK)
 		return answer_bad_header(handlers, request, &outcome.err);
 	enum status status = core_search_offset(handlers->core, header.topic, header.queue_id, header.timestamp,
 						header.boundary_upper, &offset, &outcome);
-	if (status == ST_AGAIN)
-		return status;
-	return status == ST_OK ? answer_number(handlers, request, "offset", (int64_t)offset)
-			       : answer_outcome(handlers, request, &outcome);
+	return answer_position(handlers, request, status, &outcome, "offset", (int64_t)offset, 0);
 }
 
 static enum status answer_range(struct handlers *handlers, const struct request *request, bool max)
@@ -64,9 +72,9 @@ static enum status answer_range(struct handlers *handlers, const struct request 
 
 	if (queue_header_decode(request->command, &header, &outcome.err) != ST_OK)
 		return answer_bad_header(handlers, request, &outcome.err);
-	if (core_queue_range(handlers->core, header.topic, header.queue_id, &range, &outcome) != ST_OK)
-		return answer_outcome(handlers, request, &outcome);
-	return answer_number(handlers, request, "offset", (int64_t)(max ? range.max_offset : range.min_offset));
+	enum status status = core_queue_range(handlers->core, header.topic, header.queue_id, &range, &outcome);
+	return answer_position(handlers, request, status, &outcome, "offset",
+			       (int64_t)(max ? range.max_offset : range.min_offset), 0);
 }
 
 enum status handle_max_offset(struct handlers *handlers, const struct request *request)
@@ -88,8 +96,5 @@ enum status handle_earliest_time(struct handlers *handlers, const struct request
 	if (queue_header_decode(request->command, &header, &outcome.err) != ST_OK)
 		return answer_bad_header(handlers, request, &outcome.err);
 	enum status status = core_earliest_time(handlers->core, header.topic, header.queue_id, &time_ms, &outcome);
-	if (status == ST_AGAIN)
-		return status;
-	return status == ST_OK ? answer_number(handlers, request, "timestamp", time_ms)
-			       : answer_outcome(handlers, request, &outcome);
+	return answer_position(handlers, request, status, &outcome, "timestamp", time_ms, -1);
 }

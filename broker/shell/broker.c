@@ -405,6 +405,7 @@ static enum status fill_core_config(const struct broker_config *config, struct c
 		.auto_create_group = config->auto_create_subscription_group,
 		.reject_transactions = config->reject_transaction_message,
 		.long_polling = config->long_polling_enable,
+		.property_filter = config->enable_property_filter,
 		.server_side_reset = config->use_server_side_reset_offset,
 		.forbidden = (PERM_READ | PERM_WRITE) & ~(uint32_t)config->broker_permission,
 		.default_topic_queue_nums = (uint32_t)config->default_topic_queue_nums,

@@ -43,6 +43,7 @@ struct broker_config {
 	int64_t default_topic_queue_nums;
 	bool reject_transaction_message;
 	bool long_polling_enable;
+	bool enable_property_filter;
 	bool use_server_side_reset_offset;
 	int64_t broker_permission;
 	char message_delay_level[CONFIG_TEXT_SIZE];

@@ -5,6 +5,24 @@
 #include "lib/wire/msgid.h"
 #include "lib/wire/names.h"
 #include "lib/wire/properties.h"
+#include "lib/wire/recall_handle.h"
+
+static void check_recall_handle(struct span text)
+{
+	uint8_t raw[RECALL_HANDLE_RAW_MAX], raw_again[RECALL_HANDLE_RAW_MAX];
+	struct recall_handle handle, again;
+	struct buffer out;
+
+	if (recall_handle_parse(text, raw, &handle, NULL) != ST_OK)
+		return;
+	buffer_init(&out, 0);
+	if (recall_handle_append(&out, &handle) == ST_OK &&
+	    (recall_handle_parse(buffer_span(&out), raw_again, &again, NULL) != ST_OK || !span_equal(again.topic, handle.topic) ||
+	     !span_equal(again.broker_name, handle.broker_name) || again.timestamp_ms != handle.timestamp_ms ||
+	     !span_equal(again.unique_key, handle.unique_key)))
+		abort();
+	buffer_deinit(&out);
+}
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -46,6 +64,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	uint8_t topic[LONG_TOPIC_NAME_MAX];
 
 	check_properties(text);
+	check_recall_handle(text);
 	(void)java_string_hash(text);
 	if (topic_name_check(text, &err) == ST_OK && size > LONG_TOPIC_NAME_MAX)
 		abort();

@@ -9,6 +9,7 @@
 #include "lib/wire/headers.h"
 #include "lib/wire/msgid.h"
 #include "lib/wire/properties.h"
+#include "lib/wire/recall_handle.h"
 #include "tests/sim/broker_node.h"
 #include "tests/sim/engine.h"
 #include "tests/sim/report.h"
@@ -18,7 +19,7 @@ enum { TIMEOUT_MS = 3000 };
 
 /* What is asked, until the answer is there. */
 struct question {
-	enum { ABOUT_MESSAGE, ABOUT_MAX, ABOUT_TIME, ABOUT_ELSE } about;
+	enum { ABOUT_MESSAGE, ABOUT_RECALL, ABOUT_MAX, ABOUT_TIME, ABOUT_ELSE } about;
 	uint32_t item;
 	int broker, place, queue;
 	uint64_t dense_end;   /* When it was asked. */
@@ -63,6 +64,17 @@ static void check_message(const struct question *question, const struct command 
 			  answer->code, SPAN_ARGS(answer->remark));
 }
 
+/* Taken back, or refused because its time has come. */
+static void check_recall(const struct question *question, const struct command *answer)
+{
+	struct item *item = model_item(question->item);
+
+	if (answer->code == RESP_SUCCESS)
+		model_recalled(item);
+	else if (answer->code != RESP_ILLEGAL_OPERATION)
+		violation("I4", "a recall of %s is refused with %d: %.*s", item->key, answer->code, SPAN_ARGS(answer->remark));
+}
+
 static void check_max(const struct question *question, int64_t offset)
 {
 	if (offset < (int64_t)question->dense_end)
@@ -94,6 +106,8 @@ static void on_answer(void *context, enum status status, const struct command *a
 		     answer->code != RESP_SERVICE_NOT_AVAILABLE;
 	if (heard && question->about == ABOUT_MESSAGE)
 		check_message(question, answer);
+	else if (heard && question->about == ABOUT_RECALL)
+		check_recall(question, answer);
 	else if (heard && question->about != ABOUT_ELSE && answer->code == RESP_SUCCESS &&
 		 offset_reply_decode(answer, &offset, NULL) == ST_OK)
 		question->about == ABOUT_MAX ? check_max(question, offset) : check_time(question, offset);
@@ -128,6 +142,26 @@ void admin_view(const struct item *item)
 		return;
 	view_message_encode(encoder, &(struct view_message_header){ .offset = (int64_t)item->acked_offset });
 	send((struct question){ .about = ABOUT_MESSAGE, .item = item->number });
+}
+
+void admin_recall(struct item *item)
+{
+	struct recall_handle handle = { span_of(topic_name(item->topic)),
+					span_of(broker_node_process(broker_node(item->acked_broker))->name), item->recall_at_ms,
+					span_of(item->key) };
+	struct buffer text;
+	struct encoder *encoder = ask(item->acked_broker, REQ_RECALL_MESSAGE);
+
+	if (encoder == NULL)
+		return;
+	buffer_init(&text, 0);
+	if (recall_handle_append(&text, &handle) != ST_OK)
+		abort();
+	command_put(encoder, "topic", handle.topic);
+	command_put(encoder, "recallHandle", buffer_span(&text));
+	buffer_deinit(&text);
+	item->recall_asked = true;
+	send((struct question){ .about = ABOUT_RECALL, .item = item->number });
 }
 
 void admin_positions(int broker, int place, int queue, struct chance *chance)

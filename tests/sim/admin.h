@@ -13,6 +13,8 @@ void admin_end(void);
 
 /* A message by its offset id. */
 void admin_view(const struct item *item);
+/* RECALL_MESSAGE of a timer. */
+void admin_recall(struct item *item);
 /* Ends and times of a queue. */
 void admin_positions(int broker, int place, int queue, struct chance *chance);
 void admin_members(int broker, int group);

@@ -6,7 +6,7 @@
 #include "lib/txn/txn_state.h"
 
 /* Record kinds of the format that this version does not write yet. One that is written after all belongs to the others. */
-static const unsigned unwritten[] = { LOG_TIMER_CANCEL, LOG_POP };
+static const unsigned unwritten[] = { LOG_POP };
 /* Retention is tests/crash's: here the end compares everything that was ever sent. */
 static const unsigned elsewhere = LOG_CARRY;
 

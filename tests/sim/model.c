@@ -35,6 +35,7 @@ static struct {
 	uint32_t item_end, item_max;
 	struct seen_queue queues[BROKERS_MAX][PLACES_MAX][QUEUES_MAX];
 	int64_t last_jump_us[BROKERS_MAX], last_start_us[BROKERS_MAX];
+	bool closing;
 } model;
 
 static void *must(void *p)
@@ -158,6 +159,21 @@ void model_send_acked(struct item *item, int broker, uint64_t log_offset)
 	item->acked_broker = broker;
 	item->acked_offset = log_offset;
 	check_committed(item, broker, log_offset, "a send");
+}
+
+/* A copy that was taken back is there. A clock that was set since may have made it due before it was asked for. */
+static void check_recalled(const struct item *item)
+{
+	if (item->recall_acked && item->published >= item->sends &&
+	    model.last_jump_us[item->acked_broker] + TICK_US < item->first_sent_us)
+		violation("I3", "%s was recalled, and is there %u times", item->key, item->published);
+}
+
+void model_recalled(struct item *item)
+{
+	item->recall_acked = true;
+	event_seen(SEEN_RECALL);
+	check_recalled(item);
 }
 
 void model_half_acked(struct item *item, int broker, uint64_t half_offset, uint64_t half_queue_offset)
@@ -380,6 +396,7 @@ static void check_new(struct item *item, int broker, int place, const struct mes
 	if (!item->transactional) {
 		if (item->published > item->sends)
 			violation("I2", "%s was sent %u times and is there %u times", item->key, item->sends, item->published);
+		check_recalled(item);
 		return;
 	}
 	if (item->published > 1)
@@ -464,7 +481,13 @@ void model_back_asked(struct item *item, int group)
 
 void model_back_acked(struct item *item, int group)
 {
-	item->back_acked[group]++;
+	if (!model.closing)
+		item->back_acked[group]++;
+}
+
+void model_closing(void)
+{
+	model.closing = true;
 }
 
 /* --- progress --------------------------------------------------------------------------------------------------------- */

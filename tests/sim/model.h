@@ -44,6 +44,8 @@ struct item {
 	int64_t first_sent_us;
 	int acked_broker;        /* Of the last acknowledgement, with its log offset. */
 	uint64_t acked_offset;
+	int64_t recall_at_ms;    /* Of a timer: the time in the handle of its last acknowledgement; 0: none. */
+	bool recall_asked, recall_acked;
 
 	/* Its transaction. */
 	enum local local;        /* In the database of the service. */
@@ -79,6 +81,8 @@ void model_body(const struct item *item, struct buffer *out);
 
 void model_sent(struct item *item, int broker);
 void model_send_acked(struct item *item, int broker, uint64_t log_offset);
+/* Whoever asked before it was due has been told that it will not come. */
+void model_recalled(struct item *item);
 void model_half_acked(struct item *item, int broker, uint64_t half_offset, uint64_t half_queue_offset);
 /* MESSAGE_ILLEGAL: its transaction is rolled back. */
 void model_half_refused(struct item *item, const char *remark);
@@ -120,6 +124,8 @@ bool model_seen_time(int broker, int place, int queue, uint64_t queue_offset, in
 
 void model_back_asked(struct item *item, int group);
 void model_back_acked(struct item *item, int group);
+/* The history is over, what was stored is being read: what is sent back from now on would come back after the end. */
+void model_closing(void);
 
 /* --- progress of consumers --------------------------------------------------------------------------------------------- */
 

@@ -193,6 +193,20 @@ void operation_resume(uint32_t number, struct chance *chance)
 	admin_resume(item);
 }
 
+/* The last timer that was acknowledged, due or not. */
+void operation_recall(uint32_t number, struct chance *chance)
+{
+	for (uint32_t i = 0; i < 200 && i <= number; i++) {
+		struct item *item = model_item((number + 1 - i) * ITEMS_PER_OPERATION);
+
+		if (item == NULL || item->recall_at_ms == 0 || (item->recall_asked && !chance_one_in(chance, 4)))
+			continue;
+		note("somebody recalls %s", item->key);
+		admin_recall(item);
+		return;
+	}
+}
+
 void operation_look(uint32_t number, struct chance *chance)
 {
 	int broker = (int)chance_below(chance, (uint64_t)settings()->brokers);

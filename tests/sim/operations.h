@@ -12,6 +12,7 @@ typedef void (*operation_run)(uint32_t number, struct chance *chance);
 
 void operation_transaction(uint32_t number, struct chance *chance);
 void operation_message(uint32_t number, struct chance *chance);
+void operation_recall(uint32_t number, struct chance *chance);
 void operation_batch(uint32_t number, struct chance *chance);
 void operation_send_again(uint32_t number, struct chance *chance);
 void operation_end_again(uint32_t number, struct chance *chance);

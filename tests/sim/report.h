@@ -56,6 +56,7 @@
 	X(SEEN_DEAD_LETTER, "a message became a dead letter")                              \
 	X(SEEN_DELAYED, "a delayed message was delivered")                                 \
 	X(SEEN_DELAYED_TXN, "a delayed transaction was delivered")                         \
+	X(SEEN_RECALL, "a timer was taken back")                                           \
 	X(SEEN_COLD, "a request waited for a read from disk")                              \
 	X(SEEN_OUTPUT_CAP, "a connection was closed because it did not read")              \
 	X(SEEN_REBALANCE, "queues moved between consumers")                                \

@@ -9,6 +9,7 @@
 #include "lib/wire/message.h"
 #include "lib/wire/msgid.h"
 #include "lib/wire/properties.h"
+#include "lib/wire/recall_handle.h"
 #include "tests/sim/broker_node.h"
 #include "tests/sim/engine.h"
 #include "tests/sim/producer.h"
@@ -258,7 +259,16 @@ static void half_acked(struct sending *sending, struct item *item, int broker, c
 }
 
 /* Offset ids, one a message. */
-static void plain_acked(struct sending *sending, int broker, struct span ids)
+/* The time in a timer's handle; 0: no timer. */
+static int64_t recall_time(struct span text)
+{
+	uint8_t raw[RECALL_HANDLE_RAW_MAX];
+	struct recall_handle handle;
+
+	return text.size > 0 && recall_handle_parse(text, raw, &handle, NULL) == ST_OK ? handle.timestamp_ms : 0;
+}
+
+static void plain_acked(struct sending *sending, int broker, struct span ids, int64_t recall_at_ms)
 {
 	for (int i = 0; i < sending->item_count; i++) {
 		const uint8_t *comma = memchr(ids.data, ',', ids.size);
@@ -273,6 +283,7 @@ static void plain_acked(struct sending *sending, int broker, struct span ids)
 		note("%s: %s is stored at %lld of %s", sending->producer->node.process->name, model_item(sending->items[i])->key,
 		     (long long)offset, broker_node_process(broker_node(broker))->name);
 		model_send_acked(model_item(sending->items[i]), broker, (uint64_t)offset);
+		model_item(sending->items[i])->recall_at_ms = recall_at_ms;
 		ids.data += size + (comma != NULL);
 		ids.size -= size + (comma != NULL);
 	}
@@ -294,7 +305,7 @@ static void sent(struct sending *sending, const struct command *answer)
 		violation("I1", "the answer to a send cannot be read: %s", err.text);
 		finish(sending);
 	} else if (!item->transactional) {
-		plain_acked(sending, broker, reply.msg_id);
+		plain_acked(sending, broker, reply.msg_id, recall_time(reply.recall_handle));
 	} else if (offset_msg_id_decode(reply.msg_id, &host, &offset) != ST_OK) {
 		violation("I1", "a half is acknowledged with a bad id %.*s", SPAN_ARGS(reply.msg_id));
 		finish(sending);
@@ -353,8 +364,11 @@ static void put_properties(struct buffer *out, const struct item *item)
 		property_put(out, PROPERTY_TRAN_MSG, SPAN_LITERAL("true"));
 		property_put(out, PROPERTY_PGROUP, span_of(producer_group_name(item->group)));
 	}
-	if (item->delay_level > 0)
+	/* A level, or a timer of the same length. */
+	if (item->delay_level > 0 && item->body_size % 2 == 0)
 		property_put_i64(out, PROPERTY_DELAY, item->delay_level);
+	else if (item->delay_level > 0)
+		property_put_i64(out, PROPERTY_TIMER_DELAY_SEC, (settings()->delay_level_ms[item->delay_level - 1] + 999) / 1000);
 	if (item->transactional && item->immunity_ms != settings()->transaction_timeout_ms)
 		property_put_i64(out, PROPERTY_CHECK_IMMUNITY, item->immunity_ms / 1000);
 }

@@ -31,6 +31,7 @@ func allCases() []testCase {
 	var all []testCase
 	all = append(all, transactionCases()...)
 	all = append(all, consumerCases()...)
+	all = append(all, replyCases()...)
 	return append(all, sendCases()...)
 }
 

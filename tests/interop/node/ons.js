@@ -93,22 +93,6 @@ const cases = {
     if (after < 4900) throw new Error(`visible after ${after} ms`);
   },
 
-  async 'send-ordered'(kit) { // One sharding key: one queue, in order.
-    await createTopic(kit.namesrv, kit.topic);
-    const order = [];
-    const inbox = new Inbox();
-    await consumer(kit, inbox, '*', {}, async m => { order.push(m.keys); });
-    const from = await producer(kit);
-    const keys = [];
-    for (let i = 0; i < 12; i++) {
-      keys.push(`k${i}`);
-      await from.send(message(kit, `k${i}`), 'one-stream');
-    }
-    await inbox.exactly(keys);
-    equal(1, new Set(keys.map(key => inbox.of(key)[0].queueId)).size, 'queues');
-    equal(keys.join(), order.join(), 'order');
-  },
-
   async 'consume-tags'(kit) {
     await createTopic(kit.namesrv, kit.topic);
     const inbox = new Inbox();

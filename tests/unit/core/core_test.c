@@ -356,9 +356,13 @@ static enum status send_back(struct fixture *f, uint64_t log_offset, int32_t lev
 
 static void test_sent_back_messages_are_retried_and_die_in_the_end(void)
 {
-	struct fixture *f = fixture_create(NULL);
+	struct core_config config = fixture_config();
+	struct group_config settings = group_config_default();
 	struct pulled p = { .count = 0 };
 	struct outcome outcome;
+
+	config.auto_create_group = false;
+	struct fixture *f = fixture_create(&config);
 	struct send_result sent = must_send(f, (struct sent){ .topic = "t", .key = "k", .tag = "A" });
 	struct host host = host_ipv4(0x7F000001, 10911);
 	char id[MSGID_TEXT_SIZE];
@@ -366,6 +370,7 @@ static void test_sent_back_messages_are_retried_and_die_in_the_end(void)
 	fixture_disk(f, true);
 	CU_ASSERT_EQUAL(send_back(f, sent.log_offset, 1, -1, &outcome), ST_DENIED);
 	CU_ASSERT_EQUAL(outcome.code, RESP_SUBSCRIPTION_GROUP_NOT_EXIST);
+	CU_ASSERT_EQUAL(core_put_group(f->core, SPAN_LITERAL("readers"), &settings, &outcome), ST_OK);
 	fixture_heartbeat(f, false);
 	CU_ASSERT_EQUAL(send_back(f, sent.log_offset + 8, 1, -1, &outcome), ST_DENIED);
 	CU_ASSERT_EQUAL(outcome.code, RESP_SYSTEM_ERROR);
@@ -377,6 +382,9 @@ static void test_sent_back_messages_are_retried_and_die_in_the_end(void)
 	CU_ASSERT_TRUE(span_is(p.messages[0].topic, "%RETRY%readers"));
 	CU_ASSERT_TRUE(span_is(p.messages[0].body, "k"));
 	CU_ASSERT_TRUE(span_is(property_get(p.messages[0].properties, PROPERTY_RETRY_TOPIC), "t"));
+	CU_ASSERT_TRUE(span_is(property_get(p.messages[0].properties, PROPERTY_DELAY), "1"));
+	CU_ASSERT_TRUE(span_is(property_get(p.messages[0].properties, PROPERTY_REAL_TOPIC), "%RETRY%readers"));
+	CU_ASSERT_TRUE(span_is(property_get(p.messages[0].properties, PROPERTY_WAIT), "false"));
 	offset_msg_id_encode(&host, (int64_t)sent.log_offset, id);
 	CU_ASSERT_TRUE(span_is(property_get(p.messages[0].properties, PROPERTY_ORIGIN_MESSAGE_ID), id));
 	/* Sent back again from the retry topic: it keeps its origin, and level 0 means 3 + times. */
@@ -394,6 +402,8 @@ static void test_sent_back_messages_are_retried_and_die_in_the_end(void)
 	CU_ASSERT_EQUAL_FATAL(fixture_pull(f, "%DLQ%readers", 0, 0, "*", &p), 2);
 	CU_ASSERT_EQUAL(p.messages[0].reconsume_times, 3);
 	CU_ASSERT_EQUAL(p.messages[1].reconsume_times, 1);
+	CU_ASSERT_TRUE(span_is(property_get(p.messages[0].properties, PROPERTY_DELAY), "0"));
+	CU_ASSERT_TRUE(span_is(property_get(p.messages[0].properties, PROPERTY_ORIGIN_MESSAGE_ID), id));
 	pulled_free(&p);
 	fixture_destroy(f);
 }

@@ -1,5 +1,6 @@
 /* What may leave the log, and when: nothing that is open, referred to, needed by a snapshot or by whoever reads the log
  * behind us, or that a power cut may open again. */
+#include "broker/core/recall.h"
 #include "tests/unit/core/core_fixture.h"
 
 #include "broker/core/state.h"
@@ -70,6 +71,34 @@ static void test_a_delayed_message_outlives_its_segment(void)
 	CU_ASSERT_EQUAL_FATAL(fixture_pull(f, "t", 0, 0, "*", &p), 1);
 	CU_ASSERT_TRUE(span_is(p.messages[0].body, "later"));
 	CU_ASSERT_TRUE(span_is(property_get(p.messages[0].properties, PROPERTY_UNIQ_KEY), "later"));
+	pulled_free(&p);
+	fixture_destroy(f);
+}
+
+/* A timer whose body was carried is recalled by its name as before, also after a start; nothing waits for its body then. */
+static void test_a_carried_timer_is_recalled(void)
+{
+	struct fixture *f = create();
+	struct pulled p = { .count = 0 };
+	struct outcome outcome = { 0 };
+	uint32_t count;
+	struct send_result kept = must_send(f, (struct sent){ .topic = "t", .key = "kept", .more = "TIMER_DELAY_SEC\00130\002" });
+	struct send_result sent = must_send(f, (struct sent){ .topic = "t", .key = "gone", .more = "TIMER_DELAY_SEC\00130\002" });
+
+	grow(f, 6);
+	CU_ASSERT_TRUE(commitlog_start(f->log) > sent.log_offset);
+	fixture_restart(f);
+	grow(f, 1);
+	CU_ASSERT_EQUAL(recall_named(f->core, SPAN_LITERAL("t"), SPAN_LITERAL("gone"), sent.recall_at_ms - 1, SPAN_NONE, &count, &outcome),
+			ST_OK);
+	CU_ASSERT_EQUAL(count, 1);
+	grow(f, 6);
+	fixture_restart(f);
+	grow(f, 1);
+	fixture_advance(f, 30000);
+	CU_ASSERT_EQUAL_FATAL(fixture_pull(f, "t", 0, 0, "*", &p), 1);
+	CU_ASSERT_TRUE(span_is(p.messages[0].body, "kept"));
+	CU_ASSERT_TRUE(kept.log_offset < sent.log_offset);
 	pulled_free(&p);
 	fixture_destroy(f);
 }
@@ -251,6 +280,7 @@ int main(void)
 {
 	static const struct check_test tests[] = {
 		CHECK_TEST(test_a_delayed_message_outlives_its_segment),
+		CHECK_TEST(test_a_carried_timer_is_recalled),
 		CHECK_TEST(test_the_log_waits_for_whoever_reads_it),
 		CHECK_TEST(test_a_decision_frees_nothing_before_it_is_durable),
 		CHECK_TEST(test_a_snapshot_waits_for_the_disk),

@@ -119,6 +119,41 @@ static void test_refusals(void)
 	fixture_destroy(f);
 }
 
+static int32_t batch_code(struct fixture *f, const char *header, const char *member)
+{
+	struct send_result result = { 0 };
+	struct outcome outcome = { 0 };
+	struct buffer body;
+
+	buffer_init(&body, 4096);
+	batch_append(&body, &(struct batch_message){ .body = SPAN_LITERAL("one") });
+	batch_append(&body, &(struct batch_message){ .body = SPAN_LITERAL("two"), .properties = span_of(member) });
+	struct send_request request = { .topic = SPAN_LITERAL("t"), .default_topic = SPAN_LITERAL("TBW102"),
+					.default_topic_queue_nums = 4, .properties = span_of(header), .body = buffer_span(&body), .batch = true,
+					.max_reconsume_times = -1, .born_host = host_ipv4(0x0A000001, 1) };
+	enum status status = core_send(f->core, &request, &result, &outcome);
+	buffer_deinit(&body);
+	return status == ST_OK ? RESP_SUCCESS : outcome.code;
+}
+
+/* All of a batch or nothing of it, now: nothing in it waits. */
+static void test_batches_do_not_wait(void)
+{
+	static const char *const delayed[] = { "DELAY\0011" END, SECONDS "1" END, "TIMER_DEL_UNIQKEY\001k" END };
+	struct fixture *f = fixture_create(NULL);
+
+	for (size_t i = 0; i < sizeof(delayed) / sizeof(delayed[0]); i++) {
+		CU_ASSERT_EQUAL(batch_code(f, delayed[i], ""), RESP_MESSAGE_ILLEGAL);
+		CU_ASSERT_EQUAL(batch_code(f, "", delayed[i]), RESP_MESSAGE_ILLEGAL);
+	}
+	fixture_advance(f, 2000);
+	CU_ASSERT_EQUAL(commitlog_appended(f->log), commitlog_durable(f->log));
+	CU_ASSERT_EQUAL(core_stats(f->core).message_count, 0);
+	CU_ASSERT_EQUAL(batch_code(f, "DELAY\0010" END, AT "1" END), RESP_SUCCESS);
+	CU_ASSERT_EQUAL(core_stats(f->core).message_count, 2);
+	fixture_destroy(f);
+}
+
 /* --- what they show ------------------------------------------------------------------------------------------ */
 
 static void expect_property(const struct message *message, const char *name, const char *value)
@@ -343,6 +378,50 @@ static void test_recalls_that_do_not_fit(void)
 	fixture_destroy(f);
 }
 
+/* Clients before 5.4 send a message that says which one is to go. */
+static void test_a_message_recalls_another(void)
+{
+	static const char *const keys[] = { "TIMER_DEL_UNIQKEY\001t+a" END, "TIMER_DEL_UNIQKEY\001b" END };
+	struct fixture *f = fixture_create(NULL);
+	struct pulled p = { .count = 0 };
+	char more[128];
+
+	(void)must_send(f, (struct sent){ .topic = "t", .key = "a", .more = SECONDS "5" END });
+	(void)must_send(f, (struct sent){ .topic = "t", .key = "b", .more = SECONDS "5" END });
+	(void)must_send(f, (struct sent){ .topic = "t", .key = "c", .more = SECONDS "5" END });
+	for (int i = 0; i < 2; i++) {
+		snprintf(more, sizeof(more), "%s" SECONDS "5" END, keys[i]);
+		(void)must_send(f, (struct sent){ .topic = "t", .key = "x", .more = more });
+	}
+	CU_ASSERT_EQUAL(code_of(f, (struct sent){ .topic = "t", .key = "x", .more = keys[0] }), RESP_MESSAGE_ILLEGAL);
+	fixture_advance(f, 20);
+	fixture_restart(f);
+	fixture_advance(f, 5000);
+	CU_ASSERT_EQUAL_FATAL(fixture_pull(f, "t", 0, 0, "*", &p), 1);
+	CU_ASSERT_TRUE(span_is(p.messages[0].body, "c"));
+	pulled_free(&p);
+	fixture_destroy(f);
+}
+
+/* The answer waits for the record, also the one that finds nothing left. */
+static void test_a_recall_is_answered_when_it_is_durable(void)
+{
+	struct fixture *f = fixture_create(NULL);
+	struct send_result sent = must_send(f, (struct sent){ .topic = "t", .key = "k", .more = SECONDS "5" END });
+	struct outcome outcome = { 0 };
+	uint32_t count;
+
+	fixture_disk(f, true);
+	for (uint32_t i = 0; i < 2; i++) {
+		CU_ASSERT_EQUAL(recall_named(f->core, SPAN_LITERAL("t"), SPAN_LITERAL("k"), sent.recall_at_ms - 1, SPAN_NONE, &count, &outcome),
+				ST_OK);
+		CU_ASSERT_EQUAL(count, 1 - i);
+		CU_ASSERT_EQUAL(outcome.wait_offset, commitlog_appended(f->log));
+		CU_ASSERT_TRUE(outcome.wait_offset > core_committed_offset(f->core));
+	}
+	fixture_destroy(f);
+}
+
 static void test_what_nobody_may_recall(void)
 {
 	struct core_config config = fixture_config();
@@ -369,6 +448,7 @@ int main(void)
 		CHECK_TEST(test_a_point_in_time),
 		CHECK_TEST(test_what_is_due_comes_at_once),
 		CHECK_TEST(test_refusals),
+		CHECK_TEST(test_batches_do_not_wait),
 		CHECK_TEST(test_properties_of_a_timer),
 		CHECK_TEST(test_properties_of_a_level),
 		CHECK_TEST(test_a_half_with_a_delay_waits_from_its_commit),
@@ -377,6 +457,8 @@ int main(void)
 		CHECK_TEST(test_recalls_outlive_snapshots_and_restarts),
 		CHECK_TEST(test_recalls_beside_a_snapshot),
 		CHECK_TEST(test_recalls_that_do_not_fit),
+		CHECK_TEST(test_a_message_recalls_another),
+		CHECK_TEST(test_a_recall_is_answered_when_it_is_durable),
 		CHECK_TEST(test_what_nobody_may_recall),
 	};
 	return check_main("timers", tests, sizeof(tests) / sizeof(tests[0]));

@@ -1,64 +1,304 @@
-/* The key index: what it finds is what a list of everything finds; over restarts, lost and damaged runs. */
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
+/* The key index: it finds what a list of everything finds; over restarts, lost and damaged runs, another log, retention. */
+#include "tests/unit/log/log_fixture.h"
 
 #include "broker/projections/key_index.h"
-#include "lib/base/logging.h"
 #include "lib/index/key_run.h"
-#include "lib/log/commitlog.h"
 #include "lib/record/record_message.h"
 #include "lib/record/record_transaction.h"
 #include "lib/wire/message.h"
 #include "lib/wire/properties.h"
-#include "tests/support/check.h"
-#include "tests/support/memdisk.h"
 
-enum { RUN_ENTRIES = 50, MESSAGES_MAX = 3000, KEYS = 40 };
+enum { RUN_ENTRIES = 60, SENT_MAX = 4000, KEYS = 25 };
 
 struct fixture {
 	struct memdisk *disk;
+	struct commitlog_config config;
 	struct commitlog *log;
 	struct key_index *index;
-	int64_t now_ms;
-	struct known_message {
+	struct {
 		uint64_t offset;
 		unsigned key;
-	} sent[MESSAGES_MAX];
+	} sent[SENT_MAX];
 	size_t count;
 };
 
-static void flush(struct fixture *f)
-{
-	struct log_flush_job job;
-
-	while (commitlog_take_flush(f->log, true, &job)) {
-		log_flush_run(&job);
-		CU_ASSERT_EQUAL_FATAL(commitlog_flush_done(f->log, &job, NULL), ST_OK);
-	}
-}
-
 static void open_index(struct fixture *f)
 {
-	CU_ASSERT_EQUAL_FATAL(key_index_open(memdisk_vfs(f->disk), "/store", RUN_ENTRIES, &f->index, NULL), ST_OK);
+	CU_ASSERT_EQUAL_FATAL(key_index_open(memdisk_vfs(f->disk), "store", RUN_ENTRIES, &f->index, NULL), ST_OK);
+}
+
+static void catch_up(struct fixture *f)
+{
+	struct errinfo err = { 0 };
+
+	flush_all(f->log);
 	key_index_advance(f->index, commitlog_durable(f->log), commitlog_start(f->log));
+	CU_ASSERT_EQUAL(key_index_catch_up(f->index, &err), ST_OK);
 }
 
 static struct fixture *create(void)
 {
 	struct fixture *f = calloc(1, sizeof(*f));
-	struct commitlog_config config = { .root = "/store", .cluster = "c", .segment_size = LOG_SEGMENT_SIZE_MIN };
-	struct errinfo err;
 
-	CU_ASSERT_PTR_NOT_NULL_FATAL(f);
+	if (f == NULL)
+		abort();
 	f->disk = memdisk_create();
-	f->now_ms = 1000000;
-	CU_ASSERT_EQUAL_FATAL(commitlog_open(&config, memdisk_vfs(f->disk), NULL, NULL, &f->log, &err), ST_OK);
+	f->config = small_config();
+	f->log = must_open(f->disk, &f->config);
 	open_index(f);
 	return f;
 }
 
+static void reopen_index(struct fixture *f)
+{
+	key_index_close(f->index);
+	open_index(f);
+}
+
+static void destroy(struct fixture *f)
+{
+	key_index_close(f->index);
+	CU_ASSERT_EQUAL(commitlog_close(f->log, true, NULL), ST_OK);
+	memdisk_destroy(f->disk);
+	free(f);
+}
+
+/* A message or half with KEYS "k<key> all" and a unique key of its own. */
+static void put(struct fixture *f, unsigned key, bool half)
+{
+	char keys[32], unique[32];
+	uint8_t encoded[512];
+	struct buffer properties;
+
+	snprintf(keys, sizeof(keys), "k%u all", key);
+	snprintf(unique, sizeof(unique), "unique-%zu", f->count);
+	buffer_init(&properties, 256);
+	property_put(&properties, PROPERTY_KEYS, span_of(keys));
+	property_put(&properties, PROPERTY_UNIQ_KEY, span_of(unique));
+	struct message message = { .topic = SPAN_LITERAL("t"), .body = SPAN_LITERAL("body"), .properties = buffer_span(&properties) };
+	struct span bytes = { encoded, message_encode(&message, encoded) };
+	int64_t now_ms = 1700000000000 + (int64_t)f->count;
+	struct record_message m = { .store_time_ms = now_ms, .topic = message.topic, .message = bytes };
+	struct record_half h = { .store_time_ms = now_ms, .topic = message.topic, .group = SPAN_LITERAL("g"), .message = bytes };
+	size_t size = half ? record_half_size(&h) : record_message_size(&m);
+	uint64_t offset = 0;
+	uint8_t *p;
+
+	while ((p = commitlog_begin(f->log, half ? LOG_HALF : LOG_MESSAGE, size, &offset)) == NULL) {
+		flush_all(f->log);
+		prepare_all(f->log);
+	}
+	if (half)
+		record_half_encode(&h, p);
+	else
+		record_message_encode(&m, p);
+	commitlog_commit(f->log);
+	buffer_deinit(&properties);
+	f->sent[f->count].offset = offset;
+	f->sent[f->count++].key = key;
+}
+
+static size_t search(struct fixture *f, const char *key, struct key_search *out)
+{
+	*out = (struct key_search){ .hash = key_index_hash(SPAN_LITERAL("t"), span_of(key)), .end_ms = INT64_MAX };
+	key_index_answer(f->index, out);
+	return out->hit_count;
+}
+
+/* Each key gives just its messages, the latest first; each unique key its one. */
+static void check_all(struct fixture *f)
+{
+	struct key_search found;
+	char text[32];
+
+	for (unsigned key = 0; key < KEYS; key++) {
+		snprintf(text, sizeof(text), "k%u", key);
+		size_t hits = search(f, text, &found), at = 0;
+		for (size_t i = f->count; i-- > 0;) {
+			if (f->sent[i].key != key || f->sent[i].offset < commitlog_start(f->log))
+				continue;
+			if (at >= hits || found.hits[at++] != f->sent[i].offset)
+				CU_FAIL_FATAL("a hit is missing or out of order");
+		}
+		CU_ASSERT_EQUAL(at, hits);
+	}
+	for (size_t i = 0; i < f->count; i += 7) {
+		snprintf(text, sizeof(text), "unique-%zu", i);
+		bool kept = f->sent[i].offset >= commitlog_start(f->log);
+		CU_ASSERT_EQUAL(search(f, text, &found), kept ? 1 : 0);
+		CU_ASSERT_TRUE(!kept || found.hits[0] == f->sent[i].offset);
+	}
+}
+
+static void put_some(struct fixture *f, uint64_t *random, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		put(f, (unsigned)(check_random(random) % KEYS), check_random(random) % 3 == 0);
+}
+
+static void test_what_is_sent_is_found(void)
+{
+	struct fixture *f = create();
+	struct key_search found;
+	uint64_t random = check_seed(11);
+
+	CU_ASSERT_EQUAL(search(f, "k1", &found), 0);
+	for (int round = 0; round < 20; round++) {
+		put_some(f, &random, check_random(&random) % 60);
+		catch_up(f);
+		if (round % 3 == 2)
+			reopen_index(f), catch_up(f);
+		check_all(f);
+	}
+	CU_ASSERT_TRUE(key_index_run_count(f->index) > 10);
+	CU_ASSERT_EQUAL(search(f, "nobody's", &found), 0);
+	CU_ASSERT_EQUAL(found.indexed_to, commitlog_durable(f->log));
+	CU_ASSERT_EQUAL(search(f, "all", &found), KEY_INDEX_HITS_MAX);
+	CU_ASSERT_EQUAL(found.hits[0], f->sent[f->count - 1].offset);
+	destroy(f);
+}
+
+static void test_nothing_above_the_durable_mark(void)
+{
+	struct fixture *f = create();
+	struct key_search found;
+	struct errinfo err;
+
+	put(f, 1, false);
+	catch_up(f);
+	put(f, 1, false);
+	CU_ASSERT_EQUAL(key_index_catch_up(f->index, &err), ST_OK);
+	CU_ASSERT_EQUAL(search(f, "k1", &found), 1);
+	catch_up(f);
+	CU_ASSERT_EQUAL(search(f, "k1", &found), 2);
+	destroy(f);
+}
+
+/* The names of the runs that are on the disk. */
+static size_t runs_of(struct fixture *f, uint64_t names[64])
+{
+	size_t count;
+
+	CU_ASSERT_EQUAL(key_run_list(memdisk_vfs(f->disk), "store/keys", names, 64, &count, NULL), ST_OK);
+	return count;
+}
+
+static void test_a_lost_index_is_made_anew(void)
+{
+	struct fixture *f = create();
+	uint64_t random = check_seed(12), names[64];
+
+	put_some(f, &random, 300);
+	catch_up(f);
+	CU_ASSERT_TRUE(runs_of(f, names) > 3);
+	memdisk_remove_all(f->disk, "store/keys/");
+	reopen_index(f);
+	catch_up(f);
+	check_all(f);
+	CU_ASSERT_TRUE(runs_of(f, names) > 3);
+	destroy(f);
+}
+
+/* A damaged run hides its messages, and no others. */
+static void test_a_damaged_run_is_left_out(void)
+{
+	struct fixture *f = create();
+	uint64_t random = check_seed(13), names[64];
+	char path[64];
+	size_t size, count;
+
+	put_some(f, &random, 300);
+	catch_up(f);
+	count = runs_of(f, names);
+	for (size_t i = 1; i < 4; i++) {
+		snprintf(path, sizeof(path), "store/keys/%020llu", (unsigned long long)names[i]);
+		uint8_t *data = memdisk_data(f->disk, path, &size);
+		CU_ASSERT_PTR_NOT_NULL_FATAL(data);
+		if (i == 1)
+			data[20] ^= 1;
+		else if (i == 2)
+			memdisk_put(f->disk, path, data, size - 8);
+		else
+			memset(data + 200, 0xff, 300); /* Entries: they lead nowhere, or out of order. */
+	}
+	reopen_index(f);
+	catch_up(f);
+	CU_ASSERT_EQUAL(key_index_run_count(f->index), count - 2);
+	struct key_search found;
+	for (size_t i = 0; i < f->count; i++) {
+		char text[32];
+		snprintf(text, sizeof(text), "unique-%zu", i);
+		if (f->sent[i].offset >= names[3] || f->sent[i].offset < names[0])
+			CU_ASSERT_EQUAL(search(f, text, &found), 1);
+	}
+	destroy(f);
+}
+
+static void test_runs_of_another_log_are_not_taken(void)
+{
+	struct fixture *f = create(), *other = create();
+	uint64_t random = check_seed(14), names[64];
+	char path[64];
+	size_t size;
+
+	put_some(f, &random, 200);
+	catch_up(f);
+	CU_ASSERT_EQUAL(commitlog_close(other->log, true, NULL), ST_OK);
+	memdisk_destroy(other->disk);
+	other->disk = memdisk_create();
+	other->config.log_id[0] = 9;
+	other->log = must_open(other->disk, &other->config);
+	CU_ASSERT_TRUE_FATAL(runs_of(f, names) > 1);
+	snprintf(path, sizeof(path), "store/keys/%020llu", (unsigned long long)names[0]);
+	const uint8_t *data = memdisk_data(f->disk, path, &size);
+	CU_ASSERT_EQUAL(memdisk_vfs(other->disk)->mkdir(memdisk_vfs(other->disk)->context, "store/keys", NULL), ST_OK);
+	memdisk_put(other->disk, path, data, size);
+	reopen_index(other);
+	put_some(other, &random, 40);
+	catch_up(other);
+	check_all(other);
+	CU_ASSERT_EQUAL(commitlog_close(f->log, true, NULL), ST_OK);
+	f->log = must_open(f->disk, &f->config);
+	destroy(f);
+	destroy(other);
+}
+
+static void test_runs_go_with_their_log(void)
+{
+	struct fixture *f = create();
+	uint64_t random = check_seed(15), names[64];
+
+	while (commitlog_segment_count(f->log) < 3)
+		put_some(f, &random, 20);
+	catch_up(f);
+	size_t before = runs_of(f, names);
+	CU_ASSERT_EQUAL(commitlog_drop_oldest(f->log), ST_OK);
+	catch_up(f);
+	CU_ASSERT_TRUE(runs_of(f, names) < before);
+	CU_ASSERT_TRUE(names[0] > commitlog_start(f->log));
+	/* All at once, and the index was away: it goes on with what is left. */
+	reopen_index(f);
+	memdisk_remove_all(f->disk, "store/keys/");
+	catch_up(f);
+	put_some(f, &random, 30);
+	catch_up(f);
+	struct key_search found;
+	char text[32];
+	snprintf(text, sizeof(text), "unique-%zu", f->count - 1);
+	CU_ASSERT_EQUAL(search(f, text, &found), 1);
+	destroy(f);
+}
+
 int main(void)
 {
-	return 0;
+	static const struct check_test tests[] = {
+		CHECK_TEST(test_what_is_sent_is_found),
+		CHECK_TEST(test_nothing_above_the_durable_mark),
+		CHECK_TEST(test_a_lost_index_is_made_anew),
+		CHECK_TEST(test_a_damaged_run_is_left_out),
+		CHECK_TEST(test_runs_of_another_log_are_not_taken),
+		CHECK_TEST(test_runs_go_with_their_log),
+	};
+	log_set_level(LOGLEVEL_ERROR);
+	return check_main("key_index", tests, sizeof(tests) / sizeof(tests[0]));
 }

@@ -33,6 +33,7 @@ public final class Main {
         cases.addAll(TransactionCases.all());
         cases.addAll(RawEndCases.all());
         cases.addAll(ConsumerCases.all());
+        cases.addAll(SelectorCases.all());
         cases.addAll(SendCases.all());
         cases.addAll(OrderlyCases.all());
         cases.addAll(FilterCases.all());
@@ -45,6 +46,8 @@ public final class Main {
         cases.addAll(ChangeCases.all());
         cases.addAll(TimerCases.all());
         cases.addAll(ReplyCases.all());
+        cases.addAll(RetryCases.all());
+        cases.addAll(StartCases.all());
 
         AtomicInteger passed = new AtomicInteger();
         AtomicInteger failed = new AtomicInteger();

@@ -139,6 +139,12 @@ final class TimerCases {
             raw.call(370, "topic", kit.topic, "recallHandle", handle(kit.topic, "elsewhere", at, "id")).expect(604);
             raw.call(370, "topic", kit.topic, "recallHandle", handle(kit.topic, broker, at - 100_000, "id")).expect(604);
         }
+        SendResult own = producer.send(timed(kit, "own", "TIMER_DELIVER_MS", "" + due));
+        if (!recallByClient(producer, kit.topic, own)) {
+            try (Raw raw = new Raw(kit.brokerAddress())) {
+                raw.call(370, "topic", kit.topic, "recallHandle", handle(kit.topic, broker, at, own.getMsgId())).expect(0);
+            }
+        }
         inbox.expectExactly(Set.of("kept"), COME_MS, 2 * SETTLE_MS);
         try (Raw raw = new Raw(kit.brokerAddress())) {
             raw.call(370, "topic", kit.topic, "recallHandle", handle(kit.topic, broker, at, kept.getMsgId())).expect(604);
@@ -151,6 +157,18 @@ final class TimerCases {
             checkEqual(handle, SendResult.class.getMethod("getRecallHandle").invoke(result), "recall handle");
         } catch (NoSuchMethodException e) {
             return;
+        }
+    }
+
+    /** As 5.x clients do it; false when this one is older. */
+    private static boolean recallByClient(DefaultMQProducer producer, String topic, SendResult sent) throws Exception {
+        try {
+            Object handle = SendResult.class.getMethod("getRecallHandle").invoke(sent);
+            Object id = DefaultMQProducer.class.getMethod("recallMessage", String.class, String.class).invoke(producer, topic, handle);
+            checkEqual(sent.getMsgId(), id, "id of what the client recalled");
+            return true;
+        } catch (NoSuchMethodException e) {
+            return false;
         }
     }
 
