@@ -126,16 +126,6 @@ public final class Kit implements AutoCloseable {
         return message;
     }
 
-    /** Sends so many messages with keys prefix0, prefix1, ...; returns the keys. */
-    public Set<String> sendAll(DefaultMQProducer producer, String prefix, int count) throws Exception {
-        Set<String> keys = new HashSet<>();
-        for (int i = 0; i < count; i++) {
-            keys.add(prefix + i);
-            producer.send(message(prefix + i, "T"));
-        }
-        return keys;
-    }
-
     public Message planned(String key, String plan) {
         Message message = message(key, "T");
         message.putUserProperty(Plan.PROPERTY, plan);
