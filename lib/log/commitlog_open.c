@@ -209,10 +209,6 @@ static enum status adopt_segments(struct commitlog *log, const struct log_check_
 		if (bases[i] != expected)
 			status = errinfo_set(err, ST_CORRUPT, "%s/%020" PRIu64 ": segment is missing (log offset %" PRIu64
 					     "): restore the file", log->dir, expected, expected);
-		else if (log_segment_end(&found) <= check->durable_mark && found.file_size < found.header.segment_size)
-			status = errinfo_set(err, ST_CORRUPT, "%s: cut off at byte %" PRIu64 " of %" PRIu64 " (log offset %" PRIu64
-					     "), which had been durable: restore the file from a copy", found.file->path,
-					     found.file_size, found.header.segment_size, bases[i] + found.file_size);
 		if (status != ST_OK) {
 			vfs_close(found.file);
 			break;
