@@ -16,7 +16,9 @@ final class AdminCases {
         return List.of(Case.everywhere("mqadmin", AdminCases::verbs));
     }
 
-    private static String run(String... arguments) {
+    /** One at a time: what it prints is caught. Several cases do so at once. */
+    static synchronized String run(Kit kit, String... arguments) {
+        System.setProperty("rocketmq.namesrv.addr", kit.namesrv);
         PrintStream out = System.out;
         PrintStream err = System.err;
         ByteArrayOutputStream said = new ByteArrayOutputStream();
@@ -37,13 +39,12 @@ final class AdminCases {
     }
 
     private static void verbs(Kit kit) throws Exception {
-        System.setProperty("rocketmq.namesrv.addr", kit.namesrv);
         String broker = kit.brokerAddress();
-        expect(run("updateTopic", "-b", broker, "-t", kit.topic, "-r", "3", "-w", "3"), "success");
+        expect(run(kit, "updateTopic", "-b", broker, "-t", kit.topic, "-r", "3", "-w", "3"), "success");
         kit.awaitRoute(kit.topic);
-        expect(run("topicRoute", "-t", kit.topic), "\"readQueueNums\":3");
-        expect(run("topicList"), kit.topic);
-        expect(run("topicClusterList", "-t", kit.topic), "DefaultCluster");
-        expect(run("updateSubGroup", "-b", broker, "-g", kit.group + "_admin", "-r", "5"), "success");
+        expect(run(kit, "topicRoute", "-t", kit.topic), "\"readQueueNums\":3");
+        expect(run(kit, "topicList"), kit.topic);
+        expect(run(kit, "topicClusterList", "-t", kit.topic), "DefaultCluster");
+        expect(run(kit, "updateSubGroup", "-b", broker, "-g", kit.group + "_admin", "-r", "5"), "success");
     }
 }
