@@ -52,8 +52,11 @@ enum status inspect_reader(struct core *core, const struct topic *topic, uint32_
 	int64_t offset;
 
 	*out = (struct inspected_reader){ .broker_offset = queue == NULL ? 0 : queue->visible_offset };
+	if (group == NULL)
+		return ST_OK;
 	if (offsets_get(core->offsets, topic->id, group->id, queue_id, &offset) && offset > 0)
 		out->consumer_offset = (uint64_t)offset;
+	out->pull_offset = (uint64_t)offsets_pulled(core->offsets, topic->id, group->id, queue_id);
 	if (out->consumer_offset == 0)
 		return ST_OK;
 	return time_of(core, topic, queue_id, out->consumer_offset - 1, &out->last_ms, err);
@@ -61,21 +64,26 @@ enum status inspect_reader(struct core *core, const struct topic *topic, uint32_
 
 /* --- who reads what -------------------------------------------------------------------------------------------- */
 
+struct topic_search {
+	const struct core *core;
+	inspect_topic visit;
+	void *context;
+};
+
+static void look_at_topic(void *context, uint32_t topic_id)
+{
+	const struct topic_search *search = context;
+	const struct topic *topic = topics_find(search->core->topics, names_text(search->core->names, topic_id));
+
+	if (topic != NULL)
+		search->visit(search->context, topic);
+}
+
 void inspect_topics_of(const struct core *core, const struct consumer_group *group, inspect_topic visit, void *context)
 {
-	struct offsets_cursor cursor = { 0 };
-	struct offsets_entry entry;
-	uint32_t last = 0;
+	struct topic_search search = { core, visit, context };
 
-	/* The cells of a row come one after the other. */
-	while (offsets_next_live(core->offsets, &cursor, &entry)) {
-		if (entry.group_id != group->id || entry.topic_id == last)
-			continue;
-		last = entry.topic_id;
-		const struct topic *topic = topics_find(core->topics, names_text(core->names, entry.topic_id));
-		if (topic != NULL)
-			visit(context, topic);
-	}
+	offsets_each_topic_of(core->offsets, group->id, look_at_topic, &search);
 }
 
 struct subscriber_search {
@@ -96,6 +104,15 @@ static bool has_offset(const struct core *core, const struct topic *topic, uint3
 	return false;
 }
 
+static void look_at_reader(void *context, uint32_t group_id)
+{
+	const struct subscriber_search *search = context;
+	const struct consumer_group *group = groups_find(search->core->groups, names_text(search->core->names, group_id));
+
+	if (group != NULL)
+		search->visit(search->context, group);
+}
+
 static void look_at_subscriber(void *context, uint32_t group_id)
 {
 	const struct subscriber_search *search = context;
@@ -111,10 +128,7 @@ void inspect_groups_of(const struct core *core, const struct topic *topic, inspe
 {
 	struct subscriber_search search = { core, topic, visit, context };
 
-	for (const struct consumer_group *group = groups_first(core->groups); group != NULL; group = groups_next(group)) {
-		if (has_offset(core, topic, group->id))
-			visit(context, group);
-	}
+	offsets_each_group_of(core->offsets, topic->id, look_at_reader, &search);
 	members_each_group(core->members, MEMBER_CONSUMER, look_at_subscriber, &search);
 }
 

@@ -24,8 +24,10 @@ enum status inspect_queue(struct core *core, const struct topic *topic, uint32_t
 struct inspected_reader {
 	uint64_t broker_offset;   /* One past the last message. */
 	uint64_t consumer_offset; /* 0 when nothing is known. */
+	uint64_t pull_offset;     /* What lies between the two is with its consumers. */
 	int64_t last_ms;          /* Store time of the last message that it has read; 0: not known. */
 };
+/* A group that is NULL has read nothing. */
 enum status inspect_reader(struct core *core, const struct topic *topic, uint32_t queue_id, const struct consumer_group *group,
 			   struct inspected_reader *out, struct errinfo *err) MUST_USE;
 
