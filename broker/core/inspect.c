@@ -3,6 +3,8 @@
 #include "broker/core/state.h"
 #include "lib/index/pagefile.h"
 
+enum { AGES_PER_TICK = 256 };
+
 /* --- queues -------------------------------------------------------------------------------------------------- */
 
 enum status inspect_entry(struct core *core, const struct topic *topic, uint32_t queue_id, uint64_t offset,
@@ -132,6 +134,35 @@ void inspect_groups_of(const struct core *core, const struct topic *topic, inspe
 	members_each_group(core->members, MEMBER_CONSUMER, look_at_subscriber, &search);
 }
 
+static void add_queue(const struct core *core, uint32_t queue_id, struct inspected_reading *reading)
+{
+	uint32_t topic_id = reading->topic->id, group_id = reading->group->id;
+	const struct queue *queue = topic_queue(reading->topic, queue_id);
+	uint64_t end = queue == NULL ? 0 : queue->visible_offset;
+	uint64_t pulled = (uint64_t)offsets_pulled(core->offsets, topic_id, group_id, queue_id);
+	int64_t said;
+	uint64_t read = offsets_get(core->offsets, topic_id, group_id, queue_id, &said) && said > 0 ? (uint64_t)said : 0;
+
+	reading->behind += end > read ? end - read : 0;
+	reading->inflight += pulled > read ? pulled - read : 0;
+}
+
+bool inspect_next_reading(const struct core *core, struct offsets_cursor *cursor, struct inspected_reading *out)
+{
+	uint32_t topic_id, group_id;
+
+	while (offsets_next_row(core->offsets, cursor, &topic_id, &group_id)) {
+		*out = (struct inspected_reading){ topics_find(core->topics, names_text(core->names, topic_id)),
+						   groups_find(core->groups, names_text(core->names, group_id)), 0, 0 };
+		if (out->topic == NULL || out->group == NULL)
+			continue;
+		for (uint32_t id = 0; id < out->topic->settings.read_queue_nums; id++)
+			add_queue(core, id, out);
+		return true;
+	}
+	return false;
+}
+
 /* --- parts ------------------------------------------------------------------------------------------------------ */
 
 const struct members *core_members(const struct core *core)
@@ -165,5 +196,22 @@ struct inspected_store inspect_store(const struct core *core)
 		.log_durable = commitlog_durable(core->log), .earliest_ms = earliest_ms == 0 ? -1 : earliest_ms,
 		.delayed_count = core->delays.count,
 		.index_dirty_bytes = pages.dirty_pages * PAGEFILE_PAGE_SIZE,
+		.oldest_open_ms = pending_count(core->pending) == 0 ? 0 : core->ages.oldest_ms,
 	};
+}
+
+void inspect_tick(struct core *core)
+{
+	for (int looked = 0; looked < AGES_PER_TICK; looked++) {
+		const struct pending *entry = pending_next(core->pending, &core->ages.cursor);
+
+		if (entry == NULL) {
+			core->ages.oldest_ms = core->ages.round_ms;
+			core->ages.round_ms = 0;
+			core->ages.cursor = 0;
+			return;
+		}
+		if (core->ages.round_ms == 0 || entry->store_time_ms < core->ages.round_ms)
+			core->ages.round_ms = entry->store_time_ms;
+	}
 }

@@ -390,6 +390,22 @@ bool offsets_next(const struct offsets *offsets, struct offsets_cursor *cursor, 
 	return next(offsets, cursor, false, out);
 }
 
+bool offsets_next_row(const struct offsets *offsets, struct offsets_cursor *cursor, uint32_t *topic_id_out,
+		      uint32_t *group_id_out)
+{
+	const struct row *row = cursor->begun ? cursor->row : offsets->rows;
+
+	cursor->begun = true;
+	while (row != NULL && !row_known(row))
+		row = row->hh.next;
+	cursor->row = row == NULL ? NULL : row->hh.next;
+	if (row == NULL)
+		return false;
+	*topic_id_out = row->topic_id;
+	*group_id_out = row->group_id;
+	return true;
+}
+
 bool offsets_next_live(const struct offsets *offsets, struct offsets_cursor *cursor, struct offsets_entry *out)
 {
 	return next(offsets, cursor, true, out);

@@ -74,5 +74,8 @@ struct offsets_cursor {
 bool offsets_next(const struct offsets *offsets, struct offsets_cursor *cursor, struct offsets_entry *out);
 /* The same over the live values. */
 bool offsets_next_live(const struct offsets *offsets, struct offsets_cursor *cursor, struct offsets_entry *out);
+/* The next (topic, group) of which a live value is known. */
+bool offsets_next_row(const struct offsets *offsets, struct offsets_cursor *cursor, uint32_t *topic_id_out,
+		      uint32_t *group_id_out);
 
 #endif

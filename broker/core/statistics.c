@@ -298,13 +298,14 @@ struct statistics_view statistics_view_all(const struct statistics *s, bool got,
 	return view_flow(s, got ? &s->all_got : &s->all_put, STATISTICS_COUNT, mono_ms);
 }
 
-void statistics_each(const struct statistics *s, statistics_visit visit, void *context)
+bool statistics_flow(const struct statistics *s, uint32_t topic_id, uint32_t group_id, struct statistics_flow *out)
 {
-	for (const struct flow *flow = s->flows; flow != NULL; flow = flow->hh.next) {
-		struct statistics_flow seen = { flow->key.topic_id, flow->key.group_id, flow->now.count, flow->now.bytes,
-						flow->now.back };
-		visit(context, &seen);
-	}
+	const struct flow *flow = find(s, topic_id, group_id);
+
+	if (flow == NULL)
+		return false;
+	*out = (struct statistics_flow){ flow->now.count, flow->now.bytes, flow->now.back };
+	return true;
 }
 
 struct statistics_totals statistics_totals(const struct statistics *s)

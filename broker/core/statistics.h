@@ -60,13 +60,11 @@ bool statistics_view(const struct statistics *statistics, uint32_t topic_id, uin
 		     int64_t mono_ms, struct statistics_view *out);
 /* The messages of all topics together: put, or got by anybody. */
 struct statistics_view statistics_view_all(const struct statistics *statistics, bool got, int64_t mono_ms);
-/* Visits each flow, in no order: what it counted since it began. Group 0: what was put to the topic. */
+/* What was put to the topic (group 0) since the start, or what the group got of it. False: nothing was ever counted. */
 struct statistics_flow {
-	uint32_t topic_id, group_id;
 	uint64_t count, bytes, back;
 };
-typedef void (*statistics_visit)(void *context, const struct statistics_flow *flow);
-void statistics_each(const struct statistics *statistics, statistics_visit visit, void *context);
+bool statistics_flow(const struct statistics *statistics, uint32_t topic_id, uint32_t group_id, struct statistics_flow *out);
 struct statistics_totals statistics_totals(const struct statistics *statistics);
 /* The totals so many seconds before the last sample (0 to 600, or as long as there were samples), and how many seconds that
  * really is. */

@@ -38,6 +38,9 @@ struct config_port {
 struct machine_facts {
 	uint64_t disk_bytes, disk_free_bytes; /* Of the file system of the store. */
 	uint32_t connections;
+	unsigned disk_level;                  /* enum disk_level. */
+	bool oplog;                           /* There is an op log in MySQL: how far it is behind the log, ... */
+	uint64_t oplog_lag_bytes, oplog_rows, oplog_failures;
 };
 struct machine_port {
 	void *context;

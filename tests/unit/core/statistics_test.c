@@ -105,19 +105,10 @@ static void test_latencies_have_classes(void)
 	statistics_destroy(s);
 }
 
-static void add_flow(void *context, const struct statistics_flow *flow)
-{
-	struct statistics_flow *sum = context;
-
-	sum->count += flow->count;
-	sum->bytes += flow->bytes;
-	sum->back += flow->back;
-}
-
 static void test_all_topics_together(void)
 {
 	struct statistics *s = statistics_create(2, 0, start_ms);
-	struct statistics_flow sum = { 0 };
+	struct statistics_flow flow;
 	int64_t now_ms = start_ms;
 
 	run(s, &now_ms, 20, 2);
@@ -129,9 +120,10 @@ static void test_all_topics_together(void)
 	CU_ASSERT_EQUAL(statistics_view_all(s, false, now_ms).minute.sum, 49);
 	CU_ASSERT_EQUAL(statistics_view_all(s, true, now_ms).hour.sum, 11);
 	CU_ASSERT_DOUBLE_EQUAL(statistics_view_all(s, false, now_ms).minute.per_second, 49.0 / 20, 0.01);
-	statistics_each(s, add_flow, &sum);
-	CU_ASSERT_EQUAL(sum.count, 42); /* Topics 1 and 2. */
-	CU_ASSERT_EQUAL(sum.bytes, 4020);
+	CU_ASSERT_TRUE(statistics_flow(s, 1, 0, &flow));
+	CU_ASSERT_TRUE(flow.count == 41 && flow.bytes == 4010 && flow.back == 0);
+	CU_ASSERT_FALSE(statistics_flow(s, 3, 0, &flow));
+	CU_ASSERT_FALSE(statistics_flow(s, 1, 3, &flow));
 	run(s, &now_ms, 100, 0);
 	CU_ASSERT_EQUAL(statistics_view_all(s, false, now_ms).minute.sum, 0);
 	CU_ASSERT_EQUAL(statistics_view_all(s, false, now_ms).day.sum, 49);

@@ -177,7 +177,7 @@ static void test_who_is_connected(void)
 static struct machine_facts look(void *context)
 {
 	(void)context;
-	return (struct machine_facts){ 4000, 1000, 5 };
+	return (struct machine_facts){ .disk_bytes = 4000, .disk_free_bytes = 1000, .connections = 5 };
 }
 
 static void test_how_the_broker_is(void)
