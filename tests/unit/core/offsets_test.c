@@ -96,7 +96,8 @@ static void add_id(void *context, uint32_t id)
 }
 
 /* The ids visited, one bit each. */
-static uint64_t visited(const struct offsets *offsets, void (*each)(const struct offsets *, uint32_t, offsets_visit, void *), uint32_t id)
+typedef void (*each_of)(const struct offsets *offsets, uint32_t id, offsets_visit visit, void *context);
+static uint64_t visited(const struct offsets *offsets, each_of each, uint32_t id)
 {
 	uint64_t ids = 0;
 

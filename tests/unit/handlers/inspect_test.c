@@ -22,7 +22,8 @@ static void say_offset(struct bench *b, const char *topic, int32_t queue_id, int
 {
 	struct outcome outcome;
 
-	CU_ASSERT_EQUAL(core_update_offset(b->f->core, SPAN_LITERAL("readers"), span_of(topic), queue_id, offset, true, &outcome), ST_OK);
+	CU_ASSERT_EQUAL(core_update_offset(b->f->core, SPAN_LITERAL("readers"), span_of(topic), queue_id, offset, true, &outcome),
+			ST_OK);
 	fixture_disk(b->f, true);
 }
 
@@ -113,7 +114,8 @@ static void test_time_spans(void)
 
 static void test_entries_of_a_queue(void)
 {
-	static const char *const fields[] = { "topic", "orders", "queueId", "1", "index", "8", "count", "5", "consumerGroup", "no", NULL };
+	static const char *const fields[] = { "topic", "orders", "queueId", "1", "index", "8", "count", "5", "consumerGroup", "no",
+					      NULL };
 	static const char *const words[] = { "topic", "orders", "queueId", "one", "index", "8", "count", "5", NULL };
 	static const char *const far[] = { "topic", "orders", "queueId", "-1", "index", "8", "count", "5", NULL };
 	struct bench *b = open_with_traffic();
@@ -161,14 +163,17 @@ static void test_who_is_connected(void)
 
 	bench_consumer(b, 100, "one", LANGUAGE_JAVA, VERSION_OURS);
 	fixture_heartbeat(b->f, true);
-	CU_ASSERT_EQUAL(ask(b, REQ_GET_CONSUMER_CONNECTION_LIST, (const char *const[]){ "consumerGroup", "readers", NULL }), RESP_SUCCESS);
+	CU_ASSERT_EQUAL(ask(b, REQ_GET_CONSUMER_CONNECTION_LIST, (const char *const[]){ "consumerGroup", "readers", NULL }),
+			RESP_SUCCESS);
 	CU_ASSERT_TRUE(body_has(b, "\"clientId\":\"one\",\"language\":\"JAVA\""));
 	CU_ASSERT_TRUE(body_has(b, "\"consumeType\":\"CONSUME_PASSIVELY\",\"messageModel\":\"CLUSTERING\""));
 	CU_ASSERT_EQUAL(ask(b, REQ_GET_CONSUMER_CONNECTION_LIST, (const char *const[]){ "consumerGroup", "no", NULL }),
 			RESP_CONSUMER_NOT_ONLINE);
-	CU_ASSERT_EQUAL(ask(b, REQ_GET_PRODUCER_CONNECTION_LIST, (const char *const[]){ "producerGroup", "producers", NULL }), RESP_SUCCESS);
+	CU_ASSERT_EQUAL(ask(b, REQ_GET_PRODUCER_CONNECTION_LIST, (const char *const[]){ "producerGroup", "producers", NULL }),
+			RESP_SUCCESS);
 	CU_ASSERT_TRUE(body_has(b, "\"clientId\":\"10.0.0.1@1\""));
-	CU_ASSERT_EQUAL(ask(b, REQ_GET_PRODUCER_CONNECTION_LIST, (const char *const[]){ "producerGroup", "no", NULL }), RESP_SYSTEM_ERROR);
+	CU_ASSERT_EQUAL(ask(b, REQ_GET_PRODUCER_CONNECTION_LIST, (const char *const[]){ "producerGroup", "no", NULL }),
+			RESP_SYSTEM_ERROR);
 	CU_ASSERT_EQUAL(ask(b, REQ_GET_ALL_PRODUCER_INFO, NULL), RESP_SUCCESS);
 	CU_ASSERT_TRUE(body_has(b, "{\"data\":{\"producers\":[{"));
 	bench_close(b);
