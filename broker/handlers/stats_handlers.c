@@ -1,7 +1,9 @@
 /* How far queues and their readers are: GET_TOPIC_STATS_INFO (202), GET_CONSUME_STATS (208), GET_BROKER_CONSUME_STATS (317),
  * QUERY_CONSUME_TIME_SPAN (303), QUERY_CONSUME_QUEUE (321), VIEW_BROKER_STATS_DATA (315). */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <utlist.h>
 
 #include "broker/core/inspect.h"
 #include "broker/core/settings.h"
@@ -12,6 +14,9 @@
 #include "lib/wire/names.h"
 
 enum { QUEUE_ENTRIES_MAX = 1000, ANSWER_BYTES_MAX = 12 * 1024 * 1024, MISSES_MAX = 64 };
+
+/* Of GET_BROKER_CONSUME_STATS: queues in a slice, answers under way. */
+enum { REPORT_SLICE = 2000, REPORTS_MAX = 4, REPORT_SILENCE_MS = 2000 };
 
 /* An answer's body that is made before it is known that nothing must be read first. */
 struct stats_body {
@@ -25,6 +30,7 @@ struct stats_body {
 	double tps;
 	int64_t diff, inflight;
 	bool is_order;
+	unsigned queues; /* Looked at in this slice. */
 };
 
 static void body_begin(struct stats_body *body, struct handlers *handlers)
@@ -125,7 +131,7 @@ enum status handle_topic_stats(struct handlers *handlers, const struct request *
 /* The group's place in each queue of a topic. */
 static void add_topic(struct stats_body *body, const struct topic *topic)
 {
-	for (uint32_t id = 0; id < topic->settings.read_queue_nums && body_goes_on(body); id++) {
+	for (uint32_t id = 0; id < topic->settings.read_queue_nums && body_goes_on(body); id++, body->queues++) {
 		struct inspected_reader reader;
 		body_note(body, inspect_reader(body->handlers->core, topic, id, body->group, &reader, &body->err));
 		struct consume_stats_item item = { queue_name(body->handlers, topic, id), reader.broker_offset, reader.consumer_offset,
@@ -197,6 +203,16 @@ enum status handle_consume_stats(struct handlers *handlers, const struct request
 
 /* --- 317 ---------------------------------------------------------------------------------------------------------- */
 
+/* An answer about all groups, made in slices: the request is parked and run again in between. */
+struct consume_report {
+	struct consume_report *prev, *next;
+	uint64_t conn_id;
+	int32_t opaque;
+	int64_t looked_at_ms;
+	struct stats_body body;
+	const struct consumer_group *group; /* The next one. Groups stay where they are, even when they are deleted. */
+};
+
 /* [{"offsetTable":..}] of one topic. */
 static void add_topic_apart(void *context, const struct topic *topic)
 {
@@ -210,33 +226,127 @@ static void add_topic_apart(void *context, const struct topic *topic)
 	consume_stats_end(&body->writer, body->tps);
 }
 
-enum status handle_broker_consume_stats(struct handlers *handlers, const struct request *request)
+static void add_group(struct stats_body *body, const struct consumer_group *group)
+{
+	body->group = group;
+	json_open(&body->writer, '{');
+	json_key_span(&body->writer, body->group->name);
+	json_open(&body->writer, '[');
+	inspect_topics_of(body->handlers->core, body->group, add_topic_apart, body);
+	json_close(&body->writer, ']');
+	json_close(&body->writer, '}');
+}
+
+/* A slice of the report. False: it is to go on later. */
+static bool go_on(struct consume_report *report)
+{
+	struct stats_body *body = &report->body;
+
+	for (body->queues = 0; report->group != NULL && body_goes_on(body); report->group = groups_next(report->group)) {
+		struct stats_body before = *body;
+		size_t size = buffer_size(&body->bytes);
+
+		if (body->queues >= REPORT_SLICE)
+			return false;
+		add_group(body, report->group);
+		if (body->status != ST_AGAIN)
+			continue;
+		/* This group anew when the pages are there. What the buffer has grown by stays. */
+		before.bytes = body->bytes;
+		before.bytes.end = before.bytes.start + size;
+		*body = before;
+		return false;
+	}
+	return true;
+}
+
+static void drop_report(struct handlers *handlers, struct consume_report *report)
+{
+	DL_DELETE(handlers->reports, report);
+	buffer_deinit(&report->body.bytes);
+	free(report);
+}
+
+void reports_connection_gone(struct handlers *handlers, uint64_t conn_id)
+{
+	struct consume_report *report, *next;
+
+	DL_FOREACH_SAFE(handlers->reports, report, next) {
+		if (report->conn_id == conn_id)
+			drop_report(handlers, report);
+	}
+}
+
+void reports_clear(struct handlers *handlers)
+{
+	while (handlers->reports != NULL)
+		drop_report(handlers, handlers->reports);
+}
+
+/* NULL: no memory, or others are being made. */
+static struct consume_report *begin_report(struct handlers *handlers, const struct request *request)
 {
 	struct host host = core_store_host(handlers->core);
-	struct stats_body body;
+	struct consume_report *other, *next, *report;
 	char address[HOST_TEXT_SIZE];
+	int count = 0;
 
-	body_begin(&body, handlers);
-	body.is_order = span_is(command_field(request->command, "isOrder"), "true");
-	json_open(&body.writer, '{');
-	json_member_put_text(&body.writer, "brokerAddr", host_text(&host, address));
-	json_key(&body.writer, "consumeStatsList");
-	json_open(&body.writer, '[');
-	for (const struct consumer_group *group = groups_first(core_groups(handlers->core)); group != NULL && body_goes_on(&body);
-	     group = groups_next(group)) {
-		body.group = group;
-		json_open(&body.writer, '{');
-		json_key_span(&body.writer, group->name);
-		json_open(&body.writer, '[');
-		inspect_topics_of(handlers->core, group, add_topic_apart, &body);
-		json_close(&body.writer, ']');
-		json_close(&body.writer, '}');
+	DL_FOREACH_SAFE(handlers->reports, other, next) {
+		count++;
+		if (core_now_ms(handlers->core) - other->looked_at_ms > REPORT_SILENCE_MS) {
+			drop_report(handlers, other); /* Its request was given up. */
+			count--;
+		}
 	}
-	json_close(&body.writer, ']');
-	json_member_put_i64(&body.writer, "totalDiff", body.diff);
-	json_member_put_i64(&body.writer, "totalInflightDiff", body.inflight);
-	json_close(&body.writer, '}');
-	return body_end(&body, request);
+	report = count < REPORTS_MAX ? calloc(1, sizeof(*report)) : NULL;
+	if (report == NULL)
+		return NULL;
+	report->conn_id = request->conn_id;
+	report->opaque = request->command->opaque;
+	report->group = groups_first(core_groups(handlers->core));
+	body_begin(&report->body, handlers);
+	report->body.is_order = span_is(command_field(request->command, "isOrder"), "true");
+	json_open(&report->body.writer, '{');
+	json_member_put_text(&report->body.writer, "brokerAddr", host_text(&host, address));
+	json_key(&report->body.writer, "consumeStatsList");
+	json_open(&report->body.writer, '[');
+	DL_APPEND(handlers->reports, report);
+	return report;
+}
+
+/* The one that was begun for this request when it was run before. */
+static struct consume_report *find_report(struct handlers *handlers, const struct request *request)
+{
+	struct consume_report *report;
+
+	DL_FOREACH(handlers->reports, report) {
+		if (request->again && report->conn_id == request->conn_id && report->opaque == request->command->opaque)
+			break;
+	}
+	return report;
+}
+
+enum status handle_broker_consume_stats(struct handlers *handlers, const struct request *request)
+{
+	struct consume_report *report = find_report(handlers, request);
+
+	if (report == NULL)
+		report = begin_report(handlers, request);
+	if (report == NULL) {
+		handlers_refuse(handlers, request, RESP_SYSTEM_BUSY, "other such answers are being made: try again later");
+		return ST_OK;
+	}
+	struct stats_body *body = &report->body;
+	report->looked_at_ms = core_now_ms(handlers->core);
+	if (!go_on(report))
+		return ST_AGAIN;
+	json_close(&body->writer, ']');
+	json_member_put_i64(&body->writer, "totalDiff", body->diff);
+	json_member_put_i64(&body->writer, "totalInflightDiff", body->inflight);
+	json_close(&body->writer, '}');
+	enum status status = body_end(body, request);
+	drop_report(handlers, report);
+	return status;
 }
 
 /* --- 303 ---------------------------------------------------------------------------------------------------------- */

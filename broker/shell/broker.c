@@ -175,6 +175,7 @@ static void on_conn_close(void *context, struct conn *conn)
 	if (broker->core == NULL)
 		return;
 	relays_connection_gone(&broker->handlers, conn_id(conn));
+	reports_connection_gone(&broker->handlers, conn_id(conn));
 	core_connection_gone(broker->core, conn_id(conn));
 }
 
@@ -599,6 +600,7 @@ static enum status finish(struct broker *broker, enum status status, struct erri
 	registrar_destroy(broker->registrar);
 	deferred_clear(&broker->deferred);
 	relays_clear(&broker->handlers);
+	reports_clear(&broker->handlers);
 	replies_deinit(&broker->replies);
 	snapshotter_destroy(broker->snapshotter);
 	core_close(broker->core);

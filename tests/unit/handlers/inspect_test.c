@@ -80,6 +80,50 @@ static void test_lag_of_a_group(void)
 	bench_close(b);
 }
 
+/* Sixty groups that are one message behind in each of ten topics. */
+static void say_much(struct bench *b)
+{
+	struct outcome outcome;
+	char group[32], topic[32];
+
+	for (int i = 0; i < 600; i++) {
+		snprintf(group, sizeof(group), "group-%d", i / 10);
+		snprintf(topic, sizeof(topic), "topic-%d", i % 10);
+		struct consumer_data consumer = { .group_name = span_of(group) };
+		struct heartbeat heartbeat = { .client_id = SPAN_LITERAL("x"), .consumers = &consumer, .consumer_count = 1 };
+		if (i < 10)
+			must_send(b->f, (struct sent){ .topic = topic, .key = "k", .queue_id = 1 });
+		CU_ASSERT_EQUAL(core_heartbeat(b->f->core, 100, &(struct host){ 0 }, 0, 400, &heartbeat, &outcome), ST_OK);
+		CU_ASSERT_EQUAL(core_update_offset(b->f->core, span_of(group), span_of(topic), 1, 0, true, &outcome), ST_OK);
+		fixture_disk(b->f, true);
+	}
+}
+
+static void test_a_long_answer_is_made_in_slices(void)
+{
+	struct bench *b = bench_open();
+	static const char *const fields[] = { "isOrder", "false", NULL };
+
+	say_much(b);
+	CU_ASSERT_EQUAL_FATAL(bench_ask(b, OPERATOR, REQ_GET_BROKER_CONSUME_STATS, fields, ""), ST_AGAIN);
+	CU_ASSERT_EQUAL(b->count, 0);
+	CU_ASSERT_EQUAL_FATAL(bench_ask_again(b, OPERATOR), ST_OK);
+	CU_ASSERT_EQUAL_FATAL(b->count, 1);
+	CU_ASSERT_TRUE(body_has(b, "{\"group-0\":[{"));
+	CU_ASSERT_TRUE(body_has(b, "{\"group-59\":[{"));
+	CU_ASSERT_TRUE(body_has(b, "\"totalDiff\":600,"));
+	CU_ASSERT_PTR_NULL(b->handlers.reports);
+	/* Who asks and goes away leaves nothing behind; there is an end to what is begun at once. */
+	for (int i = 0; i < 4; i++)
+		CU_ASSERT_EQUAL(bench_ask(b, OPERATOR + i, REQ_GET_BROKER_CONSUME_STATS, fields, ""), ST_AGAIN);
+	CU_ASSERT_EQUAL(ask(b, REQ_GET_BROKER_CONSUME_STATS, fields), RESP_SYSTEM_BUSY);
+	reports_connection_gone(&b->handlers, OPERATOR);
+	CU_ASSERT_EQUAL(bench_ask(b, OPERATOR, REQ_GET_BROKER_CONSUME_STATS, fields, ""), ST_AGAIN);
+	fixture_advance(b->f, 3000); /* Nobody comes back to them. */
+	CU_ASSERT_EQUAL(bench_ask(b, OPERATOR, REQ_GET_BROKER_CONSUME_STATS, fields, ""), ST_AGAIN);
+	bench_close(b);
+}
+
 static void test_how_far_a_topic_is(void)
 {
 	static const char *const orders[] = { "topic", "orders", NULL };
@@ -207,7 +251,7 @@ static void test_how_the_broker_is(void)
 int main(void)
 {
 	static const struct check_test tests[] = {
-		CHECK_TEST(test_lag_of_a_group),   CHECK_TEST(test_how_far_a_topic_is), CHECK_TEST(test_time_spans),
+		CHECK_TEST(test_lag_of_a_group),   CHECK_TEST(test_a_long_answer_is_made_in_slices), CHECK_TEST(test_how_far_a_topic_is), CHECK_TEST(test_time_spans),
 		CHECK_TEST(test_entries_of_a_queue), CHECK_TEST(test_flows),            CHECK_TEST(test_who_is_connected),
 		CHECK_TEST(test_how_the_broker_is),
 	};
