@@ -62,13 +62,6 @@ const cases = {
     equal(kit.topic, one.topic, 'topic');
   },
 
-  async 'send-auto-topic'(kit) {
-    const keys = await sendAll(kit, await producer(kit), 'k', 3);
-    const inbox = new Inbox();
-    await consumer(kit, inbox);
-    await inbox.exactly(keys);
-  },
-
   async 'send-large'(kit) { // Compressed by the client.
     await createTopic(kit.namesrv, kit.topic);
     const inbox = new Inbox();
