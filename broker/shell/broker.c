@@ -20,6 +20,7 @@
 #include "broker/shell/disk.h"
 #include "broker/shell/key_searches.h"
 #include "broker/shell/live_config.h"
+#include "broker/shell/metrics_server.h"
 #include "broker/shell/registrar.h"
 #include "broker/shell/replies.h"
 #include "lib/base/clock.h"
@@ -46,6 +47,7 @@ struct broker {
 	struct oplog_projector *projector;
 	struct key_index *keys;
 	struct key_searches *key_searches;
+	struct metrics_server *metrics;
 	struct oplog_hold oplog_hold;
 	struct parked_replies replies;
 	struct handlers handlers;
@@ -177,6 +179,7 @@ static void on_conn_close(void *context, struct conn *conn)
 	if (broker->core == NULL)
 		return;
 	relays_connection_gone(&broker->handlers, conn_id(conn));
+	reports_connection_gone(&broker->handlers, conn_id(conn));
 	core_connection_gone(broker->core, conn_id(conn));
 }
 
@@ -442,9 +445,15 @@ static void on_options_changed(void *context)
 static struct machine_facts look_at_machine(void *context)
 {
 	const struct broker *broker = context;
+	struct oplog_status oplog;
 
-	return (struct machine_facts){ disk_total_bytes(broker->disk), disk_free_bytes(broker->disk),
-				       server_connection_count(broker->server) };
+	oplog_projector_status(broker->projector, &oplog);
+	return (struct machine_facts){
+		.disk_bytes = disk_total_bytes(broker->disk), .disk_free_bytes = disk_free_bytes(broker->disk),
+		.connections = server_connection_count(broker->server), .disk_level = (unsigned)broker->disk_level,
+		.oplog = broker->projector != NULL, .oplog_lag_bytes = oplog.lag_bytes, .oplog_rows = oplog.row_count,
+		.oplog_failures = oplog.failure_count,
+	};
 }
 
 static enum status open_core(struct broker *broker, struct errinfo *err)
@@ -546,6 +555,9 @@ static enum status start(struct broker *broker, struct errinfo *err)
 					       commitlog_durable(broker->store.log), &broker->projector, err);
 	if (status == ST_OK && config->message_index_enable)
 		status = open_keys(broker, err);
+	if (status == ST_OK && config->metrics_exporter_type == METRICS_PROM)
+		status = metrics_server_create(broker->loop, config->metrics_host, (uint16_t)config->metrics_port,
+					       &broker->handlers, &broker->metrics, err);
 	if (status == ST_OK)
 		status = service_signals(broker->loop, on_stop, broker, err);
 	if (status == ST_OK && loop_timer_start(broker->loop, &broker->tick, TICK_MS, true, on_tick, broker) != ST_OK)
@@ -564,6 +576,7 @@ static enum status finish(struct broker *broker, enum status status, struct erri
 		while (!disk_idle(broker->disk))
 			loop_turn(broker->loop, 0);
 	}
+	metrics_server_destroy(broker->metrics); /* It asks all others. */
 	oplog_projector_stop(broker->projector, PROJECTOR_GRACE_MS);
 	key_index_stop(broker->keys);
 	key_searches_destroy(broker->key_searches);
@@ -572,6 +585,7 @@ static enum status finish(struct broker *broker, enum status status, struct erri
 	registrar_destroy(broker->registrar);
 	deferred_clear(&broker->deferred);
 	relays_clear(&broker->handlers);
+	reports_clear(&broker->handlers);
 	replies_deinit(&broker->replies);
 	snapshotter_destroy(broker->snapshotter);
 	core_close(broker->core);

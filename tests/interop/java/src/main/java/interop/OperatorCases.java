@@ -26,7 +26,7 @@ final class OperatorCases {
             Case.everywhere("mqadmin-messages", OperatorCases::messages),
             Case.everywhere("mqadmin-send-consume", OperatorCases::sendAndConsume),
             Case.everywhere("mqadmin-cluster", OperatorCases::cluster),
-            Case.everywhere("mqadmin-broker", OperatorCases::broker),
+            Case.everywhere("mqadmin-stats", OperatorCases::broker),
             Case.everywhere("mqadmin-namesrv", OperatorCases::namesrv),
             Case.everywhere("mqadmin-clean", OperatorCases::clean),
             Case.alone("mqadmin-config", OperatorCases::config),
@@ -34,7 +34,8 @@ final class OperatorCases {
     }
 
     private static String run(Kit kit, String... arguments) {
-        return AdminCases.run(kit, arguments);
+        System.setProperty("rocketmq.namesrv.addr", kit.namesrv);
+        return AdminCases.run(arguments);
     }
 
     private static void expect(String said, String... parts) {
