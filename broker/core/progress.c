@@ -3,6 +3,7 @@
 #include <assert.h>
 
 #include "broker/core/apply.h"
+#include "broker/core/pop.h"
 #include "broker/core/settings.h"
 #include "broker/core/state.h"
 
@@ -74,6 +75,11 @@ enum status core_update_offset(struct core *core, struct span group_name, struct
 		return status;
 	if (offsets_reset_target(core->offsets, topic->id, group->id, (uint32_t)queue_id) >= 0)
 		return core_accept(outcome, 0); /* It does not know yet that it was sent elsewhere: see resets.h. */
+	status = pop_reset_position(core, topic->id, group->id, (uint32_t)queue_id, (uint64_t)offset, true, outcome);
+	if (status == ST_AGAIN)
+		return core_refuse(outcome, RESP_SYSTEM_BUSY, "[PCBUSY_CLEAN_QUEUE]the log has no room at the moment");
+	if (status != ST_OK)
+		return status;
 	if (!lasting) {
 		offsets_note(core->offsets, topic->id, group->id, (uint32_t)queue_id, offset);
 		return core_accept(outcome, 0);
@@ -87,9 +93,7 @@ enum status core_update_offset(struct core *core, struct span group_name, struct
 	return core_refuse(outcome, RESP_SYSTEM_BUSY, "[PCBUSY_CLEAN_QUEUE]the log has no room at the moment");
 }
 
-/* Young: its first message is near the log's end, or there is none yet. A group that never read it then starts at its
- * beginning, whatever the client says; RocketMQ's rule ("offset 0 is still in memory"). */
-static bool is_young(const struct core *core, const struct queue *queue)
+bool progress_is_young(const struct core *core, const struct queue *queue)
 {
 	struct cq_entry first;
 
@@ -113,7 +117,7 @@ enum status core_query_offset(struct core *core, struct span group_name, struct 
 		return core_accept(outcome, 0);
 	*offset_out = 0;
 	if (zero_if_unknown && topic != NULL && queue_id >= 0 && (uint32_t)queue_id < topic_queue_nums(topic) &&
-	    is_young(core, topic_queue(topic, (uint32_t)queue_id)))
+	    progress_is_young(core, topic_queue(topic, (uint32_t)queue_id)))
 		return core_accept(outcome, 0);
 	return core_refuse(outcome, RESP_QUERY_NOT_FOUND, "Not found, maybe this group consumer boot first");
 }
@@ -206,11 +210,11 @@ static enum status check_group(struct core *core, const struct pull_header *head
 	return ST_OK;
 }
 
-static enum status own_filter(const struct pull_header *header, struct tag_filter *out, struct outcome *outcome)
+enum status progress_own_filter(struct span type, struct span expression, struct tag_filter *out, struct outcome *outcome)
 {
-	if (span_is(header->expression_type, "SQL92"))
+	if (span_is(type, "SQL92"))
 		return core_refuse(outcome, RESP_SYSTEM_ERROR, "The broker does not support consumer to filter message by SQL92");
-	if (tag_filter_parse(header->subscription, out, &outcome->err) == ST_OK)
+	if (tag_filter_parse(expression, out, &outcome->err) == ST_OK)
 		return ST_OK;
 	return core_refuse_as(outcome, RESP_SUBSCRIPTION_PARSE_FAILED);
 }
@@ -260,7 +264,7 @@ enum status core_prepare_pull(struct core *core, const struct pull_header *heade
 	if (status != ST_OK)
 		return status;
 	if ((header->sys_flag & PULL_SUBSCRIPTION) != 0)
-		status = own_filter(header, &out->filter, outcome);
+		status = progress_own_filter(header->expression_type, header->subscription, &out->filter, outcome);
 	else
 		status = group_filter(core, header, group, topic, &out->filter, outcome);
 	if (status != ST_OK)

@@ -32,6 +32,12 @@ enum status core_earliest_time(struct core *core, struct span topic, int32_t que
  * that rides on it. */
 enum status core_prepare_pull(struct core *core, const struct pull_header *header, struct pull_request *out,
 			      struct outcome *outcome) MUST_USE;
+/* The filter that a request brings along. */
+enum status progress_own_filter(struct span type, struct span expression, struct tag_filter *out,
+				struct outcome *outcome) MUST_USE;
+/* Young: its first message is near the log's end, or there is none yet. A group that never read it then starts at its
+ * beginning, whatever the client says; RocketMQ's rule ("offset 0 is still in memory"). */
+bool progress_is_young(const struct core *core, const struct queue *queue);
 /* Appends one OFFSETS record, of at most RECORD_OFFSETS_MAX values with reserved places, and applies it. */
 struct record_offset;
 enum status progress_record_offsets(struct core *core, const struct record_offset *offsets, size_t count,

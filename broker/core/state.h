@@ -11,6 +11,8 @@
 #include "broker/core/members.h"
 #include "broker/core/names.h"
 #include "broker/core/offsets.h"
+#include "broker/core/pop_waits.h"
+#include "broker/core/pops.h"
 #include "broker/core/pull.h"
 #include "broker/core/replay.h"
 #include "broker/core/retention.h"
@@ -24,7 +26,16 @@
 #include "lib/txn/resends.h"
 #include "lib/wire/codes.h"
 
-enum { CHECK_BATCH_MAX = 256, CHECK_CLIENT_MAX = 256, CONFLICTS_PER_SECOND = 100, BATCH_MESSAGES_MAX = 1000 };
+enum { CHECK_BATCH_MAX = 256, CHECK_CLIENT_MAX = 256, CONFLICTS_PER_SECOND = 100, BATCH_MESSAGES_MAX = 1000, POP_EVENTS_MAX = 128 };
+
+/* Of one POP request: what it finds. */
+struct pop_scratch {
+	struct buffer start_info, offset_info, order_info, body;
+	struct record_pop events[POP_EVENTS_MAX];
+	size_t event_count;
+	uint32_t turn;         /* Which queue is first. */
+	int64_t next_sweep_ms; /* Monotonic: for lapsed ones. */
+};
 
 struct core {
 	struct core_config config;
@@ -38,6 +49,7 @@ struct core {
 	struct groups *groups;
 	struct offsets *offsets;
 	struct delays delays;
+	struct pops pops;
 	struct half_index halves;
 	struct pending_table *pending;
 	struct resends *resends;
@@ -47,6 +59,7 @@ struct core {
 	struct members *members;
 	struct holds holds;
 	struct locks *locks;
+	struct pop_waits pop_waits;
 	struct statistics *statistics;
 	struct visibility visibility;
 	struct hash_key hash_key;
@@ -75,6 +88,7 @@ struct core {
 	struct buffer kept;           /* Scratch: a stored message that must outlive the next record. */
 	struct buffer cold;           /* Scratch: bodies of a pull that came from the page cache. */
 	struct pull_item pull_items[PULL_MESSAGES_MAX];
+	struct pop_scratch pop;
 	uint64_t sent_offsets[BATCH_MESSAGES_MAX];
 	struct core_stats stats;
 };

@@ -213,6 +213,11 @@ static void effect_hold_ready(void *context, const struct hold *hold, bool expir
 	handlers_hold_ready(&((struct broker *)context)->handlers, hold, expired);
 }
 
+static bool effect_pop_ready(void *context, const struct pop_wait *wait, bool expired)
+{
+	return handlers_pop_ready(&((struct broker *)context)->handlers, wait, expired);
+}
+
 static void effect_topics_changed(void *context)
 {
 	struct broker *broker = context;
@@ -430,6 +435,7 @@ static enum status fill_core_config(const struct broker_config *config, struct c
 		.member_max = 200000,
 		.hold_max = 100000,
 		.lock_max = 200000,
+		.pop_max = 1000000,
 		.flow_max = 20000,
 		.checkback = checkback_config_default(),
 	};
@@ -488,7 +494,8 @@ static struct machine_facts look_at_machine(void *context)
 
 static enum status open_core(struct broker *broker, struct errinfo *err)
 {
-	struct core_effects effects = { broker, effect_ask, effect_notify, effect_hold_ready, effect_topics_changed };
+	struct core_effects effects = { broker, effect_ask, effect_notify, effect_hold_ready, effect_topics_changed,
+					effect_pop_ready };
 	struct core_config config;
 	enum status status = fill_core_config(broker->config, &config, err);
 

@@ -86,7 +86,7 @@ static void open_parts(struct filled *f, const char *dir, struct filled_options 
 		.pending_max = UINT32_MAX, .pending_group_max = UINT32_MAX, .resend_window_count = 400000,
 		.delayed_max = 1000,
 		.timers = true, .timer_max_delay_ms = 259200000, .recall = true, .topic_max = 1000000, .group_max = 1000000, .name_max = 4000000,
-		.offset_row_max = 1000000, .member_max = 1000, .hold_max = 1000, .lock_max = 1000, .flow_max = 100, .checkback = checkback_config_default(),
+		.offset_row_max = 1000000, .member_max = 1000, .hold_max = 1000, .pop_max = 1000, .lock_max = 1000, .flow_max = 100, .checkback = checkback_config_default(),
 	};
 	struct errinfo err;
 
