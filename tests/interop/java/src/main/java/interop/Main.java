@@ -33,6 +33,7 @@ public final class Main {
         cases.addAll(TransactionCases.all());
         cases.addAll(RawEndCases.all());
         cases.addAll(ConsumerCases.all());
+        cases.addAll(PopCases.all());
         cases.addAll(SendCases.all());
         cases.addAll(AdminCases.all());
         cases.addAll(ChangeCases.all());
