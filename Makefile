@@ -24,7 +24,7 @@ HARDEN  := -fstack-protector-strong -fPIC $(if $(SANITIZE),,-D_FORTIFY_SOURCE=2)
 MYSQL_CFLAGS := $(shell pkg-config --cflags libmariadb 2>/dev/null)
 CFLAGS  += -std=c11 -D_GNU_SOURCE $(OPT) -g $(WARN) $(HARDEN) $(SANITIZE) -I. -Iclient-sdk/include $(MYSQL_CFLAGS) -pthread
 LDFLAGS += -pthread -Wl,-z,relro,-z,now $(SANITIZE)
-LIBS    := -levent_core -levent_pthreads -lmariadb -lcjson -ldeflate -lz -llz4 -lzstd -lm
+LIBS    := -levent_extra -levent_core -levent_pthreads -lmariadb -lcjson -ldeflate -lz -llz4 -lzstd -lm
 
 # Archives in link order: those on the left use those on their right.
 LIB_DIRS := broker/shell broker/handlers broker/projections broker/core checkback namesrv client-sdk/src \

@@ -10,6 +10,7 @@
 
 #include "broker/core/apply.h"
 #include "broker/core/clients.h"
+#include "broker/core/inspect.h"
 #include "broker/core/progress.h"
 #include "broker/core/settings.h"
 #include "broker/core/state.h"
@@ -377,6 +378,7 @@ void core_tick(struct core *core)
 	}
 	statistics_tick(core->statistics, core->wall_ms, core->mono_ms);
 	retention_tick(core);
+	inspect_tick(core);
 	core_turn_end(core);
 }
 

@@ -205,6 +205,13 @@ static bool tell_reset(struct core *core, const struct pull_request *request, st
 	return true;
 }
 
+static void account(struct core *core, const struct pull_request *request, const struct pull_result *result)
+{
+	core->stats.pulled_count += result->item_count;
+	statistics_got(core->statistics, request->topic_id, request->group_id, result->item_count, result->body_size);
+	offsets_note_pulled(core->offsets, request->topic_id, request->group_id, request->queue_id, (int64_t)result->next_offset);
+}
+
 enum status core_pull(struct core *core, const struct pull_request *request, struct pull_result *result,
 		      struct outcome *outcome)
 {
@@ -223,7 +230,7 @@ enum status core_pull(struct core *core, const struct pull_request *request, str
 	if (tell_reset(core, request, result))
 		return ST_OK;
 	if (!check_range(request, result)) {
-		statistics_got(core->statistics, request->topic_id, request->group_id, 0, 0);
+		account(core, request, result);
 		return ST_OK;
 	}
 	enum status status = choose(core, request, queue, result, &next, &outcome->err);
@@ -238,8 +245,7 @@ enum status core_pull(struct core *core, const struct pull_request *request, str
 		set_result(result, RESP_SUCCESS, "FOUND", next);
 	else
 		set_result(result, RESP_PULL_RETRY_IMMEDIATELY, "NO_MATCHED_MESSAGE", next);
-	core->stats.pulled_count += result->item_count;
-	statistics_got(core->statistics, request->topic_id, request->group_id, result->item_count, result->body_size);
+	account(core, request, result);
 	return ST_OK;
 }
 

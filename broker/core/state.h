@@ -56,6 +56,11 @@ struct core {
 	enum disk_level disk_level;
 	struct replay replay;
 	struct retention retention;
+	struct {
+		uint32_t cursor;   /* Of a walk over the pending transactions, some each tick. */
+		int64_t round_ms;  /* The oldest one's store time in this round, 0: none yet; in the last. */
+		int64_t oldest_ms;
+	} ages;
 
 	int64_t wall_ms, mono_ms;
 	int64_t store_time_ms;        /* The last stored time: never decreasing along the log. */

@@ -113,6 +113,12 @@ static const struct config_option broker_options[] = {
 	NUMBER("resendWindowCount", resend_window_count, "400000", "transactions", 0, 100000000,
 	       "Decided half messages that are remembered so that a resend of one gets its first answer again."),
 
+	CHOICE("metricsExporterType", metrics_exporter_type, "DISABLE", "DISABLE|PROM",
+	       "PROM serves figures for Prometheus at http://metricsPromExporterHost:metricsPromExporterPort/metrics."),
+	NUMBER("metricsPromExporterPort", metrics_port, "5557", NULL, 0, 65535, "Port for that; 0 takes a free one and logs it."),
+	TEXT("metricsPromExporterHost", metrics_host, "127.0.0.1",
+	     "Address to listen on for that. Anything wider than loopback needs allowInsecure=true."),
+
 	NUMBER("connectionsMax", connections_max, "10000", "connections", 1, 1000000, "Open connections."),
 	NUMBER("connectionsPerAddressMax", connections_per_address_max, "10000", "connections", 1, 1000000,
 	       "Open connections of one client address."),
@@ -143,7 +149,7 @@ static const char *const known_unused[] = {
 	"osPageCacheBusyTimeOutMills", "enableCalcFilterBitMap", "clusterTopicEnable", "brokerTopicEnable",
 	"compressedRegister", "forceRegister", "rocketmqHome", "duplicationEnable", "checkCRCOnRecover",
 	"transferMsgByHeap", "brokerFastFailureEnable",
-	"enableControllerMode", "metricsExporterType", "litePullMessageEnable", "consumerManageThreadPoolNums",
+	"enableControllerMode", "litePullMessageEnable", "consumerManageThreadPoolNums",
 	"clientManageThreadPoolNums", "adminBrokerThreadPoolNums", "syncFlushTimeout", NULL,
 };
 

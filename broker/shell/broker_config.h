@@ -11,6 +11,7 @@
 #include "broker/projections/oplog_config.h"
 #include "lib/base/config.h"
 
+enum metrics_exporter_type { METRICS_OFF, METRICS_PROM };
 enum flush_disk_type { FLUSH_ASYNC, FLUSH_SYNC };
 
 struct broker_config {
@@ -61,6 +62,10 @@ struct broker_config {
 	int64_t pending_transaction_max;
 	int64_t pending_transaction_group_max;
 	int64_t resend_window_count;
+
+	int metrics_exporter_type; /* enum metrics_exporter_type */
+	int64_t metrics_port;
+	char metrics_host[CONFIG_TEXT_SIZE];
 
 	int64_t connections_max;
 	int64_t connections_per_address_max;
