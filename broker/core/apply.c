@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <inttypes.h>
 
+#include "broker/core/pop.h"
 #include "broker/core/recall.h"
 #include "checkback/checkback.h"
 
@@ -438,6 +439,7 @@ static void delete_topic(struct core *core, const struct placed *at, struct topi
 	}
 	topics_delete(core->topics, topic, at->offset);
 	offsets_forget_topic(core->offsets, topic->id);
+	pops_forget_topic(&core->pops, topic->id);
 }
 
 enum status apply_topic(struct core *core, const struct placed *at, const struct record_topic *r, struct errinfo *err)
@@ -486,6 +488,8 @@ enum status apply_group(struct core *core, const struct record_group *r, struct 
 		groups_delete(core->groups, group);
 	if (r->deleted && r->clean_offsets)
 		offsets_forget_group(core->offsets, group->id);
+	if (r->deleted && r->clean_offsets)
+		pops_forget_group(&core->pops, group->id);
 	return ST_OK;
 }
 
@@ -504,6 +508,43 @@ enum status apply_offset(struct core *core, const struct record_offset *r, struc
 	return ST_OK;
 }
 
+static enum status apply_request_mode(struct core *core, const struct record_pop *r, uint32_t topic_id, uint32_t group_id,
+				      struct errinfo *err)
+{
+	if (r->count - 1 > REQUEST_MODE_POP)
+		return errinfo_set(err, ST_CORRUPT, "POP record: request mode %u", r->count - 1);
+	struct request_mode *mode = pops_mode_make(&core->pops, topic_id, group_id);
+
+	if (mode == NULL)
+		return no_memory(err);
+	mode->mode = r->count - 1;
+	mode->shared_queues = (uint32_t)r->queue_offset;
+	mode->known = true;
+	return ST_OK;
+}
+
+enum status apply_pop(struct core *core, const struct record_pop *r, struct errinfo *err)
+{
+	bool checks_out = r->event == POP_CHECK_OUT || r->event == POP_ORDERLY || r->event == POP_ORDERLY_AGAIN;
+	struct pop_key key = { .queue_id = r->queue_id };
+	struct pop_row *row;
+
+	if (r->queue_id >= TOPIC_QUEUE_MAX || r->count == 0 || (checks_out && r->count > POP_MESSAGES_MAX) ||
+	    r->queue_offset > INT64_MAX || r->invisible_ms < 0)
+		return errinfo_set(err, ST_CORRUPT, "POP record: %u messages of queue %u", r->count, r->queue_id);
+	enum status status = names_intern(core->names, r->topic, &key.topic_id);
+	if (status == ST_OK)
+		status = names_intern(core->names, r->group, &key.group_id);
+	if (status != ST_OK)
+		return errinfo_set(err, status, "no room for another name: %s", status_text(status));
+	if (r->event == POP_REQUEST_MODE)
+		return apply_request_mode(core, r, key.topic_id, key.group_id, err);
+	if (pops_reserve(&core->pops, &key, checks_out ? r->count : 0, &row) != ST_OK)
+		return no_memory(err);
+	pops_apply(&core->pops, row, r);
+	return ST_OK;
+}
+
 /* --- replay ------------------------------------------------------------------------------------------ */
 
 static enum status visit_check(void *context, const struct record_check *check, struct errinfo *err)
@@ -516,6 +557,11 @@ static enum status visit_offset(void *context, const struct record_offset *offse
 	if (offset->queue_id >= TOPIC_QUEUE_MAX)
 		return errinfo_set(err, ST_CORRUPT, "OFFSETS record: queue id %u", offset->queue_id);
 	return apply_offset(context, offset, err);
+}
+
+static enum status visit_pop(void *context, const struct record_pop *pop, struct errinfo *err)
+{
+	return apply_pop(context, pop, err);
 }
 
 /* Decode, then apply, for the kinds whose payload is one struct. */
@@ -540,6 +586,7 @@ static enum status replay_one(struct core *core, const struct log_record *record
 	case LOG_GROUP: REPLAY(group, &r, err);
 	case LOG_CHECK: return record_checks_decode(record->payload, visit_check, core, err);
 	case LOG_OFFSETS: return record_offsets_decode(record->payload, visit_offset, core, err);
+	case LOG_POP: return record_pops_decode(record->payload, visit_pop, core, err);
 	case LOG_CARRY: REPLAY(carry, &at, &r, err);
 	case LOG_CONFLICT:
 	case LOG_SNAPSHOT_MARK: return ST_OK; /* Tell the op log and people; change nothing. */

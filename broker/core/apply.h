@@ -54,6 +54,7 @@ enum status apply_carry(struct core *core, const struct placed *at, const struct
 void apply_move_delayed(struct core *core, const struct delayed *entry, uint64_t carry_offset);
 /* Out of those that wait: it was delivered or recalled. */
 void apply_forget_delayed(struct core *core, const struct delayed *entry);
+enum status apply_pop(struct core *core, const struct record_pop *r, struct errinfo *err) MUST_USE;
 enum status apply_check(struct core *core, const struct record_check *r, struct errinfo *err) MUST_USE;
 
 /* Where a message lies in its record: it is the last part of the payload. */

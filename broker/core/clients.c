@@ -161,6 +161,7 @@ void core_unregister(struct core *core, uint64_t conn_id, struct span producer_g
 void core_connection_gone(struct core *core, uint64_t conn_id)
 {
 	holds_remove_connection(&core->holds, conn_id);
+	pop_waits_remove_connection(core, conn_id);
 	members_connection_gone(core->members, conn_id, member_gone, core);
 }
 

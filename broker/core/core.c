@@ -11,6 +11,7 @@
 #include "broker/core/apply.h"
 #include "broker/core/clients.h"
 #include "broker/core/inspect.h"
+#include "broker/core/pop_revive.h"
 #include "broker/core/progress.h"
 #include "broker/core/settings.h"
 #include "broker/core/state.h"
@@ -168,6 +169,11 @@ static bool make_parts(struct core *core)
 	holds_init(&core->holds, config->hold_max);
 	delays_init(&core->delays, SIZE_MAX); /* The limits are apply's: what the log holds is taken in any case. */
 	visibility_init(&core->visibility);
+	pops_init(&core->pops);
+	buffer_init(&core->pop.body, RECORD_SCRATCH_MAX);
+	buffer_init(&core->pop.start_info, RECORD_SCRATCH_MAX);
+	buffer_init(&core->pop.offset_info, RECORD_SCRATCH_MAX);
+	buffer_init(&core->pop.order_info, RECORD_SCRATCH_MAX);
 	half_index_init(&core->halves, core->files);
 	buffer_init(&core->properties, 64 * 1024);
 	buffer_init(&core->record, RECORD_SCRATCH_MAX);
@@ -230,6 +236,8 @@ void core_close(struct core *core)
 	holds_deinit(&core->holds);
 	for (size_t i = 0; i < PULL_EXPRESSIONS; i++)
 		expression_release(core->pull_expressions[i]);
+	pop_waits_deinit(&core->pop_waits);
+	pops_deinit(&core->pops);
 	checkback_destroy(core->checkback);
 	resends_destroy(core->resends);
 	pending_destroy(core->pending);
@@ -248,6 +256,10 @@ void core_close(struct core *core)
 	buffer_deinit(&core->record);
 	buffer_deinit(&core->kept);
 	buffer_deinit(&core->cold);
+	buffer_deinit(&core->pop.body);
+	buffer_deinit(&core->pop.start_info);
+	buffer_deinit(&core->pop.offset_info);
+	buffer_deinit(&core->pop.order_info);
 	free(core);
 }
 
@@ -359,12 +371,15 @@ void core_answer_holds(struct core *core)
 {
 	while (core->holds.all != NULL)
 		holds_finish(&core->holds, core->holds.all, core->effects.hold_ready, core->effects.context, true);
+	pop_waits_sweep(core, true);
 }
 
 void core_tick(struct core *core)
 {
 	deliver_due(core);
 	sweep_holds(core);
+	pop_revive_tick(core);
+	pop_waits_sweep(core, false);
 	checkback_tick(core->checkback, core->mono_ms);
 	if (core->mono_ms >= core->next_offset_flush_ms) {
 		core->next_offset_flush_ms = core->mono_ms + core->config.offset_flush_interval_ms;
@@ -385,6 +400,7 @@ void core_tick(struct core *core)
 
 void core_turn_end(struct core *core)
 {
+	pop_waits_wake(core);
 	checkback_dispatch(core->checkback, core->mono_ms);
 	transactions_record_checks(core);
 }
@@ -412,6 +428,8 @@ void core_committed(struct core *core)
 		queue = visibility->ring[(head + i) & (visibility->capacity - 1)].queue;
 		if (queue != NULL)
 			wake_holds(core, queue);
+		if (queue != NULL)
+			pop_waits_arrived(core, queue->topic);
 	}
 }
 

@@ -23,6 +23,7 @@
 
 struct commitlog;
 struct hold;
+struct pop_wait;
 struct pagefile;
 struct store;
 struct topic;
@@ -54,6 +55,8 @@ struct core_effects {
 	void (*hold_ready)(void *context, const struct hold *hold, bool expired);
 	/* Topics changed: register with the name servers soon. */
 	void (*topics_changed)(void *context);
+	/* Run a waiting POP again: there may be something for it, or its time is up. False: nothing was found, it waits on. */
+	bool (*pop_ready)(void *context, const struct pop_wait *wait, bool expired);
 };
 
 struct core;

@@ -3,6 +3,7 @@
 #define ESCROW_CORE_CONFIG_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "checkback/checkback.h"
@@ -50,6 +51,7 @@ struct core_config {
 	uint32_t member_max;
 	uint32_t hold_max;
 	uint32_t lock_max;
+	size_t pop_max;            /* Messages that are checked out by POP. */
 	uint32_t flow_max;         /* (topic, group) pairs that statistics are kept for. */
 	struct checkback_config checkback;
 };

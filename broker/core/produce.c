@@ -558,6 +558,39 @@ static enum status store_back(struct core *core, const struct send_back_request 
 	return core_accept(outcome, at.offset + at.size);
 }
 
+/* --- given out again by POP ------------------------------------------------------------------------------------ */
+
+enum status produce_again(struct core *core, const struct redelivery *again, struct stored_message *stored,
+			  struct outcome *outcome)
+{
+	struct incoming in = { .tag_hash = stored->tag_hash };
+	uint32_t size = (uint32_t)stored->record.size;
+	struct placed at;
+	uint64_t queue_offset;
+	enum status status = settings_pop_retry_topic(core, again->group->name, again->topic->name, &in.topic, outcome);
+
+	if (status == ST_OK)
+		status = core_check_disk(core, size, outcome);
+	if (status != ST_OK)
+		return status;
+	if (stored_message_keep(core, stored) != ST_OK)
+		return core_refuse(outcome, RESP_SYSTEM_ERROR, "no memory for the message");
+	in.message = stored->message;
+	buffer_reset(&core->properties);
+	properties_copy(&core->properties, in.message.properties, NULL);
+	if (property_get(in.message.properties, PROPERTY_FIRST_POP_TIME).size == 0)
+		property_put_i64(&core->properties, PROPERTY_FIRST_POP_TIME, again->first_pop_ms);
+	if (core->properties.failed || buffer_size(&core->properties) > MESSAGE_PROPERTIES_MAX)
+		in.message = stored->message; /* As it is, then. */
+	else
+		in.message.properties = buffer_span(&core->properties);
+	in.message.topic = in.topic->name;
+	in.message.reconsume_times++;
+	in.message.prepared_transaction_offset = 0;
+	status = store_message(core, &in, &at, &queue_offset, outcome);
+	return status != ST_OK ? status : core_accept(outcome, at.offset + at.size);
+}
+
 enum status core_send_back(struct core *core, const struct send_back_request *request, struct outcome *outcome)
 {
 	struct stored_message stored = { 0 };

@@ -9,6 +9,9 @@
 #include "broker/core/core.h"
 #include "lib/wire/message.h"
 
+struct consumer_group;
+struct topic;
+
 struct send_request {
 	struct span producer_group;
 	struct span topic;
@@ -55,5 +58,16 @@ struct send_back_request {
 };
 /* CONSUMER_SEND_MSG_BACK: a copy to the group's retry topic, or to its dead letters. */
 enum status core_send_back(struct core *core, const struct send_back_request *request, struct outcome *outcome) MUST_USE;
+
+/* What a group's POP consumer did not acknowledge in time, to be given out again. */
+struct stored_message;
+struct redelivery {
+	const struct consumer_group *group;
+	const struct topic *topic; /* That it was given out from. */
+	int64_t first_pop_ms;      /* When it was given out the first time, unless the message says so itself. */
+};
+/* A copy at the end of the group's retry topic for the topic, with a raised reconsumeTimes. */
+enum status produce_again(struct core *core, const struct redelivery *again, struct stored_message *stored,
+			  struct outcome *outcome) MUST_USE;
 
 #endif

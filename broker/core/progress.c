@@ -3,6 +3,7 @@
 #include <assert.h>
 
 #include "broker/core/apply.h"
+#include "broker/core/pop.h"
 #include "broker/core/settings.h"
 #include "broker/core/state.h"
 #include "lib/filter/sql_filter.h"
@@ -75,6 +76,11 @@ enum status core_update_offset(struct core *core, struct span group_name, struct
 		return status;
 	if (offsets_reset_target(core->offsets, topic->id, group->id, (uint32_t)queue_id) >= 0)
 		return core_accept(outcome, 0); /* It does not know yet that it was sent elsewhere: see resets.h. */
+	status = pop_reset_position(core, topic->id, group->id, (uint32_t)queue_id, (uint64_t)offset, true, outcome);
+	if (status == ST_AGAIN)
+		return core_refuse(outcome, RESP_SYSTEM_BUSY, "[PCBUSY_CLEAN_QUEUE]the log has no room at the moment");
+	if (status != ST_OK)
+		return status;
 	if (!lasting) {
 		offsets_note(core->offsets, topic->id, group->id, (uint32_t)queue_id, offset);
 		return core_accept(outcome, 0);
@@ -88,9 +94,7 @@ enum status core_update_offset(struct core *core, struct span group_name, struct
 	return core_refuse(outcome, RESP_SYSTEM_BUSY, "[PCBUSY_CLEAN_QUEUE]the log has no room at the moment");
 }
 
-/* Young: its first message is near the log's end, or there is none yet. A group that never read it then starts at its
- * beginning, whatever the client says; RocketMQ's rule ("offset 0 is still in memory"). */
-static bool is_young(const struct core *core, const struct queue *queue)
+bool progress_is_young(const struct core *core, const struct queue *queue)
 {
 	struct cq_entry first;
 
@@ -114,7 +118,7 @@ enum status core_query_offset(struct core *core, struct span group_name, struct 
 		return core_accept(outcome, 0);
 	*offset_out = 0;
 	if (zero_if_unknown && topic != NULL && queue_id >= 0 && (uint32_t)queue_id < topic_queue_nums(topic) &&
-	    is_young(core, topic_queue(topic, (uint32_t)queue_id)))
+	    progress_is_young(core, topic_queue(topic, (uint32_t)queue_id)))
 		return core_accept(outcome, 0);
 	return core_refuse(outcome, RESP_QUERY_NOT_FOUND, "Not found, maybe this group consumer boot first");
 }
@@ -269,27 +273,33 @@ enum status core_check_subscription(struct core *core, const struct subscription
 	return status == ST_OK ? core_accept(outcome, 0) : core_refuse_as(outcome, RESP_SUBSCRIPTION_PARSE_FAILED);
 }
 
+enum status progress_own_filter(struct core *core, struct span type, struct span text, struct tag_filter *filter,
+				struct expression **expression, struct outcome *outcome)
+{
+	bool sql = span_is(type, "SQL92");
+
+	*expression = NULL;
+	if (!sql && type.size > 0 && !span_is(type, "TAG"))
+		return core_refuse(outcome, RESP_SUBSCRIPTION_PARSE_FAILED, "expressionType %.*s is neither TAG nor SQL92",
+				   SPAN_ARGS(type));
+	if (!sql && tag_filter_parse(text, filter, &outcome->err) != ST_OK)
+		return core_refuse_as(outcome, RESP_SUBSCRIPTION_PARSE_FAILED);
+	if (!sql && filter->count == 0)
+		return ST_OK;
+	*expression = carried_expression(core, text, sql);
+	if (*expression == NULL)
+		return core_refuse(outcome, RESP_SYSTEM_BUSY, "no memory for a subscription");
+	if (sql && (*expression)->program == NULL)
+		return refuse_expression(text, RESP_SUBSCRIPTION_PARSE_FAILED, "parse the consumer's subscription failed", outcome);
+	return sql ? check_sql_allowed(core, outcome) : ST_OK;
+}
+
 static enum status own_filter(struct core *core, const struct pull_header *header, struct pull_request *out,
 			      struct outcome *outcome)
 {
-	bool sql = span_is(header->expression_type, "SQL92");
-
 	if ((header->sys_flag & PULL_CLASS_FILTER) != 0)
 		return refuse_class_filter(outcome);
-	if (!sql && header->expression_type.size > 0 && !span_is(header->expression_type, "TAG"))
-		return core_refuse(outcome, RESP_SUBSCRIPTION_PARSE_FAILED, "expressionType %.*s is neither TAG nor SQL92",
-				   SPAN_ARGS(header->expression_type));
-	if (!sql && tag_filter_parse(header->subscription, &out->filter, &outcome->err) != ST_OK)
-		return core_refuse_as(outcome, RESP_SUBSCRIPTION_PARSE_FAILED);
-	if (!sql && out->filter.count == 0)
-		return ST_OK;
-	out->expression = carried_expression(core, header->subscription, sql);
-	if (out->expression == NULL)
-		return core_refuse(outcome, RESP_SYSTEM_BUSY, "no memory for a subscription");
-	if (sql && out->expression->program == NULL)
-		return refuse_expression(header->subscription, RESP_SUBSCRIPTION_PARSE_FAILED,
-					 "parse the consumer's subscription failed", outcome);
-	return sql ? check_sql_allowed(core, outcome) : ST_OK;
+	return progress_own_filter(core, header->expression_type, header->subscription, &out->filter, &out->expression, outcome);
 }
 
 /* RocketMQ keeps an older expression that did compile, and does not use it. */

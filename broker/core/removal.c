@@ -27,6 +27,7 @@ static enum status delete_one(struct core *core, const struct topic *topic, stru
 	if (status != ST_OK)
 		return status;
 	answer_waiting(core, topic);
+	pop_waits_topic_gone(core, topic);
 	statistics_forget_topic(core->statistics, topic->id);
 	return ST_OK;
 }

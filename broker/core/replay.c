@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "broker/core/apply.h"
+#include "broker/core/pop.h"
 #include "broker/core/snapshot.h"
 #include "broker/core/state.h"
 #include "broker/core/store.h"
@@ -288,6 +289,8 @@ enum status replay_all(struct core *core, const struct store *store, struct erri
 		move_bodies(core);
 		status = check_bodies(core, err);
 	}
+	if (status == ST_OK)
+		status = pop_replayed(core, err);
 	if (status == ST_OK) {
 		status = open_checks(core);
 		if (status != ST_OK)

@@ -3,6 +3,7 @@
 #include <string.h>
 #include <utlist.h>
 
+#include "broker/core/pop.h"
 #include "broker/core/progress.h"
 #include "broker/core/state.h"
 #include "lib/record/record_settings.h"
@@ -83,6 +84,12 @@ static enum status record_targets(struct core *core, const struct topic *topic, 
 		if (offsets_reserve(core->offsets, topic->id, group->id, targets[i].queue_id) != ST_OK)
 			return core_refuse(outcome, RESP_SYSTEM_BUSY, "this broker keeps too many consumer offsets already");
 		records[i] = (struct record_offset){ group->name, topic->name, targets[i].queue_id, targets[i].offset };
+	}
+	for (size_t i = 0; i < count; i++) {
+		enum status status = pop_reset_position(core, topic->id, group->id, targets[i].queue_id, (uint64_t)targets[i].offset,
+							false, outcome);
+		if (status != ST_OK)
+			return status;
 	}
 	return progress_record_offsets(core, records, count, outcome);
 }

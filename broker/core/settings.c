@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "broker/core/apply.h"
+#include "broker/core/pop.h"
 #include "broker/core/state.h"
 #include "lib/base/logging.h"
 #include "lib/wire/names.h"
@@ -282,6 +283,17 @@ enum status settings_retry_topic(struct core *core, struct span group, struct to
 	if (name.size == 0)
 		return core_refuse(outcome, RESP_INVALID_PARAMETER, "the group's name is too long for a retry topic");
 	return make_topic(core, name, known == NULL ? 1 : (uint32_t)known->settings.retry_queue_nums, PERM_RW, topic_out, outcome);
+}
+
+enum status settings_pop_retry_topic(struct core *core, struct span group, struct span topic, struct topic **topic_out,
+				     struct outcome *outcome)
+{
+	uint8_t text[LONG_TOPIC_NAME_MAX];
+	struct span name = pop_retry_name(group, topic, text);
+
+	if (name.size == 0)
+		return core_refuse(outcome, RESP_INVALID_PARAMETER, "the names of group and topic are too long for a retry topic");
+	return make_topic(core, name, 1, PERM_RW, topic_out, outcome);
 }
 
 enum status settings_dead_letter_topic(struct core *core, struct span group, struct topic **topic_out,

@@ -39,6 +39,9 @@ enum status settings_retry_topic(struct core *core, struct span group, struct to
 				 struct outcome *outcome) MUST_USE;
 enum status settings_dead_letter_topic(struct core *core, struct span group, struct topic **topic_out,
 				       struct outcome *outcome) MUST_USE;
+/* %RETRY%group_topic, which POP gives out again from. */
+enum status settings_pop_retry_topic(struct core *core, struct span group, struct span topic, struct topic **topic_out,
+				     struct outcome *outcome) MUST_USE;
 /* A consumer group on its first heartbeat: found, or made with defaults. A refusal when that is not allowed. */
 enum status settings_group_for_consumer(struct core *core, struct span name, struct consumer_group **group_out,
 					struct outcome *outcome) MUST_USE;

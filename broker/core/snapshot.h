@@ -15,10 +15,11 @@
 
 struct consumer_group;
 struct core;
+struct pop_row;
 struct snapshot_reader;
 struct topic;
 
-enum { SNAPSHOT_SLICE_BYTES = 128 * 1024 };
+enum { SNAPSHOT_SLICE_BYTES = 128 * 1024, SNAPSHOT_POPS_AT_ONCE = 1000 };
 /* Flags of a delayed message; with RECALL its hash follows, which goes by the key in the section STATE. */
 enum { DELAY_ITEM_TRANSACTIONAL = 1, DELAY_ITEM_RECALL = 2 };
 
@@ -34,6 +35,8 @@ enum snapshot_section {
 	SECTION_RESENDS,
 	SECTION_DELAYS,
 	SECTION_SEGMENTS,
+	SECTION_POPS,       /* What is checked out by POP. */
+	SECTION_MODES,      /* How groups fetch. */
 };
 
 /* Bits in front of a topic and of a queue. DELETED: the log offset of its last deletion follows. */
@@ -53,6 +56,8 @@ struct snapshot_cursor {
 	uint32_t pending;
 	uint64_t resends;
 	size_t delays;
+	const struct pop_row *pops;
+	uint64_t pop_offset;        /* Of that row: its next check-out. */
 };
 
 /* Appends the next slice to `out` (a chunk, perhaps one of names before it). False: nothing was left. */

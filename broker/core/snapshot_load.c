@@ -396,6 +396,53 @@ static enum status load_segment(struct load *load)
 	return ST_OK;
 }
 
+static enum status load_pops(struct load *load)
+{
+	struct reader *in = &load->in;
+	struct pop_key key = { .topic_id = name_of(load, reader_u32(in)) };
+	struct pop_row *row;
+
+	key.group_id = name_of(load, reader_u32(in));
+	key.queue_id = reader_u32(in);
+	int64_t next = read_number(load);
+	uint32_t count = reader_u16(in);
+	if (in->failed)
+		return ST_OK;
+	if (key.topic_id == 0 || key.group_id == 0 || key.queue_id >= TOPIC_QUEUE_MAX || count > SNAPSHOT_POPS_AT_ONCE)
+		return bad(load, "a POP names what is not there");
+	if (pops_reserve(&load->core->pops, &key, count, &row) != ST_OK)
+		return no_memory(load);
+	if (row->next < (uint64_t)next)
+		row->next = (uint64_t)next;
+	for (uint32_t i = 0; i < count && !in->failed; i++) {
+		struct pop_entry entry = { .offset = (uint64_t)read_number(load) };
+
+		entry.pop_ms = read_number(load);
+		entry.invisible_ms = read_number(load);
+		entry.deliveries = reader_u16(in);
+		entry.orderly = reader_u8(in) != 0;
+		if (!in->failed)
+			pops_load(&load->core->pops, row, &entry);
+	}
+	return ST_OK;
+}
+
+static enum status load_mode(struct load *load)
+{
+	uint32_t topic_id = name_of(load, reader_u32(&load->in)), group_id = name_of(load, reader_u32(&load->in));
+	uint32_t mode = reader_u32(&load->in), shared_queues = reader_u32(&load->in);
+
+	if (topic_id == 0 || group_id == 0 || mode > REQUEST_MODE_POP)
+		return bad(load, "a request mode names what is not there");
+	struct request_mode *made = pops_mode_make(&load->core->pops, topic_id, group_id);
+	if (made == NULL)
+		return no_memory(load);
+	made->mode = mode;
+	made->shared_queues = shared_queues;
+	made->known = true;
+	return ST_OK;
+}
+
 /* --- chunks ------------------------------------------------------------------------------------------------------------ */
 
 static enum status (*const loaders[])(struct load *load) = {
@@ -403,6 +450,7 @@ static enum status (*const loaders[])(struct load *load) = {
 	[SECTION_GROUPS] = load_group,    [SECTION_QUEUES] = load_queue,    [SECTION_HALVES] = load_halves,
 	[SECTION_OFFSETS] = load_offset,  [SECTION_PENDING] = load_pending, [SECTION_RESENDS] = load_resend,
 	[SECTION_DELAYS] = load_delayed,  [SECTION_SEGMENTS] = load_segment,
+	[SECTION_POPS] = load_pops,       [SECTION_MODES] = load_mode,
 };
 
 static enum status load_chunk(struct load *load, const struct snapshot_chunk *chunk)

@@ -271,6 +271,64 @@ static bool save_delays(struct slice *slice)
 	return false;
 }
 
+/* A row, and of its check-outs as many as fit: a long one takes several items. */
+static bool save_row(struct slice *slice, const struct pop_row *row)
+{
+	struct buffer *out = slice->out;
+	const struct pop_entry *entry = pop_row_from(row, slice->cursor->pop_offset);
+	uint16_t count = 0;
+
+	buffer_put_u32(out, row->key.topic_id);
+	buffer_put_u32(out, row->key.group_id);
+	buffer_put_u32(out, row->key.queue_id);
+	buffer_put_u64(out, row->next);
+	size_t count_at = buffer_size(out);
+	buffer_put_u16(out, 0);
+	for (; entry != NULL && count < SNAPSHOT_POPS_AT_ONCE; entry = pop_row_from(row, entry->offset + 1), count++) {
+		buffer_put_u64(out, entry->offset);
+		buffer_put_u64(out, (uint64_t)entry->pop_ms);
+		buffer_put_u64(out, (uint64_t)entry->invisible_ms);
+		buffer_put_u16(out, entry->deliveries);
+		buffer_put_u8(out, entry->orderly);
+		slice->cursor->pop_offset = entry->offset + 1;
+	}
+	slice->items++;
+	if (!out->failed)
+		put_u16(out->data + out->start + count_at, count);
+	return entry == NULL;
+}
+
+static bool save_pops(struct slice *slice)
+{
+	struct snapshot_cursor *cursor = slice->cursor;
+
+	if (!cursor->begun)
+		cursor->pops = slice->core->pops.rows;
+	cursor->begun = true;
+	while (cursor->pops != NULL && !is_full(slice) && !slice->out->failed) {
+		if (!save_row(slice, cursor->pops))
+			continue;
+		cursor->pops = cursor->pops->hh.next;
+		cursor->pop_offset = 0;
+	}
+	return cursor->pops == NULL;
+}
+
+/* Few: operators set them. */
+static bool save_modes(struct slice *slice)
+{
+	for (const struct request_mode *mode = slice->core->pops.modes; mode != NULL; mode = mode->hh.next) {
+		if (!mode->known)
+			continue;
+		buffer_put_u32(slice->out, mode->topic_id);
+		buffer_put_u32(slice->out, mode->group_id);
+		buffer_put_u32(slice->out, mode->mode);
+		buffer_put_u32(slice->out, mode->shared_queues);
+		slice->items++;
+	}
+	return true;
+}
+
 /* Few: one of them stands for a gigabyte or so. */
 static bool save_segments(struct slice *slice)
 {
@@ -293,7 +351,7 @@ static const struct {
 	{ SECTION_STATE, save_state },     { SECTION_TOPICS, save_topics },   { SECTION_GROUPS, save_groups },
 	{ SECTION_QUEUES, save_queues },   { SECTION_HALVES, save_halves },   { SECTION_OFFSETS, save_offsets },
 	{ SECTION_PENDING, save_pending }, { SECTION_RESENDS, save_resends }, { SECTION_DELAYS, save_delays },
-	{ SECTION_SEGMENTS, save_segments },
+	{ SECTION_SEGMENTS, save_segments }, { SECTION_POPS, save_pops },     { SECTION_MODES, save_modes },
 };
 
 bool snapshot_slice(struct core *core, struct snapshot_cursor *cursor, struct buffer *out)

@@ -12,6 +12,8 @@
 #include "broker/core/members.h"
 #include "broker/core/names.h"
 #include "broker/core/offsets.h"
+#include "broker/core/pop_waits.h"
+#include "broker/core/pops.h"
 #include "broker/core/pull.h"
 #include "broker/core/replay.h"
 #include "broker/core/retention.h"
@@ -26,7 +28,16 @@
 #include "lib/wire/codes.h"
 
 enum { CHECK_BATCH_MAX = 256, CHECK_CLIENT_MAX = 256, CONFLICTS_PER_SECOND = 100, BATCH_MESSAGES_MAX = 1000,
-       PULL_EXPRESSIONS = 64 /* A power of two. */ };
+       POP_EVENTS_MAX = 128, PULL_EXPRESSIONS = 64 /* A power of two. */ };
+
+/* Of one POP request: what it finds. */
+struct pop_scratch {
+	struct buffer start_info, offset_info, order_info, body;
+	struct record_pop events[POP_EVENTS_MAX];
+	size_t event_count;
+	uint32_t turn;         /* Which queue is first. */
+	int64_t next_sweep_ms; /* Monotonic: for lapsed ones. */
+};
 
 struct core {
 	struct core_config config;
@@ -40,6 +51,7 @@ struct core {
 	struct groups *groups;
 	struct offsets *offsets;
 	struct delays delays;
+	struct pops pops;
 	struct half_index halves;
 	struct pending_table *pending;
 	struct resends *resends;
@@ -50,6 +62,7 @@ struct core {
 	struct holds holds;
 	struct expression *pull_expressions[PULL_EXPRESSIONS]; /* That pulls carried lately; by their hash. */
 	struct locks *locks;
+	struct pop_waits pop_waits;
 	struct statistics *statistics;
 	struct visibility visibility;
 	struct hash_key hash_key;
@@ -84,6 +97,7 @@ struct core {
 	struct buffer kept;           /* Scratch: a stored message that must outlive the next record. */
 	struct buffer cold;           /* Scratch: bodies of a pull that came from the page cache. */
 	struct pull_item pull_items[PULL_MESSAGES_MAX];
+	struct pop_scratch pop;
 	uint64_t sent_offsets[BATCH_MESSAGES_MAX];
 	struct core_stats stats;
 };

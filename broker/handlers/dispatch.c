@@ -78,6 +78,16 @@ static handler find_handler(int32_t code)
 	case REQ_RESUME_CHECK_HALF_MESSAGE: return handle_resume_check;
 	case REQ_PULL_MESSAGE:
 	case REQ_LITE_PULL_MESSAGE: return handle_pull;
+	case REQ_POP_MESSAGE: return handle_pop;
+	case REQ_PEEK_MESSAGE: return handle_peek;
+	case REQ_NOTIFICATION: return handle_notification;
+	case REQ_POLLING_INFO: return handle_polling_info;
+	case REQ_ACK_MESSAGE: return handle_pop_ack;
+	case REQ_BATCH_ACK_MESSAGE: return handle_pop_ack_batch;
+	case REQ_CHANGE_MESSAGE_INVISIBLETIME: return handle_pop_change;
+	case REQ_QUERY_ASSIGNMENT: return handle_query_assignment;
+	case REQ_SET_MESSAGE_REQUEST_MODE: return handle_set_request_mode;
+	case REQ_GET_ALL_MESSAGE_REQUEST_MODE: return handle_all_request_modes;
 	case REQ_QUERY_CONSUMER_OFFSET: return handle_query_offset;
 	case REQ_UPDATE_CONSUMER_OFFSET: return handle_update_offset;
 	case REQ_SEARCH_OFFSET_BY_TIMESTAMP: return handle_search_offset;

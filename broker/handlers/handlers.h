@@ -15,6 +15,7 @@
 #include "lib/wire/message.h"
 
 struct hold;
+struct pop_wait;
 
 /* Where answers go; the shell's. An answer with wait_offset leaves once that is committed. */
 struct replies {
@@ -99,6 +100,7 @@ void reports_clear(struct handlers *handlers);
 bool handlers_ask(struct handlers *handlers, uint64_t conn_id, uint64_t half_queue_offset, uint64_t half_offset);
 void handlers_notify_consumer(struct handlers *handlers, uint64_t conn_id, struct span group);
 void handlers_hold_ready(struct handlers *handlers, const struct hold *hold, bool expired);
+bool handlers_pop_ready(struct handlers *handlers, const struct pop_wait *wait, bool expired);
 
 /* --- for the handlers themselves ------------------------------------------------------------------------ */
 
@@ -122,6 +124,16 @@ enum status handle_send_back(struct handlers *handlers, const struct request *re
 enum status handle_end_transaction(struct handlers *handlers, const struct request *request);
 enum status handle_resume_check(struct handlers *handlers, const struct request *request);
 enum status handle_pull(struct handlers *handlers, const struct request *request);
+enum status handle_pop(struct handlers *handlers, const struct request *request);
+enum status handle_peek(struct handlers *handlers, const struct request *request);
+enum status handle_notification(struct handlers *handlers, const struct request *request);
+enum status handle_polling_info(struct handlers *handlers, const struct request *request);
+enum status handle_pop_ack(struct handlers *handlers, const struct request *request);
+enum status handle_pop_ack_batch(struct handlers *handlers, const struct request *request);
+enum status handle_pop_change(struct handlers *handlers, const struct request *request);
+enum status handle_query_assignment(struct handlers *handlers, const struct request *request);
+enum status handle_set_request_mode(struct handlers *handlers, const struct request *request);
+enum status handle_all_request_modes(struct handlers *handlers, const struct request *request);
 enum status handle_query_offset(struct handlers *handlers, const struct request *request);
 enum status handle_update_offset(struct handlers *handlers, const struct request *request);
 enum status handle_search_offset(struct handlers *handlers, const struct request *request);

@@ -216,6 +216,11 @@ static void effect_hold_ready(void *context, const struct hold *hold, bool expir
 	handlers_hold_ready(&((struct broker *)context)->handlers, hold, expired);
 }
 
+static bool effect_pop_ready(void *context, const struct pop_wait *wait, bool expired)
+{
+	return handlers_pop_ready(&((struct broker *)context)->handlers, wait, expired);
+}
+
 static void effect_topics_changed(void *context)
 {
 	struct broker *broker = context;
@@ -458,7 +463,8 @@ static struct machine_facts look_at_machine(void *context)
 
 static enum status open_core(struct broker *broker, struct errinfo *err)
 {
-	struct core_effects effects = { broker, effect_ask, effect_notify, effect_hold_ready, effect_topics_changed };
+	struct core_effects effects = { broker, effect_ask, effect_notify, effect_hold_ready, effect_topics_changed,
+					effect_pop_ready };
 	struct core_config config;
 	enum status status = core_setup(broker->config, &config, err);
 

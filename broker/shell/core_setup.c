@@ -49,6 +49,7 @@ enum status core_setup(const struct broker_config *config, struct core_config *o
 		.member_max = 200000,
 		.hold_max = 100000,
 		.lock_max = 200000,
+		.pop_max = 1000000,
 		.flow_max = 20000,
 		.checkback = checkback_config_default(),
 	};

@@ -221,7 +221,7 @@ enum status record_pops_decode(struct span payload, record_pop_visit visit, void
 		pop.invisible_ms = (int64_t)reader_u64(&r);
 		if (r.failed)
 			break;
-		if (event < POP_CHECK_OUT || event > POP_CHANGE_INVISIBLE)
+		if (event < POP_CHECK_OUT || event > POP_REQUEST_MODE)
 			return errinfo_set(err, ST_CORRUPT, "pop record: event %u", event);
 		pop.event = (enum pop_event)event;
 		status = visit(context, &pop, err);

@@ -71,7 +71,15 @@ enum status record_offsets_decode(struct span payload, record_offset_visit visit
 				  struct errinfo *err) MUST_USE;
 
 /* POP check-outs and acknowledgements, batched. */
-enum pop_event { POP_CHECK_OUT = 1, POP_ACK = 2, POP_CHANGE_INVISIBLE = 3 };
+enum pop_event {
+	POP_CHECK_OUT = 1,
+	POP_ACK = 2,
+	POP_CHANGE_INVISIBLE = 3,
+	POP_RESET = 4,          /* The group goes on at queue_offset; nothing is checked out. */
+	POP_ORDERLY = 5,        /* A check-out that keeps the order: what lapses comes again at its place. */
+	POP_ORDERLY_AGAIN = 6,  /* The same by a client that repeats its request: not counted as a delivery. */
+	POP_REQUEST_MODE = 7,   /* How the group's clients are to fetch the topic: count = mode, queue_offset = shared queues. */
+};
 struct record_pop {
 	enum pop_event event;
 	struct span group;

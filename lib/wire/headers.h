@@ -11,6 +11,7 @@
 #include "lib/wire/header_client.h"
 #include "lib/wire/header_namesrv.h"
 #include "lib/wire/header_offset.h"
+#include "lib/wire/header_pop.h"
 #include "lib/wire/header_pull.h"
 #include "lib/wire/header_send.h"
 #include "lib/wire/header_transaction.h"

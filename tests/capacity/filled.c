@@ -77,7 +77,7 @@ static void open_parts(struct filled *f, const char *dir, struct filled_options 
 {
 	struct store_config store_config = { .log = { .root = dir, .cluster = FILLED_CLUSTER },
 					     .index_cache_bytes = options.index_cache_bytes };
-	struct core_effects effects = { f, on_ask, on_notify, on_hold, NULL };
+	struct core_effects effects = { f, on_ask, on_notify, on_hold, NULL, NULL };
 	struct core_config config = {
 		.cluster_name = FILLED_CLUSTER, .broker_name = "capacity", .store_ipv4 = 0x7F000001, .store_port = 10911,
 		.auto_create_topic = true, .auto_create_group = true, .default_topic_queue_nums = FILLED_QUEUES,
@@ -86,7 +86,7 @@ static void open_parts(struct filled *f, const char *dir, struct filled_options 
 		.pending_max = UINT32_MAX, .pending_group_max = UINT32_MAX, .resend_window_count = 400000,
 		.delayed_max = 1000,
 		.timers = true, .timer_max_delay_ms = 259200000, .recall = true, .topic_max = 1000000, .group_max = 1000000, .name_max = 4000000,
-		.offset_row_max = 1000000, .member_max = 1000, .hold_max = 1000, .lock_max = 1000, .flow_max = 100, .checkback = checkback_config_default(),
+		.offset_row_max = 1000000, .member_max = 1000, .hold_max = 1000, .pop_max = 1000, .lock_max = 1000, .flow_max = 100, .checkback = checkback_config_default(),
 	};
 	struct errinfo err;
 

@@ -98,7 +98,7 @@ static struct core_config core_config(void)
 		.max_message_size = 8 * 1024, .young_queue_bytes = 8 * 1024, .offset_flush_interval_ms = 500,
 		.pending_max = 40, .pending_group_max = 20, .resend_window_count = 16, .delayed_max = 20,
 		.timers = true, .timer_max_delay_ms = 259200000, .recall = true, .topic_max = 20,
-		.group_max = 20, .name_max = 100, .offset_row_max = 30, .member_max = 20, .hold_max = 10, .lock_max = 10, .flow_max = 100,
+		.group_max = 20, .name_max = 100, .offset_row_max = 30, .member_max = 20, .hold_max = 10, .pop_max = 100, .lock_max = 10, .flow_max = 100,
 		.checkback = checkback_config_default(),
 	};
 
@@ -129,7 +129,7 @@ static void open_broker(void)
 	struct commitlog_config log_config = { .root = "s", .cluster = "c", .segment_size = 128 * 1024, .ring_size = 64 * 1024,
 					       .prepare_chunk = 8 * 1024, .clock = &b.clock.clock };
 	struct pagefile_config files_config = { .path = "s/index.pages", .cache_bytes = PAGEFILE_CACHE_MIN, .read_inline = true };
-	struct core_effects effects = { NULL, on_ask, on_notify, on_hold, NULL };
+	struct core_effects effects = { NULL, on_ask, on_notify, on_hold, NULL, NULL };
 	struct core_config config = core_config();
 	struct errinfo err = { ST_OK, "" };
 

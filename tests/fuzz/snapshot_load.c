@@ -71,7 +71,7 @@ static struct core_config core_settings(void)
 		.default_topic_queue_nums = 2, .max_message_size = 4096, .young_queue_bytes = 1 << 20, .offset_flush_interval_ms = 500,
 		.pending_max = 1000, .pending_group_max = 1000, .resend_window_count = 100, .delayed_max = 1000,
 		.timers = true, .timer_max_delay_ms = 259200000, .recall = true, .topic_max = 100,
-		.group_max = 100, .name_max = 1000, .offset_row_max = 1000, .member_max = 100, .hold_max = 100, .lock_max = 100, .flow_max = 100,
+		.group_max = 100, .name_max = 1000, .offset_row_max = 1000, .member_max = 100, .hold_max = 100, .pop_max = 1000, .lock_max = 100, .flow_max = 100,
 		.segment_bytes = LOG_SEGMENT_SIZE_MIN, .retention_ms = 1000, .checkback = checkback_config_default(),
 	};
 }

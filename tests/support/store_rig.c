@@ -296,7 +296,7 @@ static struct core_config core_settings(const struct rig *rig)
 		.young_queue_bytes = 1 << 20, .offset_flush_interval_ms = 500, .pending_max = 1000,
 		.pending_group_max = 1000, .resend_window_count = 256, .delayed_max = 1000,
 		.timers = true, .timer_max_delay_ms = 259200000, .recall = true, .topic_max = 100,
-		.group_max = 100, .name_max = 1000, .offset_row_max = 1000, .member_max = 100, .hold_max = 100, .lock_max = 100, .flow_max = 100,
+		.group_max = 100, .name_max = 1000, .offset_row_max = 1000, .member_max = 100, .hold_max = 100, .pop_max = 1000, .lock_max = 100, .flow_max = 100,
 		.delay_levels_ms = { 1000, 5000, 10000 }, .delay_level_count = 3,
 		.segment_bytes = segment_size(&rig->options), .snapshot_bytes = rig->options.snapshot_bytes,
 		.retention_bytes = rig->options.retention_bytes, .checkback = checkback_config_default(),
@@ -316,7 +316,7 @@ static enum status open_store(struct rig *rig, struct errinfo *err)
 			 .prepare_chunk = o->prepare_chunk != 0 ? o->prepare_chunk : 16 * 1024 },
 		.index_cache_bytes = PAGEFILE_CACHE_MIN,
 	};
-	struct core_effects effects = { rig, on_ask, on_notify, on_hold, NULL };
+	struct core_effects effects = { rig, on_ask, on_notify, on_hold, NULL, NULL };
 	struct core_config settings = core_settings(rig);
 	enum status status = store_open(&config, rig->vfs, &rig->store, err);
 

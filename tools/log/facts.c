@@ -401,12 +401,13 @@ static enum status print_offset(void *context, const struct record_offset *r, st
 
 static enum status print_pop(void *context, const struct record_pop *r, struct errinfo *err)
 {
-	static const char *const events[] = { "?", "check-out", "ack", "invisible time changed" };
+	static const char *const events[] = { "?", "check-out", "ack", "invisible time changed", "reset", "check-out in order",
+					       "check-out in order, again", "request mode" };
 	struct lines *lines = context;
 
 	(void)err;
 	line_item_begin(lines);
-	line_word(lines, "event", events[r->event <= POP_CHANGE_INVISIBLE ? r->event : 0]);
+	line_word(lines, "event", events[r->event <= POP_REQUEST_MODE ? r->event : 0]);
 	line_text(lines, "group", r->group);
 	print_place(lines, r->topic, r->queue_id);
 	line_u64(lines, "queue_offset", r->queue_offset);

@@ -130,7 +130,7 @@ static inline enum status fixture_try_open(struct fixture *f, struct errinfo *er
 			 .ring_size = 512 * 1024, .prepare_chunk = 64 * 1024, .clock = &f->clock.clock },
 		.index_cache_bytes = 512 * 1024,
 	};
-	struct core_effects effects = { f, on_ask, on_notify, on_hold, NULL };
+	struct core_effects effects = { f, on_ask, on_notify, on_hold, NULL, NULL };
 	enum status status = store_open(&config, memdisk_vfs(f->disk), &f->store, err);
 
 	f->log = f->store.log;
@@ -175,7 +175,7 @@ static inline struct core_config fixture_config(void)
 		.max_message_size = 16 * 1024, .young_queue_bytes = 8 * 1024, .offset_flush_interval_ms = 500,
 		.pending_max = 1000, .pending_group_max = 1000, .resend_window_count = 1000, .delayed_max = 1000,
 		.timers = true, .timer_max_delay_ms = 259200000, .recall = true,
-		.topic_max = 100, .group_max = 100, .name_max = 1000, .offset_row_max = 1000, .member_max = 100, .hold_max = 100, .lock_max = 100, .flow_max = 100,
+		.topic_max = 100, .group_max = 100, .name_max = 1000, .offset_row_max = 1000, .member_max = 100, .hold_max = 100, .pop_max = 1000, .lock_max = 100, .flow_max = 100,
 		.checkback = checkback_config_default(),
 	};
 

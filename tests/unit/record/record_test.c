@@ -319,7 +319,7 @@ static const struct meaning {
 	{ "conflict", 3, WHO_PRODUCER, WHO_POLICY },
 	{ "conflict", 4, OUTCOME_COMMIT, OUTCOME_RESUME },
 	{ "check", 4, CHECK_ASKED, CHECK_ANSWERED_UNKNOWN },
-	{ "pop", 4, POP_CHECK_OUT, POP_CHANGE_INVISIBLE },
+	{ "pop", 4, POP_CHECK_OUT, POP_REQUEST_MODE },
 	{ "deliver", 24, 0, 1 },
 	{ "carry", 10, CARRY_MESSAGE, CARRY_DECISION },
 	{ "topic", 2, 0, 1 },

@@ -34,6 +34,7 @@ public final class Main {
         cases.addAll(RawEndCases.all());
         cases.addAll(ConsumerCases.all());
         cases.addAll(SelectorCases.all());
+        cases.addAll(PopCases.all());
         cases.addAll(SendCases.all());
         cases.addAll(OrderlyCases.all());
         cases.addAll(FilterCases.all());

@@ -1,0 +1,555 @@
+/* Consuming by POP: check-outs, acks, invisible time, retries, order, long polls; after restarts and from snapshots, too. */
+#include "tests/unit/core/core_fixture.h"
+
+#include "broker/core/pop.h"
+#include "broker/core/pop_waits.h"
+#include "broker/core/state.h"
+#include "lib/wire/headers.h"
+
+enum { INVISIBLE_MS = 10 * 1000 };
+
+struct popped {
+	struct pop_result result;
+	struct message messages[POP_MESSAGES_MAX];
+	size_t count;
+	struct buffer bytes;
+	char order_info[512], start_info[512], offset_info[512];
+};
+
+static const struct pop_header whole_topic = {
+	.consumer_group = SPAN_LITERAL("readers"), .topic = SPAN_LITERAL("t"), .queue_id = -1, .max_msg_nums = 32,
+	.invisible_ms = INVISIBLE_MS,
+};
+
+static struct pop_request prepared(struct fixture *f, const struct pop_header *header)
+{
+	struct pop_request request;
+	struct outcome outcome = { 0 };
+
+	CU_ASSERT_EQUAL_FATAL(core_prepare_pop(f->core, header, &request, &outcome), ST_OK);
+	return request;
+}
+
+static void keep_text(char *out, size_t size, struct span text)
+{
+	snprintf(out, size, "%.*s", SPAN_ARGS(text));
+}
+
+static size_t pop(struct fixture *f, const struct pop_header *header, struct popped *out)
+{
+	struct pop_request request = prepared(f, header);
+	struct outcome outcome;
+
+	CU_ASSERT_EQUAL_FATAL(core_pop(f->core, &request, &out->result, &outcome), ST_OK);
+	buffer_deinit(&out->bytes);
+	buffer_init(&out->bytes, 0);
+	buffer_append_span(&out->bytes, out->result.body);
+	keep_text(out->order_info, sizeof(out->order_info), out->result.order_info);
+	keep_text(out->start_info, sizeof(out->start_info), out->result.start_info);
+	keep_text(out->offset_info, sizeof(out->offset_info), out->result.offset_info);
+	struct span rest = buffer_span(&out->bytes);
+	for (out->count = 0; out->count < POP_MESSAGES_MAX && message_next(&rest, &out->messages[out->count], NULL) == ST_OK;)
+		out->count++;
+	CU_ASSERT_EQUAL(out->count, out->result.count);
+	fixture_disk(f, true);
+	return out->count;
+}
+
+static bool is_retried(const struct message *message)
+{
+	return property_get(message->properties, PROPERTY_POP_CK).size > 0;
+}
+
+static struct pop_handle handle_of(const struct popped *popped, size_t i, bool order)
+{
+	const struct message *message = &popped->messages[i];
+
+	return (struct pop_handle){
+		.group = SPAN_LITERAL("readers"), .topic = is_retried(message) ? span_of("%RETRY%readers_t") : span_of("t"),
+		.queue_id = message->queue_id, .offset = message->queue_offset, .pop_ms = popped->result.pop_ms,
+		.invisible_ms = INVISIBLE_MS, .order = order,
+	};
+}
+
+static int32_t ack(struct fixture *f, const struct pop_handle *handle)
+{
+	struct outcome outcome = { 0 };
+
+	CU_ASSERT_NOT_EQUAL(core_pop_ack(f->core, handle, &outcome), ST_AGAIN);
+	fixture_disk(f, true);
+	return outcome.code;
+}
+
+static int64_t position(struct fixture *f, const char *topic, int32_t queue_id)
+{
+	struct outcome outcome = { 0 };
+	int64_t offset = -1;
+
+	(void)!core_query_offset(f->core, SPAN_LITERAL("readers"), span_of(topic), queue_id, false, &offset, &outcome);
+	return offset;
+}
+
+static void send(struct fixture *f, const char *key, int32_t queue_id)
+{
+	must_send(f, (struct sent){ .topic = "t", .key = key, .tag = "A", .queue_id = queue_id });
+	fixture_disk(f, true);
+}
+
+static void test_each_message_is_given_out_once(void)
+{
+	struct fixture *f = fixture_create(NULL);
+	struct popped popped = { 0 };
+
+	send(f, "k0", 0);
+	send(f, "k1", 1);
+	send(f, "k2", 1);
+	CU_ASSERT_EQUAL(pop(f, &whole_topic, &popped), 3);
+	CU_ASSERT_EQUAL(popped.result.pop_ms, f->clock.wall_now_ms);
+	CU_ASSERT_PTR_NOT_NULL(strstr(popped.start_info, "0 0 0"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(popped.offset_info, "0 1 0,1"));
+	struct popped again = { 0 };
+	CU_ASSERT_EQUAL(pop(f, &whole_topic, &again), 0);
+	for (size_t i = 0; i < 3; i++) {
+		struct pop_handle handle = handle_of(&popped, i, false);
+		CU_ASSERT_EQUAL(ack(f, &handle), RESP_SUCCESS);
+		CU_ASSERT_EQUAL(ack(f, &handle), RESP_SUCCESS);
+	}
+	CU_ASSERT_EQUAL(position(f, "t", 1), 2);
+	fixture_advance(f, 2 * INVISIBLE_MS);
+	CU_ASSERT_EQUAL(pop(f, &whole_topic, &again), 0);
+	buffer_deinit(&popped.bytes);
+	buffer_deinit(&again.bytes);
+	fixture_destroy(f);
+}
+
+static void test_position_stays_behind_the_oldest(void)
+{
+	struct fixture *f = fixture_create(NULL);
+	struct popped popped = { 0 };
+
+	for (int i = 0; i < 4; i++)
+		send(f, "k", 0);
+	CU_ASSERT_EQUAL(pop(f, &whole_topic, &popped), 4);
+	CU_ASSERT_EQUAL(position(f, "t", 0), 0);
+	for (size_t i = 3; i > 0; i--) {
+		struct pop_handle handle = handle_of(&popped, i, false);
+		CU_ASSERT_EQUAL(ack(f, &handle), RESP_SUCCESS);
+		CU_ASSERT_EQUAL(position(f, "t", 0), 0);
+	}
+	fixture_restart(f);
+	CU_ASSERT_EQUAL(position(f, "t", 0), 0);
+	struct pop_handle first = handle_of(&popped, 0, false);
+	CU_ASSERT_EQUAL(ack(f, &first), RESP_SUCCESS);
+	CU_ASSERT_EQUAL(position(f, "t", 0), 4);
+	buffer_deinit(&popped.bytes);
+	fixture_destroy(f);
+}
+
+static void test_handles_that_do_not_fit_are_refused(void)
+{
+	struct fixture *f = fixture_create(NULL);
+	struct popped popped = { 0 };
+	struct outcome outcome = { 0 };
+	struct pop_changed changed;
+
+	send(f, "k", 0);
+	send(f, "k", 0);
+	struct pop_header one = whole_topic;
+	one.max_msg_nums = 1;
+	CU_ASSERT_EQUAL(pop(f, &one, &popped), 1);
+	struct pop_handle good = handle_of(&popped, 0, false), bad = good;
+	bad.pop_ms--;
+	CU_ASSERT_EQUAL(ack(f, &bad), RESP_NO_MESSAGE);
+	CU_ASSERT_EQUAL(core_pop_change(f->core, &bad, 1000, &changed, &outcome), ST_DENIED);
+	CU_ASSERT_EQUAL(outcome.code, RESP_NO_MESSAGE);
+	bad = good;
+	bad.offset = 1; /* Not given out. */
+	CU_ASSERT_EQUAL(ack(f, &bad), RESP_NO_MESSAGE);
+	bad.offset = 99;
+	CU_ASSERT_EQUAL(ack(f, &bad), RESP_NO_MESSAGE);
+	bad = good;
+	bad.group = SPAN_LITERAL("others");
+	CU_ASSERT_EQUAL(ack(f, &bad), RESP_NO_MESSAGE);
+	bad = good;
+	bad.queue_id = 17;
+	CU_ASSERT_EQUAL(ack(f, &bad), RESP_MESSAGE_ILLEGAL);
+	bad.topic = SPAN_LITERAL("elsewhere");
+	CU_ASSERT_EQUAL(ack(f, &bad), RESP_TOPIC_NOT_EXIST);
+	CU_ASSERT_EQUAL(pop_handle_parse(SPAN_LITERAL("0 x 1 0 0 a 0 0"), &bad, &outcome.err), ST_INVALID);
+	CU_ASSERT_EQUAL(position(f, "t", 0), 0);
+	CU_ASSERT_EQUAL(ack(f, &good), RESP_SUCCESS);
+	CU_ASSERT_EQUAL(position(f, "t", 0), 1);
+	buffer_deinit(&popped.bytes);
+	fixture_destroy(f);
+}
+
+static void test_what_lapses_comes_again(void)
+{
+	struct fixture *f = fixture_create(NULL);
+	struct popped first = { 0 }, again = { 0 };
+
+	send(f, "k", 0);
+	CU_ASSERT_EQUAL(pop(f, &whole_topic, &first), 1);
+	CU_ASSERT_EQUAL(first.messages[0].reconsume_times, 0);
+	fixture_advance(f, INVISIBLE_MS - 200);
+	CU_ASSERT_EQUAL(pop(f, &whole_topic, &again), 0);
+	fixture_advance(f, 400);
+	CU_ASSERT_EQUAL_FATAL(pop(f, &whole_topic, &again), 1);
+	CU_ASSERT_EQUAL(again.messages[0].reconsume_times, 1);
+	CU_ASSERT_TRUE(span_is(again.messages[0].topic, "t"));
+	CU_ASSERT_TRUE(is_retried(&again.messages[0]));
+	CU_ASSERT_EQUAL(property_get_i64(again.messages[0].properties, PROPERTY_FIRST_POP_TIME, 0), first.result.pop_ms);
+	CU_ASSERT_STRING_EQUAL(again.start_info, "1 0 0");
+	CU_ASSERT_EQUAL(position(f, "t", 0), 1);
+	/* The old handle is done with and harms nobody; the new one counts. */
+	struct pop_handle old = handle_of(&first, 0, false), good = handle_of(&again, 0, false);
+	CU_ASSERT_EQUAL(ack(f, &old), RESP_SUCCESS);
+	CU_ASSERT_EQUAL(position(f, "%RETRY%readers_t", 0), 0);
+	CU_ASSERT_EQUAL(ack(f, &good), RESP_SUCCESS);
+	CU_ASSERT_EQUAL(position(f, "%RETRY%readers_t", 0), 1);
+	buffer_deinit(&first.bytes);
+	buffer_deinit(&again.bytes);
+	fixture_destroy(f);
+}
+
+static void test_invisible_time_is_changed(void)
+{
+	struct fixture *f = fixture_create(NULL);
+	struct popped popped = { 0 };
+	struct outcome outcome = { 0 };
+	struct pop_changed changed = { 0 };
+
+	send(f, "k", 0);
+	CU_ASSERT_EQUAL(pop(f, &whole_topic, &popped), 1);
+	fixture_advance(f, 5000);
+	struct pop_handle handle = handle_of(&popped, 0, false), old = handle;
+	CU_ASSERT_EQUAL(core_pop_change(f->core, &handle, 60 * 1000, &changed, &outcome), ST_OK);
+	CU_ASSERT_EQUAL(changed.pop_ms, f->clock.wall_now_ms);
+	CU_ASSERT_EQUAL(changed.invisible_ms, 60 * 1000);
+	fixture_advance(f, 2 * INVISIBLE_MS);
+	CU_ASSERT_EQUAL(pop(f, &whole_topic, &popped), 0);
+	CU_ASSERT_EQUAL(ack(f, &old), RESP_NO_MESSAGE);
+	fixture_restart(f);
+	handle.pop_ms = changed.pop_ms;
+	CU_ASSERT_EQUAL(core_pop_change(f->core, &handle, 0, &changed, &outcome), ST_OK);
+	fixture_advance(f, 300);
+	CU_ASSERT_EQUAL(pop(f, &whole_topic, &popped), 1);
+	buffer_deinit(&popped.bytes);
+	fixture_destroy(f);
+}
+
+static void test_after_the_last_retry_it_is_dead(void)
+{
+	struct fixture *f = fixture_create(NULL);
+	struct popped popped = { 0 };
+	struct group_config group = group_config_default();
+	struct outcome outcome = { 0 };
+	struct pulled dead = { 0 };
+
+	group.retry_max_times = 2;
+	CU_ASSERT_EQUAL(core_put_group(f->core, SPAN_LITERAL("readers"), &group, &outcome), ST_OK);
+	send(f, "k", 0);
+	for (int times = 0; times <= 2; times++) {
+		CU_ASSERT_EQUAL_FATAL(pop(f, &whole_topic, &popped), 1);
+		CU_ASSERT_EQUAL(popped.messages[0].reconsume_times, times);
+		fixture_advance(f, INVISIBLE_MS + 200);
+	}
+	CU_ASSERT_EQUAL(pop(f, &whole_topic, &popped), 0);
+	CU_ASSERT_EQUAL(fixture_pull(f, "%DLQ%readers", 0, 0, "*", &dead), 1);
+	pulled_free(&dead);
+	buffer_deinit(&popped.bytes);
+	fixture_destroy(f);
+}
+
+static void test_order_holds_the_queue_up(void)
+{
+	struct fixture *f = fixture_create(NULL);
+	struct pop_header header = whole_topic;
+	struct popped first = { 0 }, again = { 0 };
+
+	header.order = true;
+	header.queue_id = 0;
+	header.max_msg_nums = 2;
+	for (int i = 0; i < 4; i++)
+		send(f, "k", 0);
+	CU_ASSERT_EQUAL(pop(f, &header, &first), 2);
+	CU_ASSERT_STRING_EQUAL(first.order_info, "0 0 0");
+	CU_ASSERT_EQUAL(pop(f, &header, &again), 0);
+	struct pop_handle handle = handle_of(&first, 0, true);
+	CU_ASSERT_EQUAL(ack(f, &handle), RESP_SUCCESS);
+	CU_ASSERT_EQUAL(pop(f, &header, &again), 0);
+	fixture_advance(f, INVISIBLE_MS + 200);
+	CU_ASSERT_EQUAL_FATAL(pop(f, &header, &again), 2);
+	CU_ASSERT_EQUAL(again.messages[0].queue_offset, 1);
+	CU_ASSERT_EQUAL(again.messages[1].queue_offset, 2);
+	CU_ASSERT_STRING_EQUAL(again.order_info, "0 qo0%1 1;0 0 0");
+	struct pop_handle old = handle_of(&first, 1, true);
+	CU_ASSERT_EQUAL(ack(f, &old), RESP_NO_MESSAGE);
+	for (size_t i = 0; i < 2; i++) {
+		handle = handle_of(&again, i, true);
+		CU_ASSERT_EQUAL(ack(f, &handle), RESP_SUCCESS);
+	}
+	CU_ASSERT_EQUAL(position(f, "t", 0), 3);
+	CU_ASSERT_EQUAL(pop(f, &header, &again), 1);
+	buffer_deinit(&first.bytes);
+	buffer_deinit(&again.bytes);
+	fixture_destroy(f);
+}
+
+static void test_the_same_attempt_gets_the_same(void)
+{
+	struct fixture *f = fixture_create(NULL);
+	struct pop_header header = whole_topic;
+	struct popped popped = { 0 };
+
+	header.order = true;
+	header.attempt_id = SPAN_LITERAL("attempt-1");
+	send(f, "k", 0);
+	CU_ASSERT_EQUAL(pop(f, &header, &popped), 1);
+	fixture_advance(f, 10);
+	CU_ASSERT_EQUAL(pop(f, &header, &popped), 1);
+	CU_ASSERT_STRING_EQUAL(popped.order_info, "0 0 0");
+	header.attempt_id = SPAN_LITERAL("attempt-2");
+	CU_ASSERT_EQUAL(pop(f, &header, &popped), 0);
+	buffer_deinit(&popped.bytes);
+	fixture_destroy(f);
+}
+
+static void test_a_reset_forgets_check_outs(void)
+{
+	struct fixture *f = fixture_create(NULL);
+	struct popped popped = { 0 }, again = { 0 };
+	struct outcome outcome = { 0 };
+
+	for (int i = 0; i < 3; i++)
+		send(f, "k", 0);
+	CU_ASSERT_EQUAL(pop(f, &whole_topic, &popped), 3);
+	struct pop_handle handle = handle_of(&popped, 0, false);
+	CU_ASSERT_EQUAL(ack(f, &handle), RESP_SUCCESS);
+	CU_ASSERT_EQUAL(core_update_offset(f->core, SPAN_LITERAL("readers"), SPAN_LITERAL("t"), 0, 0, true, &outcome), ST_OK);
+	fixture_disk(f, true);
+	fixture_restart(f);
+	CU_ASSERT_EQUAL(pop(f, &whole_topic, &again), 3);
+	buffer_deinit(&popped.bytes);
+	buffer_deinit(&again.bytes);
+	fixture_destroy(f);
+}
+
+static size_t woken;
+
+static bool count_wake(void *context, const struct pop_wait *wait, bool expired)
+{
+	struct pop_result result;
+	struct outcome outcome;
+	struct core *core = context;
+
+	CU_ASSERT_EQUAL(core_pop(core, &wait->request, &result, &outcome), ST_OK);
+	woken += result.count > 0;
+	return result.count > 0 || expired;
+}
+
+static void test_long_polls_wake(void)
+{
+	struct fixture *f = fixture_create(NULL);
+	struct pop_header header = whole_topic;
+	struct popped popped = { 0 };
+
+	send(f, "k", 0);
+	CU_ASSERT_EQUAL(pop(f, &whole_topic, &popped), 1);
+	struct pop_handle handle = handle_of(&popped, 0, false);
+	CU_ASSERT_EQUAL(ack(f, &handle), RESP_SUCCESS);
+	f->core->effects.pop_ready = count_wake;
+	f->core->effects.context = f->core; /* For this one only. */
+	header.poll_ms = 1000;
+	for (int i = 0; i < 2; i++) {
+		struct pop_wait wait = { .request = prepared(f, &header), .conn_id = CONSUMER };
+		CU_ASSERT_TRUE(pop_waits_add(f->core, &wait));
+	}
+	CU_ASSERT_EQUAL(pop_waits_count(f->core, f->core->pop_waits.all->request.topic_id, f->core->pop_waits.all->request.group_id, -1), 2);
+	woken = 0;
+	struct send_result half = must_send(f, (struct sent){ .topic = "t", .key = "h", .queue_id = 2, .half = true });
+	fixture_disk(f, true);
+	core_turn_end(f->core);
+	CU_ASSERT_EQUAL(woken, 0);
+	struct outcome outcome;
+	CU_ASSERT_EQUAL(fixture_end(f, &half, OUTCOME_COMMIT, false, &outcome), ST_OK);
+	fixture_disk(f, true);
+	core_turn_end(f->core);
+	CU_ASSERT_EQUAL(woken, 1);
+	CU_ASSERT_EQUAL(f->core->pop_waits.count, 1);
+	core_connection_gone(f->core, CONSUMER);
+	CU_ASSERT_EQUAL(f->core->pop_waits.count, 0);
+	struct pop_wait late = { .request = prepared(f, &header), .conn_id = CONSUMER };
+	CU_ASSERT_TRUE(pop_waits_add(f->core, &late));
+	fixture_advance(f, 1010);
+	CU_ASSERT_EQUAL(f->core->pop_waits.count, 0);
+	buffer_deinit(&popped.bytes);
+	fixture_destroy(f);
+}
+
+static void test_tags_and_first_positions(void)
+{
+	struct fixture *f = fixture_create(NULL);
+	struct pop_header header = whole_topic;
+	struct popped popped = { 0 };
+
+	for (int i = 0; i < 6; i++)
+		must_send(f, (struct sent){ .topic = "t", .key = "k", .tag = i % 2 == 0 ? "A" : "B", .queue_id = 0 });
+	fixture_disk(f, true);
+	header.expression = SPAN_LITERAL("B");
+	CU_ASSERT_EQUAL(pop(f, &header, &popped), 3);
+	CU_ASSERT_STRING_EQUAL(popped.offset_info, "0 0 1,3,5");
+	for (size_t i = 0; i < 3; i++) {
+		struct pop_handle handle = handle_of(&popped, i, false);
+		CU_ASSERT_EQUAL(ack(f, &handle), RESP_SUCCESS);
+	}
+	CU_ASSERT_EQUAL(position(f, "t", 0), 6);
+	buffer_deinit(&popped.bytes);
+	fixture_destroy(f);
+}
+
+/* --- at random ------------------------------------------------------------------------------------------------------------ */
+
+enum { MODEL_MESSAGES = 400, MODEL_HELD = 512 };
+
+struct held {
+	struct pop_handle handle;
+	unsigned number;
+	int64_t due_ms;
+};
+
+struct model {
+	struct fixture *f;
+	uint64_t random;
+	unsigned sent;
+	int64_t taken_until[MODEL_MESSAGES];  /* Nobody else may get it before; 0: nobody has it. */
+	bool acked[MODEL_MESSAGES];
+	struct held held[MODEL_HELD];
+	size_t held_count;
+};
+
+static uint32_t below(struct model *m, uint32_t limit)
+{
+	return (uint32_t)(check_random(&m->random) % limit);
+}
+
+static void model_pop(struct model *m)
+{
+	static struct popped popped;
+	struct pop_header header = whole_topic;
+
+	header.max_msg_nums = (int32_t)(1 + below(m, 32));
+	header.queue_id = (int32_t)below(m, 5) - 1;
+	pop(m->f, &header, &popped);
+	for (size_t i = 0; i < popped.count; i++) {
+		unsigned number = 0;
+		for (size_t at = 0; at < popped.messages[i].body.size; at++)
+			number = number * 10 + (popped.messages[i].body.data[at] - '0');
+		CU_ASSERT_TRUE_FATAL(number < m->sent);
+		CU_ASSERT_FALSE(m->acked[number]);
+		CU_ASSERT_TRUE(m->taken_until[number] <= m->f->clock.wall_now_ms);
+		m->taken_until[number] = m->f->clock.wall_now_ms + INVISIBLE_MS;
+		if (m->held_count < MODEL_HELD)
+			m->held[m->held_count++] = (struct held){ handle_of(&popped, i, false), number, m->taken_until[number] };
+	}
+}
+
+static void model_settle(struct model *m)
+{
+	struct pop_changed changed;
+	struct outcome outcome = { 0 };
+
+	if (m->held_count == 0)
+		return;
+	size_t at = below(m, (uint32_t)m->held_count);
+	struct held held = m->held[at];
+	m->held[at] = m->held[--m->held_count];
+	if (held.due_ms <= m->f->clock.wall_now_ms)
+		return; /* Forgotten by its client. */
+	if (below(m, 4) == 0) {
+		CU_ASSERT_EQUAL(core_pop_change(m->f->core, &held.handle, 3000, &changed, &outcome), ST_OK);
+		m->taken_until[held.number] = m->f->clock.wall_now_ms + 3000;
+		return;
+	}
+	CU_ASSERT_EQUAL(ack(m->f, &held.handle), RESP_SUCCESS);
+	m->acked[held.number] = true;
+}
+
+static void model_step(struct model *m)
+{
+	char key[16];
+
+	switch (below(m, 12)) {
+	case 0:
+	case 1:
+	case 2:
+		if (m->sent == MODEL_MESSAGES)
+			break;
+		snprintf(key, sizeof(key), "%u", m->sent++);
+		send(m->f, key, (int32_t)below(m, 4));
+		break;
+	case 3:
+	case 4: model_pop(m); break;
+	case 5: fixture_advance(m->f, 10 * (1 + below(m, 100))); break;
+	case 6:
+		if (below(m, 20) == 0)
+			fixture_snapshot(m->f);
+		if (below(m, 20) == 0)
+			fixture_restart(m->f);
+		break;
+	default: model_settle(m); break;
+	}
+}
+
+static void test_random_pops(void)
+{
+	struct model *m = calloc(1, sizeof(*m));
+	struct group_config group = group_config_default();
+	struct outcome outcome = { 0 };
+	unsigned left = 0;
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(m);
+	m->random = check_seed(610);
+	m->f = fixture_create(NULL);
+	group.retry_max_times = 10000;
+	CU_ASSERT_EQUAL(core_put_group(m->f->core, SPAN_LITERAL("readers"), &group, &outcome), ST_OK);
+	send(m->f, "0", 0);
+	m->sent = 1;
+	for (int i = 0; i < 4000; i++)
+		model_step(m);
+	/* Whatever is left comes in the end. */
+	for (int i = 0; i < 40; i++) {
+		m->held_count = 0;
+		fixture_advance(m->f, INVISIBLE_MS + 200);
+		for (int n = 0; n < 40; n++) {
+			model_pop(m);
+			while (m->held_count > 0)
+				model_settle(m);
+		}
+	}
+	for (unsigned i = 0; i < m->sent; i++)
+		left += !m->acked[i];
+	CU_ASSERT_EQUAL(left, 0);
+	CU_ASSERT_EQUAL(m->f->core->pops.live, 0);
+	fixture_destroy(m->f);
+	free(m);
+}
+
+int main(void)
+{
+	static const struct check_test tests[] = {
+		CHECK_TEST(test_each_message_is_given_out_once),
+		CHECK_TEST(test_position_stays_behind_the_oldest),
+		CHECK_TEST(test_handles_that_do_not_fit_are_refused),
+		CHECK_TEST(test_what_lapses_comes_again),
+		CHECK_TEST(test_invisible_time_is_changed),
+		CHECK_TEST(test_after_the_last_retry_it_is_dead),
+		CHECK_TEST(test_order_holds_the_queue_up),
+		CHECK_TEST(test_the_same_attempt_gets_the_same),
+		CHECK_TEST(test_a_reset_forgets_check_outs),
+		CHECK_TEST(test_long_polls_wake),
+		CHECK_TEST(test_tags_and_first_positions),
+		CHECK_TEST(test_random_pops),
+	};
+	return check_main("pop", tests, sizeof(tests) / sizeof(tests[0]));
+}
