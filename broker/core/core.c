@@ -393,6 +393,7 @@ void core_tick(struct core *core)
 		clients_expire(core);
 		locks_expire(core->locks, core->mono_ms);
 	}
+	settings_make_trace_topic(core);
 	statistics_tick(core->statistics, core->wall_ms, core->mono_ms);
 	retention_tick(core);
 	inspect_tick(core);

@@ -6,6 +6,7 @@
 #include "broker/core/apply.h"
 #include "broker/core/pop.h"
 #include "broker/core/state.h"
+#include "lib/base/logging.h"
 #include "lib/wire/names.h"
 
 enum { PERM_ALL = PERM_READ | PERM_WRITE | PERM_INHERIT, PERM_RW = PERM_READ | PERM_WRITE };
@@ -170,6 +171,21 @@ enum status core_put_topic(struct core *core, struct span name, const struct top
 		return core_refuse(outcome, RESP_INVALID_PARAMETER, "a topic has at most %d queues", TOPIC_QUEUE_MAX);
 	enum status reserved = reserve_topic(core, &r, outcome);
 	return reserved != ST_OK ? reserved : settings_record_topic(core, &r, outcome);
+}
+
+void settings_make_trace_topic(struct core *core)
+{
+	struct topic_settings settings = { .read_queue_nums = 1, .write_queue_nums = 1, .perm = PERM_RW };
+	struct outcome outcome = { 0 };
+
+	if (core->trace_topic_made || core->config.trace_topic == NULL)
+		return;
+	struct span name = span_of(core->config.trace_topic);
+	enum status status = topics_find(core->topics, name) != NULL ? ST_OK : core_put_topic(core, name, &settings, &outcome);
+	core->trace_topic_made = status != ST_AGAIN;
+	if (status != ST_OK && status != ST_AGAIN)
+		log_warn("core", "the trace topic cannot be made", "topic=%s reason=\"%s\"", core->config.trace_topic,
+			 outcome.err.text);
 }
 
 enum status settings_record_topic(struct core *core, const struct record_topic *r, struct outcome *outcome)
