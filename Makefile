@@ -24,11 +24,11 @@ HARDEN  := -fstack-protector-strong -fPIC $(if $(SANITIZE),,-D_FORTIFY_SOURCE=2)
 MYSQL_CFLAGS := $(shell pkg-config --cflags libmariadb 2>/dev/null)
 CFLAGS  += -std=c11 -D_GNU_SOURCE $(OPT) -g $(WARN) $(HARDEN) $(SANITIZE) -I. -Iclient-sdk/include $(MYSQL_CFLAGS) -pthread
 LDFLAGS += -pthread -Wl,-z,relro,-z,now $(SANITIZE)
-LIBS    := -levent_core -levent_pthreads -lmariadb -lcjson -ldeflate -lz -llz4 -lzstd -lm
+LIBS    := -levent_extra -levent_core -levent_pthreads -lmariadb -lcjson -ldeflate -lz -llz4 -lzstd -lm
 
 # Archives in link order: those on the left use those on their right.
 LIB_DIRS := broker/shell broker/handlers broker/projections broker/core checkback namesrv client-sdk/src \
-            lib/audit lib/net lib/mysql lib/index lib/log lib/txn lib/record lib/wire lib/base
+            lib/audit lib/net lib/mysql lib/index lib/log lib/txn lib/record lib/filter lib/wire lib/base
 sources   = $(filter-out %/main.c,$(wildcard $(1)/*.c))
 archive   = $(BUILD)/lib/lib$(subst /,-,$(1)).a
 ARCHIVES := $(foreach d,$(LIB_DIRS),$(if $(call sources,$(d)),$(call archive,$(d))))
@@ -95,6 +95,7 @@ $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(SUPPORT_OBJ) $(ARCHIVES)
 # A unit test links only the archives of its own module and what lies below it.
 deps_base     := lib/base
 deps_wire     := lib/wire lib/base
+deps_filter   := lib/filter lib/wire lib/base
 deps_record   := lib/record lib/base
 deps_log      := lib/log lib/base
 deps_index    := lib/index lib/log lib/base
@@ -104,7 +105,7 @@ deps_net      := lib/net lib/wire lib/base
 deps_mysql    := lib/mysql lib/base
 deps_checkback := checkback lib/txn lib/base
 deps_namesrv  := namesrv lib/net lib/wire lib/base
-deps_core     := broker/core checkback lib/index lib/log lib/txn lib/record lib/wire lib/base
+deps_core     := broker/core checkback lib/index lib/log lib/txn lib/record lib/filter lib/wire lib/base
 deps_sdk      := client-sdk/src lib/net lib/mysql lib/wire lib/base
 deps_logtool  := tools/log lib/audit lib/index lib/log lib/txn lib/record lib/wire lib/base
 deps_projections := broker/projections lib/mysql lib/index lib/record lib/wire lib/log lib/base

@@ -61,8 +61,22 @@ static enum status see_producer(struct core *core, const struct member_client *c
 	return status;
 }
 
-static enum status read_subscriptions(struct core *core, const struct consumer_data *data, struct subscription *out,
-				      size_t *count_out)
+/* Compiled once, however often heartbeats say it. */
+static bool set_expression(const struct subscription *before, struct span text, struct subscription *out)
+{
+	if (before != NULL && before->sql == out->sql && span_equal(expression_text(before->expression), text))
+		out->expression = expression_hold(before->expression);
+	else
+		out->expression = expression_create(text, out->sql);
+	if (out->expression == NULL)
+		return false;
+	out->outdated = out->sql && out->expression->program == NULL && before != NULL && before->sql &&
+			(before->outdated || before->expression->program != NULL);
+	return true;
+}
+
+static enum status read_subscriptions(struct core *core, uint32_t group_id, const struct consumer_data *data,
+				      struct subscription *out, size_t *count_out)
 {
 	*count_out = 0;
 	for (size_t i = 0; i < data->subscription_count && *count_out < SUBSCRIPTIONS_MAX; i++) {
@@ -70,15 +84,16 @@ static enum status read_subscriptions(struct core *core, const struct consumer_d
 		struct subscription *subscription = &out[*count_out];
 
 		*subscription = (struct subscription){ .sub_version = said->sub_version,
-						       .sql = span_is(said->expression_type, "SQL92") };
+						       .sql = span_is(said->expression_type, "SQL92"),
+						       .class_filter = said->class_filter_mode };
 		if (said->topic.size > 255)
 			continue;
 		if (names_intern_soft(core->names, said->topic, &subscription->topic_id) != ST_OK)
 			return ST_FULL;
 		if (!subscription->sql && tag_filter_parse(said->sub_string, &subscription->filter, NULL) != ST_OK)
 			continue; /* The pull will say so. */
-		subscription->expression = expression_create(said->sub_string, subscription->sql);
-		if (subscription->expression == NULL)
+		if (!set_expression(members_subscription(core->members, group_id, subscription->topic_id), said->sub_string,
+				    subscription))
 			return ST_NOMEM;
 		(*count_out)++;
 	}
@@ -103,7 +118,7 @@ static enum status see_consumer(struct core *core, const struct member_client *c
 		return status == ST_AGAIN ? ST_AGAIN : ST_OK;
 	if (without_sub)
 		return ST_OK;
-	status = read_subscriptions(core, data, subscriptions, &count);
+	status = read_subscriptions(core, group->id, data, subscriptions, &count);
 	if (status == ST_OK)
 		status = members_see_consumer(core->members, client, group->id, &profile, subscriptions, count, &changed);
 	for (size_t i = 0; i < count; i++)

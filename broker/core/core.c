@@ -10,12 +10,14 @@
 
 #include "broker/core/apply.h"
 #include "broker/core/clients.h"
+#include "broker/core/inspect.h"
 #include "broker/core/pop_revive.h"
 #include "broker/core/progress.h"
 #include "broker/core/settings.h"
 #include "broker/core/state.h"
 #include "broker/core/store.h"
 #include "broker/core/transactions.h"
+#include "broker/core/wake.h"
 #include "checkback/checkback.h"
 #include "lib/index/pagefile.h"
 
@@ -234,6 +236,8 @@ void core_close(struct core *core)
 	holds_deinit(&core->holds);
 	pop_waits_deinit(&core->pop_waits);
 	pops_deinit(&core->pops);
+	for (size_t i = 0; i < PULL_EXPRESSIONS; i++)
+		expression_release(core->pull_expressions[i]);
 	checkback_destroy(core->checkback);
 	resends_destroy(core->resends);
 	pending_destroy(core->pending);
@@ -389,6 +393,7 @@ void core_tick(struct core *core)
 	}
 	statistics_tick(core->statistics, core->wall_ms, core->mono_ms);
 	retention_tick(core);
+	inspect_tick(core);
 	core_turn_end(core);
 }
 
@@ -406,29 +411,6 @@ uint64_t core_committed_offset(const struct core *core)
 	return core->config.sync_flush ? commitlog_durable(core->log) : commitlog_written(core->log);
 }
 
-/* True if one of the entries that this pull has not been shown yet has a fitting tag. */
-static bool has_match(const struct queue *queue, struct hold *hold)
-{
-	struct cq_entry entry;
-
-	for (; hold->seen_offset < queue->visible_offset; hold->seen_offset++) {
-		if (consume_queue_get(&queue->entries, hold->seen_offset, &entry, NULL) != ST_OK ||
-		    tag_filter_match(&hold->pull.filter, entry.tag_hash))
-			return true; /* An entry that is not in memory: let the pull look for itself. */
-	}
-	return false;
-}
-
-static void wake_holds(struct core *core, struct queue *queue)
-{
-	struct hold *hold, *next;
-
-	DL_FOREACH_SAFE2(queue->holds, hold, next, queue_next) {
-		if (has_match(queue, hold))
-			holds_finish(&core->holds, hold, core->effects.hold_ready, core->effects.context, false);
-	}
-}
-
 void core_committed(struct core *core)
 {
 	uint64_t committed = core_committed_offset(core);
@@ -443,7 +425,7 @@ void core_committed(struct core *core)
 		statistics_committed(core->statistics, core->mono_ms);
 	for (size_t i = 0; i < before - visibility->count; i++) {
 		queue = visibility->ring[(head + i) & (visibility->capacity - 1)].queue;
-		if (queue != NULL && queue->holds != NULL)
+		if (queue != NULL)
 			wake_holds(core, queue);
 		if (queue != NULL)
 			pop_waits_arrived(core, queue->topic);

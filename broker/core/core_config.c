@@ -22,6 +22,8 @@ void core_config_take_changes(struct core_config *config, const struct core_conf
 	config->auto_create_group = now->auto_create_group;
 	config->reject_transactions = now->reject_transactions;
 	config->long_polling = now->long_polling;
+	config->property_filter = now->property_filter;
+	config->property_filter = now->property_filter;
 	config->server_side_reset = now->server_side_reset;
 	config->forbidden = now->forbidden;
 	config->default_topic_queue_nums = now->default_topic_queue_nums;
@@ -32,6 +34,11 @@ void core_config_take_changes(struct core_config *config, const struct core_conf
 	config->retention_ms = now->retention_ms;
 	config->retention_bytes = now->retention_bytes;
 	config->snapshot_bytes = now->snapshot_bytes;
+	config->delayed_max = now->delayed_max;
+	config->timers = now->timers;
+	config->timer_max_delay_ms = now->timer_max_delay_ms;
+	config->recall = now->recall;
+	config->store_replies = now->store_replies;
 	config->pending_max = now->pending_max;
 	config->pending_group_max = now->pending_group_max;
 	config->checkback = now->checkback;

@@ -20,6 +20,7 @@ struct core_config {
 	bool auto_create_group;
 	bool reject_transactions;
 	bool long_polling;
+	bool property_filter;      /* SQL92. */
 	bool server_side_reset;    /* Resets of offsets are this broker's business, not its consumers'. */
 	uint32_t forbidden;        /* PERM_READ, PERM_WRITE: what nobody may do with any topic. */
 	uint32_t default_topic_queue_nums;

@@ -1,4 +1,4 @@
-/* What a subscription says of the messages it wants, as its consumer wrote it. Shared by those who need it, from the heartbeat
+/* What a subscription says of the messages it wants, as its consumer wrote it, and compiled if it is SQL92. Shared by those who need it, from the heartbeat
  * to the pull that waits, with a count of them; never changed.
  * Threads: the loop thread. */
 #ifndef ESCROW_CORE_EXPRESSION_H
@@ -10,9 +10,12 @@
 
 #include "lib/base/bytes.h"
 
+struct sql_filter;
+
 struct expression {
 	uint32_t holders;
 	bool sql;        /* SQL92; else tags. */
+	struct sql_filter *program; /* Of SQL92; NULL: it does not compile. */
 	size_t size;
 	uint8_t text[];
 };

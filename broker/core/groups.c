@@ -150,6 +150,11 @@ bool group_is_forbidden(const struct consumer_group *group, struct span topic)
 	return false;
 }
 
+uint32_t groups_count(const struct groups *groups)
+{
+	return groups->live_count;
+}
+
 static struct consumer_group *skip_deleted(struct consumer_group *group)
 {
 	while (group != NULL && group->deleted)

@@ -32,6 +32,8 @@ struct groups;
 struct groups *groups_create(struct names *names, uint32_t group_max);
 void groups_destroy(struct groups *groups);
 
+/* Live ones. */
+uint32_t groups_count(const struct groups *groups);
 /* A live group, or NULL. */
 struct consumer_group *groups_find(const struct groups *groups, struct span name);
 enum status groups_check_room(const struct groups *groups, struct errinfo *err) MUST_USE;

@@ -2,9 +2,27 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 #include <utlist.h>
 
+#include "broker/core/expression.h"
 #include "broker/core/topics.h"
+#include "lib/base/table.h"
+
+/* With more tags than that a hold is asked one by one: a bound on the memory of one hold. */
+enum { INDEXED_TAGS_MAX = 16 };
+
+/* Without padding: it is hashed as bytes. */
+struct bucket_key {
+	const struct queue *queue;
+	int64_t tag_hash;
+};
+
+struct hold_bucket {
+	UT_hash_handle hh;
+	struct bucket_key key;
+	struct hold_link *links;
+};
 
 void holds_init(struct holds *holds, size_t hold_max)
 {
@@ -17,6 +35,89 @@ void holds_deinit(struct holds *holds)
 		holds_remove(holds, holds->all);
 }
 
+/* --- by tag ------------------------------------------------------------------------------------------------- */
+
+static struct hold_bucket *find_bucket(const struct holds *holds, const struct queue *queue, int32_t tag_hash)
+{
+	struct bucket_key key = { queue, tag_hash };
+	struct hold_bucket *bucket;
+
+	HASH_FIND(hh, holds->buckets, &key, sizeof(key), bucket);
+	return bucket;
+}
+
+struct hold_link *holds_for_tag(const struct holds *holds, const struct queue *queue, int32_t tag_hash)
+{
+	struct hold_bucket *bucket = find_bucket(holds, queue, tag_hash);
+
+	return bucket == NULL ? NULL : bucket->links;
+}
+
+static struct hold_bucket *make_bucket(struct holds *holds, const struct queue *queue, int32_t tag_hash)
+{
+	struct hold_bucket *bucket = find_bucket(holds, queue, tag_hash);
+
+	if (bucket != NULL)
+		return bucket;
+	bucket = calloc(1, sizeof(*bucket));
+	if (bucket == NULL)
+		return NULL;
+	bucket->key = (struct bucket_key){ queue, tag_hash };
+	HASH_ADD(hh, holds->buckets, key, sizeof(bucket->key), bucket);
+	if (!table_took(bucket)) {
+		free(bucket);
+		return NULL;
+	}
+	return bucket;
+}
+
+static void drop_links(struct holds *holds, struct hold *hold)
+{
+	for (uint32_t i = 0; i < hold->link_count; i++) {
+		struct hold_bucket *bucket = hold->links[i].bucket;
+
+		DL_DELETE(bucket->links, &hold->links[i]);
+		if (bucket->links == NULL) {
+			HASH_DEL(holds->buckets, bucket);
+			free(bucket);
+		}
+	}
+	free(hold->links);
+	hold->links = NULL;
+	hold->link_count = 0;
+}
+
+static bool add_links(struct holds *holds, struct hold *hold)
+{
+	const struct tag_filter *filter = &hold->pull.filter;
+
+	hold->links = calloc(filter->count, sizeof(*hold->links));
+	if (hold->links == NULL)
+		return false;
+	for (uint32_t i = 0; i < filter->count; i++) {
+		struct hold_link *link = &hold->links[i];
+
+		link->hold = hold;
+		link->bucket = make_bucket(holds, hold->queue, filter->hashes[i]);
+		if (link->bucket == NULL) {
+			drop_links(holds, hold);
+			return false;
+		}
+		DL_APPEND(link->bucket->links, link);
+		hold->link_count++;
+	}
+	return true;
+}
+
+static bool is_indexed(const struct pull_request *pull)
+{
+	bool sql = pull->expression != NULL && pull->expression->sql;
+
+	return !sql && pull->filter.count > 0 && pull->filter.count <= INDEXED_TAGS_MAX;
+}
+
+/* --- all ------------------------------------------------------------------------------------------------------ */
+
 enum status holds_add(struct holds *holds, const struct hold *wanted)
 {
 	if (holds->count >= holds->hold_max)
@@ -25,32 +126,53 @@ enum status holds_add(struct holds *holds, const struct hold *wanted)
 	if (hold == NULL)
 		return ST_NOMEM;
 	*hold = *wanted;
-	DL_APPEND2(hold->queue->holds, hold, queue_prev, queue_next);
+	hold->links = NULL;
+	hold->link_count = 0;
+	struct queue *queue = hold->queue;
+	if (is_indexed(&hold->pull) && !add_links(holds, hold)) {
+		free(hold);
+		return ST_NOMEM;
+	}
+	if (hold->link_count == 0)
+		DL_APPEND2(queue->asked_holds, hold, asked_prev, asked_next);
+	if (queue->holds == NULL)
+		queue->woken_offset = queue->visible_offset; /* Nobody kept it up meanwhile. */
+	DL_APPEND2(queue->holds, hold, queue_prev, queue_next);
 	DL_APPEND2(holds->all, hold, all_prev, all_next);
 	holds->count++;
+	(void)expression_hold(hold->pull.expression);
 	return ST_OK;
 }
 
 static void unlink_hold(struct holds *holds, struct hold *hold)
 {
 	assert(holds->count > 0);
+	if (hold->link_count == 0)
+		DL_DELETE2(hold->queue->asked_holds, hold, asked_prev, asked_next);
+	else
+		drop_links(holds, hold);
 	DL_DELETE2(hold->queue->holds, hold, queue_prev, queue_next);
 	DL_DELETE2(holds->all, hold, all_prev, all_next);
 	holds->count--;
 }
 
-void holds_remove(struct holds *holds, struct hold *hold)
+static void free_hold(struct hold *hold)
 {
-	unlink_hold(holds, hold);
+	expression_release(hold->pull.expression);
 	free(hold);
 }
 
-void holds_finish(struct holds *holds, struct hold *hold, void (*ready)(void *, const struct hold *, bool), void *context,
-		  bool expired)
+void holds_remove(struct holds *holds, struct hold *hold)
+{
+	unlink_hold(holds, hold);
+	free_hold(hold);
+}
+
+void holds_finish(struct holds *holds, struct hold *hold, hold_ready ready, void *context, bool expired)
 {
 	unlink_hold(holds, hold);
 	ready(context, hold, expired);
-	free(hold);
+	free_hold(hold);
 }
 
 void holds_remove_connection(struct holds *holds, uint64_t conn_id)

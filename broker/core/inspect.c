@@ -3,6 +3,8 @@
 #include "broker/core/state.h"
 #include "lib/index/pagefile.h"
 
+enum { AGES_PER_TICK = 256 };
+
 /* --- queues -------------------------------------------------------------------------------------------------- */
 
 enum status inspect_entry(struct core *core, const struct topic *topic, uint32_t queue_id, uint64_t offset,
@@ -52,8 +54,11 @@ enum status inspect_reader(struct core *core, const struct topic *topic, uint32_
 	int64_t offset;
 
 	*out = (struct inspected_reader){ .broker_offset = queue == NULL ? 0 : queue->visible_offset };
+	if (group == NULL)
+		return ST_OK;
 	if (offsets_get(core->offsets, topic->id, group->id, queue_id, &offset) && offset > 0)
 		out->consumer_offset = (uint64_t)offset;
+	out->pull_offset = (uint64_t)offsets_pulled(core->offsets, topic->id, group->id, queue_id);
 	if (out->consumer_offset == 0)
 		return ST_OK;
 	return time_of(core, topic, queue_id, out->consumer_offset - 1, &out->last_ms, err);
@@ -61,21 +66,26 @@ enum status inspect_reader(struct core *core, const struct topic *topic, uint32_
 
 /* --- who reads what -------------------------------------------------------------------------------------------- */
 
+struct topic_search {
+	const struct core *core;
+	inspect_topic visit;
+	void *context;
+};
+
+static void look_at_topic(void *context, uint32_t topic_id)
+{
+	const struct topic_search *search = context;
+	const struct topic *topic = topics_find(search->core->topics, names_text(search->core->names, topic_id));
+
+	if (topic != NULL)
+		search->visit(search->context, topic);
+}
+
 void inspect_topics_of(const struct core *core, const struct consumer_group *group, inspect_topic visit, void *context)
 {
-	struct offsets_cursor cursor = { 0 };
-	struct offsets_entry entry;
-	uint32_t last = 0;
+	struct topic_search search = { core, visit, context };
 
-	/* The cells of a row come one after the other. */
-	while (offsets_next_live(core->offsets, &cursor, &entry)) {
-		if (entry.group_id != group->id || entry.topic_id == last)
-			continue;
-		last = entry.topic_id;
-		const struct topic *topic = topics_find(core->topics, names_text(core->names, entry.topic_id));
-		if (topic != NULL)
-			visit(context, topic);
-	}
+	offsets_each_topic_of(core->offsets, group->id, look_at_topic, &search);
 }
 
 struct subscriber_search {
@@ -96,6 +106,15 @@ static bool has_offset(const struct core *core, const struct topic *topic, uint3
 	return false;
 }
 
+static void look_at_reader(void *context, uint32_t group_id)
+{
+	const struct subscriber_search *search = context;
+	const struct consumer_group *group = groups_find(search->core->groups, names_text(search->core->names, group_id));
+
+	if (group != NULL)
+		search->visit(search->context, group);
+}
+
 static void look_at_subscriber(void *context, uint32_t group_id)
 {
 	const struct subscriber_search *search = context;
@@ -111,11 +130,37 @@ void inspect_groups_of(const struct core *core, const struct topic *topic, inspe
 {
 	struct subscriber_search search = { core, topic, visit, context };
 
-	for (const struct consumer_group *group = groups_first(core->groups); group != NULL; group = groups_next(group)) {
-		if (has_offset(core, topic, group->id))
-			visit(context, group);
-	}
+	offsets_each_group_of(core->offsets, topic->id, look_at_reader, &search);
 	members_each_group(core->members, MEMBER_CONSUMER, look_at_subscriber, &search);
+}
+
+static void add_queue(const struct core *core, uint32_t queue_id, struct inspected_reading *reading)
+{
+	uint32_t topic_id = reading->topic->id, group_id = reading->group->id;
+	const struct queue *queue = topic_queue(reading->topic, queue_id);
+	uint64_t end = queue == NULL ? 0 : queue->visible_offset;
+	uint64_t pulled = (uint64_t)offsets_pulled(core->offsets, topic_id, group_id, queue_id);
+	int64_t said;
+	uint64_t read = offsets_get(core->offsets, topic_id, group_id, queue_id, &said) && said > 0 ? (uint64_t)said : 0;
+
+	reading->behind += end > read ? end - read : 0;
+	reading->inflight += pulled > read ? pulled - read : 0;
+}
+
+bool inspect_next_reading(const struct core *core, struct offsets_cursor *cursor, struct inspected_reading *out)
+{
+	uint32_t topic_id, group_id;
+
+	while (offsets_next_row(core->offsets, cursor, &topic_id, &group_id)) {
+		*out = (struct inspected_reading){ topics_find(core->topics, names_text(core->names, topic_id)),
+						   groups_find(core->groups, names_text(core->names, group_id)), 0, 0 };
+		if (out->topic == NULL || out->group == NULL)
+			continue;
+		for (uint32_t id = 0; id < out->topic->settings.read_queue_nums; id++)
+			add_queue(core, id, out);
+		return true;
+	}
+	return false;
 }
 
 /* --- parts ------------------------------------------------------------------------------------------------------ */
@@ -151,5 +196,22 @@ struct inspected_store inspect_store(const struct core *core)
 		.log_durable = commitlog_durable(core->log), .earliest_ms = earliest_ms == 0 ? -1 : earliest_ms,
 		.delayed_count = core->delays.count,
 		.index_dirty_bytes = pages.dirty_pages * PAGEFILE_PAGE_SIZE,
+		.oldest_open_ms = pending_count(core->pending) == 0 ? 0 : core->ages.oldest_ms,
 	};
+}
+
+void inspect_tick(struct core *core)
+{
+	for (int looked = 0; looked < AGES_PER_TICK; looked++) {
+		const struct pending *entry = pending_next(core->pending, &core->ages.cursor);
+
+		if (entry == NULL) {
+			core->ages.oldest_ms = core->ages.round_ms;
+			core->ages.round_ms = 0;
+			core->ages.cursor = 0;
+			return;
+		}
+		if (core->ages.round_ms == 0 || entry->store_time_ms < core->ages.round_ms)
+			core->ages.round_ms = entry->store_time_ms;
+	}
 }

@@ -8,6 +8,7 @@
 #include "broker/core/core.h"
 #include "broker/core/groups.h"
 #include "broker/core/members.h"
+#include "broker/core/offsets.h"
 #include "broker/core/statistics.h"
 #include "broker/core/topics.h"
 #include "lib/index/consume_queue.h"
@@ -24,8 +25,10 @@ enum status inspect_queue(struct core *core, const struct topic *topic, uint32_t
 struct inspected_reader {
 	uint64_t broker_offset;   /* One past the last message. */
 	uint64_t consumer_offset; /* 0 when nothing is known. */
+	uint64_t pull_offset;     /* What lies between the two is with its consumers. */
 	int64_t last_ms;          /* Store time of the last message that it has read; 0: not known. */
 };
+/* A group that is NULL has read nothing. */
 enum status inspect_reader(struct core *core, const struct topic *topic, uint32_t queue_id, const struct consumer_group *group,
 			   struct inspected_reader *out, struct errinfo *err) MUST_USE;
 
@@ -46,13 +49,26 @@ uint32_t core_name_id(const struct core *core, struct span name);
 struct span core_name(const struct core *core, uint32_t id);
 const struct statistics *core_statistics(const struct core *core);
 
+/* One group's place in one topic, over all its queues. */
+struct inspected_reading {
+	const struct topic *topic;
+	const struct consumer_group *group;
+	uint64_t behind;    /* Messages that it has not confirmed; */
+	uint64_t inflight;  /* those of them that are with its consumers. */
+};
+/* The next one of those that a value is known of; *cursor is { 0 } at first and may be kept for later. False at the end. */
+bool inspect_next_reading(const struct core *core, struct offsets_cursor *cursor, struct inspected_reading *out);
+
 /* Of the log and what waits, for the runtime information. */
 struct inspected_store {
 	uint64_t log_start, log_end, log_durable;
 	int64_t earliest_ms;      /* About when the oldest record was stored; -1: nothing is. */
 	uint64_t delayed_count;
 	uint64_t index_dirty_bytes;
+	int64_t oldest_open_ms;   /* Store time of the oldest undecided half message, as of inspect_tick's last round; 0: none. */
 };
 struct inspected_store inspect_store(const struct core *core);
+/* Each tick. Looks at some of the undecided half messages: a round over 10 million takes some minutes, over a few hundred none. */
+void inspect_tick(struct core *core);
 
 #endif

@@ -99,6 +99,7 @@ static bool has_key(struct span properties, struct span key)
 enum status core_key_message(struct core *core, uint64_t record_offset, const struct key_query *query,
 			     struct stored_message *out, struct errinfo *err)
 {
+	const struct topic *topic = topics_find_any(core->topics, query->topic);
 	struct found found = { 0 };
 	uint64_t naming;
 
@@ -108,6 +109,8 @@ enum status core_key_message(struct core *core, uint64_t record_offset, const st
 	naming = found.naming_offset;
 	if (status == ST_OK && found.deliver_at_ms != 0)
 		status = find_delivery(core, &found, record_offset, &naming, err);
+	if (status == ST_OK && topic != NULL && topic_outlived(topic, naming))
+		return ST_NOTFOUND; /* Of a topic of that name that was deleted. */
 	if (status == ST_OK)
 		status = core_stored_message(core, naming, out, err);
 	if (status != ST_OK)

@@ -42,7 +42,9 @@ struct consumer_profile {
 struct subscription {
 	uint32_t topic_id;
 	int64_t sub_version;
-	bool sql;                  /* expressionType SQL92: refused at the pull. */
+	bool sql;                  /* expressionType SQL92; `filter` is then everything. */
+	bool outdated;             /* The expression does not compile, one before it did. */
+	bool class_filter;         /* Refused at the pull. */
 	struct expression *expression; /* As said; whoever has the subscription holds it. */
 	struct tag_filter filter;
 };

@@ -20,6 +20,7 @@ struct cell {
 	bool reset;        /* The group's consumers are to be told. */
 	int64_t live;
 	int64_t stored;
+	int64_t pulled;    /* Where the group's next pull will be. */
 };
 
 struct row {
@@ -29,10 +30,19 @@ struct row {
 	uint32_t group_id;
 	uint32_t cell_count;
 	struct cell **cells; /* Cells do not move: the dirty list links them. */
+	struct row *next_of_topic, *next_of_group;
+};
+
+/* All rows of a topic, or of a group. */
+struct side {
+	UT_hash_handle hh;
+	uint32_t id;
+	struct row *first;
 };
 
 struct offsets {
 	struct row *rows;
+	struct side *topics, *groups;
 	struct cell *dirty;
 	size_t dirty_count;
 	size_t row_max;
@@ -62,12 +72,50 @@ void offsets_set_limits(struct offsets *offsets, size_t row_max, size_t place_ma
 	offsets->place_max = place_max;
 }
 
+static struct side *find_side(struct side *sides, uint32_t id)
+{
+	struct side *side;
+
+	HASH_FIND(hh, sides, &id, sizeof(id), side);
+	return side;
+}
+
+/* NULL: no memory. */
+static struct side *make_side(struct side **sides, uint32_t id)
+{
+	struct side *side = find_side(*sides, id);
+
+	if (side != NULL)
+		return side;
+	side = calloc(1, sizeof(*side));
+	if (side == NULL)
+		return NULL;
+	side->id = id;
+	HASH_ADD(hh, *sides, id, sizeof(side->id), side);
+	if (table_took(side))
+		return side;
+	free(side);
+	return NULL;
+}
+
+static void free_sides(struct side **sides)
+{
+	struct side *side, *next;
+
+	HASH_ITER(hh, *sides, side, next) {
+		HASH_DEL(*sides, side);
+		free(side);
+	}
+}
+
 void offsets_destroy(struct offsets *offsets)
 {
 	struct row *row, *next;
 
 	if (offsets == NULL)
 		return;
+	free_sides(&offsets->topics);
+	free_sides(&offsets->groups);
 	HASH_ITER(hh, offsets->rows, row, next) {
 		HASH_DEL(offsets->rows, row);
 		for (uint32_t i = 0; i < row->cell_count; i++)
@@ -116,10 +164,11 @@ static enum status grow_row(struct offsets *offsets, struct row *row, uint32_t c
 
 static struct row *make_row(struct offsets *offsets, uint32_t topic_id, uint32_t group_id)
 {
-	struct row *row = calloc(1, sizeof(*row));
+	struct side *topic = make_side(&offsets->topics, topic_id), *group = make_side(&offsets->groups, group_id);
+	struct row *row = topic == NULL || group == NULL ? NULL : calloc(1, sizeof(*row));
 
 	if (row == NULL)
-		return NULL;
+		return NULL; /* A side without rows does no harm. */
 	row->key = row_key(topic_id, group_id);
 	row->topic_id = topic_id;
 	row->group_id = group_id;
@@ -128,6 +177,8 @@ static struct row *make_row(struct offsets *offsets, uint32_t topic_id, uint32_t
 		free(row);
 		return NULL;
 	}
+	LL_PREPEND2(topic->first, row, next_of_topic);
+	LL_PREPEND2(group->first, row, next_of_group);
 	return row;
 }
 
@@ -204,6 +255,7 @@ static void forget_row(struct offsets *offsets, struct row *row)
 			continue;
 		set_clean(offsets, cell);
 		cell->known = cell->stored_known = cell->reset = false;
+		cell->pulled = 0;
 	}
 }
 
@@ -211,8 +263,10 @@ void offsets_mark_reset(struct offsets *offsets, uint32_t topic_id, uint32_t gro
 {
 	struct cell *cell = find_cell(offsets, topic_id, group_id, queue_id);
 
-	if (cell != NULL)
-		cell->reset = cell->known;
+	if (cell == NULL)
+		return;
+	cell->reset = cell->known;
+	cell->pulled = 0;
 }
 
 int64_t offsets_reset_target(const struct offsets *offsets, uint32_t topic_id, uint32_t group_id, uint32_t queue_id)
@@ -232,18 +286,64 @@ void offsets_reset_told(struct offsets *offsets, uint32_t topic_id, uint32_t gro
 
 void offsets_forget_topic(struct offsets *offsets, uint32_t topic_id)
 {
-	for (struct row *row = offsets->rows; row != NULL; row = row->hh.next) {
-		if (row->topic_id == topic_id)
-			forget_row(offsets, row);
-	}
+	const struct side *side = find_side(offsets->topics, topic_id);
+
+	for (struct row *row = side == NULL ? NULL : side->first; row != NULL; row = row->next_of_topic)
+		forget_row(offsets, row);
 }
 
 void offsets_forget_group(struct offsets *offsets, uint32_t group_id)
 {
-	for (struct row *row = offsets->rows; row != NULL; row = row->hh.next) {
-		if (row->group_id == group_id)
-			forget_row(offsets, row);
+	const struct side *side = find_side(offsets->groups, group_id);
+
+	for (struct row *row = side == NULL ? NULL : side->first; row != NULL; row = row->next_of_group)
+		forget_row(offsets, row);
+}
+
+static bool row_known(const struct row *row)
+{
+	for (uint32_t i = 0; i < row->cell_count; i++) {
+		if (row->cells[i] != NULL && row->cells[i]->known)
+			return true;
 	}
+	return false;
+}
+
+void offsets_each_topic_of(const struct offsets *offsets, uint32_t group_id, offsets_visit visit, void *context)
+{
+	const struct side *side = find_side(offsets->groups, group_id);
+
+	for (const struct row *row = side == NULL ? NULL : side->first; row != NULL; row = row->next_of_group) {
+		if (row_known(row))
+			visit(context, row->topic_id);
+	}
+}
+
+void offsets_each_group_of(const struct offsets *offsets, uint32_t topic_id, offsets_visit visit, void *context)
+{
+	const struct side *side = find_side(offsets->topics, topic_id);
+
+	for (const struct row *row = side == NULL ? NULL : side->first; row != NULL; row = row->next_of_topic) {
+		if (row_known(row))
+			visit(context, row->group_id);
+	}
+}
+
+void offsets_note_pulled(struct offsets *offsets, uint32_t topic_id, uint32_t group_id, uint32_t queue_id, int64_t next)
+{
+	struct cell *cell = find_cell(offsets, topic_id, group_id, queue_id);
+
+	if (cell != NULL)
+		cell->pulled = next;
+}
+
+int64_t offsets_pulled(const struct offsets *offsets, uint32_t topic_id, uint32_t group_id, uint32_t queue_id)
+{
+	const struct cell *cell = find_cell(offsets, topic_id, group_id, queue_id);
+
+	int64_t said = cell != NULL && cell->known && cell->live > 0 ? cell->live : 0;
+
+	return cell != NULL && cell->known && cell->pulled > said ? cell->pulled : said;
 }
 
 size_t offsets_dirty(const struct offsets *offsets, struct offsets_entry *out, size_t max)
@@ -288,6 +388,22 @@ static bool next(const struct offsets *offsets, struct offsets_cursor *cursor, b
 bool offsets_next(const struct offsets *offsets, struct offsets_cursor *cursor, struct offsets_entry *out)
 {
 	return next(offsets, cursor, false, out);
+}
+
+bool offsets_next_row(const struct offsets *offsets, struct offsets_cursor *cursor, uint32_t *topic_id_out,
+		      uint32_t *group_id_out)
+{
+	const struct row *row = cursor->begun ? cursor->row : offsets->rows;
+
+	cursor->begun = true;
+	while (row != NULL && !row_known(row))
+		row = row->hh.next;
+	cursor->row = row == NULL ? NULL : row->hh.next;
+	if (row == NULL)
+		return false;
+	*topic_id_out = row->topic_id;
+	*group_id_out = row->group_id;
+	return true;
 }
 
 bool offsets_next_live(const struct offsets *offsets, struct offsets_cursor *cursor, struct offsets_entry *out)

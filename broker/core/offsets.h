@@ -43,6 +43,17 @@ void offsets_mark_reset(struct offsets *offsets, uint32_t topic_id, uint32_t gro
 int64_t offsets_reset_target(const struct offsets *offsets, uint32_t topic_id, uint32_t group_id, uint32_t queue_id);
 void offsets_reset_told(struct offsets *offsets, uint32_t topic_id, uint32_t group_id, uint32_t queue_id);
 
+/* A pull of the group was answered, and its next one will be at `next`. Soft, and kept only where the group has said an offset. */
+void offsets_note_pulled(struct offsets *offsets, uint32_t topic_id, uint32_t group_id, uint32_t queue_id, int64_t next);
+/* Messages below this are with the group's consumers: the live value, or beyond it what was pulled since; 0: not known. */
+int64_t offsets_pulled(const struct offsets *offsets, uint32_t topic_id, uint32_t group_id, uint32_t queue_id);
+
+/* Visits each topic that the group has a live value of, or each group that has one of the topic; once, in no order. The visit may
+ * not add any. */
+typedef void (*offsets_visit)(void *context, uint32_t id);
+void offsets_each_topic_of(const struct offsets *offsets, uint32_t group_id, offsets_visit visit, void *context);
+void offsets_each_group_of(const struct offsets *offsets, uint32_t topic_id, offsets_visit visit, void *context);
+
 struct offsets_entry {
 	uint32_t topic_id;
 	uint32_t group_id;
@@ -63,5 +74,8 @@ struct offsets_cursor {
 bool offsets_next(const struct offsets *offsets, struct offsets_cursor *cursor, struct offsets_entry *out);
 /* The same over the live values. */
 bool offsets_next_live(const struct offsets *offsets, struct offsets_cursor *cursor, struct offsets_entry *out);
+/* The next (topic, group) of which a live value is known. */
+bool offsets_next_row(const struct offsets *offsets, struct offsets_cursor *cursor, uint32_t *topic_id_out,
+		      uint32_t *group_id_out);
 
 #endif

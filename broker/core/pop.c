@@ -91,6 +91,18 @@ static uint64_t attempt_hash(const struct core *core, struct span id)
 	return id.size == 0 ? 0 : hash128_bytes(core->hash_key, id.data, id.size).lo | 1;
 }
 
+static enum status take_filter(struct core *core, const struct pop_header *header, struct pop_request *out,
+			       struct outcome *outcome)
+{
+	struct pull_header asked = { .expression_type = header->expression_type, .subscription = header->expression };
+	struct pull_request filtered = { 0 };
+	enum status status = progress_own_filter(core, &asked, &filtered, outcome);
+
+	out->filter = filtered.filter;
+	out->expression = filtered.expression;
+	return status;
+}
+
 enum status core_prepare_pop(struct core *core, const struct pop_header *header, struct pop_request *out,
 			     struct outcome *outcome)
 {
@@ -105,7 +117,7 @@ enum status core_prepare_pop(struct core *core, const struct pop_header *header,
 	if (status == ST_OK)
 		status = check_group(core, header, &group, outcome);
 	if (status == ST_OK)
-		status = progress_own_filter(header->expression_type, header->expression, &out->filter, outcome);
+		status = take_filter(core, header, out, outcome);
 	if (status != ST_OK)
 		return status;
 	out->topic_id = topic->id;
@@ -122,8 +134,7 @@ enum status core_prepare_pop(struct core *core, const struct pop_header *header,
 
 /* --- records ------------------------------------------------------------------------------------------------------------- */
 
-/* The group's consumer offset follows; where somebody has set it further on, it stays. */
-static void note_position(struct core *core, const struct pop_row *row)
+void pop_note_position(struct core *core, const struct pop_row *row)
 {
 	const struct pop_key *key = &row->key;
 	int64_t position = (int64_t)pop_row_position(row), known;
@@ -140,7 +151,7 @@ static void follow(struct core *core, const struct record_pop *r)
 	const struct pop_row *row = pops_find(&core->pops, &key);
 
 	if (row != NULL && r->event != POP_RESET && r->event != POP_REQUEST_MODE)
-		note_position(core, row);
+		pop_note_position(core, row);
 }
 
 enum status pop_record(struct core *core, const struct record_pop *events, size_t count, struct outcome *outcome)
@@ -171,7 +182,7 @@ enum status pop_replayed(struct core *core, struct errinfo *err)
 			continue;
 		if (offsets_reserve(core->offsets, key->topic_id, key->group_id, key->queue_id) != ST_OK)
 			return errinfo_set(err, ST_NOMEM, "no memory for consumer offsets");
-		note_position(core, row);
+		pop_note_position(core, row);
 	}
 	return ST_OK;
 }

@@ -166,7 +166,7 @@ static void add_items(struct taking *t, const struct pull_result *pulled, enum p
 	t->result->count += pulled->item_count;
 }
 
-static enum status pull(struct taking *t, uint64_t start, uint32_t most, const struct tag_filter *filter,
+static enum status pull(struct taking *t, uint64_t start, uint32_t most, bool filtered,
 			struct pull_result *pulled)
 {
 	struct pull_request request = {
@@ -174,8 +174,10 @@ static enum status pull(struct taking *t, uint64_t start, uint32_t most, const s
 		.message_max = most, .bytes_max = PULL_BYTES_MAX,
 	};
 
-	if (filter != NULL)
-		request.filter = *filter;
+	if (filtered) {
+		request.filter = t->request->filter;
+		request.expression = t->request->expression;
+	}
 	return core_pull(t->core, &request, pulled, t->outcome);
 }
 
@@ -211,7 +213,7 @@ static enum status take_lapsed(struct taking *t, uint64_t min)
 		enum status status = ST_OK;
 
 		if (run > 0 && offset >= min) {
-			status = pull(t, offset, run, NULL, &pulled);
+			status = pull(t, offset, run, false, &pulled);
 			if (status != ST_OK)
 				return status;
 			add_items(t, &pulled, event);
@@ -240,12 +242,15 @@ static enum status take_new(struct taking *t, uint64_t min)
 		return ST_OK;
 	}
 	offsets_reset_told(core->offsets, t->topic->id, t->request->group_id, t->queue->id);
-	enum status status = pull(t, start, t->request->message_max - t->result->count, t->retry ? NULL : &t->request->filter, &pulled);
+	enum status status = pull(t, start, t->request->message_max - t->result->count, !t->retry, &pulled);
 	if (status != ST_OK)
 		return status;
 	add_items(t, &pulled, t->request->order ? POP_ORDERLY : POP_CHECK_OUT);
 	if (t->row != NULL && pulled.next_offset > t->row->scanned)
 		t->row->scanned = pulled.next_offset;
+	if (t->row != NULL && !t->request->peek && pulled.item_count == 0)
+		pop_note_position(core, t->row);
+	t->result->unseen |= pulled.item_count == 0 && pulled.next_offset < t->queue->visible_offset;
 	if (pulled.next_offset < t->queue->visible_offset)
 		t->result->rest += t->queue->visible_offset - pulled.next_offset;
 	return ST_OK;

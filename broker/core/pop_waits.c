@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <utlist.h>
 
+#include "broker/core/expression.h"
 #include "broker/core/state.h"
 
 enum { WAIT_MAX_MS = 60 * 1000 };
@@ -18,6 +19,7 @@ bool pop_waits_add(struct core *core, const struct pop_wait *wanted)
 		return false;
 	*wait = *wanted;
 	wait->topic = topic;
+	(void)expression_hold(wait->request.expression);
 	wait->deadline_mono_ms = core->mono_ms + wait_ms;
 	DL_APPEND2(topic->pop_waits, wait, topic_prev, topic_next);
 	DL_APPEND2(waits->all, wait, all_prev, all_next);
@@ -43,6 +45,7 @@ static void remove_wait(struct pop_waits *waits, struct pop_wait *wait)
 	DL_DELETE2(wait->topic->pop_waits, wait, topic_prev, topic_next);
 	DL_DELETE2(waits->all, wait, all_prev, all_next);
 	waits->count--;
+	expression_release(wait->request.expression);
 	free(wait);
 }
 
@@ -81,7 +84,7 @@ void pop_waits_arrived(struct core *core, struct topic *topic)
 static bool is_alike(const struct pop_request *a, const struct pop_request *b)
 {
 	return a->group_id == b->group_id && a->queue_id == b->queue_id && a->order == b->order && a->attempt == b->attempt &&
-	       tag_filter_equal(&a->filter, &b->filter);
+	       a->expression == b->expression && tag_filter_equal(&a->filter, &b->filter);
 }
 
 static void wake_topic(struct core *core, struct topic *topic)

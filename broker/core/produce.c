@@ -318,7 +318,7 @@ static enum status send_one(struct core *core, const struct send_request *reques
 	struct span group = known.pgroup.size > 0 ? known.pgroup : request->producer_group;
 	fill_message(request, topic, &in);
 	in.queue_id = result->queue_id = choose_queue(core, topic, request->queue_id);
-	in.tag_hash = tag_hash(known.tags);
+	in.tag_hash = known.escrow_tags.size > 0 ? TAG_HASH_MANY : tag_hash(known.tags);
 	enum status status = timers_wanted(core, &known, &in.wanted, outcome);
 	if (status == ST_OK && half)
 		status = check_half(core, group, outcome);

@@ -6,6 +6,7 @@
 #include "broker/core/pop.h"
 #include "broker/core/settings.h"
 #include "broker/core/state.h"
+#include "lib/filter/sql_filter.h"
 
 enum { HOLD_MAX_MS = 30 * 1000, HOLD_WITHOUT_LONG_POLLING_MS = 1000 };
 
@@ -210,18 +211,105 @@ static enum status check_group(struct core *core, const struct pull_header *head
 	return ST_OK;
 }
 
-enum status progress_own_filter(struct span type, struct span expression, struct tag_filter *out, struct outcome *outcome)
+static enum status refuse_class_filter(struct outcome *outcome)
 {
-	if (span_is(type, "SQL92"))
-		return core_refuse(outcome, RESP_SYSTEM_ERROR, "The broker does not support consumer to filter message by SQL92");
-	if (tag_filter_parse(expression, out, &outcome->err) == ST_OK)
+	return core_refuse(outcome, RESP_SUBSCRIPTION_PARSE_FAILED,
+			   "this broker runs no class filters: subscribe with tags or SQL92");
+}
+
+/* Whether pulls may be filtered by SQL92 here. */
+static enum status check_sql_allowed(const struct core *core, struct outcome *outcome)
+{
+	if (core->config.property_filter)
 		return ST_OK;
-	return core_refuse_as(outcome, RESP_SUBSCRIPTION_PARSE_FAILED);
+	return core_refuse(outcome, RESP_SYSTEM_ERROR,
+			   "The broker does not support consumer to filter message by SQL92: set enablePropertyFilter=true");
+}
+
+/* The expression that a pull carries. The last ones are kept, compiled. Borrowed until the next pull. */
+static struct expression *carried_expression(struct core *core, struct span text, bool sql)
+{
+	uint64_t hash = hash128_bytes(core->hash_key, text.data, text.size).lo;
+	struct expression **slot = &core->pull_expressions[hash & (PULL_EXPRESSIONS - 1)];
+
+	if (*slot != NULL && (*slot)->sql == sql && span_equal(expression_text(*slot), text))
+		return *slot;
+	expression_release(*slot);
+	*slot = expression_create(text, sql);
+	return *slot;
+}
+
+/* What compiling says, behind RocketMQ's words. */
+static enum status refuse_expression(struct span text, int32_t code, const char *words, struct outcome *outcome)
+{
+	struct sql_filter *filter;
+	struct errinfo err = { .text = "" };
+
+	(void)!sql_filter_compile(text, &filter, &err);
+	sql_filter_free(filter);
+	return core_refuse(outcome, code, "%s: %s", words, err.text);
+}
+
+enum status core_check_subscription(struct core *core, const struct subscription_data *said, struct outcome *outcome)
+{
+	struct tag_filter filter;
+	struct sql_filter *program;
+
+	if (said->class_filter_mode)
+		return refuse_class_filter(outcome);
+	if (said->expression_type.size == 0 || span_is(said->expression_type, "TAG")) {
+		if (tag_filter_parse(said->sub_string, &filter, &outcome->err) != ST_OK)
+			return core_refuse_as(outcome, RESP_SUBSCRIPTION_PARSE_FAILED);
+		return core_accept(outcome, 0);
+	}
+	if (!span_is(said->expression_type, "SQL92"))
+		return core_refuse(outcome, RESP_SUBSCRIPTION_PARSE_FAILED, "expressionType %.*s is neither TAG nor SQL92",
+				   SPAN_ARGS(said->expression_type));
+	enum status status = check_sql_allowed(core, outcome);
+	if (status != ST_OK)
+		return status;
+	status = sql_filter_compile(said->sub_string, &program, &outcome->err);
+	sql_filter_free(program);
+	return status == ST_OK ? core_accept(outcome, 0) : core_refuse_as(outcome, RESP_SUBSCRIPTION_PARSE_FAILED);
+}
+
+enum status progress_own_filter(struct core *core, const struct pull_header *header, struct pull_request *out,
+				struct outcome *outcome)
+{
+	bool sql = span_is(header->expression_type, "SQL92");
+
+	if ((header->sys_flag & PULL_CLASS_FILTER) != 0)
+		return refuse_class_filter(outcome);
+	if (!sql && header->expression_type.size > 0 && !span_is(header->expression_type, "TAG"))
+		return core_refuse(outcome, RESP_SUBSCRIPTION_PARSE_FAILED, "expressionType %.*s is neither TAG nor SQL92",
+				   SPAN_ARGS(header->expression_type));
+	if (!sql && tag_filter_parse(header->subscription, &out->filter, &outcome->err) != ST_OK)
+		return core_refuse_as(outcome, RESP_SUBSCRIPTION_PARSE_FAILED);
+	if (!sql && out->filter.count == 0)
+		return ST_OK;
+	out->expression = carried_expression(core, header->subscription, sql);
+	if (out->expression == NULL)
+		return core_refuse(outcome, RESP_SYSTEM_BUSY, "no memory for a subscription");
+	if (sql && out->expression->program == NULL)
+		return refuse_expression(header->subscription, RESP_SUBSCRIPTION_PARSE_FAILED,
+					 "parse the consumer's subscription failed", outcome);
+	return sql ? check_sql_allowed(core, outcome) : ST_OK;
+}
+
+/* RocketMQ keeps an older expression that did compile, and does not use it. */
+static enum status refuse_uncompiled(const struct subscription *subscription, struct outcome *outcome)
+{
+	struct span text = expression_text(subscription->expression);
+
+	if (subscription->outdated)
+		return refuse_expression(text, RESP_FILTER_DATA_NOT_LATEST, "the consumer's consumer filter data not latest", outcome);
+	return refuse_expression(text, RESP_FILTER_DATA_NOT_EXIST,
+				 "The broker's consumer filter data is not exist!Your expression may be wrong!", outcome);
 }
 
 /* The filter that the group's heartbeats declare. */
 static enum status group_filter(struct core *core, const struct pull_header *header, const struct consumer_group *group,
-				const struct topic *topic, struct tag_filter *out, struct outcome *outcome)
+				const struct topic *topic, struct pull_request *out, struct outcome *outcome)
 {
 	const struct consumer_profile *profile = members_profile(core->members, group->id);
 	const struct subscription *subscription = members_subscription(core->members, group->id, topic->id);
@@ -233,14 +321,17 @@ static enum status group_filter(struct core *core, const struct pull_header *hea
 				   SPAN_ARGS(group->name));
 	if (subscription == NULL)
 		return core_refuse(outcome, RESP_SUBSCRIPTION_NOT_EXIST, "the consumer's subscription not exist");
+	if (subscription->class_filter)
+		return refuse_class_filter(outcome);
 	/* A newer subscription is on its way by heartbeat, up to 30 s away when the client's first one was skipped. A filter
 	 * that lets everything through cannot hide what the newer one wants, and clients look at the tags again. */
-	if (subscription->sub_version < header->sub_version && subscription->filter.count > 0)
+	if (subscription->sub_version < header->sub_version && (subscription->filter.count > 0 || subscription->sql))
 		return core_refuse(outcome, RESP_SUBSCRIPTION_NOT_LATEST, "the consumer's subscription not latest");
-	if (subscription->sql)
-		return core_refuse(outcome, RESP_SYSTEM_ERROR, "The broker does not support consumer to filter message by SQL92");
-	*out = subscription->filter;
-	return ST_OK;
+	if (subscription->sql && subscription->expression->program == NULL)
+		return refuse_uncompiled(subscription, outcome);
+	out->filter = subscription->filter;
+	out->expression = subscription->expression;
+	return subscription->sql ? check_sql_allowed(core, outcome) : ST_OK;
 }
 
 enum status core_prepare_pull(struct core *core, const struct pull_header *header, struct pull_request *out,
@@ -264,9 +355,9 @@ enum status core_prepare_pull(struct core *core, const struct pull_header *heade
 	if (status != ST_OK)
 		return status;
 	if ((header->sys_flag & PULL_SUBSCRIPTION) != 0)
-		status = progress_own_filter(header->expression_type, header->subscription, &out->filter, outcome);
+		status = progress_own_filter(core, header, out, outcome);
 	else
-		status = group_filter(core, header, group, topic, &out->filter, outcome);
+		status = group_filter(core, header, group, topic, out, outcome);
 	if (status != ST_OK)
 		return status;
 	int32_t wanted = header->max_msg_nums > 0 ? header->max_msg_nums : 1;
@@ -297,7 +388,6 @@ bool core_hold_pull(struct core *core, const struct pull_request *request, uint6
 		timeout_ms = HOLD_WITHOUT_LONG_POLLING_MS;
 	if (timeout_ms > HOLD_MAX_MS)
 		timeout_ms = HOLD_MAX_MS;
-	hold.seen_offset = hold.queue->visible_offset;
 	hold.deadline_mono_ms = core->mono_ms + timeout_ms;
 	return holds_add(&core->holds, &hold) == ST_OK;
 }

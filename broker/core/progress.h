@@ -5,6 +5,7 @@
 
 #include "broker/core/core.h"
 #include "broker/core/holds.h"
+#include "lib/wire/body_heartbeat.h"
 #include "lib/wire/header_pull.h"
 
 /* UPDATE_CONSUMER_OFFSET. `lasting`: the answer waits for the record (a two-way request); otherwise the value is live
@@ -28,12 +29,15 @@ enum status core_search_offset(struct core *core, struct span topic, int32_t que
 enum status core_earliest_time(struct core *core, struct span topic, int32_t queue_id, int64_t *time_out,
 			       struct outcome *outcome) MUST_USE;
 
+/* CHECK_CLIENT_CONFIG: would this subscription be served? The refusal names the position of what is wrong with it. */
+enum status core_check_subscription(struct core *core, const struct subscription_data *said,
+				    struct outcome *outcome) MUST_USE;
 /* Checks a pull against group, topic and subscription (RocketMQ's order and codes), resolves it, and stores the offset
- * that rides on it. */
+ * that rides on it. What *out borrows lasts until the next pull or heartbeat. */
 enum status core_prepare_pull(struct core *core, const struct pull_header *header, struct pull_request *out,
 			      struct outcome *outcome) MUST_USE;
-/* The filter that a request brings along. */
-enum status progress_own_filter(struct span type, struct span expression, struct tag_filter *out,
+/* The filter that a request brings along; of the header only what speaks of that. */
+enum status progress_own_filter(struct core *core, const struct pull_header *header, struct pull_request *out,
 				struct outcome *outcome) MUST_USE;
 /* Young: its first message is near the log's end, or there is none yet. A group that never read it then starts at its
  * beginning, whatever the client says; RocketMQ's rule ("offset 0 is still in memory"). */

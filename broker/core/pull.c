@@ -3,8 +3,10 @@
 #include <assert.h>
 
 #include "broker/core/apply.h"
+#include "broker/core/selection.h"
 #include "broker/core/state.h"
 #include "lib/wire/message.h"
+#include "lib/wire/properties.h"
 
 enum { ENTRIES_AT_ONCE = 64 };
 
@@ -70,24 +72,86 @@ static enum status locate(struct core *core, const struct cq_entry *entry, struc
 	return status;
 }
 
-/* Takes one entry into the answer. ST_FULL: the answer is full; the entry stays for the next one. */
+bool pull_peek(const struct core *core, const struct cq_entry *entry, struct message *out)
+{
+	uint32_t delta = entry->flags & ENTRY_DELTA_MASK;
+	struct span span;
+
+	return commitlog_read(core->log, entry->body_offset, delta + entry->size, &span) == ST_OK &&
+	       message_decode((struct span){ span.data + delta, entry->size }, out, NULL) == ST_OK;
+}
+
+static const uint8_t *message_of(const struct core *core, const struct pull_item *item)
+{
+	return item->message != NULL ? item->message : core->cold.data + core->cold.start + item->cold_at;
+}
+
+/* The message with another tag as its TAGS, into the scratch; it stays as it is where the format has no room for that. */
+static enum status retag(struct core *core, struct message *message, struct span tag, struct pull_item *item,
+			 struct errinfo *err)
+{
+	static const char *const without[] = { PROPERTY_TAGS, NULL };
+
+	buffer_reset(&core->properties);
+	property_put(&core->properties, PROPERTY_TAGS, tag);
+	properties_copy(&core->properties, message->properties, without);
+	message->properties = buffer_span(&core->properties);
+	if (core->properties.failed || message_check_limits(message, NULL) != ST_OK)
+		return ST_OK;
+	size_t size = message_size(message), at = buffer_size(&core->cold);
+	uint8_t *room = buffer_reserve(&core->cold, size);
+	if (room == NULL)
+		return errinfo_set(err, ST_NOMEM, "no memory for a message");
+	/* The scratch may have moved, with the message in it. */
+	enum status status = message_decode((struct span){ message_of(core, item), item->size }, message, err);
+	if (status != ST_OK)
+		return status;
+	message->properties = buffer_span(&core->properties);
+	buffer_commit(&core->cold, message_encode(message, room));
+	*item = (struct pull_item){ .cold_at = at, .size = (uint32_t)size, .prepared_offset = item->prepared_offset };
+	return ST_OK;
+}
+
+/* Looks into a located message. */
+static enum status look(struct core *core, const struct pull_request *request, struct pull_item *item, size_t *looked,
+			bool *fits, struct errinfo *err)
+{
+	struct message message;
+	struct span tag;
+
+	enum status status = message_decode((struct span){ message_of(core, item), item->size }, &message, err);
+	if (status != ST_OK)
+		return status;
+	*looked += selection_cost(request, message.properties) + (item->message == NULL ? item->size : 0);
+	*fits = selection_by_properties(request, message.properties, &tag);
+	return !*fits || tag.size == 0 ? ST_OK : retag(core, &message, tag, item, err);
+}
+
+/* Takes one entry into the answer, unless a look at the message says no. ST_FULL: the answer is full; the entry stays for the
+ * next one. */
 static enum status take(struct core *core, const struct pull_request *request, const struct cq_entry *entry,
-			uint64_t queue_offset, struct pull_result *result, struct errinfo *err)
+			uint64_t queue_offset, size_t *looked, struct pull_result *result, struct errinfo *err)
 {
 	struct pull_item *item = &core->pull_items[result->item_count];
 
 	if (result->item_count == request->message_max ||
 	    (result->item_count > 0 && result->body_size + entry->size > request->bytes_max))
 		return ST_FULL;
+	size_t cold_end = core->cold.end;
+	bool fits = true;
 	enum status status = locate(core, entry, item, err);
-	if (status != ST_OK)
-		return status;
 	item->size = entry->size;
+	if (status == ST_OK && selection_by_hash(request, entry->tag_hash) == FIT_LOOK)
+		status = look(core, request, item, looked, &fits, err);
+	if (status != ST_OK || !fits) {
+		core->cold.end = cold_end;
+		return status;
+	}
 	item->log_offset = entry->log_offset;
 	item->queue_offset = queue_offset;
 	item->store_time_ms = entry->store_time_ms;
 	result->item_count++;
-	result->body_size += entry->size;
+	result->body_size += item->size;
 	return ST_OK;
 }
 
@@ -103,6 +167,7 @@ static enum status choose(struct core *core, const struct pull_request *request,
 {
 	uint64_t scan_end = request->offset + (request->message_max > PULL_SCAN_MAX ? request->message_max : PULL_SCAN_MAX);
 	struct cq_entry entries[ENTRIES_AT_ONCE];
+	size_t looked = 0;
 
 	if (scan_end > result->max_offset)
 		scan_end = result->max_offset;
@@ -113,12 +178,14 @@ static enum status choose(struct core *core, const struct pull_request *request,
 		if (status != ST_OK)
 			return status;
 		for (size_t i = 0; i < got; i++) {
-			if (tag_filter_match(&request->filter, entries[i].tag_hash) && !is_given_up(core, &entries[i])) {
-				status = take(core, request, &entries[i], *next, result, err);
+			if (selection_by_hash(request, entries[i].tag_hash) != FIT_NO && !is_given_up(core, &entries[i])) {
+				status = take(core, request, &entries[i], *next, &looked, result, err);
 				if (status != ST_OK)
 					return status;
 			}
 			(*next)++;
+			if (looked > PULL_LOOK_MAX)
+				return ST_FULL;
 		}
 	}
 	return ST_OK;
@@ -136,6 +203,13 @@ static bool tell_reset(struct core *core, const struct pull_request *request, st
 		return false;
 	set_result(result, RESP_PULL_OFFSET_MOVED, "OFFSET_RESET", (uint64_t)target);
 	return true;
+}
+
+static void account(struct core *core, const struct pull_request *request, const struct pull_result *result)
+{
+	core->stats.pulled_count += result->item_count;
+	statistics_got(core->statistics, request->topic_id, request->group_id, result->item_count, result->body_size);
+	offsets_note_pulled(core->offsets, request->topic_id, request->group_id, request->queue_id, (int64_t)result->next_offset);
 }
 
 enum status core_pull(struct core *core, const struct pull_request *request, struct pull_result *result,
@@ -156,12 +230,12 @@ enum status core_pull(struct core *core, const struct pull_request *request, str
 	if (tell_reset(core, request, result))
 		return ST_OK;
 	if (!check_range(request, result)) {
-		statistics_got(core->statistics, request->topic_id, request->group_id, 0, 0);
+		account(core, request, result);
 		return ST_OK;
 	}
 	enum status status = choose(core, request, queue, result, &next, &outcome->err);
-	/* Something in the way after the first message: answer with what there is. */
-	bool enough = status == ST_OK || status == ST_FULL || result->item_count > 0;
+	/* Something in the way after the first message, or behind entries that are not wanted: answer with what there is. */
+	bool enough = status == ST_OK || status == ST_FULL || next > request->offset;
 	if (!enough && status == ST_AGAIN)
 		return ST_AGAIN;
 	if (!enough)
@@ -171,8 +245,7 @@ enum status core_pull(struct core *core, const struct pull_request *request, str
 		set_result(result, RESP_SUCCESS, "FOUND", next);
 	else
 		set_result(result, RESP_PULL_RETRY_IMMEDIATELY, "NO_MATCHED_MESSAGE", next);
-	core->stats.pulled_count += result->item_count;
-	statistics_got(core->statistics, request->topic_id, request->group_id, result->item_count, result->body_size);
+	account(core, request, result);
 	return ST_OK;
 }
 
@@ -184,9 +257,7 @@ void core_pull_copy(struct core *core, const struct pull_result *result, struct 
 		return;
 	for (uint32_t i = 0; i < result->item_count; i++) {
 		const struct pull_item *item = &core->pull_items[i];
-		const uint8_t *message = item->message != NULL ? item->message : core->cold.data + core->cold.start + item->cold_at;
-
-		memcpy(at, message, item->size);
+		memcpy(at, message_of(core, item), item->size);
 		message_patch_queue_offset(at, (int64_t)item->queue_offset);
 		message_patch_physical_offset(at, (int64_t)item->log_offset);
 		message_patch_store_timestamp(at, item->store_time_ms);

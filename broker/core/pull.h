@@ -9,6 +9,9 @@
 #include "broker/core/core.h"
 #include "broker/core/pull_request.h"
 
+struct cq_entry;
+struct message;
+
 /* One chosen message. */
 struct pull_item {
 	const uint8_t *message; /* In the log's tail; NULL: at cold_at of the scratch. */
@@ -33,6 +36,9 @@ struct pull_result {
 /* ST_AGAIN: the first body is on disk only. Otherwise ST_OK, with the answer's code in the result, or a refusal. */
 enum status core_pull(struct core *core, const struct pull_request *request, struct pull_result *result,
 		      struct outcome *outcome) MUST_USE;
+/* --- for wake.c: the message of an entry, if the log's tail has it. Borrowed until the next record is begun. */
+bool pull_peek(const struct core *core, const struct cq_entry *entry, struct message *out);
+
 /* Right after core_pull: appends the messages. */
 void core_pull_copy(struct core *core, const struct pull_result *result, struct buffer *out);
 

@@ -8,6 +8,7 @@
 #include "broker/core/settings.h"
 #include "broker/core/snapshot.h"
 #include "broker/core/state.h"
+#include "lib/base/logging.h"
 #include "checkback/checkback.h"
 #include "lib/index/pagefile.h"
 #include "lib/index/snapshot_file.h"
@@ -363,12 +364,28 @@ static enum status load_delayed(struct load *load)
 	return ST_OK;
 }
 
+/* The log has begun behind it since the snapshot. It was let go, or somebody took it away: nothing is recorded of that, but
+ * what is past its retention now was so then, unless the retention was made longer. */
+static void see_gone_segment(const struct core *core, uint64_t base, int64_t newest_ms)
+{
+	const struct core_config *config = &core->config;
+
+	if (config->retention_bytes > 0 || (config->retention_ms > 0 && core->wall_ms - newest_ms > config->retention_ms))
+		return;
+	log_warn("store", "a log segment is not there although its retention is not over; was the file removed by hand?",
+		 "segment=%020llu newest_ms=%lld hint=\"messages in it cannot be read; restore it from a copy if there is one\"",
+		 (unsigned long long)base, (long long)newest_ms);
+}
+
 static enum status load_segment(struct load *load)
 {
 	struct retention *retention = &load->core->retention;
 	uint64_t base = reader_u64(&load->in);
 	int64_t newest_ms = read_number(load);
 	uint64_t last_ref = reader_u64(&load->in);
+
+	if (!load->in.failed && base < retention->segments[0].base)
+		see_gone_segment(load->core, base, newest_ms);
 
 	for (size_t i = 0; i < retention->count; i++) {
 		if (retention->segments[i].base != base)

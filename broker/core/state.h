@@ -5,6 +5,7 @@
 
 #include "broker/core/core.h"
 #include "broker/core/delays.h"
+#include "broker/core/expression.h"
 #include "broker/core/groups.h"
 #include "broker/core/holds.h"
 #include "broker/core/locks.h"
@@ -26,7 +27,8 @@
 #include "lib/txn/resends.h"
 #include "lib/wire/codes.h"
 
-enum { CHECK_BATCH_MAX = 256, CHECK_CLIENT_MAX = 256, CONFLICTS_PER_SECOND = 100, BATCH_MESSAGES_MAX = 1000, POP_EVENTS_MAX = 128 };
+enum { CHECK_BATCH_MAX = 256, CHECK_CLIENT_MAX = 256, CONFLICTS_PER_SECOND = 100, BATCH_MESSAGES_MAX = 1000, POP_EVENTS_MAX = 128,
+       PULL_EXPRESSIONS = 64 /* A power of two. */ };
 
 /* Of one POP request: what it finds. */
 struct pop_scratch {
@@ -58,6 +60,7 @@ struct core {
 	/* Soft. */
 	struct members *members;
 	struct holds holds;
+	struct expression *pull_expressions[PULL_EXPRESSIONS]; /* That pulls carried lately; by their hash. */
 	struct locks *locks;
 	struct pop_waits pop_waits;
 	struct statistics *statistics;
@@ -66,6 +69,11 @@ struct core {
 	enum disk_level disk_level;
 	struct replay replay;
 	struct retention retention;
+	struct {
+		uint32_t cursor;   /* Of a walk over the pending transactions, some each tick. */
+		int64_t round_ms;  /* The oldest one's store time in this round, 0: none yet; in the last. */
+		int64_t oldest_ms;
+	} ages;
 
 	int64_t wall_ms, mono_ms;
 	int64_t store_time_ms;        /* The last stored time: never decreasing along the log. */

@@ -12,6 +12,7 @@ enum {
 	SAMPLES = MINUTE_SAMPLES + HOUR_SAMPLES + DAY_SAMPLES,
 	TOTALS_SAMPLES = 601, TOTALS_STEP_MS = 1000,
 	DAY_MS = 24 * 60 * 60 * 1000,
+	MINUTE_MS = 60 * 1000,
 };
 
 /* Counters of a flow; calls are what `per_call` divides by. */
@@ -47,7 +48,11 @@ struct statistics {
 	unsigned totals_next;
 	int64_t totals_next_ms;
 	int64_t started_wall_ms, day;
-	uint64_t latencies[STATISTICS_LATENCIES];
+	struct flow all_put, all_got; /* Of all topics. */
+	uint64_t latencies[STATISTICS_LATENCIES];        /* Since the start, */
+	uint64_t latencies_then[STATISTICS_LATENCIES];   /* up to the end of the last whole minute, */
+	uint64_t latencies_minute[STATISTICS_LATENCIES]; /* in that minute. */
+	int64_t minute_next_ms;
 	uint64_t waiting;         /* Put, not yet committed. */
 	int64_t waiting_since_ms; /* Of the first of those. */
 	int64_t longest_ms;
@@ -66,6 +71,7 @@ struct statistics *statistics_create(size_t flow_max, int64_t wall_ms, int64_t m
 	s->started_wall_ms = wall_ms;
 	s->day = wall_ms / DAY_MS;
 	s->totals_next_ms = mono_ms + TOTALS_STEP_MS;
+	s->minute_next_ms = mono_ms + MINUTE_MS;
 	s->windows[0] = (struct window){ 0, MINUTE_SAMPLES, MINUTE_STEP_MS, .next_ms = mono_ms + MINUTE_STEP_MS };
 	s->windows[1] = (struct window){ MINUTE_SAMPLES, HOUR_SAMPLES, HOUR_STEP_MS, .next_ms = mono_ms + HOUR_STEP_MS };
 	s->windows[2] = (struct window){ MINUTE_SAMPLES + HOUR_SAMPLES, DAY_SAMPLES, DAY_STEP_MS, .next_ms = mono_ms + DAY_STEP_MS };
@@ -133,19 +139,24 @@ static struct flow *flow_of(struct statistics *s, uint32_t topic_id, uint32_t gr
 
 /* --- what happens --------------------------------------------------------------------------------------------------- */
 
+static void count_flow(struct flow *flow, uint64_t count, uint64_t bytes)
+{
+	flow->now.count += count;
+	flow->now.bytes += bytes;
+	flow->now.calls++;
+}
+
 void statistics_put(struct statistics *s, uint32_t topic_id, uint64_t bytes, int64_t mono_ms)
 {
 	struct flow *flow = flow_of(s, topic_id, 0);
 
 	s->now.put_count++;
+	count_flow(&s->all_put, 1, bytes);
 	s->now.put_bytes += bytes;
 	if (s->waiting++ == 0)
 		s->waiting_since_ms = mono_ms;
-	if (flow == NULL)
-		return;
-	flow->now.count++;
-	flow->now.bytes += bytes;
-	flow->now.calls++;
+	if (flow != NULL)
+		count_flow(flow, 1, bytes);
 }
 
 void statistics_put_failed(struct statistics *s)
@@ -162,12 +173,10 @@ void statistics_got(struct statistics *s, uint32_t topic_id, uint32_t group_id, 
 		return;
 	}
 	s->now.found++;
+	count_flow(&s->all_got, count, bytes);
 	struct flow *flow = group_id == 0 ? NULL : flow_of(s, topic_id, group_id);
-	if (flow == NULL)
-		return;
-	flow->now.count += count;
-	flow->now.bytes += bytes;
-	flow->now.calls++;
+	if (flow != NULL)
+		count_flow(flow, count, bytes);
 }
 
 void statistics_sent_back(struct statistics *s, uint32_t topic_id, uint32_t group_id)
@@ -196,11 +205,23 @@ void statistics_committed(struct statistics *s, int64_t mono_ms)
 
 static void sample_window(struct statistics *s, struct window *window, int64_t mono_ms)
 {
+	unsigned at = window->first + window->next;
+
 	for (struct flow *flow = s->flows; flow != NULL; flow = flow->hh.next)
-		flow->samples[window->first + window->next] = flow->now;
+		flow->samples[at] = flow->now;
+	s->all_put.samples[at] = s->all_put.now;
+	s->all_got.samples[at] = s->all_got.now;
 	window->taken_ms[window->next] = mono_ms;
 	window->next = (window->next + 1) % window->size;
 	window->next_ms = mono_ms + window->step_ms;
+}
+
+static void end_minute(struct statistics *s, int64_t mono_ms)
+{
+	for (unsigned i = 0; i < STATISTICS_LATENCIES; i++)
+		s->latencies_minute[i] = s->latencies[i] - s->latencies_then[i];
+	memcpy(s->latencies_then, s->latencies, sizeof(s->latencies));
+	s->minute_next_ms = mono_ms + MINUTE_MS;
 }
 
 void statistics_tick(struct statistics *s, int64_t wall_ms, int64_t mono_ms)
@@ -215,6 +236,8 @@ void statistics_tick(struct statistics *s, int64_t wall_ms, int64_t mono_ms)
 		if (mono_ms >= s->windows[w].next_ms)
 			sample_window(s, &s->windows[w], mono_ms);
 	}
+	if (mono_ms >= s->minute_next_ms)
+		end_minute(s, mono_ms);
 	if (wall_ms / DAY_MS != s->day) {
 		s->day = wall_ms / DAY_MS;
 		s->day_before = s->midnight;
@@ -250,6 +273,14 @@ static struct statistics_window view_window(const struct flow *flow, const struc
 	return out;
 }
 
+static struct statistics_view view_flow(const struct statistics *s, const struct flow *flow, enum statistics_kind kind,
+					int64_t mono_ms)
+{
+	return (struct statistics_view){ view_window(flow, &s->windows[0], kind, mono_ms),
+					 view_window(flow, &s->windows[1], kind, mono_ms),
+					 view_window(flow, &s->windows[2], kind, mono_ms) };
+}
+
 bool statistics_view(const struct statistics *s, uint32_t topic_id, uint32_t group_id, enum statistics_kind kind,
 		     int64_t mono_ms, struct statistics_view *out)
 {
@@ -258,9 +289,22 @@ bool statistics_view(const struct statistics *s, uint32_t topic_id, uint32_t gro
 	*out = (struct statistics_view){ 0 };
 	if (flow == NULL || value_of(&flow->now, kind) == 0)
 		return false;
-	out->minute = view_window(flow, &s->windows[0], kind, mono_ms);
-	out->hour = view_window(flow, &s->windows[1], kind, mono_ms);
-	out->day = view_window(flow, &s->windows[2], kind, mono_ms);
+	*out = view_flow(s, flow, kind, mono_ms);
+	return true;
+}
+
+struct statistics_view statistics_view_all(const struct statistics *s, bool got, int64_t mono_ms)
+{
+	return view_flow(s, got ? &s->all_got : &s->all_put, STATISTICS_COUNT, mono_ms);
+}
+
+bool statistics_flow(const struct statistics *s, uint32_t topic_id, uint32_t group_id, struct statistics_flow *out)
+{
+	const struct flow *flow = find(s, topic_id, group_id);
+
+	if (flow == NULL)
+		return false;
+	*out = (struct statistics_flow){ flow->now.count, flow->now.bytes, flow->now.back };
 	return true;
 }
 
@@ -291,7 +335,7 @@ int64_t statistics_started_wall_ms(const struct statistics *s)
 
 const uint64_t *statistics_latencies(const struct statistics *s)
 {
-	return s->latencies;
+	return s->latencies_minute;
 }
 
 int64_t statistics_longest_ms(const struct statistics *s)

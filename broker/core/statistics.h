@@ -58,18 +58,25 @@ struct statistics_view {
 /* Of what was put to the topic (group 0), or what the group got of it. False: nothing was ever counted. */
 bool statistics_view(const struct statistics *statistics, uint32_t topic_id, uint32_t group_id, enum statistics_kind kind,
 		     int64_t mono_ms, struct statistics_view *out);
+/* The messages of all topics together: put, or got by anybody. */
+struct statistics_view statistics_view_all(const struct statistics *statistics, bool got, int64_t mono_ms);
+/* What was put to the topic (group 0) since the start, or what the group got of it. False: nothing was ever counted. */
+struct statistics_flow {
+	uint64_t count, bytes, back;
+};
+bool statistics_flow(const struct statistics *statistics, uint32_t topic_id, uint32_t group_id, struct statistics_flow *out);
 struct statistics_totals statistics_totals(const struct statistics *statistics);
-/* The totals so many seconds ago (1 to 600, or as long as there were samples), and how many seconds that really is. */
+/* The totals so many seconds before the last sample (0 to 600, or as long as there were samples), and how many seconds that
+ * really is. */
 struct statistics_totals statistics_totals_before(const struct statistics *statistics, unsigned seconds, double *seconds_out);
 /* Totals at the last midnight (UTC) and the one before; those of the start when it is younger. */
 struct statistics_totals statistics_totals_at_midnight(const struct statistics *statistics, bool yesterday);
 int64_t statistics_started_wall_ms(const struct statistics *statistics);
-/* How many messages became durable within each class of time: 0 ms, up to 10, 50, 100, 200, 500 ms, 1, 2, 3, 4, 5, 10 s,
- * longer. */
+/* How many messages became durable within each class of time, in the last whole minute: 0 ms, up to 10, 50, 100, 200, 500 ms,
+ * 1, 2, 3, 4, 5, 10 s, longer. */
 const uint64_t *statistics_latencies(const struct statistics *statistics);
 int64_t statistics_longest_ms(const struct statistics *statistics);
-/* Of the messages of late: the time within which `share` (0..1) of those since the start became durable, as the upper end of
- * its class. */
+/* The time within which `share` (0..1) of all messages since the start became durable, as the upper end of its class. */
 int64_t statistics_latency_ms(const struct statistics *statistics, double share);
 
 #endif

@@ -1,5 +1,6 @@
-/* HEART_BEAT (34), UNREGISTER_CLIENT (35), GET_CONSUMER_LIST_BY_GROUP (38), NOTIFY_CONSUMER_IDS_CHANGED (40). */
+/* HEART_BEAT (34), UNREGISTER_CLIENT (35), CHECK_CLIENT_CONFIG (46), GET_CONSUMER_LIST_BY_GROUP (38), NOTIFY_CONSUMER_IDS_CHANGED (40). */
 #include "broker/core/clients.h"
+#include "broker/core/progress.h"
 #include "broker/handlers/handlers.h"
 #include "lib/wire/body_heartbeat.h"
 #include "lib/wire/headers.h"
@@ -26,6 +27,20 @@ enum status handle_unregister(struct handlers *handlers, const struct request *r
 	if (unregister_client_decode(request->command, &header, &outcome.err) != ST_OK)
 		return answer_bad_header(handlers, request, &outcome.err);
 	core_unregister(handlers->core, request->conn_id, header.producer_group, header.consumer_group);
+	return answer_outcome(handlers, request, &outcome);
+}
+
+enum status handle_check_client(struct handlers *handlers, const struct request *request)
+{
+	struct subscription_data said;
+	struct json_doc doc;
+	struct outcome outcome = { 0 };
+
+	if (check_client_decode(request->command->body, &said, &doc, &outcome.err) != ST_OK)
+		return answer_bad_header(handlers, request, &outcome.err);
+	if (said.topic.size > 0)
+		(void)!core_check_subscription(handlers->core, &said, &outcome);
+	json_doc_free(&doc);
 	return answer_outcome(handlers, request, &outcome);
 }
 

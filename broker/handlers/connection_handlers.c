@@ -1,6 +1,8 @@
 /* Who is connected and reads what: GET_CONSUMER_CONNECTION_LIST (203), GET_PRODUCER_CONNECTION_LIST (204),
  * GET_ALL_PRODUCER_INFO (328), QUERY_TOPIC_CONSUME_BY_WHO (300), QUERY_TOPICS_BY_CONSUMER (343),
  * QUERY_SUBSCRIPTION_BY_CONSUMER (345). */
+#include <stdio.h>
+
 #include "broker/core/clients.h"
 #include "broker/core/inspect.h"
 #include "broker/core/settings.h"
@@ -10,9 +12,12 @@
 #include "lib/wire/headers.h"
 #include "lib/wire/names.h"
 
+enum { LISTED_MAX = 30000 }; /* More would not fit into a frame that clients take. */
+
 struct connection_list {
 	struct handlers *handlers;
 	struct json_writer writer;
+	size_t count;
 };
 
 /* A member's connection; false when it is just going. */
@@ -44,6 +49,18 @@ static void put_connections(struct connection_list *list, uint32_t group_id, enu
 	json_open(&list->writer, '[');
 	members_each(core_members(list->handlers->core), group_id, role, add_connection, list);
 	json_close(&list->writer, ']');
+}
+
+/* True, and refused: the list would be too long. */
+static bool too_many(struct handlers *handlers, const struct request *request, size_t count)
+{
+	char remark[96];
+
+	if (count <= LISTED_MAX)
+		return false;
+	snprintf(remark, sizeof(remark), "there are %zu connections, more than the %d that an answer may list", count, LISTED_MAX);
+	handlers_refuse(handlers, request, RESP_SYSTEM_ERROR, remark);
+	return true;
 }
 
 /* --- consumers ----------------------------------------------------------------------------------------------------- */
@@ -79,10 +96,12 @@ enum status handle_consumer_connections(struct handlers *handlers, const struct 
 		(void)core_refuse(&outcome, RESP_CONSUMER_NOT_ONLINE, "the consumer group[%.*s] not online", SPAN_ARGS(group));
 		return answer_outcome(handlers, request, &outcome);
 	}
+	if (too_many(handlers, request, members_each(core_members(handlers->core), id, MEMBER_CONSUMER, NULL, NULL)))
+		return ST_OK;
 	struct buffer *out = answer_begin_body(handlers, request, &encoder);
 	if (out == NULL)
 		return ST_OK;
-	struct connection_list list = { handlers, json_writer_of(out) };
+	struct connection_list list = { .handlers = handlers, .writer = json_writer_of(out) };
 	json_open(&list.writer, '{');
 	put_connections(&list, id, MEMBER_CONSUMER);
 	json_member_put_text(&list.writer, "consumeFromWhere", consume_from_where_name(profile->consume_from_where));
@@ -105,14 +124,17 @@ enum status handle_producer_connections(struct handlers *handlers, const struct 
 	if (command_field_text(request->command, "producerGroup", &group, &outcome.err) != ST_OK)
 		return answer_bad_header(handlers, request, &outcome.err);
 	uint32_t id = core_name_id(handlers->core, group);
-	if (id == 0 || members_each(core_members(handlers->core), id, MEMBER_PRODUCER, NULL, NULL) == 0) {
+	size_t count = id == 0 ? 0 : members_each(core_members(handlers->core), id, MEMBER_PRODUCER, NULL, NULL);
+	if (count == 0) {
 		(void)core_refuse(&outcome, RESP_SYSTEM_ERROR, "the producer group[%.*s] not exist", SPAN_ARGS(group));
 		return answer_outcome(handlers, request, &outcome);
 	}
+	if (too_many(handlers, request, count))
+		return ST_OK;
 	struct buffer *out = answer_begin_body(handlers, request, &encoder);
 	if (out == NULL)
 		return ST_OK;
-	struct connection_list list = { handlers, json_writer_of(out) };
+	struct connection_list list = { .handlers = handlers, .writer = json_writer_of(out) };
 	json_open(&list.writer, '{');
 	put_connections(&list, id, MEMBER_PRODUCER);
 	json_close(&list.writer, '}');
@@ -142,14 +164,25 @@ static void add_producer_group(void *context, uint32_t group_id)
 	json_close(&list->writer, ']');
 }
 
+static void count_producer_group(void *context, uint32_t group_id)
+{
+	struct connection_list *list = context;
+
+	list->count += members_each(core_members(list->handlers->core), group_id, MEMBER_PRODUCER, NULL, NULL);
+}
+
 enum status handle_all_producers(struct handlers *handlers, const struct request *request)
 {
+	struct connection_list list = { .handlers = handlers };
 	struct encoder encoder;
-	struct buffer *out = answer_begin_body(handlers, request, &encoder);
 
+	members_each_group(core_members(handlers->core), MEMBER_PRODUCER, count_producer_group, &list);
+	if (too_many(handlers, request, list.count))
+		return ST_OK;
+	struct buffer *out = answer_begin_body(handlers, request, &encoder);
 	if (out == NULL)
 		return ST_OK;
-	struct connection_list list = { handlers, json_writer_of(out) };
+	list.writer = json_writer_of(out);
 	json_open(&list.writer, '{');
 	json_key(&list.writer, "data");
 	json_open(&list.writer, '{');

@@ -97,6 +97,7 @@ static handler find_handler(int32_t code)
 	case REQ_QUERY_MESSAGE: return handle_query_message;
 	case REQ_VIEW_MESSAGE_BY_ID: return handle_view_message;
 	case REQ_HEART_BEAT: return handle_heartbeat;
+	case REQ_CHECK_CLIENT_CONFIG: return handle_check_client;
 	case REQ_UNREGISTER_CLIENT: return handle_unregister;
 	case REQ_CONSUMER_SEND_MSG_BACK: return handle_send_back;
 	case REQ_GET_CONSUMER_LIST_BY_GROUP: return handle_consumer_list;

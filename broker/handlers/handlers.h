@@ -39,6 +39,9 @@ struct config_port {
 struct machine_facts {
 	uint64_t disk_bytes, disk_free_bytes; /* Of the file system of the store. */
 	uint32_t connections;
+	unsigned disk_level;                  /* enum disk_level. */
+	bool oplog;                           /* There is an op log in MySQL: how far it is behind the log, ... */
+	uint64_t oplog_lag_bytes, oplog_rows, oplog_failures;
 };
 struct machine_port {
 	void *context;
@@ -65,6 +68,7 @@ struct handlers {
 	const char *broker_name;
 	int32_t next_opaque;     /* Of requests that the broker begins. */
 	struct relays relays;
+	struct consume_report *reports; /* Answers to GET_BROKER_CONSUME_STATS that are being made. */
 	struct config_port config;
 	struct machine_port machine;
 	struct key_port keys;
@@ -85,6 +89,10 @@ enum status handlers_serve(struct handlers *handlers, const struct request *requ
 
 /* Refuses a request before it is looked at ("system busy"). */
 void handlers_refuse(struct handlers *handlers, const struct request *request, int32_t code, const char *remark);
+
+/* What was being made for a connection that is gone; everything. */
+void reports_connection_gone(struct handlers *handlers, uint64_t conn_id);
+void reports_clear(struct handlers *handlers);
 
 /* Requests that the broker begins, and answers that come late; the core's effects. */
 bool handlers_ask(struct handlers *handlers, uint64_t conn_id, uint64_t half_queue_offset, uint64_t half_offset);
@@ -133,6 +141,7 @@ enum status handle_earliest_time(struct handlers *handlers, const struct request
 enum status handle_query_message(struct handlers *handlers, const struct request *request);
 enum status handle_view_message(struct handlers *handlers, const struct request *request);
 enum status handle_heartbeat(struct handlers *handlers, const struct request *request);
+enum status handle_check_client(struct handlers *handlers, const struct request *request);
 enum status handle_unregister(struct handlers *handlers, const struct request *request);
 enum status handle_consumer_list(struct handlers *handlers, const struct request *request);
 enum status handle_lock_queues(struct handlers *handlers, const struct request *request);

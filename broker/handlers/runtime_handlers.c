@@ -26,6 +26,21 @@ static void put_i64(struct json_writer *w, const char *key, int64_t value)
 	put(w, key, "%lld", (long long)value);
 }
 
+/* As RocketMQ writes sizes for people, and its exporter reads them. */
+static void put_size(struct json_writer *w, const char *key, uint64_t bytes)
+{
+	static const char units[] = "KMGTPE";
+	double value = (double)bytes;
+	int unit = -1;
+
+	for (; value >= 1024; unit++)
+		value /= 1024;
+	if (unit < 0)
+		put(w, key, "%llu B", (unsigned long long)bytes);
+	else
+		put(w, key, "%.1f %ciB", value, units[unit]);
+}
+
 /* --- rates ---------------------------------------------------------------------------------------------------------- */
 
 typedef uint64_t (*total_of)(const struct statistics_totals *totals);
@@ -38,8 +53,8 @@ static uint64_t pulls_of(const struct statistics_totals *t) { return t->found + 
 
 static double rate(const struct statistics *statistics, unsigned seconds, total_of total)
 {
-	struct statistics_totals now = statistics_totals(statistics);
 	double took;
+	struct statistics_totals now = statistics_totals_before(statistics, 0, &took);
 	struct statistics_totals before = statistics_totals_before(statistics, seconds, &took);
 
 	return took < 0.5 ? 0 : (double)(total(&now) - total(&before)) / took;
@@ -113,7 +128,7 @@ static void put_store(struct json_writer *w, struct core *core, const struct mac
 	put(w, "consumeQueueDiskRatio", "%.4f", used_ratio(machine));
 	put(w, "commitLogDirCapacity", "Total : %.1f GiB, Free : %.1f GiB.", (double)machine->disk_bytes / 1073741824.0,
 	    (double)machine->disk_free_bytes / 1073741824.0);
-	put_i64(w, "remainHowManyDataToFlush", (int64_t)(store.log_end - store.log_durable));
+	put_size(w, "remainHowManyDataToFlush", store.log_end - store.log_durable);
 	put_i64(w, "dispatchBehindBytes", 0);
 	put_i64(w, "dispatchMaxBuffer", 0);
 	put_i64(w, "earliestMessageTimeStamp", store.earliest_ms);

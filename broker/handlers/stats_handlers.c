@@ -1,7 +1,9 @@
 /* How far queues and their readers are: GET_TOPIC_STATS_INFO (202), GET_CONSUME_STATS (208), GET_BROKER_CONSUME_STATS (317),
  * QUERY_CONSUME_TIME_SPAN (303), QUERY_CONSUME_QUEUE (321), VIEW_BROKER_STATS_DATA (315). */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <utlist.h>
 
 #include "broker/core/inspect.h"
 #include "broker/core/settings.h"
@@ -11,7 +13,10 @@
 #include "lib/wire/headers.h"
 #include "lib/wire/names.h"
 
-enum { QUEUE_ENTRIES_MAX = 1000, ANSWER_BYTES_MAX = 12 * 1024 * 1024 };
+enum { QUEUE_ENTRIES_MAX = 1000, ANSWER_BYTES_MAX = 12 * 1024 * 1024, MISSES_MAX = 64 };
+
+/* Of GET_BROKER_CONSUME_STATS: queues in a slice, answers under way. */
+enum { REPORT_SLICE = 2000, REPORTS_MAX = 4, REPORT_SILENCE_MS = 2000 };
 
 /* An answer's body that is made before it is known that nothing must be read first. */
 struct stats_body {
@@ -20,11 +25,12 @@ struct stats_body {
 	struct json_writer writer;
 	enum status status; /* The first one that was not ST_OK. */
 	struct errinfo err;
+	unsigned misses;    /* ST_AGAIN so often. */
 	const struct consumer_group *group;
-	struct span only_topic; /* Empty: all. */
 	double tps;
-	int64_t diff;
+	int64_t diff, inflight;
 	bool is_order;
+	unsigned queues; /* Looked at in this slice. */
 };
 
 static void body_begin(struct stats_body *body, struct handlers *handlers)
@@ -32,6 +38,20 @@ static void body_begin(struct stats_body *body, struct handlers *handlers)
 	*body = (struct stats_body){ .handlers = handlers };
 	buffer_init(&body->bytes, ANSWER_BYTES_MAX);
 	body->writer = json_writer_of(&body->bytes);
+}
+
+/* How a part went. Parts go on to be made after an index page that is not at hand, so that the pages of several are read before
+ * the request is run again; what is made then is thrown away. */
+static void body_note(struct stats_body *body, enum status status)
+{
+	body->misses += status == ST_AGAIN;
+	if (body->status == ST_OK || (body->status == ST_AGAIN && status != ST_OK))
+		body->status = status;
+}
+
+static bool body_goes_on(const struct stats_body *body)
+{
+	return (body->status == ST_OK || (body->status == ST_AGAIN && body->misses < MISSES_MAX)) && !body->bytes.failed;
 }
 
 /* Sends the body, or what was in its way. */
@@ -96,9 +116,9 @@ enum status handle_topic_stats(struct handlers *handlers, const struct request *
 		return ST_OK;
 	body_begin(&body, handlers);
 	topic_stats_begin(&body.writer, &body.bytes);
-	for (uint32_t id = 0; id < topic_queue_nums(topic) && body.status == ST_OK; id++) {
+	for (uint32_t id = 0; id < topic_queue_nums(topic) && body_goes_on(&body); id++) {
 		struct inspected_queue queue;
-		body.status = inspect_queue(handlers->core, topic, id, &queue, &body.err);
+		body_note(&body, inspect_queue(handlers->core, topic, id, &queue, &body.err));
 		struct topic_stats_item item = { queue_name(handlers, topic, id), queue.min_offset, queue.max_offset, queue.newest_ms };
 		topic_stats_add(&body.writer, &item);
 	}
@@ -108,58 +128,97 @@ enum status handle_topic_stats(struct handlers *handlers, const struct request *
 
 /* --- 208 ---------------------------------------------------------------------------------------------------------- */
 
-/* The group's place in each queue of a topic. A topic that its consumers do not subscribe to any more is left out. */
-static void add_topic(void *context, const struct topic *topic)
+/* The group's place in each queue of a topic. */
+static void add_topic(struct stats_body *body, const struct topic *topic)
 {
-	struct stats_body *body = context;
-	const struct members *members = core_members(body->handlers->core);
-	size_t subscribed;
-
-	if (body->only_topic.size > 0 && !span_equal(topic->name, body->only_topic))
-		return;
-	(void)members_subscriptions(members, body->group->id, &subscribed);
-	if (subscribed > 0 && members_subscription(members, body->group->id, topic->id) == NULL)
-		return;
-	for (uint32_t id = 0; id < topic->settings.read_queue_nums && body->status == ST_OK; id++) {
+	for (uint32_t id = 0; id < topic->settings.read_queue_nums && body_goes_on(body); id++, body->queues++) {
 		struct inspected_reader reader;
-		body->status = inspect_reader(body->handlers->core, topic, id, body->group, &reader, &body->err);
+		body_note(body, inspect_reader(body->handlers->core, topic, id, body->group, &reader, &body->err));
 		struct consume_stats_item item = { queue_name(body->handlers, topic, id), reader.broker_offset, reader.consumer_offset,
-						   reader.consumer_offset, reader.last_ms };
+						   reader.pull_offset, reader.last_ms };
 		consume_stats_add(&body->writer, &item);
 		body->diff += (int64_t)reader.broker_offset - (int64_t)reader.consumer_offset;
+		body->inflight += (int64_t)reader.pull_offset - (int64_t)reader.consumer_offset;
 	}
-	body->tps += view(body->handlers, topic->id, body->group->id).minute.per_second;
+	if (body->group != NULL)
+		body->tps += view(body->handlers, topic->id, body->group->id).minute.per_second;
+}
+
+/* Do the group's consumers, if there are any, subscribe to the topic? */
+static bool subscribes(const struct stats_body *body, const struct topic *topic)
+{
+	const struct members *members = core_members(body->handlers->core);
+	size_t subscribed = 0;
+
+	if (body->group == NULL)
+		return true;
+	(void)members_subscriptions(members, body->group->id, &subscribed);
+	return subscribed == 0 || members_subscription(members, body->group->id, topic->id) != NULL;
+}
+
+static void add_subscribed_topic(void *context, const struct topic *topic)
+{
+	struct stats_body *body = context;
+
+	if (body_goes_on(body) && subscribes(body, topic))
+		add_topic(body, topic);
+}
+
+/* "a;b;c": these, whoever subscribes to them. */
+static void add_listed_topics(struct stats_body *body, struct span list)
+{
+	while (list.size > 0 && body_goes_on(body)) {
+		const uint8_t *end = memchr(list.data, ';', list.size);
+		struct span name = { list.data, end == NULL ? list.size : (size_t)(end - list.data) };
+		const struct topic *topic = topics_find(core_topics(body->handlers->core), name);
+
+		if (topic != NULL)
+			add_topic(body, topic);
+		size_t used = name.size + (end != NULL);
+		list = (struct span){ list.data + used, list.size - used };
+	}
 }
 
 enum status handle_consume_stats(struct handlers *handlers, const struct request *request)
 {
 	struct stats_body body;
 	struct outcome outcome;
-	struct span name, topic_name = command_field(request->command, "topic");
+	struct span name, topic_name = command_field(request->command, "topic"), list = command_field(request->command, "topicList");
 
 	if (command_field_text(request->command, "consumerGroup", &name, &outcome.err) != ST_OK)
 		return answer_bad_header(handlers, request, &outcome.err);
 	body_begin(&body, handlers);
 	body.group = groups_find(core_groups(handlers->core), name);
-	body.only_topic = topic_name;
 	consume_stats_begin(&body.writer);
 	const struct topic *topic = topics_find(core_topics(handlers->core), topic_name);
-	if (body.group != NULL && topic != NULL)
-		add_topic(&body, topic);
+	if (list.size > 0)
+		add_listed_topics(&body, list);
+	else if (topic != NULL)
+		add_subscribed_topic(&body, topic);
 	else if (body.group != NULL && topic_name.size == 0)
-		inspect_topics_of(handlers->core, body.group, add_topic, &body);
+		inspect_topics_of(handlers->core, body.group, add_subscribed_topic, &body);
 	consume_stats_end(&body.writer, body.tps);
 	return body_end(&body, request);
 }
 
 /* --- 317 ---------------------------------------------------------------------------------------------------------- */
 
+/* An answer about all groups, made in slices: the request is parked and run again in between. */
+struct consume_report {
+	struct consume_report *prev, *next;
+	uint64_t conn_id;
+	int32_t opaque;
+	int64_t looked_at_ms;
+	struct stats_body body;
+	const struct consumer_group *group; /* The next one. Groups stay where they are, even when they are deleted. */
+};
+
 /* [{"offsetTable":..}] of one topic. */
 static void add_topic_apart(void *context, const struct topic *topic)
 {
 	struct stats_body *body = context;
 
-	if (body->is_order && !topic->settings.order)
+	if (!body_goes_on(body) || (body->is_order && !topic->settings.order) || !subscribes(body, topic))
 		return;
 	body->tps = 0;
 	consume_stats_begin(&body->writer);
@@ -167,61 +226,162 @@ static void add_topic_apart(void *context, const struct topic *topic)
 	consume_stats_end(&body->writer, body->tps);
 }
 
-enum status handle_broker_consume_stats(struct handlers *handlers, const struct request *request)
+static void add_group(struct stats_body *body, const struct consumer_group *group)
+{
+	body->group = group;
+	json_open(&body->writer, '{');
+	json_key_span(&body->writer, body->group->name);
+	json_open(&body->writer, '[');
+	inspect_topics_of(body->handlers->core, body->group, add_topic_apart, body);
+	json_close(&body->writer, ']');
+	json_close(&body->writer, '}');
+}
+
+/* A slice of the report. False: it is to go on later. */
+static bool go_on(struct consume_report *report)
+{
+	struct stats_body *body = &report->body;
+
+	for (body->queues = 0; report->group != NULL && body_goes_on(body); report->group = groups_next(report->group)) {
+		struct stats_body before = *body;
+		size_t size = buffer_size(&body->bytes);
+
+		if (body->queues >= REPORT_SLICE)
+			return false;
+		add_group(body, report->group);
+		if (body->status != ST_AGAIN)
+			continue;
+		/* This group anew when the pages are there. What the buffer has grown by stays. */
+		before.bytes = body->bytes;
+		before.bytes.end = before.bytes.start + size;
+		*body = before;
+		return false;
+	}
+	return true;
+}
+
+static void drop_report(struct handlers *handlers, struct consume_report *report)
+{
+	DL_DELETE(handlers->reports, report);
+	buffer_deinit(&report->body.bytes);
+	free(report);
+}
+
+void reports_connection_gone(struct handlers *handlers, uint64_t conn_id)
+{
+	struct consume_report *report, *next;
+
+	DL_FOREACH_SAFE(handlers->reports, report, next) {
+		if (report->conn_id == conn_id)
+			drop_report(handlers, report);
+	}
+}
+
+void reports_clear(struct handlers *handlers)
+{
+	while (handlers->reports != NULL)
+		drop_report(handlers, handlers->reports);
+}
+
+/* NULL: no memory, or others are being made. */
+static struct consume_report *begin_report(struct handlers *handlers, const struct request *request)
 {
 	struct host host = core_store_host(handlers->core);
-	struct stats_body body;
+	struct consume_report *other, *next, *report;
 	char address[HOST_TEXT_SIZE];
+	int count = 0;
 
-	body_begin(&body, handlers);
-	body.is_order = span_is(command_field(request->command, "isOrder"), "true");
-	json_open(&body.writer, '{');
-	json_member_put_text(&body.writer, "brokerAddr", host_text(&host, address));
-	json_key(&body.writer, "consumeStatsList");
-	json_open(&body.writer, '[');
-	for (const struct consumer_group *group = groups_first(core_groups(handlers->core)); group != NULL && body.status == ST_OK;
-	     group = groups_next(group)) {
-		body.group = group;
-		json_open(&body.writer, '{');
-		json_key_span(&body.writer, group->name);
-		json_open(&body.writer, '[');
-		inspect_topics_of(handlers->core, group, add_topic_apart, &body);
-		json_close(&body.writer, ']');
-		json_close(&body.writer, '}');
+	DL_FOREACH_SAFE(handlers->reports, other, next) {
+		count++;
+		if (core_now_ms(handlers->core) - other->looked_at_ms > REPORT_SILENCE_MS) {
+			drop_report(handlers, other); /* Its request was given up. */
+			count--;
+		}
 	}
-	json_close(&body.writer, ']');
-	json_member_put_i64(&body.writer, "totalDiff", body.diff);
-	json_member_put_i64(&body.writer, "totalInflightDiff", 0);
-	json_close(&body.writer, '}');
-	return body_end(&body, request);
+	report = count < REPORTS_MAX ? calloc(1, sizeof(*report)) : NULL;
+	if (report == NULL)
+		return NULL;
+	report->conn_id = request->conn_id;
+	report->opaque = request->command->opaque;
+	report->group = groups_first(core_groups(handlers->core));
+	body_begin(&report->body, handlers);
+	report->body.is_order = span_is(command_field(request->command, "isOrder"), "true");
+	json_open(&report->body.writer, '{');
+	json_member_put_text(&report->body.writer, "brokerAddr", host_text(&host, address));
+	json_key(&report->body.writer, "consumeStatsList");
+	json_open(&report->body.writer, '[');
+	DL_APPEND(handlers->reports, report);
+	return report;
+}
+
+/* The one that was begun for this request when it was run before. */
+static struct consume_report *find_report(struct handlers *handlers, const struct request *request)
+{
+	struct consume_report *report;
+
+	DL_FOREACH(handlers->reports, report) {
+		if (request->again && report->conn_id == request->conn_id && report->opaque == request->command->opaque)
+			break;
+	}
+	return report;
+}
+
+enum status handle_broker_consume_stats(struct handlers *handlers, const struct request *request)
+{
+	struct consume_report *report = find_report(handlers, request);
+
+	if (report == NULL)
+		report = begin_report(handlers, request);
+	if (report == NULL) {
+		handlers_refuse(handlers, request, RESP_SYSTEM_BUSY, "other such answers are being made: try again later");
+		return ST_OK;
+	}
+	struct stats_body *body = &report->body;
+	report->looked_at_ms = core_now_ms(handlers->core);
+	if (!go_on(report))
+		return ST_AGAIN;
+	json_close(&body->writer, ']');
+	json_member_put_i64(&body->writer, "totalDiff", body->diff);
+	json_member_put_i64(&body->writer, "totalInflightDiff", body->inflight);
+	json_close(&body->writer, '}');
+	enum status status = body_end(body, request);
+	drop_report(handlers, report);
+	return status;
 }
 
 /* --- 303 ---------------------------------------------------------------------------------------------------------- */
 
-/* Store times of the first and the last message of a queue, and of the one that the group read last. */
+/* Of the message at the offset; -1 as in RocketMQ: there is none. */
+static int64_t store_time_at(struct stats_body *body, const struct topic *topic, uint32_t id, uint64_t offset)
+{
+	struct cq_entry entry;
+	enum status status = inspect_entry(body->handlers->core, topic, id, offset, &entry, &body->err);
+
+	body_note(body, status == ST_NOTFOUND ? ST_OK : status);
+	return status == ST_OK ? entry.store_time_ms : -1;
+}
+
+/* Store times of the first and the last message of a queue, and of the one that the group read last; how long the next one that it
+ * will read has waited. */
 static void add_time_span(struct stats_body *body, const struct topic *topic, uint32_t id)
 {
 	struct message_queue name = queue_name(body->handlers, topic, id);
 	struct core *core = body->handlers->core;
 	struct inspected_queue queue;
-	struct inspected_reader reader = { 0 };
-	struct cq_entry first = { 0 };
+	struct inspected_reader reader;
 
-	body->status = inspect_queue(core, topic, id, &queue, &body->err);
-	if (body->status == ST_OK)
-		body->status = inspect_reader(core, topic, id, body->group, &reader, &body->err);
-	enum status status = body->status == ST_OK ? inspect_entry(core, topic, id, queue.min_offset, &first, &body->err) : ST_OK;
-	if (status != ST_OK && status != ST_NOTFOUND)
-		body->status = status;
-	int64_t read_ms = reader.last_ms > 0 ? reader.last_ms : first.store_time_ms;
+	body_note(body, inspect_queue(core, topic, id, &queue, &body->err));
+	body_note(body, inspect_reader(core, topic, id, body->group, &reader, &body->err));
+	int64_t first_ms = store_time_at(body, topic, id, queue.min_offset);
+	int64_t next_ms = store_time_at(body, topic, id, reader.consumer_offset > queue.min_offset ? reader.consumer_offset
+												  : queue.min_offset);
 	json_open(&body->writer, '{');
-	json_member_put_i64(&body->writer, "consumeTimeStamp", read_ms);
-	json_member_put_i64(&body->writer, "delayTime",
-			    reader.consumer_offset < reader.broker_offset ? core_wall_ms(core) - read_ms : 0);
-	json_member_put_i64(&body->writer, "maxTimeStamp", queue.newest_ms);
+	json_member_put_i64(&body->writer, "consumeTimeStamp", reader.last_ms > 0 ? reader.last_ms : first_ms);
+	json_member_put_i64(&body->writer, "delayTime", next_ms > 0 ? core_wall_ms(core) - next_ms : 0);
+	json_member_put_i64(&body->writer, "maxTimeStamp", queue.newest_ms > 0 ? queue.newest_ms : -1);
 	json_key(&body->writer, "messageQueue");
 	message_queue_encode(&body->writer, &name);
-	json_member_put_i64(&body->writer, "minTimeStamp", first.store_time_ms);
+	json_member_put_i64(&body->writer, "minTimeStamp", first_ms);
 	json_close(&body->writer, '}');
 }
 
@@ -242,7 +402,7 @@ enum status handle_time_span(struct handlers *handlers, const struct request *re
 	json_open(&body.writer, '{');
 	json_key(&body.writer, "consumeTimeSpanSet");
 	json_open(&body.writer, '[');
-	for (uint32_t id = 0; body.group != NULL && id < topic->settings.read_queue_nums && body.status == ST_OK; id++)
+	for (uint32_t id = 0; id < topic->settings.read_queue_nums && body_goes_on(&body); id++)
 		add_time_span(&body, topic, id);
 	json_close(&body.writer, ']');
 	json_close(&body.writer, '}');
@@ -270,20 +430,25 @@ static enum status decode_entries_header(const struct command *command, struct e
 static void add_entry(struct stats_body *body, const struct cq_entry *entry)
 {
 	json_open(&body->writer, '{');
-	json_member_put_bool(&body->writer, "eval", true);
+	json_member_put_bool(&body->writer, "eval", false); /* By a bit map of filters, which there is none of. */
 	json_member_put_i64(&body->writer, "physicOffset", (int64_t)entry->log_offset);
 	json_member_put_i64(&body->writer, "physicSize", entry->size);
 	json_member_put_i64(&body->writer, "tagsCode", entry->tag_hash);
 	json_close(&body->writer, '}');
 }
 
-/* The subscription that a group's consumers have of the topic; nothing when there is none. */
+/* The subscription that a group's consumers have of the topic; nothing when no group is named. */
 static void add_subscription(struct stats_body *body, const struct topic *topic, struct span group_name)
 {
 	uint32_t group_id = core_name_id(body->handlers->core, group_name);
 	const struct subscription *s = members_subscription(core_members(body->handlers->core), group_id, topic->id);
+	char offline[2 * LONG_TOPIC_NAME_MAX + 32];
 
-	if (group_name.size == 0 || s == NULL)
+	if (group_name.size == 0)
+		return;
+	snprintf(offline, sizeof(offline), "%.*s@%.*s is not online!", SPAN_ARGS(group_name), SPAN_ARGS(topic->name));
+	json_member_put_text(&body->writer, "filterData", span_of(s == NULL ? offline : "null"));
+	if (s == NULL)
 		return;
 	struct subscription_item item = { topic->name, expression_text(s->expression), s->sql, s->sub_version, s->filter.hashes,
 					  s->filter.count };
@@ -316,11 +481,10 @@ enum status handle_query_queue(struct handlers *handlers, const struct request *
 	json_member_put_i64(&body.writer, "minQueueIndex", (int64_t)queue.min_offset);
 	json_key(&body.writer, "queueData");
 	json_open(&body.writer, '[');
-	for (uint64_t i = 0; i < count && from + i < queue.max_offset && body.status == ST_OK; i++) {
-		struct cq_entry entry;
-		body.status = inspect_entry(handlers->core, topic, (uint32_t)header.queue_id, from + i, &entry, &body.err);
-		if (body.status == ST_OK)
-			add_entry(&body, &entry);
+	for (uint64_t i = 0; i < count && from + i < queue.max_offset && body_goes_on(&body); i++) {
+		struct cq_entry entry = { 0 };
+		body_note(&body, inspect_entry(handlers->core, topic, (uint32_t)header.queue_id, from + i, &entry, &body.err));
+		add_entry(&body, &entry);
 	}
 	json_close(&body.writer, ']');
 	add_subscription(&body, topic, command_field(request->command, "consumerGroup"));
@@ -329,6 +493,17 @@ enum status handle_query_queue(struct handlers *handlers, const struct request *
 }
 
 /* --- 315 ---------------------------------------------------------------------------------------------------------- */
+
+/* Of the whole broker, under the cluster's name. */
+static bool find_broker_flow(struct handlers *handlers, struct span name, struct span key, struct statistics_view *out)
+{
+	bool got = span_is(name, "BROKER_GET_NUMS");
+
+	if ((!got && !span_is(name, "BROKER_PUT_NUMS")) || !span_is(key, core_configuration(handlers->core)->cluster_name))
+		return false;
+	*out = statistics_view_all(core_statistics(handlers->core), got, core_now_ms(handlers->core));
+	return true;
+}
 
 /* "topic", or "topic@group". */
 static bool find_flow(struct handlers *handlers, struct span name, struct span key, struct statistics_view *out)
@@ -373,7 +548,7 @@ enum status handle_stats_data(struct handlers *handlers, const struct request *r
 	if (command_field_text(request->command, "statsName", &name, &outcome.err) != ST_OK ||
 	    command_field_text(request->command, "statsKey", &key, &outcome.err) != ST_OK)
 		return answer_bad_header(handlers, request, &outcome.err);
-	if (!find_flow(handlers, name, key, &found)) {
+	if (!find_broker_flow(handlers, name, key, &found) && !find_flow(handlers, name, key, &found)) {
 		snprintf(remark, sizeof(remark), "The stats <%.*s> <%.*s> not exist", (int)(name.size < 64 ? name.size : 64), name.data,
 			 (int)(key.size < 127 ? key.size : 127), key.data);
 		handlers_refuse(handlers, request, RESP_SYSTEM_ERROR, remark);

@@ -1,6 +1,5 @@
 #include "broker/shell/broker.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -16,10 +15,12 @@
 #include "broker/projections/key_index.h"
 #include "broker/projections/oplog_hold.h"
 #include "broker/projections/oplog_projector.h"
+#include "broker/shell/core_setup.h"
 #include "broker/shell/deferred.h"
 #include "broker/shell/disk.h"
 #include "broker/shell/key_searches.h"
 #include "broker/shell/live_config.h"
+#include "broker/shell/metrics_server.h"
 #include "broker/shell/registrar.h"
 #include "broker/shell/replies.h"
 #include "lib/base/clock.h"
@@ -46,6 +47,7 @@ struct broker {
 	struct oplog_projector *projector;
 	struct key_index *keys;
 	struct key_searches *key_searches;
+	struct metrics_server *metrics;
 	struct oplog_hold oplog_hold;
 	struct parked_replies replies;
 	struct handlers handlers;
@@ -177,6 +179,7 @@ static void on_conn_close(void *context, struct conn *conn)
 	if (broker->core == NULL)
 		return;
 	relays_connection_gone(&broker->handlers, conn_id(conn));
+	reports_connection_gone(&broker->handlers, conn_id(conn));
 	core_connection_gone(broker->core, conn_id(conn));
 }
 
@@ -381,6 +384,16 @@ static enum status make_dirs(const char *path, struct errinfo *err)
 	return ST_OK;
 }
 
+/* Whoever reads that a store is not sound wants to know how to look closer. */
+static enum status say_how_to_look(const struct broker_config *config, enum status status, struct errinfo *err)
+{
+	struct errinfo said = *err;
+
+	if ((status != ST_CORRUPT && status != ST_VERSION) || strstr(said.text, "escrow-log") != NULL)
+		return status;
+	return errinfo_set(err, status, "%.380s; look closer with: escrow-log check %.100s", said.text, config->store_path_root_dir);
+}
+
 static enum status open_store(struct broker *broker, struct errinfo *err)
 {
 	const struct broker_config *config = broker->config;
@@ -392,59 +405,9 @@ static enum status open_store(struct broker *broker, struct errinfo *err)
 	};
 	enum status status = make_dirs(config->store_path_root_dir, err);
 
-	return status == ST_OK ? store_open(&store_config, vfs_posix(), &broker->store, err) : status;
-}
-
-static enum status fill_core_config(const struct broker_config *config, struct core_config *out, struct errinfo *err)
-{
-	struct in_addr ip;
-
-	if (inet_pton(AF_INET, config->broker_ip1, &ip) != 1)
-		return errinfo_set(err, ST_INVALID, "brokerIP1=%s: not an IPv4 address", config->broker_ip1);
-	*out = (struct core_config){
-		.cluster_name = config->broker_cluster_name,
-		.broker_name = config->broker_name,
-		.store_ipv4 = ntohl(ip.s_addr),
-		.sync_flush = config->flush_disk_type == FLUSH_SYNC,
-		.auto_create_topic = config->auto_create_topic_enable,
-		.auto_create_group = config->auto_create_subscription_group,
-		.reject_transactions = config->reject_transaction_message,
-		.long_polling = config->long_polling_enable,
-		.server_side_reset = config->use_server_side_reset_offset,
-		.forbidden = (PERM_READ | PERM_WRITE) & ~(uint32_t)config->broker_permission,
-		.default_topic_queue_nums = (uint32_t)config->default_topic_queue_nums,
-		.max_message_size = (uint32_t)config->max_message_size,
-		.young_queue_bytes = (uint64_t)config->mapped_file_size_commit_log,
-		.offset_flush_interval_ms = config->offset_flush_interval_ms,
-		.segment_bytes = (uint64_t)config->mapped_file_size_commit_log & ~(uint64_t)4095,
-		.retention_ms = config->file_reserved_time_h * 3600 * 1000,
-		.retention_bytes = (uint64_t)config->log_retention_bytes,
-		.snapshot_bytes = (uint64_t)config->snapshot_interval_bytes,
-		.pending_max = (uint64_t)config->pending_transaction_max,
-		.pending_group_max = (uint64_t)config->pending_transaction_group_max,
-		.resend_window_count = (uint64_t)config->resend_window_count,
-		.delayed_max = (uint64_t)config->delayed_message_max,
-		.timers = config->timer_wheel_enable,
-		.timer_max_delay_ms = config->timer_max_delay_s * 1000,
-		.recall = config->recall_message_enable,
-		.store_replies = config->store_reply_message_enable,
-		.topic_max = 100000,
-		.group_max = 100000,
-		.name_max = 400000,
-		.offset_row_max = 100000,
-		.member_max = 200000,
-		.hold_max = 100000,
-		.lock_max = 200000,
-		.pop_max = 1000000,
-		.flow_max = 20000,
-		.checkback = checkback_config_default(),
-	};
-	out->checkback.transaction_timeout_ms = config->transaction_timeout_ms;
-	out->checkback.check_interval_ms = config->transaction_check_interval_ms;
-	out->checkback.answer_timeout_ms = config->transaction_check_answer_timeout_ms;
-	out->checkback.check_max = (uint32_t)config->transaction_check_max;
-	out->checkback.policy = (enum checkback_policy)config->transaction_undecided_policy;
-	return core_config_set_delay_levels(out, config->message_delay_level, err);
+	if (status == ST_OK)
+		status = store_open(&store_config, vfs_posix(), &broker->store, err);
+	return say_how_to_look(config, status, err);
 }
 
 /* Where clients with the VIP channel on look for the broker. */
@@ -478,7 +441,7 @@ static void on_options_changed(void *context)
 	struct core_config config;
 	struct errinfo err;
 
-	if (fill_core_config(broker->config, &config, &err) != ST_OK)
+	if (core_setup(broker->config, &config, &err) != ST_OK)
 		return; /* What could be wrong was checked before. */
 	registrar_forbid(broker->registrar, config.forbidden);
 	core_reconfigure(broker->core, &config);
@@ -487,9 +450,15 @@ static void on_options_changed(void *context)
 static struct machine_facts look_at_machine(void *context)
 {
 	const struct broker *broker = context;
+	struct oplog_status oplog;
 
-	return (struct machine_facts){ disk_total_bytes(broker->disk), disk_free_bytes(broker->disk),
-				       server_connection_count(broker->server) };
+	oplog_projector_status(broker->projector, &oplog);
+	return (struct machine_facts){
+		.disk_bytes = disk_total_bytes(broker->disk), .disk_free_bytes = disk_free_bytes(broker->disk),
+		.connections = server_connection_count(broker->server), .disk_level = (unsigned)broker->disk_level,
+		.oplog = broker->projector != NULL, .oplog_lag_bytes = oplog.lag_bytes, .oplog_rows = oplog.row_count,
+		.oplog_failures = oplog.failure_count,
+	};
 }
 
 static enum status open_core(struct broker *broker, struct errinfo *err)
@@ -497,7 +466,7 @@ static enum status open_core(struct broker *broker, struct errinfo *err)
 	struct core_effects effects = { broker, effect_ask, effect_notify, effect_hold_ready, effect_topics_changed,
 					effect_pop_ready };
 	struct core_config config;
-	enum status status = fill_core_config(broker->config, &config, err);
+	enum status status = core_setup(broker->config, &config, err);
 
 	if (status != ST_OK)
 		return status;
@@ -592,6 +561,9 @@ static enum status start(struct broker *broker, struct errinfo *err)
 					       commitlog_durable(broker->store.log), &broker->projector, err);
 	if (status == ST_OK && config->message_index_enable)
 		status = open_keys(broker, err);
+	if (status == ST_OK && config->metrics_exporter_type == METRICS_PROM)
+		status = metrics_server_create(broker->loop, config->metrics_host, (uint16_t)config->metrics_port,
+					       &broker->handlers, &broker->metrics, err);
 	if (status == ST_OK)
 		status = service_signals(broker->loop, on_stop, broker, err);
 	if (status == ST_OK && loop_timer_start(broker->loop, &broker->tick, TICK_MS, true, on_tick, broker) != ST_OK)
@@ -610,6 +582,7 @@ static enum status finish(struct broker *broker, enum status status, struct erri
 		while (!disk_idle(broker->disk))
 			loop_turn(broker->loop, 0);
 	}
+	metrics_server_destroy(broker->metrics); /* It asks all others. */
 	oplog_projector_stop(broker->projector, PROJECTOR_GRACE_MS);
 	key_index_stop(broker->keys);
 	key_searches_destroy(broker->key_searches);
@@ -618,6 +591,7 @@ static enum status finish(struct broker *broker, enum status status, struct erri
 	registrar_destroy(broker->registrar);
 	deferred_clear(&broker->deferred);
 	relays_clear(&broker->handlers);
+	reports_clear(&broker->handlers);
 	replies_deinit(&broker->replies);
 	snapshotter_destroy(broker->snapshotter);
 	core_close(broker->core);

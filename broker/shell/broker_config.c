@@ -72,6 +72,8 @@ static const struct config_option broker_options[] = {
 	NUMBER("defaultTopicQueueNums", default_topic_queue_nums, "8", "queues", 1, 1024,
 	       "Queues of the template topic TBW102; clients ask for fewer (4)."),
 	FLAG("rejectTransactionMessage", reject_transaction_message, "false", "Refuses half messages."),
+	FLAG("enablePropertyFilter", enable_property_filter, "true",
+	     "Lets consumers choose messages by their properties (SQL92); when false, by tags only."),
 	FLAG("longPollingEnable", long_polling_enable, "true",
 	     "Holds a pull that finds nothing until a message comes; when false, for one second only."),
 	FLAG("useServerSideResetOffset", use_server_side_reset_offset, "true",
@@ -111,6 +113,12 @@ static const struct config_option broker_options[] = {
 	NUMBER("resendWindowCount", resend_window_count, "400000", "transactions", 0, 100000000,
 	       "Decided half messages that are remembered so that a resend of one gets its first answer again."),
 
+	CHOICE("metricsExporterType", metrics_exporter_type, "DISABLE", "DISABLE|PROM",
+	       "PROM serves figures for Prometheus at http://metricsPromExporterHost:metricsPromExporterPort/metrics."),
+	NUMBER("metricsPromExporterPort", metrics_port, "5557", NULL, 0, 65535, "Port for that; 0 takes a free one and logs it."),
+	TEXT("metricsPromExporterHost", metrics_host, "127.0.0.1",
+	     "Address to listen on for that. Anything wider than loopback needs allowInsecure=true."),
+
 	NUMBER("connectionsMax", connections_max, "10000", "connections", 1, 1000000, "Open connections."),
 	NUMBER("connectionsPerAddressMax", connections_per_address_max, "10000", "connections", 1, 1000000,
 	       "Open connections of one client address."),
@@ -132,7 +140,7 @@ static const char *const known_unused[] = {
 	"diskMaxUsedSpaceRatio", "storePathCommitLog", "storePathConsumeQueue", "storePathIndex",
 	"storeCheckpoint", "abortFile", "mappedFileSizeConsumeQueue", "sendMessageThreadPoolNums",
 	"pullMessageThreadPoolNums", "useReentrantLockWhenPutMessage", "waitTimeMillsInSendQueue",
-	"transactionOpBatchInterval", "transactionOpMsgMaxSize", "enablePropertyFilter", "traceTopicEnable",
+	"transactionOpBatchInterval", "transactionOpMsgMaxSize", "traceTopicEnable",
 	"msgTraceTopicName", "aclEnable", "flushIntervalCommitLog",
 	"flushCommitLogLeastPages", "flushCommitLogTimed", "transientStorePoolEnable", "slaveReadEnable",
 	"fetchNamesrvAddrByAddressServer", "messageIndexEnable", "maxTransferBytesOnMessageInMemory",
@@ -141,7 +149,7 @@ static const char *const known_unused[] = {
 	"osPageCacheBusyTimeOutMills", "enableCalcFilterBitMap", "clusterTopicEnable", "brokerTopicEnable",
 	"compressedRegister", "forceRegister", "rocketmqHome", "duplicationEnable", "checkCRCOnRecover",
 	"transferMsgByHeap", "brokerFastFailureEnable",
-	"enableControllerMode", "metricsExporterType", "litePullMessageEnable", "consumerManageThreadPoolNums",
+	"enableControllerMode", "litePullMessageEnable", "consumerManageThreadPoolNums",
 	"clientManageThreadPoolNums", "adminBrokerThreadPoolNums", "syncFlushTimeout", NULL,
 };
 

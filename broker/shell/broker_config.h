@@ -11,6 +11,7 @@
 #include "broker/projections/oplog_config.h"
 #include "lib/base/config.h"
 
+enum metrics_exporter_type { METRICS_OFF, METRICS_PROM };
 enum flush_disk_type { FLUSH_ASYNC, FLUSH_SYNC };
 
 struct broker_config {
@@ -43,6 +44,7 @@ struct broker_config {
 	int64_t default_topic_queue_nums;
 	bool reject_transaction_message;
 	bool long_polling_enable;
+	bool enable_property_filter;
 	bool use_server_side_reset_offset;
 	int64_t broker_permission;
 	char message_delay_level[CONFIG_TEXT_SIZE];
@@ -60,6 +62,10 @@ struct broker_config {
 	int64_t pending_transaction_max;
 	int64_t pending_transaction_group_max;
 	int64_t resend_window_count;
+
+	int metrics_exporter_type; /* enum metrics_exporter_type */
+	int64_t metrics_port;
+	char metrics_host[CONFIG_TEXT_SIZE];
 
 	int64_t connections_max;
 	int64_t connections_per_address_max;

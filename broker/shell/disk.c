@@ -198,7 +198,8 @@ static void space_run(struct work *work)
 	if (statvfs(space->path, &found) != 0)
 		return; /* What was known stays. */
 	space->free_bytes = (uint64_t)found.f_bavail * found.f_frsize;
-	space->total_bytes = (uint64_t)found.f_blocks * found.f_frsize;
+	/* Not what is set aside for root. */
+	space->total_bytes = (uint64_t)(found.f_blocks - found.f_bfree + found.f_bavail) * found.f_frsize;
 }
 
 static void space_done(struct work *work)

@@ -43,7 +43,7 @@ enum status disk_warm(struct disk *disk, uint64_t offset, uint32_t size, void (*
 /* As of a second ago at most. `reserved_bytes` of prepared log are not for new messages. */
 enum disk_level disk_level(const struct disk *disk, uint64_t reserved_bytes);
 uint64_t disk_free_bytes(const struct disk *disk);
-/* Of the file system in all. */
+/* Of the file system, as far as it may be used: what is used and what is free. */
 uint64_t disk_total_bytes(const struct disk *disk);
 bool disk_idle(const struct disk *disk);
 /* Ends the threads; their last reports come with the next turns of the loop. Then disk_destroy. */

@@ -12,7 +12,9 @@ static const char *const changeable[] = {
 	"useServerSideResetOffset", "brokerPermission", "defaultTopicQueueNums", "maxMessageSize", "messageDelayLevel",
 	"transactionTimeOut", "transactionCheckMax", "transactionCheckInterval", "transactionCheckAnswerTimeout",
 	"transactionUndecidedPolicy", "pendingTransactionMax", "pendingTransactionGroupMax", "fileReservedTime", "logRetentionBytes",
-	"snapshotIntervalBytes", "inFlightMax", "flushConsumerOffsetInterval", "logLevel", NULL,
+	"snapshotIntervalBytes", "inFlightMax", "flushConsumerOffsetInterval", "timerWheelEnable", "timerMaxDelaySec",
+	"delayedMessageMax", "recallMessageEnable", "storeReplyMessageEnable", "enablePropertyFilter",
+	"logLevel", NULL,
 };
 
 static enum status change(struct broker_config *config, struct span text, struct outcome *outcome)

@@ -15,6 +15,8 @@ int main(int argc, char **argv)
 		return 0;
 	if (service_log_level(config.log_level, &err) != ST_OK ||
 	    service_check_exposure(config.bind_address, config.allow_insecure, &err) != ST_OK ||
+	    (config.metrics_exporter_type == METRICS_PROM &&
+	     service_check_exposure(config.metrics_host, config.allow_insecure, &err) != ST_OK) ||
 	    broker_config_finish(&config, &err) != ST_OK)
 		return service_fail("escrow-broker", &err);
 	return broker_run(&config, &err) == ST_OK ? 0 : service_fail("escrow-broker", &err);

@@ -207,8 +207,8 @@ static enum status adopt_segments(struct commitlog *log, const struct log_check_
 			continue;
 		}
 		if (bases[i] != expected)
-			status = errinfo_set(err, ST_CORRUPT, "%s/%020" PRIu64 ": segment is missing: restore the file",
-					     log->dir, expected);
+			status = errinfo_set(err, ST_CORRUPT, "%s/%020" PRIu64 ": segment is missing (log offset %" PRIu64
+					     "): restore the file", log->dir, expected, expected);
 		if (status != ST_OK) {
 			vfs_close(found.file);
 			break;

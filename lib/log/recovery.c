@@ -247,8 +247,8 @@ static enum status is_used(const struct vfs *vfs, const char *dir, uint64_t base
 	return status;
 }
 
-/* All headers are sound and of one log. */
-static enum status check_headers(const struct vfs *vfs, const char *dir, const uint64_t *bases, size_t count,
+/* All headers are sound and of one log. *cut_out: a file is shorter than it was when the next one was begun. */
+static enum status check_headers(const struct vfs *vfs, const char *dir, const uint64_t *bases, size_t count, bool *cut_out,
 				 struct errinfo *err)
 {
 	uint8_t log_id[LOG_ID_SIZE] = { 0 };
@@ -263,6 +263,7 @@ static enum status check_headers(const struct vfs *vfs, const char *dir, const u
 		else if (memcmp(log_id, segment.header.log_id, LOG_ID_SIZE) != 0)
 			status = errinfo_set(err, ST_CORRUPT, "%s: segment of another log (its log id differs)",
 					     segment.file->path);
+		*cut_out = *cut_out || (i + 1 < count && segment.file_size < segment.header.segment_size);
 		vfs_close(segment.file);
 		if (status != ST_OK)
 			return status;
@@ -297,6 +298,7 @@ enum status log_check_tail(const struct vfs *vfs, const char *root, struct log_k
 	char dir[LOG_PATH_SIZE];
 	uint64_t *bases = NULL;
 	size_t count = 0;
+	bool cut = false;
 	enum status status = log_dir_path(root, dir, err);
 
 	if (status == ST_OK)
@@ -304,7 +306,12 @@ enum status log_check_tail(const struct vfs *vfs, const char *root, struct log_k
 	if (status != ST_OK)
 		return status;
 	*result = (struct log_check_result){ 0 };
-	status = check_headers(vfs, dir, bases, count, err);
+	status = check_headers(vfs, dir, bases, count, &cut, err);
+	/* What a snapshot says of the log before it holds no longer: all of it is read. */
+	if (cut)
+		known = (struct log_known){ 0 };
+	if (status == ST_OK && cut)
+		status = check_from(vfs, root, known, result, err);
 	if (status == ST_OK && known.from != 0)
 		status = check_from(vfs, root, known, result, err);
 	/* Nothing behind the snapshot: which epoch was in force, the records before it say. */

@@ -31,6 +31,15 @@ struct span consume_from_where_name(int32_t consume_from_where)
 	return name_of(from_wheres, sizeof(from_wheres) / sizeof(from_wheres[0]) - 1, consume_from_where);
 }
 
+static void decode_subscription(const struct cJSON *item, struct subscription_data *out)
+{
+	out->topic = json_member_text(item, "topic");
+	out->sub_string = json_member_text(item, "subString");
+	out->expression_type = json_member_text(item, "expressionType");
+	out->sub_version = json_member_i64(item, "subVersion", 0);
+	out->class_filter_mode = json_member_bool(item, "classFilterMode", false);
+}
+
 static enum status decode_subscriptions(struct json_doc *doc, const struct cJSON *set, struct consumer_data *out)
 {
 	struct subscription_data *list = json_doc_alloc(doc, json_count(set), sizeof(*list));
@@ -42,11 +51,7 @@ static enum status decode_subscriptions(struct json_doc *doc, const struct cJSON
 	cJSON_ArrayForEach(item, set) {
 		struct subscription_data *subscription = &list[out->subscription_count];
 
-		subscription->topic = json_member_text(item, "topic");
-		subscription->sub_string = json_member_text(item, "subString");
-		subscription->expression_type = json_member_text(item, "expressionType");
-		subscription->sub_version = json_member_i64(item, "subVersion", 0);
-		subscription->class_filter_mode = json_member_bool(item, "classFilterMode", false);
+		decode_subscription(item, subscription);
 		if (subscription->topic.size > 0)
 			out->subscription_count++;
 	}
@@ -119,6 +124,20 @@ void heartbeat_free(struct heartbeat *heartbeat)
 {
 	json_doc_free(&heartbeat->doc);
 	*heartbeat = (struct heartbeat){ .producer_count = 0 };
+}
+
+enum status check_client_decode(struct span body, struct subscription_data *out, struct json_doc *doc, struct errinfo *err)
+{
+	*out = (struct subscription_data){ .sub_version = 0 };
+	*doc = (struct json_doc){ .root = NULL };
+	if (body.size == 0)
+		return ST_OK;
+	enum status status = json_doc_parse(body, doc, err);
+
+	if (status != ST_OK)
+		return errinfo_wrap(err, status, "check of a client's configuration");
+	decode_subscription(json_member(doc->root, "subscriptionData"), out);
+	return ST_OK;
 }
 
 static void encode_tags(struct json_writer *w, struct span expression, bool as_codes)

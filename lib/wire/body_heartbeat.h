@@ -62,6 +62,11 @@ void heartbeat_free(struct heartbeat *heartbeat);
 /* Writes the body; keys in RocketMQ's order, tagsSet and codeSet derived from the expression. */
 void heartbeat_encode(struct buffer *out, const struct heartbeat *heartbeat);
 
+/* CHECK_CLIENT_CONFIG's body. Without a subscription (topic empty) there is nothing to check. Errors as heartbeat_decode; after
+ * ST_OK: json_doc_free. */
+enum status check_client_decode(struct span body, struct subscription_data *out, struct json_doc *doc,
+				struct errinfo *err) MUST_USE;
+
 /* {"consumerIdList":["a","b"]}: begin, then each id, then end. */
 void consumer_list_begin(struct json_writer *w, struct buffer *out);
 void consumer_list_add(struct json_writer *w, struct span client_id);

@@ -23,6 +23,12 @@ struct tag_filter {
 /* Empty and "*" are everything. ST_INVALID for an expression without a tag ("||"), ST_TOOBIG over 64 tags; the text is
  * a remark for the client. */
 enum status tag_filter_parse(struct span expression, struct tag_filter *out, struct errinfo *err) MUST_USE;
+/* A message with several tags (PROPERTY_ESCROW_TAGS) has this hash in its queue: its properties must be looked at. So must
+ * those of a message whose one tag happens to have it. */
+#define TAG_HASH_MANY INT32_MIN
+/* Of several tags so many count. */
+enum { MESSAGE_TAGS_MAX = 64 };
+
 /* The next tag of `a || b`, trimmed, possibly empty; moves *rest on. Call while rest->size > 0. */
 struct span tag_expression_next(struct span *rest);
 bool tag_filter_equal(const struct tag_filter *a, const struct tag_filter *b);

@@ -70,6 +70,7 @@ struct known {
 static const struct known known_names[] = {
 	KNOWN(PROPERTY_KEYS, keys),
 	KNOWN(PROPERTY_TAGS, tags),
+	KNOWN(PROPERTY_ESCROW_TAGS, escrow_tags),
 	KNOWN(PROPERTY_WAIT, wait),
 	KNOWN(PROPERTY_DELAY, delay),
 	KNOWN(PROPERTY_PGROUP, pgroup),

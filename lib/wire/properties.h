@@ -15,6 +15,8 @@
 
 #define PROPERTY_KEYS "KEYS"
 #define PROPERTY_TAGS "TAGS"
+/* Ours: several tags, `a || b`. */
+#define PROPERTY_ESCROW_TAGS "ESCROW_TAGS"
 #define PROPERTY_WAIT "WAIT"
 #define PROPERTY_DELAY "DELAY"
 #define PROPERTY_RETRY_TOPIC "RETRY_TOPIC"
@@ -70,7 +72,7 @@ int64_t property_get_i64(struct span properties, const char *name, int64_t def);
 
 /* The properties that a broker acts on, found in one pass; {NULL, 0} where absent. */
 struct known_properties {
-	struct span keys, tags, wait, delay, retry_topic, real_topic, real_qid, tran_msg, pgroup, uniq_key,
+	struct span keys, tags, escrow_tags, wait, delay, retry_topic, real_topic, real_qid, tran_msg, pgroup, uniq_key,
 		origin_message_id, check_immunity, transaction_id, check_times, timer_delay_sec, timer_delay_ms,
 		timer_deliver_ms, timer_out_ms, timer_del_uniqkey, pop_ck, max_reconsume_times, cluster, msg_region, trace_on;
 };

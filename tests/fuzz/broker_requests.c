@@ -100,7 +100,7 @@ static struct core_config core_config(void)
 {
 	struct core_config config = {
 		.cluster_name = "c", .broker_name = "b", .store_ipv4 = 0x7F000001, .store_port = 10911, .sync_flush = true,
-		.auto_create_topic = true, .auto_create_group = true, .long_polling = true, .default_topic_queue_nums = 4,
+		.auto_create_topic = true, .auto_create_group = true, .long_polling = true, .property_filter = true, .default_topic_queue_nums = 4,
 		.max_message_size = 8 * 1024, .young_queue_bytes = 8 * 1024, .offset_flush_interval_ms = 500,
 		.pending_max = 40, .pending_group_max = 20, .resend_window_count = 16, .delayed_max = 20,
 		.timers = true, .timer_max_delay_ms = 259200000, .recall = true, .topic_max = 20,

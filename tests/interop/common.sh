@@ -10,7 +10,9 @@ namesrv=${namesrv:-}
 build_java() {
 	dir=$cache/java-$1
 	[ -f "$dir/.complete" ] && [ -z "$(find "$here/java" -newer "$dir/.complete" -type f | head -1)" ] && return 0
-	mvn -q -B -f "$here/java/pom.xml" "-Drocketmq.version=$1" "-Dinterop.build=$dir" compile \
+	exclude=none
+	case $1 in 4.*) exclude='interop/five/**' ;; esac
+	mvn -q -B -f "$here/java/pom.xml" "-Drocketmq.version=$1" "-Dinterop.exclude=$exclude" "-Dinterop.build=$dir" compile \
 		dependency:copy-dependencies "-DoutputDirectory=$dir/lib" >&2 || return 1
 	touch "$dir/.complete"
 }
@@ -18,6 +20,29 @@ build_java() {
 build_go() {
 	mkdir -p "$cache/go"
 	(cd "$here/go" && GOTOOLCHAIN=local GOFLAGS=-mod=mod go build -buildvcs=false -o "$cache/go/suite" .) >&2
+}
+
+# build_node: both Node clients, from the npm registry.
+build_node() {
+	[ -f "$cache/node/.complete" ] && [ -z "$(find "$here/node" -newer "$cache/node/.complete" -type f | head -1)" ] && return 0
+	mkdir -p "$cache/node" && cp "$here"/node/*.js* "$cache/node/" &&
+		npm install --prefix "$cache/node" --no-audit --no-fund --ignore-scripts --loglevel=error >&2 || return 1
+	touch "$cache/node/.complete"
+}
+
+# build_python PACKAGE: a virtual environment with it. The two clients have one module name: they cannot share one.
+build_python() {
+	dir=$cache/python-${1%%=*}
+	[ -f "$dir/.complete" ] && return 0
+	python3 -m venv "$dir" && "$dir/bin/pip" install -q --disable-pip-version-check "$1" >&2 || return 1
+	touch "$dir/.complete"
+}
+
+# start_proxy DIR NAMESRV: a stock mqproxy; sets endpoint.
+start_proxy() {
+	endpoint=127.0.0.1:$(free_port)
+	stock_dirs="$stock_dirs $1"
+	"$here/stock" proxy "$1" "$2" "${endpoint#*:}" "$(free_port)"
 }
 
 # supervise COMMAND...: runs it so that a signal to this script ends it at once.

@@ -234,6 +234,7 @@ void cluster_come_to_rest(void)
 
 void cluster_read_all(void)
 {
+	model_closing();
 	for (int i = 0; i < settings()->brokers; i++)
 		broker_node_kill(broker_node(i), true, 300000);
 	run_for(3000000);

@@ -35,6 +35,7 @@ static struct {
 	uint32_t item_end, item_max;
 	struct seen_queue queues[BROKERS_MAX][PLACES_MAX][QUEUES_MAX];
 	int64_t last_jump_us[BROKERS_MAX], last_start_us[BROKERS_MAX];
+	bool closing;
 } model;
 
 static void *must(void *p)
@@ -480,7 +481,13 @@ void model_back_asked(struct item *item, int group)
 
 void model_back_acked(struct item *item, int group)
 {
-	item->back_acked[group]++;
+	if (!model.closing)
+		item->back_acked[group]++;
+}
+
+void model_closing(void)
+{
+	model.closing = true;
 }
 
 /* --- progress --------------------------------------------------------------------------------------------------------- */

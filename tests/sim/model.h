@@ -124,6 +124,8 @@ bool model_seen_time(int broker, int place, int queue, uint64_t queue_offset, in
 
 void model_back_asked(struct item *item, int group);
 void model_back_acked(struct item *item, int group);
+/* The history is over, what was stored is being read: what is sent back from now on would come back after the end. */
+void model_closing(void);
 
 /* --- progress of consumers --------------------------------------------------------------------------------------------- */
 

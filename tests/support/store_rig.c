@@ -292,7 +292,7 @@ static struct core_config core_settings(const struct rig *rig)
 	struct core_config config = {
 		.cluster_name = "rig", .broker_name = "rig-a", .store_ipv4 = 0x7F000001, .store_port = 10911,
 		.sync_flush = !rig->options.async_flush, .auto_create_topic = true, .auto_create_group = true,
-		.long_polling = true, .default_topic_queue_nums = 2, .max_message_size = BODY_MAX,
+		.long_polling = true, .property_filter = true, .default_topic_queue_nums = 2, .max_message_size = BODY_MAX,
 		.young_queue_bytes = 1 << 20, .offset_flush_interval_ms = 500, .pending_max = 1000,
 		.pending_group_max = 1000, .resend_window_count = 256, .delayed_max = 1000,
 		.timers = true, .timer_max_delay_ms = 259200000, .recall = true, .topic_max = 100,

@@ -226,9 +226,13 @@ static inline void describe(struct core *core, struct lines *lines)
 		add_line(lines, "delayed %llu until %lld origin %llu body %llu delta %u", (unsigned long long)d.naming_offset,
 			 (long long)d.deliver_at_ms, (unsigned long long)d.origin_offset, (unsigned long long)d.body_offset,
 			 d.message_delta);
-	for (size_t i = 0; i < core->retention.count; i++)
+	/* A segment without anything open may have been let go and not be removed yet: a start brings it back. */
+	for (size_t i = 0; i < core->retention.count; i++) {
+		if (core->retention.segments[i].open_count == 0)
+			continue;
 		add_line(lines, "segment %llu open %llu", (unsigned long long)core->retention.segments[i].base,
 			 (unsigned long long)core->retention.segments[i].open_count);
+	}
 	add_line(lines, "time %lld", (long long)core->store_time_ms);
 	qsort(lines->items, lines->count, sizeof(*lines->items), by_text);
 }

@@ -90,6 +90,65 @@ static void test_limit_counts_pairs_not_queues(void)
 	offsets_destroy(offsets);
 }
 
+static void add_id(void *context, uint32_t id)
+{
+	*(uint64_t *)context |= (uint64_t)1 << id;
+}
+
+/* The ids visited, one bit each. */
+typedef void (*each_of)(const struct offsets *offsets, uint32_t id, offsets_visit visit, void *context);
+static uint64_t visited(const struct offsets *offsets, each_of each, uint32_t id)
+{
+	uint64_t ids = 0;
+
+	each(offsets, id, add_id, &ids);
+	return ids;
+}
+
+static void test_who_reads_what(void)
+{
+	struct offsets *offsets = offsets_create();
+
+	for (uint32_t topic = 1; topic <= 5; topic++) {
+		for (uint32_t group = topic; group <= 6; group++)
+			note(offsets, topic, group, topic, 10);
+	}
+	CU_ASSERT_EQUAL(offsets_reserve(offsets, 9, 6, 0), ST_OK); /* A place without a value. */
+	CU_ASSERT_EQUAL(visited(offsets, offsets_each_topic_of, 3), 1 << 1 | 1 << 2 | 1 << 3);
+	CU_ASSERT_EQUAL(visited(offsets, offsets_each_topic_of, 6), 1 << 1 | 1 << 2 | 1 << 3 | 1 << 4 | 1 << 5);
+	CU_ASSERT_EQUAL(visited(offsets, offsets_each_group_of, 5), 1 << 5 | 1 << 6);
+	CU_ASSERT_EQUAL(visited(offsets, offsets_each_group_of, 9), 0);
+	CU_ASSERT_EQUAL(visited(offsets, offsets_each_group_of, 77), 0);
+	offsets_forget_topic(offsets, 5);
+	offsets_forget_group(offsets, 1);
+	CU_ASSERT_EQUAL(visited(offsets, offsets_each_group_of, 5), 0);
+	CU_ASSERT_EQUAL(visited(offsets, offsets_each_topic_of, 1), 0);
+	CU_ASSERT_EQUAL(visited(offsets, offsets_each_topic_of, 6), 1 << 1 | 1 << 2 | 1 << 3 | 1 << 4);
+	note(offsets, 5, 1, 0, 1);
+	CU_ASSERT_EQUAL(visited(offsets, offsets_each_group_of, 5), 1 << 1);
+	offsets_destroy(offsets);
+}
+
+static void test_what_is_with_consumers(void)
+{
+	struct offsets *offsets = offsets_create();
+
+	offsets_note_pulled(offsets, 1, 1, 0, 8); /* Of a group that has not said an offset yet. */
+	CU_ASSERT_EQUAL(offsets_pulled(offsets, 1, 1, 0), 0);
+	note(offsets, 1, 1, 0, 3);
+	CU_ASSERT_EQUAL(offsets_pulled(offsets, 1, 1, 0), 3);
+	offsets_note_pulled(offsets, 1, 1, 0, 8);
+	CU_ASSERT_EQUAL(offsets_pulled(offsets, 1, 1, 0), 8);
+	CU_ASSERT_EQUAL(offsets_dirty_count(offsets), 1);
+	offsets_note(offsets, 1, 1, 0, 9);
+	CU_ASSERT_EQUAL(offsets_pulled(offsets, 1, 1, 0), 9);
+	offsets_note_pulled(offsets, 1, 1, 0, 12);
+	offsets_note(offsets, 1, 1, 0, 2);
+	offsets_mark_reset(offsets, 1, 1, 0);
+	CU_ASSERT_EQUAL(offsets_pulled(offsets, 1, 1, 0), 2); /* They start anew. */
+	offsets_destroy(offsets);
+}
+
 int main(void)
 {
 	static const struct check_test tests[] = {
@@ -97,6 +156,8 @@ int main(void)
 		CHECK_TEST(test_notes_are_dirty_until_a_record_says_them),
 		CHECK_TEST(test_backwards_is_allowed),
 		CHECK_TEST(test_limit_counts_pairs_not_queues),
+		CHECK_TEST(test_who_reads_what),
+		CHECK_TEST(test_what_is_with_consumers),
 	};
 	return check_main("offsets", tests, sizeof(tests) / sizeof(tests[0]));
 }

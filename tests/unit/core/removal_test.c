@@ -1,4 +1,5 @@
 /* broker/core/removal: what a deleted topic or group leaves behind, and that it stays gone over every kind of start. */
+#include "broker/core/key_query.h"
 #include "broker/core/removal.h"
 #include "broker/core/state.h"
 #include "tests/unit/core/core_fixture.h"
@@ -95,6 +96,25 @@ static void test_what_is_not_committed_when_the_topic_goes_never_shows(void)
 	CU_ASSERT_TRUE(pulled.count == 1 && span_is(pulled.messages[0].body, "new"));
 	CU_ASSERT_EQUAL(pulled.result.max_offset, 1);
 	pulled_free(&pulled);
+	fixture_destroy(f);
+}
+
+static void test_old_messages_are_not_found_by_key(void)
+{
+	struct fixture *f = fixture_create(NULL);
+	struct key_query query = { .topic = SPAN_LITERAL("orders"), .key = SPAN_LITERAL("a"), .end_ms = INT64_MAX };
+	struct stored_message stored;
+	struct errinfo err;
+
+	uint64_t old = must_send(f, (struct sent){ .topic = "orders", .key = "a" }).log_offset;
+	fixture_disk(f, true);
+	CU_ASSERT_EQUAL(core_key_message(f->core, old, &query, &stored, &err), ST_OK);
+	must_delete(f, "orders");
+	CU_ASSERT_EQUAL(core_key_message(f->core, old, &query, &stored, &err), ST_NOTFOUND);
+	uint64_t new = must_send(f, (struct sent){ .topic = "orders", .key = "a" }).log_offset;
+	fixture_disk(f, true);
+	CU_ASSERT_EQUAL(core_key_message(f->core, old, &query, &stored, &err), ST_NOTFOUND);
+	CU_ASSERT_EQUAL(core_key_message(f->core, new, &query, &stored, &err), ST_OK);
 	fixture_destroy(f);
 }
 
@@ -322,6 +342,7 @@ int main(void)
 	static const struct check_test tests[] = {
 		CHECK_TEST(test_a_topic_made_again_begins_at_nothing),
 		CHECK_TEST(test_what_is_not_committed_when_the_topic_goes_never_shows),
+		CHECK_TEST(test_old_messages_are_not_found_by_key),
 		CHECK_TEST(test_waiting_pulls_are_told),
 		CHECK_TEST(test_a_commit_into_a_deleted_topic_is_a_rollback),
 		CHECK_TEST(test_a_half_of_the_new_topic_is_committed),

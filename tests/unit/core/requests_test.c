@@ -65,7 +65,7 @@ static void test_pull_checks_and_their_order(void)
 	CU_ASSERT_EQUAL(prepare(f, &header, &request), RESP_INVALID_PARAMETER);
 	header.queue_id = 0;
 	header.expression_type = SPAN_LITERAL("SQL92");
-	CU_ASSERT_EQUAL(prepare(f, &header, &request), RESP_SYSTEM_ERROR);
+	CU_ASSERT_EQUAL(prepare(f, &header, &request), RESP_SUBSCRIPTION_PARSE_FAILED);
 	fixture_destroy(f);
 }
 

@@ -248,19 +248,11 @@ static void test_power_cuts_while_the_log_goes_round(void)
 	}
 }
 
-/* The index file is lost: built anew from what the log still holds. */
-static void test_lost_index_is_built_anew(void)
+/* The index file is lost: the state is the same with what was built anew. */
+static void lose_index(struct fixture *f)
 {
-	struct fixture *f = create_small(3 * LOG_SEGMENT_SIZE_MIN);
-	struct traffic *t = traffic_create(f, 23);
 	struct lines before = { 0 }, after = { 0 };
-	struct send_result old = must_send(f, (struct sent){ .topic = "orders", .key = "old-half", .half = true });
-	struct outcome outcome = { 0 };
 
-	t->keeps = true;
-	run(t, 9000);
-	fixture_disk(f, true);
-	CU_ASSERT(old.log_offset < commitlog_start(f->log));
 	memdisk_kill(f->disk);
 	fixture_close(f);
 	fixture_open(f);
@@ -272,6 +264,23 @@ static void test_lost_index_is_built_anew(void)
 	CU_ASSERT_TRUE(f->store.rebuild_index);
 	describe(f->core, &after);
 	CU_ASSERT_TRUE(same_lines(&before, &after));
+	free_lines(&before);
+	free_lines(&after);
+}
+
+/* The index file is lost: built anew from what the log still holds. */
+static void test_lost_index_is_built_anew(void)
+{
+	struct fixture *f = create_small(3 * LOG_SEGMENT_SIZE_MIN);
+	struct traffic *t = traffic_create(f, 23);
+	struct send_result old = must_send(f, (struct sent){ .topic = "orders", .key = "old-half", .half = true });
+	struct outcome outcome = { 0 };
+
+	t->keeps = true;
+	run(t, 9000);
+	fixture_disk(f, true);
+	CU_ASSERT(old.log_offset < commitlog_start(f->log));
+	lose_index(f);
 	CU_ASSERT_EQUAL(core_operator_decide(f->core, old.log_offset, OUTCOME_COMMIT, SPAN_LITERAL("op"), &outcome), ST_OK);
 	/* Cut short instead. */
 	fixture_snapshot(f);
@@ -284,8 +293,6 @@ static void test_lost_index_is_built_anew(void)
 	memdisk_put(f->disk, "/store/index.pages", pages, size / 2);
 	fixture_open(f);
 	CU_ASSERT_TRUE(f->store.rebuild_index);
-	free_lines(&before);
-	free_lines(&after);
 	free(t);
 	fixture_destroy(f);
 }
@@ -297,23 +304,10 @@ static void test_lost_index_where_topics_were_deleted(void)
 	for (int round = 0; round < 8; round++) {
 		struct fixture *f = create_small(20 * LOG_SEGMENT_SIZE_MIN);
 		struct traffic *t = traffic_create(f, check_random(&random));
-		struct lines before = { 0 }, after = { 0 };
 
 		run(t, (int)(500 + check_random(&random) % 1000));
 		fixture_disk(f, true);
-		memdisk_kill(f->disk);
-		fixture_close(f);
-		fixture_open(f);
-		describe(f->core, &before);
-		memdisk_kill(f->disk);
-		fixture_close(f);
-		CU_ASSERT_TRUE(memdisk_remove(f->disk, "/store/index.pages"));
-		fixture_open(f);
-		CU_ASSERT_TRUE(f->store.rebuild_index);
-		describe(f->core, &after);
-		CU_ASSERT_TRUE(same_lines(&before, &after));
-		free_lines(&before);
-		free_lines(&after);
+		lose_index(f);
 		free(t);
 		fixture_destroy(f);
 	}

@@ -86,6 +86,8 @@ static void test_latencies_have_classes(void)
 	}
 	statistics_committed(s, 100000); /* Nothing waits. */
 	const uint64_t *classes = statistics_latencies(s);
+	CU_ASSERT_EQUAL(classes[1], 0); /* The minute is not over. */
+	statistics_tick(s, 0, 60 * 1000);
 	CU_ASSERT_EQUAL(classes[0], 1);
 	CU_ASSERT_EQUAL(classes[1], 2);
 	CU_ASSERT_EQUAL(classes[2], 1);
@@ -94,6 +96,37 @@ static void test_latencies_have_classes(void)
 	CU_ASSERT_EQUAL(classes[12], 1);
 	CU_ASSERT_EQUAL(statistics_longest_ms(s), 10001);
 	CU_ASSERT_EQUAL(statistics_latency_ms(s, 0.5), 50);
+	statistics_put(s, 1, 1, 70 * 1000);
+	statistics_committed(s, 70 * 1000 + 5);
+	statistics_tick(s, 0, 121 * 1000);
+	CU_ASSERT_EQUAL(classes[0], 0);
+	CU_ASSERT_EQUAL(classes[1], 1);
+	CU_ASSERT_EQUAL(statistics_longest_ms(s), 10001);
+	statistics_destroy(s);
+}
+
+static void test_all_topics_together(void)
+{
+	struct statistics *s = statistics_create(2, 0, start_ms);
+	struct statistics_flow flow;
+	int64_t now_ms = start_ms;
+
+	run(s, &now_ms, 20, 2);
+	for (uint32_t topic = 1; topic <= 9; topic++)
+		statistics_put(s, topic, 10, now_ms); /* Most find no flow of their own. */
+	statistics_got(s, 1, 0, 5, 50);       /* Of nobody in particular. */
+	statistics_got(s, 1, 3, 6, 60);
+	statistics_sent_back(s, 1, 3);
+	CU_ASSERT_EQUAL(statistics_view_all(s, false, now_ms).minute.sum, 49);
+	CU_ASSERT_EQUAL(statistics_view_all(s, true, now_ms).hour.sum, 11);
+	CU_ASSERT_DOUBLE_EQUAL(statistics_view_all(s, false, now_ms).minute.per_second, 49.0 / 20, 0.01);
+	CU_ASSERT_TRUE(statistics_flow(s, 1, 0, &flow));
+	CU_ASSERT_TRUE(flow.count == 41 && flow.bytes == 4010 && flow.back == 0);
+	CU_ASSERT_FALSE(statistics_flow(s, 3, 0, &flow));
+	CU_ASSERT_FALSE(statistics_flow(s, 1, 3, &flow));
+	run(s, &now_ms, 100, 0);
+	CU_ASSERT_EQUAL(statistics_view_all(s, false, now_ms).minute.sum, 0);
+	CU_ASSERT_EQUAL(statistics_view_all(s, false, now_ms).day.sum, 49);
 	statistics_destroy(s);
 }
 
@@ -123,6 +156,7 @@ int main(void)
 		CHECK_TEST(test_totals_of_seconds_before),
 		CHECK_TEST(test_midnight),
 		CHECK_TEST(test_latencies_have_classes),
+		CHECK_TEST(test_all_topics_together),
 		CHECK_TEST(test_the_number_of_flows_is_bounded),
 	};
 	return check_main("statistics", tests, sizeof(tests) / sizeof(tests[0]));

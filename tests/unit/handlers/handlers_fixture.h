@@ -63,6 +63,7 @@ static inline struct bench *bench_open(void)
 static inline void bench_close(struct bench *b)
 {
 	relays_clear(&b->handlers);
+	reports_clear(&b->handlers);
 	for (size_t i = 0; i < LINES; i++)
 		buffer_deinit(&b->out[i].frame);
 	buffer_deinit(&b->in);
@@ -85,6 +86,14 @@ static inline enum status bench_ask(struct bench *b, uint64_t conn_id, int32_t c
 	CU_ASSERT_EQUAL_FATAL(command_decode(buffer_span(&b->in), &b->scratch, &b->request, NULL), ST_OK);
 	struct request request = { .command = &b->request, .conn_id = conn_id };
 	b->count = 0;
+	return handlers_serve(&b->handlers, &request);
+}
+
+/* Runs the request of the last bench_ask again. */
+static inline enum status bench_ask_again(struct bench *b, uint64_t conn_id)
+{
+	struct request request = { .command = &b->request, .conn_id = conn_id, .again = true };
+
 	return handlers_serve(&b->handlers, &request);
 }
 

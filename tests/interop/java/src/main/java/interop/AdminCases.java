@@ -4,7 +4,12 @@ import static interop.Kit.check;
 
 import java.io.ByteArrayOutputStream;
 import java.io.PrintStream;
+import java.util.ArrayList;
 import java.util.List;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import org.apache.rocketmq.client.consumer.DefaultMQPushConsumer;
+import org.apache.rocketmq.client.producer.DefaultMQProducer;
 import org.apache.rocketmq.tools.command.MQAdminStartup;
 
 /** mqadmin of the client's own version, in this process. */
@@ -13,10 +18,14 @@ final class AdminCases {
     }
 
     static List<Case> all() {
-        return List.of(Case.everywhere("mqadmin", AdminCases::verbs));
+        return List.of(
+            Case.everywhere("mqadmin", AdminCases::verbs),
+            Case.everywhere("mqadmin-lag", AdminCases::lag),
+            Case.everywhere("mqadmin-broker", AdminCases::broker));
     }
 
-    private static String run(String... arguments) {
+    /** One at a time: it takes over the standard output. */
+    private static synchronized String run(String... arguments) {
         PrintStream out = System.out;
         PrintStream err = System.err;
         ByteArrayOutputStream said = new ByteArrayOutputStream();
@@ -45,5 +54,60 @@ final class AdminCases {
         expect(run("topicList"), kit.topic);
         expect(run("topicClusterList", "-t", kit.topic), "DefaultCluster");
         expect(run("updateSubGroup", "-b", broker, "-g", kit.group + "_admin", "-r", "5"), "success");
+    }
+
+    /** How far a group is, while it is connected and after it has gone. */
+    private static void lag(Kit kit) throws Exception {
+        System.setProperty("rocketmq.namesrv.addr", kit.namesrv);
+        kit.createTopic();
+        DefaultMQProducer producer = kit.producer();
+        Inbox inbox = new Inbox();
+        DefaultMQPushConsumer consumer = kit.consumer(inbox);
+        List<String> keys = new ArrayList<>();
+        for (int i = 0; i < 12; i++) {
+            keys.add("k" + i);
+            producer.send(kit.message("k" + i, "T"));
+        }
+        inbox.await(keys, 45_000);
+        String group = kit.group + "_c";
+        String connected = run("consumerConnection", "-g", group);
+        expect(connected, kit.topic);
+        expect(connected, "CONSUME_PASSIVELY");
+        expect(connected, "CLUSTERING");
+        // A 4.9 producer that knows no route yet is heard of with its second heartbeat.
+        Kit.await("producer known", 45_000,
+            () -> run("producerConnection", "-g", kit.group + "_p", "-t", kit.topic).contains("JAVA"));
+        awaitLag(group, 0);
+        consumer.shutdown();
+        for (int i = 0; i < 5; i++) {
+            producer.send(kit.message("late" + i, "T"));
+        }
+        awaitLag(group, 5);
+        expect(run("consumerProgress"), group);
+        expect(run("statsAll", "-t", kit.topic), group);
+        expect(run("brokerConsumeStats", "-b", kit.brokerAddress()), group);
+        expect(run("topicStatus", "-t", kit.topic), "broker-a");
+        expect(run("queryCq", "-b", kit.brokerAddress(), "-t", kit.topic, "-q", "0", "-i", "0", "-c", "2"), "min: 0");
+    }
+
+    private static void awaitLag(String group, int messages) throws Exception {
+        Pattern total = Pattern.compile("Diff Total: (\\d+)");
+        Kit.await("lag " + messages, 45_000, () -> {
+            Matcher found = total.matcher(run("consumerProgress", "-g", group));
+            return found.find() && Integer.parseInt(found.group(1)) == messages;
+        });
+    }
+
+    private static void broker(Kit kit) throws Exception {
+        System.setProperty("rocketmq.namesrv.addr", kit.namesrv);
+        kit.createTopic();
+        kit.producer().send(kit.message("k", "T"));
+        expect(run("clusterList"), "DefaultCluster");
+        expect(run("clusterList", "-m"), "InTotalToday");
+        String status = run("brokerStatus", "-b", kit.brokerAddress());
+        for (String key : List.of("putTps", "getTotalTps", "msgPutTotalTodayNow", "commitLogMaxOffset", "bootTimestamp",
+            "putMessageDistributeTime", "commitLogDirCapacity", "sendThreadPoolQueueSize", "earliestMessageTimeStamp")) {
+            expect(status, key);
+        }
     }
 }

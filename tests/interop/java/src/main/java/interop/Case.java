@@ -1,8 +1,8 @@
 package interop;
 
 /** One thing that a client must be able to rely on. It fails by throwing. */
-final class Case {
-    interface Body {
+public final class Case {
+    public interface Body {
         void run(Kit kit) throws Exception;
     }
 
@@ -12,6 +12,8 @@ final class Case {
     final String name;
     final Scope scope;
     final Body body;
+    /** What it changes, others would feel: it runs when they are through. */
+    boolean alone;
 
     Case(String name, Scope scope, Body body) {
         this.name = name;
@@ -19,11 +21,17 @@ final class Case {
         this.body = body;
     }
 
-    static Case everywhere(String name, Body body) {
+    public static Case everywhere(String name, Body body) {
         return new Case(name, Scope.EVERYWHERE, body);
     }
 
-    static Case escrow(String name, Body body) {
+    public static Case alone(String name, Body body) {
+        Case one = everywhere(name, body);
+        one.alone = true;
+        return one;
+    }
+
+    public static Case escrow(String name, Body body) {
         return new Case(name, Scope.ESCROW, body);
     }
 }

@@ -4,7 +4,6 @@ import static interop.Kit.await;
 import static interop.Kit.check;
 import static interop.Kit.checkEqual;
 
-import java.util.HashSet;
 import java.util.List;
 import java.util.Properties;
 import java.util.Set;
@@ -44,15 +43,6 @@ final class ChangeCases {
         return admin;
     }
 
-    private static Set<String> sendAll(Kit kit, DefaultMQProducer producer, String prefix, int count) throws Exception {
-        Set<String> keys = new HashSet<>();
-        for (int i = 0; i < count; i++) {
-            keys.add(prefix + i);
-            producer.send(kit.message(prefix + i, "T"));
-        }
-        return keys;
-    }
-
     private static void deleteTopic(Kit kit) throws Exception {
         DefaultMQAdminExt admin = admin(kit);
         DefaultMQProducer producer = kit.producer();
@@ -60,7 +50,7 @@ final class ChangeCases {
 
         kit.createTopic();
         DefaultMQPushConsumer consumer = kit.consumer(inbox);
-        inbox.await(sendAll(kit, producer, "old", 8), COME_MS);
+        inbox.await(kit.sendAll(producer, "old", 8), COME_MS);
         consumer.shutdown();
         admin.deleteTopicInBroker(Set.of(kit.brokerAddress()), kit.topic);
         try (Raw raw = new Raw(kit.namesrv)) { // The admin clients' versions differ in the order of their arguments.
@@ -86,7 +76,7 @@ final class ChangeCases {
 
         kit.createTopic();
         DefaultMQPushConsumer consumer = kit.consumer(inbox);
-        Set<String> keys = sendAll(kit, kit.producer(), "k", 8);
+        Set<String> keys = kit.sendAll(kit.producer(), "k", 8);
         inbox.await(keys, COME_MS);
         await("all queues", COME_MS, () -> kit.queuesOf(consumer) == Kit.QUEUES);
         consumer.getDefaultMQPushConsumerImpl().persistConsumerOffset();
@@ -125,7 +115,7 @@ final class ChangeCases {
         Inbox inbox = new Inbox();
 
         kit.createTopic();
-        Set<String> keys = sendAll(kit, producer, "k", 2 * Kit.QUEUES);
+        Set<String> keys = kit.sendAll(producer, "k", 2 * Kit.QUEUES);
         try (Raw raw = new Raw(kit.brokerAddress())) {
             raw.call(UPDATE_TOPIC, "topic", kit.topic, "defaultTopic", "TBW102", "readQueueNums", "" + Kit.QUEUES,
                 "writeQueueNums", "1", "perm", "6", "topicFilterType", "SINGLE_TAG", "topicSysFlag", "0", "order", "false")

@@ -30,15 +30,6 @@ final class ConsumerCases {
             Case.everywhere("consume-two-groups", ConsumerCases::twoGroups));
     }
 
-    private static Set<String> sendAll(Kit kit, DefaultMQProducer producer, String prefix, int count) throws Exception {
-        Set<String> keys = new HashSet<>();
-        for (int i = 0; i < count; i++) {
-            keys.add(prefix + i);
-            producer.send(kit.message(prefix + i, "T"));
-        }
-        return keys;
-    }
-
     private static void tagFilter(Kit kit) throws Exception {
         kit.createTopic();
         DefaultMQProducer producer = kit.producer();
@@ -64,7 +55,7 @@ final class ConsumerCases {
             return message.getReconsumeTimes() == 0 ? ConsumeConcurrentlyStatus.RECONSUME_LATER
                 : ConsumeConcurrentlyStatus.CONSUME_SUCCESS;
         }, c -> { });
-        Set<String> keys = sendAll(kit, producer, "k", 5);
+        Set<String> keys = kit.sendAll(producer, "k", 5);
         Kit.await("each twice", COME_MS, () -> inbox.size() >= 2 * keys.size());
         Thread.sleep(SETTLE_MS);
         for (String key : keys) {
@@ -85,7 +76,7 @@ final class ConsumerCases {
             context.setDelayLevelWhenNextConsume(1);
             return ConsumeConcurrentlyStatus.RECONSUME_LATER;
         }, c -> c.setMaxReconsumeTimes(2));
-        Set<String> keys = sendAll(kit, producer, "k", 2);
+        Set<String> keys = kit.sendAll(producer, "k", 2);
         String dead = "%DLQ%" + kit.group + "_c";
         kit.awaitRoute(dead, COME_MS);
         Inbox letters = new Inbox();
@@ -108,12 +99,12 @@ final class ConsumerCases {
         DefaultMQPushConsumer two = kit.consumer(inboxTwo);
         // The notification brings it about at once; the client's own round comes after 20 s only.
         Kit.await("shared after a join", 10_000, () -> kit.queuesOf(one) == Kit.QUEUES / 2 && kit.queuesOf(two) == Kit.QUEUES / 2);
-        Set<String> keys = sendAll(kit, producer, "k", 100);
+        Set<String> keys = kit.sendAll(producer, "k", 100);
         Kit.await("all came to one of the two", COME_MS, () -> inboxOne.size() + inboxTwo.size() >= keys.size());
         check(inboxOne.size() > 0 && inboxTwo.size() > 0, "shares " + inboxOne.size() + " and " + inboxTwo.size());
         two.shutdown();
         Kit.await("all back after a leave", 10_000, () -> kit.queuesOf(one) == Kit.QUEUES);
-        Set<String> more = sendAll(kit, producer, "l", 20);
+        Set<String> more = kit.sendAll(producer, "l", 20);
         inboxOne.await(more, COME_MS);
     }
 
@@ -122,9 +113,9 @@ final class ConsumerCases {
         DefaultMQProducer producer = kit.producer();
         Inbox before = new Inbox();
         DefaultMQPushConsumer first = kit.consumer(before);
-        before.expectExactly(sendAll(kit, producer, "k", 20), COME_MS, SETTLE_MS);
+        before.expectExactly(kit.sendAll(producer, "k", 20), COME_MS, SETTLE_MS);
         first.shutdown();
-        Set<String> keys = sendAll(kit, producer, "l", 5);
+        Set<String> keys = kit.sendAll(producer, "l", 5);
         Inbox after = new Inbox();
         kit.consumer(after);
         after.expectExactly(keys, COME_MS, SETTLE_MS);
@@ -138,7 +129,7 @@ final class ConsumerCases {
         kit.consumer(one);
         kit.consumer(kit.topic, "*", two, (m, c) -> ConsumeConcurrentlyStatus.CONSUME_SUCCESS,
             c -> c.setConsumerGroup(kit.group + "_other"));
-        Set<String> keys = sendAll(kit, producer, "k", 20);
+        Set<String> keys = kit.sendAll(producer, "k", 20);
         one.expectExactly(keys, COME_MS, SETTLE_MS);
         two.expectExactly(keys, COME_MS, SETTLE_MS);
     }

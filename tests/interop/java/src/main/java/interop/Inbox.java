@@ -10,24 +10,24 @@ import java.util.Set;
 import org.apache.rocketmq.common.message.MessageExt;
 
 /** What consumers received, by message key. Thread safe. */
-final class Inbox {
+public final class Inbox {
     private final Map<String, List<MessageExt>> received = new HashMap<>();
 
-    synchronized void add(MessageExt message) {
+    public synchronized void add(MessageExt message) {
         received.computeIfAbsent(message.getKeys(), k -> new ArrayList<>()).add(message);
         notifyAll();
     }
 
-    synchronized List<MessageExt> of(String key) {
+    public synchronized List<MessageExt> of(String key) {
         return new ArrayList<>(received.getOrDefault(key, new ArrayList<>()));
     }
 
-    synchronized int size() {
+    public synchronized int size() {
         return received.values().stream().mapToInt(List::size).sum();
     }
 
     /** Waits until each of the keys has come at least once; other keys do not matter. */
-    synchronized void await(Collection<String> keys, long millis) throws InterruptedException {
+    public synchronized void await(Collection<String> keys, long millis) throws InterruptedException {
         long end = System.nanoTime() + millis * 1_000_000;
         while (!received.keySet().containsAll(keys)) {
             long left = (end - System.nanoTime()) / 1_000_000;
@@ -42,7 +42,7 @@ final class Inbox {
     }
 
     /** Exactly these keys, each once: waits for them, then another {@code settleMillis} for what must not come. */
-    void expectExactly(Collection<String> keys, long millis, long settleMillis) throws InterruptedException {
+    public void expectExactly(Collection<String> keys, long millis, long settleMillis) throws InterruptedException {
         await(keys, millis);
         Thread.sleep(settleMillis);
         synchronized (this) {

@@ -1,0 +1,259 @@
+/* What operators ask: how far queues and groups are, what went through, who is connected, how the broker is. */
+#include "broker/core/inspect.h"
+#include "broker/core/progress.h"
+#include "tests/unit/handlers/handlers_fixture.h"
+
+static bool body_has(const struct bench *b, const char *text)
+{
+	const struct span body = b->out[0].command.body;
+
+	return body.size > 0 && memmem(body.data, body.size, text, strlen(text)) != NULL;
+}
+
+/* Asks; the answer's code. */
+static int32_t ask(struct bench *b, int32_t code, const char *const *fields)
+{
+	CU_ASSERT_EQUAL_FATAL(bench_ask(b, OPERATOR, code, fields, ""), ST_OK);
+	CU_ASSERT_EQUAL_FATAL(b->count, 1);
+	return b->out[0].command.code;
+}
+
+static void say_offset(struct bench *b, const char *topic, int32_t queue_id, int64_t offset)
+{
+	struct outcome outcome;
+
+	CU_ASSERT_EQUAL(core_update_offset(b->f->core, SPAN_LITERAL("readers"), span_of(topic), queue_id, offset, true, &outcome),
+			ST_OK);
+	fixture_disk(b->f, true);
+}
+
+static void pull(struct bench *b, const char *topic, uint32_t queue_id, uint64_t offset)
+{
+	struct pull_request request = pull_of(b->f, topic, queue_id, offset, "*");
+	struct pull_result result;
+	struct outcome outcome;
+
+	request.group_id = core_name_id(b->f->core, SPAN_LITERAL("readers"));
+	CU_ASSERT_NOT_EQUAL(request.group_id, 0);
+	CU_ASSERT_EQUAL(core_pull(b->f->core, &request, &result, &outcome), ST_OK);
+}
+
+/* Ten messages in queue 1 of "orders", a second apart; "readers" has read the first four and holds the other six. */
+static struct bench *open_with_traffic(void)
+{
+	struct bench *b = bench_open();
+
+	bench_consumer(b, 100, "one", LANGUAGE_JAVA, VERSION_OURS);
+	for (int i = 0; i < 10; i++) {
+		must_send(b->f, (struct sent){ .topic = "orders", .key = "k", .tag = "a", .queue_id = 1 });
+		fixture_advance(b->f, 1000);
+	}
+	pull(b, "orders", 1, 0);
+	say_offset(b, "orders", 1, 4);
+	pull(b, "orders", 1, 4);
+	return b;
+}
+
+static void test_lag_of_a_group(void)
+{
+	static const char *const all[] = { "consumerGroup", "readers", NULL };
+	static const char *const one[] = { "consumerGroup", "readers", "topic", "orders", NULL };
+	static const char *const listed[] = { "consumerGroup", "nobody", "topicList", "no-such;orders;", NULL };
+	static const char *const other[] = { "consumerGroup", "readers", "topic", "others", NULL };
+	struct bench *b = open_with_traffic();
+
+	CU_ASSERT_EQUAL(ask(b, REQ_GET_CONSUME_STATS, all), RESP_SUCCESS);
+	CU_ASSERT_TRUE(body_has(b, "\"brokerOffset\":10,\"consumerOffset\":4,\"lastTimestamp\":1700000003000,\"pullOffset\":10"));
+	CU_ASSERT_TRUE(body_has(b, "\"queueId\":0"));
+	CU_ASSERT_EQUAL(ask(b, REQ_GET_CONSUME_STATS, one), RESP_SUCCESS);
+	CU_ASSERT_TRUE(body_has(b, "\"pullOffset\":10"));
+	CU_ASSERT_EQUAL(ask(b, REQ_GET_CONSUME_STATS, listed), RESP_SUCCESS);
+	CU_ASSERT_TRUE(body_has(b, "\"brokerOffset\":10,\"consumerOffset\":0,"));
+	CU_ASSERT_EQUAL(ask(b, REQ_GET_CONSUME_STATS, other), RESP_SUCCESS);
+	CU_ASSERT_TRUE(body_has(b, "\"offsetTable\":{}"));
+	CU_ASSERT_NOT_EQUAL(ask(b, REQ_GET_CONSUME_STATS, NULL), RESP_SUCCESS);
+	CU_ASSERT_EQUAL(ask(b, REQ_GET_BROKER_CONSUME_STATS, (const char *const[]){ "isOrder", "false", NULL }), RESP_SUCCESS);
+	CU_ASSERT_TRUE(body_has(b, "{\"readers\":[{"));
+	CU_ASSERT_TRUE(body_has(b, "\"totalDiff\":6,\"totalInflightDiff\":6"));
+	CU_ASSERT_EQUAL(ask(b, REQ_GET_BROKER_CONSUME_STATS, (const char *const[]){ "isOrder", "true", NULL }), RESP_SUCCESS);
+	CU_ASSERT_TRUE(body_has(b, "\"totalDiff\":0"));
+	bench_close(b);
+}
+
+/* Sixty groups that are one message behind in each of ten topics. */
+static void say_much(struct bench *b)
+{
+	struct outcome outcome;
+	char group[32], topic[32];
+
+	for (int i = 0; i < 600; i++) {
+		snprintf(group, sizeof(group), "group-%d", i / 10);
+		snprintf(topic, sizeof(topic), "topic-%d", i % 10);
+		struct consumer_data consumer = { .group_name = span_of(group) };
+		struct heartbeat heartbeat = { .client_id = SPAN_LITERAL("x"), .consumers = &consumer, .consumer_count = 1 };
+		if (i < 10)
+			must_send(b->f, (struct sent){ .topic = topic, .key = "k", .queue_id = 1 });
+		CU_ASSERT_EQUAL(core_heartbeat(b->f->core, 100, &(struct host){ 0 }, 0, 400, &heartbeat, &outcome), ST_OK);
+		CU_ASSERT_EQUAL(core_update_offset(b->f->core, span_of(group), span_of(topic), 1, 0, true, &outcome), ST_OK);
+		fixture_disk(b->f, true);
+	}
+}
+
+static void test_a_long_answer_is_made_in_slices(void)
+{
+	struct bench *b = bench_open();
+	static const char *const fields[] = { "isOrder", "false", NULL };
+
+	say_much(b);
+	CU_ASSERT_EQUAL_FATAL(bench_ask(b, OPERATOR, REQ_GET_BROKER_CONSUME_STATS, fields, ""), ST_AGAIN);
+	CU_ASSERT_EQUAL(b->count, 0);
+	CU_ASSERT_EQUAL_FATAL(bench_ask_again(b, OPERATOR), ST_OK);
+	CU_ASSERT_EQUAL_FATAL(b->count, 1);
+	CU_ASSERT_TRUE(body_has(b, "{\"group-0\":[{"));
+	CU_ASSERT_TRUE(body_has(b, "{\"group-59\":[{"));
+	CU_ASSERT_TRUE(body_has(b, "\"totalDiff\":600,"));
+	CU_ASSERT_PTR_NULL(b->handlers.reports);
+	/* Who asks and goes away leaves nothing behind; there is an end to what is begun at once. */
+	for (int i = 0; i < 4; i++)
+		CU_ASSERT_EQUAL(bench_ask(b, OPERATOR + i, REQ_GET_BROKER_CONSUME_STATS, fields, ""), ST_AGAIN);
+	CU_ASSERT_EQUAL(ask(b, REQ_GET_BROKER_CONSUME_STATS, fields), RESP_SYSTEM_BUSY);
+	reports_connection_gone(&b->handlers, OPERATOR);
+	CU_ASSERT_EQUAL(bench_ask(b, OPERATOR, REQ_GET_BROKER_CONSUME_STATS, fields, ""), ST_AGAIN);
+	fixture_advance(b->f, 3000); /* Nobody comes back to them. */
+	CU_ASSERT_EQUAL(bench_ask(b, OPERATOR, REQ_GET_BROKER_CONSUME_STATS, fields, ""), ST_AGAIN);
+	bench_close(b);
+}
+
+static void test_how_far_a_topic_is(void)
+{
+	static const char *const orders[] = { "topic", "orders", NULL };
+	struct bench *b = open_with_traffic();
+
+	CU_ASSERT_EQUAL(ask(b, REQ_GET_TOPIC_STATS_INFO, orders), RESP_SUCCESS);
+	CU_ASSERT_TRUE(body_has(b, "\"lastUpdateTimestamp\":1700000009000,\"maxOffset\":10,\"minOffset\":0"));
+	CU_ASSERT_TRUE(body_has(b, "\"lastUpdateTimestamp\":0,\"maxOffset\":0,\"minOffset\":0"));
+	CU_ASSERT_EQUAL(ask(b, REQ_GET_TOPIC_STATS_INFO, (const char *const[]){ "topic", "no", NULL }), RESP_TOPIC_NOT_EXIST);
+	CU_ASSERT_EQUAL(ask(b, REQ_QUERY_TOPIC_CONSUME_BY_WHO, orders), RESP_SUCCESS);
+	CU_ASSERT_TRUE(body_has(b, "{\"groupList\":[\"readers\"]}"));
+	CU_ASSERT_EQUAL(ask(b, REQ_QUERY_TOPICS_BY_CONSUMER, (const char *const[]){ "group", "readers", NULL }), RESP_SUCCESS);
+	CU_ASSERT_TRUE(body_has(b, "\"topicList\":[\"orders\"]"));
+	bench_close(b);
+}
+
+static void test_time_spans(void)
+{
+	static const char *const fields[] = { "topic", "orders", "group", "readers", NULL };
+	struct bench *b = open_with_traffic();
+
+	CU_ASSERT_EQUAL(ask(b, REQ_QUERY_CONSUME_TIME_SPAN, fields), RESP_SUCCESS);
+	/* The fifth message waits since 6 s. */
+	CU_ASSERT_TRUE(body_has(b, "\"consumeTimeStamp\":1700000003000,\"delayTime\":6000,\"maxTimeStamp\":1700000009000"));
+	CU_ASSERT_TRUE(body_has(b, "\"minTimeStamp\":1700000000000"));
+	CU_ASSERT_TRUE(body_has(b, "\"consumeTimeStamp\":-1,\"delayTime\":0,\"maxTimeStamp\":-1"));
+	say_offset(b, "orders", 1, 10);
+	CU_ASSERT_EQUAL(ask(b, REQ_QUERY_CONSUME_TIME_SPAN, fields), RESP_SUCCESS);
+	CU_ASSERT_TRUE(body_has(b, "\"consumeTimeStamp\":1700000009000,\"delayTime\":0,\"maxTimeStamp\":1700000009000"));
+	bench_close(b);
+}
+
+static void test_entries_of_a_queue(void)
+{
+	static const char *const fields[] = { "topic", "orders", "queueId", "1", "index", "8", "count", "5", "consumerGroup", "no",
+					      NULL };
+	static const char *const words[] = { "topic", "orders", "queueId", "one", "index", "8", "count", "5", NULL };
+	static const char *const far[] = { "topic", "orders", "queueId", "-1", "index", "8", "count", "5", NULL };
+	struct bench *b = open_with_traffic();
+
+	CU_ASSERT_EQUAL(ask(b, REQ_QUERY_CONSUME_QUEUE, fields), RESP_SUCCESS);
+	CU_ASSERT_TRUE(body_has(b, "\"maxQueueIndex\":10,\"minQueueIndex\":0,\"queueData\":[{\"eval\":false,\"physicOffset\":"));
+	CU_ASSERT_TRUE(body_has(b, "\"tagsCode\":97},{"));
+	CU_ASSERT_TRUE(body_has(b, "\"filterData\":\"no@orders is not online!\""));
+	CU_ASSERT_NOT_EQUAL(ask(b, REQ_QUERY_CONSUME_QUEUE, words), RESP_SUCCESS);
+	CU_ASSERT_NOT_EQUAL(ask(b, REQ_QUERY_CONSUME_QUEUE, far), RESP_SUCCESS);
+	bench_close(b);
+}
+
+static int32_t ask_stats(struct bench *b, const char *name, const char *key)
+{
+	const char *const fields[] = { "statsName", name, "statsKey", key, NULL };
+
+	return ask(b, REQ_VIEW_BROKER_STATS_DATA, fields);
+}
+
+static void test_flows(void)
+{
+	struct bench *b = open_with_traffic();
+
+	CU_ASSERT_EQUAL(ask_stats(b, "TOPIC_PUT_NUMS", "orders"), RESP_SUCCESS);
+	CU_ASSERT_TRUE(body_has(b, "\"statsDay\":{\"avgpt\":1.0000,\"sum\":10,\"tps\":1.0000}"));
+	CU_ASSERT_EQUAL(ask_stats(b, "GROUP_GET_NUMS", "orders@readers"), RESP_SUCCESS);
+	CU_ASSERT_TRUE(body_has(b, "\"statsMinute\":{\"avgpt\":8.0000,\"sum\":16,\"tps\":1.6000}"));
+	CU_ASSERT_EQUAL(ask_stats(b, "GROUP_GET_SIZE", "orders@readers"), RESP_SUCCESS);
+	CU_ASSERT_EQUAL(ask_stats(b, "BROKER_PUT_NUMS", "c"), RESP_SUCCESS);
+	CU_ASSERT_TRUE(body_has(b, "\"sum\":10"));
+	CU_ASSERT_EQUAL(ask_stats(b, "BROKER_GET_NUMS", "c"), RESP_SUCCESS);
+	CU_ASSERT_TRUE(body_has(b, "\"sum\":16"));
+	CU_ASSERT_EQUAL(ask_stats(b, "BROKER_PUT_NUMS", "other"), RESP_SYSTEM_ERROR);
+	CU_ASSERT_EQUAL(ask_stats(b, "SNDBCK_PUT_NUMS", "orders@readers"), RESP_SYSTEM_ERROR);
+	CU_ASSERT_EQUAL(ask_stats(b, "TOPIC_PUT_NUMS", "orders@readers"), RESP_SYSTEM_ERROR);
+	CU_ASSERT_EQUAL(ask_stats(b, "TOPIC_PUT_NUMS", "no"), RESP_SYSTEM_ERROR);
+	CU_ASSERT_TRUE(span_is(b->out[0].command.remark, "The stats <TOPIC_PUT_NUMS> <no> not exist"));
+	bench_close(b);
+}
+
+static void test_who_is_connected(void)
+{
+	struct bench *b = bench_open();
+
+	bench_consumer(b, 100, "one", LANGUAGE_JAVA, VERSION_OURS);
+	fixture_heartbeat(b->f, true);
+	CU_ASSERT_EQUAL(ask(b, REQ_GET_CONSUMER_CONNECTION_LIST, (const char *const[]){ "consumerGroup", "readers", NULL }),
+			RESP_SUCCESS);
+	CU_ASSERT_TRUE(body_has(b, "\"clientId\":\"one\",\"language\":\"JAVA\""));
+	CU_ASSERT_TRUE(body_has(b, "\"consumeType\":\"CONSUME_PASSIVELY\",\"messageModel\":\"CLUSTERING\""));
+	CU_ASSERT_EQUAL(ask(b, REQ_GET_CONSUMER_CONNECTION_LIST, (const char *const[]){ "consumerGroup", "no", NULL }),
+			RESP_CONSUMER_NOT_ONLINE);
+	CU_ASSERT_EQUAL(ask(b, REQ_GET_PRODUCER_CONNECTION_LIST, (const char *const[]){ "producerGroup", "producers", NULL }),
+			RESP_SUCCESS);
+	CU_ASSERT_TRUE(body_has(b, "\"clientId\":\"10.0.0.1@1\""));
+	CU_ASSERT_EQUAL(ask(b, REQ_GET_PRODUCER_CONNECTION_LIST, (const char *const[]){ "producerGroup", "no", NULL }),
+			RESP_SYSTEM_ERROR);
+	CU_ASSERT_EQUAL(ask(b, REQ_GET_ALL_PRODUCER_INFO, NULL), RESP_SUCCESS);
+	CU_ASSERT_TRUE(body_has(b, "{\"data\":{\"producers\":[{"));
+	bench_close(b);
+}
+
+static struct machine_facts look(void *context)
+{
+	(void)context;
+	return (struct machine_facts){ .disk_bytes = 4000, .disk_free_bytes = 1000, .connections = 5 };
+}
+
+static void test_how_the_broker_is(void)
+{
+	struct bench *b = open_with_traffic();
+
+	b->handlers.machine = (struct machine_port){ b, look };
+	must_send(b->f, (struct sent){ .topic = "orders", .key = "h", .half = true });
+	fixture_advance(b->f, 60 * 1000);
+	CU_ASSERT_EQUAL(ask(b, REQ_GET_BROKER_RUNTIME_INFO, NULL), RESP_SUCCESS);
+	CU_ASSERT_TRUE(body_has(b, "\"msgPutTotalTodayNow\":\"10\""));
+	CU_ASSERT_TRUE(body_has(b, "\"msgGetTotalTodayNow\":\"16\""));
+	CU_ASSERT_TRUE(body_has(b, "\"commitLogDiskRatio\":\"0.7500\""));
+	CU_ASSERT_TRUE(body_has(b, "\"remainHowManyDataToFlush\":\"0 B\""));
+	CU_ASSERT_TRUE(body_has(b, "\"putTps\":\"0.0000 0.0000 0.14"));
+	CU_ASSERT_TRUE(body_has(b, "\"putMessageDistributeTime\":\"[<=0ms]:0 [0~10ms]:10 "));
+	CU_ASSERT_TRUE(body_has(b, "\"escrowTransactionsPending\":\"1\""));
+	CU_ASSERT_TRUE(body_has(b, "\"runtime\":\"[ 0 days, 0 hours, 1 minutes, 10 seconds ]\""));
+	bench_close(b);
+}
+
+int main(void)
+{
+	static const struct check_test tests[] = {
+		CHECK_TEST(test_lag_of_a_group),   CHECK_TEST(test_a_long_answer_is_made_in_slices), CHECK_TEST(test_how_far_a_topic_is), CHECK_TEST(test_time_spans),
+		CHECK_TEST(test_entries_of_a_queue), CHECK_TEST(test_flows),            CHECK_TEST(test_who_is_connected),
+		CHECK_TEST(test_how_the_broker_is),
+	};
+	return check_main("inspect", tests, sizeof(tests) / sizeof(tests[0]));
+}

@@ -1,0 +1,99 @@
+/* broker/shell/live_config: changes are taken in whole, and what is told is what holds. */
+#include "broker/shell/live_config.h"
+#include "lib/base/logging.h"
+#include "tests/support/check.h"
+
+static int told;
+
+static void on_changed(void *context)
+{
+	(void)context;
+	told++;
+}
+
+static struct config_port port_of(struct live_config *live, struct broker_config *config)
+{
+	config_init(broker_config_spec(), config);
+	CU_ASSERT_EQUAL(broker_config_finish(config, NULL), ST_OK);
+	config->listen_port = 0;
+	*live = (struct live_config){ .config = config, .port = 4711, .changed = on_changed };
+	told = 0;
+	return live_config_port(live);
+}
+
+static void test_changes(void)
+{
+	struct broker_config config;
+	struct live_config live;
+	struct config_port port = port_of(&live, &config);
+	struct outcome outcome = { 0 };
+
+	CU_ASSERT_EQUAL(port.version(port.context).counter, 0);
+	CU_ASSERT_EQUAL(port.update(port.context, SPAN_LITERAL("transactionCheckMax=7\nmessageDelayLevel=1s 2s\nlogLevel=info\n"), &outcome), ST_OK);
+	CU_ASSERT_EQUAL(config.transaction_check_max, 7);
+	CU_ASSERT_STRING_EQUAL(config.message_delay_level, "1s 2s");
+	CU_ASSERT_EQUAL(told, 1);
+	CU_ASSERT_EQUAL(port.version(port.context).counter, 1);
+	CU_ASSERT_TRUE(port.version(port.context).timestamp > 0);
+}
+
+static void test_refusals_change_nothing(void)
+{
+	static const struct {
+		const char *text;
+		int32_t code;
+		const char *named;
+	} cases[] = {
+		{ "transactionCheckMax=9\nlistenPort=1", RESP_NO_PERMISSION, "listenPort" },
+		{ "transactionCheckMax=9\nsendMessageThreadPoolNums=1", RESP_NO_PERMISSION, "sendMessageThreadPoolNums" },
+		{ "transactionCheckMax=9\nmaxMessageSize=16777216\n", RESP_INVALID_PARAMETER, NULL },
+		{ "transactionCheckMax=9\nmessageDelayLevel=1 year", RESP_INVALID_PARAMETER, "messageDelayLevel" },
+		{ "transactionCheckMax=9\nlogLevel=loud", RESP_INVALID_PARAMETER, "loud" },
+		{ "transactionCheckMax=0", RESP_INVALID_PARAMETER, "transactionCheckMax" },
+		{ "nonsense", RESP_INVALID_PARAMETER, "key=value" },
+	};
+	struct broker_config config;
+	struct live_config live;
+	struct config_port port = port_of(&live, &config);
+
+	config.tail_ring_size = 32 * 1024 * 1024; /* Too little for messages of 16 MiB. */
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct outcome outcome = { 0 };
+
+		CU_ASSERT_NOT_EQUAL(port.update(port.context, span_of(cases[i].text), &outcome), ST_OK);
+		CU_ASSERT_EQUAL(outcome.code, cases[i].code);
+		CU_ASSERT_TRUE(cases[i].named == NULL || strstr(outcome.err.text, cases[i].named) != NULL);
+	}
+	CU_ASSERT_EQUAL(config.transaction_check_max, 15);
+	CU_ASSERT_EQUAL(told, 0);
+}
+
+static void test_what_tools_look_for(void)
+{
+	static const char *const lines[] = { "\nbrokerName=", "\nlistenPort=4711\n", "\ntransactionCheckMax=15\n", "\nautoCreateTopicEnable=true\n",
+					     "\nopLogMysqlPassword=******\n", "\nbrokerRole=ASYNC_MASTER\n", "\nhaListenPort=4712\n" };
+	struct broker_config config;
+	struct live_config live;
+	struct config_port port = port_of(&live, &config);
+	struct buffer out;
+
+	snprintf(config.oplog.password, sizeof(config.oplog.password), "secret");
+	buffer_init(&out, 0);
+	buffer_append_text(&out, "\n");
+	port.print(port.context, &out);
+	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
+		CU_ASSERT_PTR_NOT_NULL(memmem(out.data, out.end, lines[i], strlen(lines[i])));
+	CU_ASSERT_PTR_NULL(memmem(out.data, out.end, "secret", 6));
+	buffer_deinit(&out);
+}
+
+int main(void)
+{
+	static const struct check_test tests[] = {
+		CHECK_TEST(test_changes),
+		CHECK_TEST(test_refusals_change_nothing),
+		CHECK_TEST(test_what_tools_look_for),
+	};
+	log_set_level(LOGLEVEL_ERROR);
+	return check_main("live_config", tests, sizeof(tests) / sizeof(tests[0]));
+}
