@@ -234,10 +234,10 @@ void core_close(struct core *core)
 	if (core == NULL)
 		return;
 	holds_deinit(&core->holds);
-	pop_waits_deinit(&core->pop_waits);
-	pops_deinit(&core->pops);
 	for (size_t i = 0; i < PULL_EXPRESSIONS; i++)
 		expression_release(core->pull_expressions[i]);
+	pop_waits_deinit(&core->pop_waits);
+	pops_deinit(&core->pops);
 	checkback_destroy(core->checkback);
 	resends_destroy(core->resends);
 	pending_destroy(core->pending);

@@ -91,18 +91,6 @@ static uint64_t attempt_hash(const struct core *core, struct span id)
 	return id.size == 0 ? 0 : hash128_bytes(core->hash_key, id.data, id.size).lo | 1;
 }
 
-static enum status take_filter(struct core *core, const struct pop_header *header, struct pop_request *out,
-			       struct outcome *outcome)
-{
-	struct pull_header asked = { .expression_type = header->expression_type, .subscription = header->expression };
-	struct pull_request filtered = { 0 };
-	enum status status = progress_own_filter(core, &asked, &filtered, outcome);
-
-	out->filter = filtered.filter;
-	out->expression = filtered.expression;
-	return status;
-}
-
 enum status core_prepare_pop(struct core *core, const struct pop_header *header, struct pop_request *out,
 			     struct outcome *outcome)
 {
@@ -117,7 +105,8 @@ enum status core_prepare_pop(struct core *core, const struct pop_header *header,
 	if (status == ST_OK)
 		status = check_group(core, header, &group, outcome);
 	if (status == ST_OK)
-		status = take_filter(core, header, out, outcome);
+		status = progress_own_filter(core, header->expression_type, header->expression, &out->filter, &out->expression,
+					     outcome);
 	if (status != ST_OK)
 		return status;
 	out->topic_id = topic->id;

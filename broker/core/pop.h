@@ -34,7 +34,7 @@ struct pop_request {
 	uint64_t attempt;        /* Hash of the attempt's id; 0: none. */
 	int64_t wait_ms;         /* How much longer it may wait. */
 	struct tag_filter filter;
-	struct expression *expression; /* As that of a pull. */
+	struct expression *expression; /* With it; borrowed, but of one that waits. NULL: everything. */
 };
 
 /* What was found. The texts and the body lie in the core until the next request. */

@@ -166,8 +166,7 @@ static void add_items(struct taking *t, const struct pull_result *pulled, enum p
 	t->result->count += pulled->item_count;
 }
 
-static enum status pull(struct taking *t, uint64_t start, uint32_t most, bool filtered,
-			struct pull_result *pulled)
+static enum status pull(struct taking *t, uint64_t start, uint32_t most, bool filtered, struct pull_result *pulled)
 {
 	struct pull_request request = {
 		.topic_id = t->topic->id, .group_id = t->request->group_id, .queue_id = t->queue->id, .offset = start,

@@ -18,8 +18,8 @@ bool pop_waits_add(struct core *core, const struct pop_wait *wanted)
 	if (wait == NULL)
 		return false;
 	*wait = *wanted;
-	wait->topic = topic;
 	(void)expression_hold(wait->request.expression);
+	wait->topic = topic;
 	wait->deadline_mono_ms = core->mono_ms + wait_ms;
 	DL_APPEND2(topic->pop_waits, wait, topic_prev, topic_next);
 	DL_APPEND2(waits->all, wait, all_prev, all_next);
@@ -84,7 +84,7 @@ void pop_waits_arrived(struct core *core, struct topic *topic)
 static bool is_alike(const struct pop_request *a, const struct pop_request *b)
 {
 	return a->group_id == b->group_id && a->queue_id == b->queue_id && a->order == b->order && a->attempt == b->attempt &&
-	       a->expression == b->expression && tag_filter_equal(&a->filter, &b->filter);
+	       span_equal(expression_text(a->expression), expression_text(b->expression));
 }
 
 static void wake_topic(struct core *core, struct topic *topic)

@@ -273,27 +273,33 @@ enum status core_check_subscription(struct core *core, const struct subscription
 	return status == ST_OK ? core_accept(outcome, 0) : core_refuse_as(outcome, RESP_SUBSCRIPTION_PARSE_FAILED);
 }
 
-enum status progress_own_filter(struct core *core, const struct pull_header *header, struct pull_request *out,
-				struct outcome *outcome)
+enum status progress_own_filter(struct core *core, struct span type, struct span text, struct tag_filter *filter,
+				struct expression **expression, struct outcome *outcome)
 {
-	bool sql = span_is(header->expression_type, "SQL92");
+	bool sql = span_is(type, "SQL92");
 
+	*expression = NULL;
+	if (!sql && type.size > 0 && !span_is(type, "TAG"))
+		return core_refuse(outcome, RESP_SUBSCRIPTION_PARSE_FAILED, "expressionType %.*s is neither TAG nor SQL92",
+				   SPAN_ARGS(type));
+	if (!sql && tag_filter_parse(text, filter, &outcome->err) != ST_OK)
+		return core_refuse_as(outcome, RESP_SUBSCRIPTION_PARSE_FAILED);
+	if (!sql && filter->count == 0)
+		return ST_OK;
+	*expression = carried_expression(core, text, sql);
+	if (*expression == NULL)
+		return core_refuse(outcome, RESP_SYSTEM_BUSY, "no memory for a subscription");
+	if (sql && (*expression)->program == NULL)
+		return refuse_expression(text, RESP_SUBSCRIPTION_PARSE_FAILED, "parse the consumer's subscription failed", outcome);
+	return sql ? check_sql_allowed(core, outcome) : ST_OK;
+}
+
+static enum status own_filter(struct core *core, const struct pull_header *header, struct pull_request *out,
+			      struct outcome *outcome)
+{
 	if ((header->sys_flag & PULL_CLASS_FILTER) != 0)
 		return refuse_class_filter(outcome);
-	if (!sql && header->expression_type.size > 0 && !span_is(header->expression_type, "TAG"))
-		return core_refuse(outcome, RESP_SUBSCRIPTION_PARSE_FAILED, "expressionType %.*s is neither TAG nor SQL92",
-				   SPAN_ARGS(header->expression_type));
-	if (!sql && tag_filter_parse(header->subscription, &out->filter, &outcome->err) != ST_OK)
-		return core_refuse_as(outcome, RESP_SUBSCRIPTION_PARSE_FAILED);
-	if (!sql && out->filter.count == 0)
-		return ST_OK;
-	out->expression = carried_expression(core, header->subscription, sql);
-	if (out->expression == NULL)
-		return core_refuse(outcome, RESP_SYSTEM_BUSY, "no memory for a subscription");
-	if (sql && out->expression->program == NULL)
-		return refuse_expression(header->subscription, RESP_SUBSCRIPTION_PARSE_FAILED,
-					 "parse the consumer's subscription failed", outcome);
-	return sql ? check_sql_allowed(core, outcome) : ST_OK;
+	return progress_own_filter(core, header->expression_type, header->subscription, &out->filter, &out->expression, outcome);
 }
 
 /* RocketMQ keeps an older expression that did compile, and does not use it. */
@@ -355,7 +361,7 @@ enum status core_prepare_pull(struct core *core, const struct pull_header *heade
 	if (status != ST_OK)
 		return status;
 	if ((header->sys_flag & PULL_SUBSCRIPTION) != 0)
-		status = progress_own_filter(core, header, out, outcome);
+		status = own_filter(core, header, out, outcome);
 	else
 		status = group_filter(core, header, group, topic, out, outcome);
 	if (status != ST_OK)

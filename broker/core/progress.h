@@ -36,9 +36,9 @@ enum status core_check_subscription(struct core *core, const struct subscription
  * that rides on it. What *out borrows lasts until the next pull or heartbeat. */
 enum status core_prepare_pull(struct core *core, const struct pull_header *header, struct pull_request *out,
 			      struct outcome *outcome) MUST_USE;
-/* The filter that a request brings along; of the header only what speaks of that. */
-enum status progress_own_filter(struct core *core, const struct pull_header *header, struct pull_request *out,
-				struct outcome *outcome) MUST_USE;
+/* The filter that a request brings along. What it says in full is borrowed until the next pull; NULL: everything. */
+enum status progress_own_filter(struct core *core, struct span type, struct span text, struct tag_filter *filter,
+				struct expression **expression, struct outcome *outcome) MUST_USE;
 /* Young: its first message is near the log's end, or there is none yet. A group that never read it then starts at its
  * beginning, whatever the client says; RocketMQ's rule ("offset 0 is still in memory"). */
 bool progress_is_young(const struct core *core, const struct queue *queue);

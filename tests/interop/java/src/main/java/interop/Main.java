@@ -33,8 +33,8 @@ public final class Main {
         cases.addAll(TransactionCases.all());
         cases.addAll(RawEndCases.all());
         cases.addAll(ConsumerCases.all());
-        cases.addAll(PopCases.all());
         cases.addAll(SelectorCases.all());
+        cases.addAll(PopCases.all());
         cases.addAll(SendCases.all());
         cases.addAll(OrderlyCases.all());
         cases.addAll(FilterCases.all());
