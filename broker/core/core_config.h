@@ -18,6 +18,7 @@ struct core_config {
 	bool sync_flush;         /* committed = durable; otherwise committed = written. */
 	bool auto_create_topic;
 	bool auto_create_group;
+	const char *trace_topic;   /* Made at the start; NULL: left to the first send. */
 	bool reject_transactions;
 	bool long_polling;
 	bool property_filter;      /* SQL92. */

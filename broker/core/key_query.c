@@ -82,15 +82,17 @@ static enum status look_at(struct core *core, uint64_t record_offset, struct fou
 	return status;
 }
 
-static bool has_key(struct span properties, struct span key)
+static bool has_key(struct span properties, const struct key_query *query)
 {
 	struct known_properties known;
 
 	properties_scan(properties, &known);
-	if (span_equal(known.uniq_key, key))
+	if (query->tag)
+		return span_equal(known.tags, query->key);
+	if (span_equal(known.uniq_key, query->key))
 		return true;
 	for (struct span rest = known.keys, word; word_next(&rest, &word);) {
-		if (span_equal(word, key))
+		if (span_equal(word, query->key))
 			return true;
 	}
 	return false;
@@ -117,6 +119,6 @@ enum status core_key_message(struct core *core, uint64_t record_offset, const st
 		return status;
 	const struct message *message = &out->message;
 	bool fits = span_equal(message->topic, query->topic) && message->store_timestamp >= query->begin_ms &&
-		    message->store_timestamp <= query->end_ms && has_key(message->properties, query->key);
+		    message->store_timestamp <= query->end_ms && has_key(message->properties, query);
 	return fits ? ST_OK : ST_NOTFOUND;
 }

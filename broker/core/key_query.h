@@ -8,8 +8,11 @@
 
 #include "broker/core/stored.h"
 
+enum { KEY_MESSAGES_MAX = 64 }; /* Of an answer: RocketMQ's limit. */
+
 struct key_query {
 	struct span topic, key;
+	bool tag;                 /* `key` is one. */
 	int64_t begin_ms, end_ms; /* Store times, both inclusive. */
 };
 
@@ -19,6 +22,16 @@ struct key_hits {
 	size_t count;
 	uint64_t indexed_to;  /* Records below were looked at. */
 	int64_t indexed_ms;   /* Store time of the last one of them. */
+	bool more;            /* There may be earlier ones. */
+	struct key_found *found;
+};
+
+/* How far a query has come; kept from one run of its request to the next. */
+struct key_found {
+	size_t looked_at;     /* Of the hits. */
+	size_t rounds;        /* Of hits before these. */
+	size_t count;
+	uint64_t names[KEY_MESSAGES_MAX]; /* Of its messages: log offsets, ascending. */
 };
 
 /* ST_NOTFOUND: none, or not yet. ST_AGAIN: something must be read first. */

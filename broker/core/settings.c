@@ -6,6 +6,7 @@
 #include "broker/core/apply.h"
 #include "broker/core/pop.h"
 #include "broker/core/state.h"
+#include "lib/base/logging.h"
 #include "lib/wire/names.h"
 
 enum { PERM_ALL = PERM_READ | PERM_WRITE | PERM_INHERIT, PERM_RW = PERM_READ | PERM_WRITE };
@@ -70,6 +71,22 @@ enum status settings_make_system_topics(struct core *core, struct errinfo *err)
 	if (status == ST_OK && strcmp(core->config.cluster_name, core->config.broker_name) != 0)
 		status = make_system_topic(core, core->config.broker_name, 1, PERM_ALL, err);
 	return status;
+}
+
+enum status settings_make_system_groups(struct core *core, struct errinfo *err)
+{
+	static const char *const names[] = {
+		"TOOLS_CONSUMER", "FILTERSRV_CONSUMER", "SELF_TEST_C_GROUP", "CID_ONS-HTTP-PROXY", "CID_ONSAPI_PULL",
+		"CID_ONSAPI_PERMISSION", "CID_ONSAPI_OWNER", "CID_RMQ_SYS_TRANS",
+	};
+	struct group_config config = group_config_default();
+	struct consumer_group *group;
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if (groups_put(core->groups, span_of(names[i]), &config, SPAN_NONE, &group) != ST_OK)
+			return errinfo_set(err, ST_NOMEM, "no memory for group %s", names[i]);
+	}
+	return ST_OK;
 }
 
 /* A name for what is about to be recorded, so that applying the record finds room. */
@@ -154,6 +171,21 @@ enum status core_put_topic(struct core *core, struct span name, const struct top
 		return core_refuse(outcome, RESP_INVALID_PARAMETER, "a topic has at most %d queues", TOPIC_QUEUE_MAX);
 	enum status reserved = reserve_topic(core, &r, outcome);
 	return reserved != ST_OK ? reserved : settings_record_topic(core, &r, outcome);
+}
+
+void settings_make_trace_topic(struct core *core)
+{
+	struct topic_settings settings = { .read_queue_nums = 1, .write_queue_nums = 1, .perm = PERM_RW };
+	struct outcome outcome = { 0 };
+
+	if (core->trace_topic_made || core->config.trace_topic == NULL)
+		return;
+	struct span name = span_of(core->config.trace_topic);
+	enum status status = topics_find(core->topics, name) != NULL ? ST_OK : core_put_topic(core, name, &settings, &outcome);
+	core->trace_topic_made = status != ST_AGAIN;
+	if (status != ST_OK && status != ST_AGAIN)
+		log_warn("core", "the trace topic cannot be made", "topic=%s reason=\"%s\"", core->config.trace_topic,
+			 outcome.err.text);
 }
 
 enum status settings_record_topic(struct core *core, const struct record_topic *r, struct outcome *outcome)

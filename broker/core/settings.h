@@ -10,9 +10,14 @@
 
 /* The topics that every broker has; made in memory at each start. */
 enum status settings_make_system_topics(struct core *core, struct errinfo *err) MUST_USE;
+/* The groups that every RocketMQ broker has, for tools: they are there although groups are not made on the way. */
+enum status settings_make_system_groups(struct core *core, struct errinfo *err) MUST_USE;
 
 /* The template of topics that are made on the way, if they are to be made. */
 enum status settings_make_template(struct core *core, struct errinfo *err) MUST_USE;
+
+/* The topic of clients' traces, once there is room in the log: at each tick until it is there. */
+void settings_make_trace_topic(struct core *core);
 
 /* UPDATE_AND_CREATE_TOPIC, UPDATE_AND_CREATE_SUBSCRIPTIONGROUP. */
 enum status core_put_topic(struct core *core, struct span name, const struct topic_settings *settings,

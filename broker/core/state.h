@@ -82,6 +82,7 @@ struct core {
 	int64_t conflict_window_ms;
 	uint32_t conflict_count;
 	uint32_t conflict_suppressed;
+	bool trace_topic_made;        /* Or refused. */
 	uint32_t queue_turn;          /* Round robin for sends that leave the queue to us. */
 
 	uint64_t wish_offset;         /* After ST_AGAIN: what to read from disk; size 0 = room in the log. */

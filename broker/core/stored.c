@@ -5,6 +5,7 @@
 #include "broker/core/apply.h"
 #include "broker/core/state.h"
 #include "broker/core/transactions.h"
+#include "lib/wire/properties.h"
 
 /* What the naming record knows about the message. */
 struct naming {
@@ -96,6 +97,46 @@ enum status core_stored_message(struct core *core, uint64_t log_offset, struct s
 	out->message.prepared_transaction_offset = (int64_t)(naming.transactional ? body.origin_offset : naming.prepared_offset);
 	out->message.store_timestamp = naming.store_time_ms;
 	return ST_OK;
+}
+
+enum status core_half_view(struct core *core, uint64_t half_offset, struct stored_message *out, struct errinfo *err)
+{
+	struct message *message = &out->message;
+	struct stored_half stored = { 0 };
+	struct half_entry entry;
+	uint64_t number;
+
+	if (half_offset >= core_committed_offset(core))
+		return not_found(half_offset, err);
+	enum status status = half_index_find(&core->halves, half_offset, &number, &entry, err);
+	if (status == ST_NOTFOUND)
+		return not_found(half_offset, err);
+	if (status != ST_OK)
+		return status;
+	/* An open one may have been carried since. */
+	const struct pending *open = pending_find(core->pending, number);
+	status = core_read_half(core, open != NULL ? open->body_offset : half_offset, &stored, err);
+	if (status == ST_OK)
+		status = message_decode(stored.half.message, message, err);
+	if (status != ST_OK)
+		return status;
+	out->record = stored.half.message;
+	out->tag_hash = stored.half.tag_hash;
+	buffer_reset(&core->properties);
+	properties_copy(&core->properties, message->properties, NULL);
+	property_put(&core->properties, PROPERTY_REAL_TOPIC, stored.half.topic);
+	property_put_i64(&core->properties, PROPERTY_REAL_QID, stored.half.queue_id);
+	if (core->properties.failed)
+		return ST_NOMEM;
+	message->properties = buffer_span(&core->properties);
+	message->topic = SPAN_LITERAL(TOPIC_HALF);
+	message->queue_id = 0;
+	message->queue_offset = (int64_t)stored.half.half_queue_offset;
+	message->physical_offset = (int64_t)half_offset;
+	message->prepared_transaction_offset = 0;
+	message->store_timestamp = stored.half.store_time_ms;
+	message->sys_flag &= ~SYSFLAG_TRANSACTION_MASK;
+	return message_check_limits(message, err);
 }
 
 enum status stored_message_keep(struct core *core, struct stored_message *stored)

@@ -58,6 +58,8 @@ struct key_port {
 	/* The answer to a request's search, valid until `done`. ST_AGAIN: it is under way, run the request again. */
 	enum status (*find)(void *context, const struct request *request, const struct key_query *query,
 			    struct key_hits *out);
+	/* The hits before those; run the request again. */
+	void (*find_more)(void *context, const struct request *request);
 	void (*done)(void *context, const struct request *request);
 };
 

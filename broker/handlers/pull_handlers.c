@@ -82,6 +82,8 @@ enum status handle_view_message(struct handlers *handlers, const struct request 
 	if (view_message_decode(request->command, &header, &outcome.err) != ST_OK)
 		return answer_bad_header(handlers, request, &outcome.err);
 	enum status status = core_stored_message(handlers->core, (uint64_t)header.offset, &stored, &outcome.err);
+	if (status == ST_NOTFOUND)
+		status = core_half_view(handlers->core, (uint64_t)header.offset, &stored, &outcome.err);
 	if (status == ST_AGAIN)
 		return status;
 	if (status != ST_OK) {

@@ -1,19 +1,16 @@
-#include "broker/projections/key_index.h"
+#include "broker/projections/key_index_internal.h"
 
 #include <errno.h>
 #include <inttypes.h>
-#include <pthread.h>
 #include <signal.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "lib/base/array.h"
+#include "lib/base/clock.h"
 #include "lib/base/hash.h"
 #include "lib/base/logging.h"
-#include "lib/index/key_run.h"
-#include "lib/log/logreader.h"
 #include "lib/record/record_message.h"
 #include "lib/record/record_transaction.h"
 #include "lib/wire/message.h"
@@ -27,40 +24,16 @@ enum {
 	RETRY_MS = 5000,
 };
 
-struct key_index {
-	const struct vfs *vfs;
-	char *root;
-	char dir[KEY_RUN_PATH_SIZE];
-	uint64_t run_entries;
-
-	/* The thread's own. */
-	struct logreader *reader;   /* NULL: to be opened at `position`. */
-	uint64_t position;
-	struct key_run *runs;       /* Ascending, and open. */
-	size_t run_count, run_capacity;
-	struct key_entry *entries;  /* Behind the last run, as they came. */
-	size_t entry_count, entry_capacity;
-	struct key_run_head head;   /* Of the run that they will be. */
-	int64_t indexed_ms;
-	bool failing;
-
-	/* Shared. */
-	_Atomic uint64_t durable, log_start;
-	pthread_mutex_t lock;       /* Guards the next two. */
-	pthread_cond_t wake;
-	struct key_search *searches;
-	bool stopping;
-	bool has_thread;
-	pthread_t thread;
-};
-
 /* --- keys of records ------------------------------------------------------------------------------------------------ */
 
 /* Stable: what is on disk must be found by the next version of the program. */
-uint64_t key_index_hash(struct span topic, struct span key)
+uint64_t key_index_hash(struct span topic, enum key_kind kind, struct span key)
 {
-	static const struct hash_key fixed = { 0x65736372776b6579ULL, 0x6b65792d696e6465ULL };
-	struct hash128 outer = hash128_bytes(fixed, topic.data, topic.size);
+	static const struct hash_key fixed[] = {
+		[KEY_OF_MESSAGE] = { 0x65736372776b6579ULL, 0x6b65792d696e6465ULL },
+		[KEY_TAG] = { 0x6573637277746167ULL, 0x7461672d696e6465ULL },
+	};
+	struct hash128 outer = hash128_bytes(fixed[kind], topic.data, topic.size);
 	struct hash_key inner = { outer.lo, outer.hi };
 
 	return hash128_bytes(inner, key.data, key.size).lo;
@@ -87,37 +60,52 @@ static bool add_keys(struct key_index *index, uint64_t offset, struct span topic
 	if (message_decode(message, &decoded, NULL) != ST_OK)
 		return true;
 	properties_scan(decoded.properties, &known);
-	if (known.uniq_key.size > 0 && !add_entry(index, key_index_hash(topic, known.uniq_key), offset))
+	if (known.uniq_key.size > 0 && !add_entry(index, key_index_hash(topic, KEY_OF_MESSAGE, known.uniq_key), offset))
+		return false;
+	if (known.tags.size > 0 && !add_entry(index, key_index_hash(topic, KEY_TAG, known.tags), offset))
 		return false;
 	for (struct span rest = known.keys, word; word_next(&rest, &word) && count < KEYS_MAX; count++) {
-		if (!add_entry(index, key_index_hash(topic, word), offset))
+		if (!add_entry(index, key_index_hash(topic, KEY_OF_MESSAGE, word), offset))
 			return false;
 	}
 	return true;
 }
 
+/* A body that was carried is older than its neighbours. */
 static void note_time(struct key_index *index, int64_t store_time_ms)
 {
-	if (index->head.oldest_ms == 0)
-		index->head.oldest_ms = store_time_ms;
-	index->head.newest_ms = index->indexed_ms = store_time_ms;
+	struct key_run_head *head = &index->head;
+
+	if (head->oldest_ms == 0 || store_time_ms < head->oldest_ms)
+		head->oldest_ms = store_time_ms;
+	if (store_time_ms > head->newest_ms)
+		head->newest_ms = store_time_ms;
+	if (store_time_ms > index->indexed_ms)
+		index->indexed_ms = store_time_ms;
 }
 
-/* A record that does not decode is skipped: the broker's own replay is the one that judges. */
-static bool index_payload(struct key_index *index, unsigned kind, uint64_t offset, struct span payload)
+bool key_body_decode(unsigned kind, struct span payload, struct key_body *out)
 {
 	struct record_message message;
 	struct record_half half;
 
-	if (kind == LOG_MESSAGE && record_message_decode(payload, &message, NULL) == ST_OK) {
-		note_time(index, message.store_time_ms);
-		return add_keys(index, offset, message.topic, message.message);
-	}
-	if (kind == LOG_HALF && record_half_decode(payload, &half, NULL) == ST_OK) {
-		note_time(index, half.store_time_ms);
-		return add_keys(index, offset, half.topic, half.message);
-	}
+	if (kind == LOG_MESSAGE && record_message_decode(payload, &message, NULL) == ST_OK)
+		*out = (struct key_body){ message.store_time_ms, message.topic, message.message };
+	else if (kind == LOG_HALF && record_half_decode(payload, &half, NULL) == ST_OK)
+		*out = (struct key_body){ half.store_time_ms, half.topic, half.message };
+	else
+		return false;
 	return true;
+}
+
+static bool index_payload(struct key_index *index, unsigned kind, uint64_t offset, struct span payload)
+{
+	struct key_body body;
+
+	if (!key_body_decode(kind, payload, &body))
+		return true;
+	note_time(index, body.store_time_ms);
+	return add_keys(index, offset, body.topic, body.message);
 }
 
 static bool index_record(struct key_index *index, const struct log_record *record)
@@ -167,11 +155,15 @@ static enum status write_run(struct key_index *index, struct errinfo *err)
 	return ST_OK;
 }
 
-/* Runs of a log that is not this one, or that speak of more than it holds, go. */
-static bool fits(const struct key_index *index, const struct key_run *run, const uint8_t *log_id, uint64_t durable)
+/* Whether the last run may stay: those of a log that is not this one go, those that speak of more than it holds, and those
+ * behind a gap, whose part of the log is read anew. */
+static bool fits(const struct key_index *index, const uint8_t *log_id, uint64_t oldest)
 {
-	(void)index;
-	return memcmp(run->head.log_id, log_id, KEY_RUN_LOG_ID_SIZE) == 0 && run->head.to <= durable;
+	const struct key_run *run = &index->runs[index->run_count - 1];
+	uint64_t expected = index->run_count > 1 ? run[-1].head.to : 0;
+
+	return memcmp(run->head.log_id, log_id, KEY_RUN_LOG_ID_SIZE) == 0 && run->head.to <= atomic_load(&index->durable) &&
+	       (run->head.from <= expected || run->head.from <= oldest);
 }
 
 static void drop_run(struct key_index *index, size_t at)
@@ -186,10 +178,20 @@ static void drop_run(struct key_index *index, size_t at)
 		log_warn("keys", "a run stays behind", "reason=\"%s\"", err.text);
 }
 
-/* Takes up the runs that are there. What cannot be read is left out, and its part of the log with it. */
-static enum status load_runs(struct key_index *index, const uint8_t *log_id, struct errinfo *err)
+/* A run that cannot be read is left out; one that is damaged is made anew. */
+static void leave_out(const struct key_index *index, uint64_t name, const struct errinfo *why)
 {
-	uint64_t *names = malloc(RUNS_MAX * sizeof(*names)), durable = atomic_load(&index->durable);
+	struct errinfo err;
+
+	log_warn("keys", "a run is left out", "reason=\"%s\"", why->text);
+	if (why->code == ST_CORRUPT && key_run_remove(index->vfs, index->dir, name, &err) != ST_OK)
+		log_warn("keys", "a run stays behind", "reason=\"%s\"", err.text);
+}
+
+/* Takes up the runs that are there. `oldest`: where the log begins. */
+static enum status load_runs(struct key_index *index, const uint8_t *log_id, uint64_t oldest, struct errinfo *err)
+{
+	uint64_t *names = malloc(RUNS_MAX * sizeof(*names));
 	size_t count = 0;
 
 	if (names == NULL)
@@ -202,12 +204,13 @@ static enum status load_runs(struct key_index *index, const uint8_t *log_id, str
 		if (one == ST_NOMEM)
 			status = errinfo_set(err, one, "%s", why.text);
 		else if (one != ST_OK)
-			log_warn("keys", "a run is left out", "reason=\"%s\"", why.text);
-		else if (!fits(index, &index->runs[index->run_count - 1], log_id, durable))
+			leave_out(index, names[i], &why);
+		else if (!fits(index, log_id, oldest))
 			drop_run(index, index->run_count - 1);
 	}
 	free(names);
 	index->position = index->run_count > 0 ? index->runs[index->run_count - 1].head.to : 0;
+	index->indexed_ms = index->run_count > 0 ? index->runs[index->run_count - 1].head.newest_ms : 0;
 	index->head = (struct key_run_head){ .from = index->position };
 	return status;
 }
@@ -236,7 +239,7 @@ static enum status open_log(struct key_index *index, struct errinfo *err)
 		/* For the log's identity only. */
 		status = logreader_open(index->vfs, index->root, 0, &index->reader, err);
 		if (status == ST_OK)
-			status = load_runs(index, logreader_log_id(index->reader), err);
+			status = load_runs(index, logreader_log_id(index->reader), logreader_position(index->reader), err);
 		logreader_close(index->reader);
 		index->reader = NULL;
 	}
@@ -259,6 +262,8 @@ static enum status read_some(struct key_index *index, unsigned records, bool *al
 			status = write_run(index, err);
 	}
 	*all = status == ST_AGAIN;
+	if (*all)
+		index->complete_to = durable;
 	if (status == ST_OK || status == ST_AGAIN)
 		return ST_OK;
 	/* From the last run on, another time. */
@@ -277,45 +282,29 @@ static void drop_old(struct key_index *index)
 		drop_run(index, 0);
 }
 
-/* --- searches --------------------------------------------------------------------------------------------------------------- */
-
-static void search_runs(struct key_index *index, struct key_search *search)
+/* Those that need not wait any more; with `now` all of them. */
+static struct key_search *take_ready(struct key_index *index, bool now)
 {
-	struct errinfo err;
+	struct key_search *ready = NULL, **link, *search;
+	int64_t now_ms = clock_mono_ms(clock_system());
 
-	for (size_t i = index->run_count; i-- > 0 && search->hit_count < KEY_INDEX_HITS_MAX;) {
-		struct key_run *run = &index->runs[i];
-		size_t count = 0;
-
-		/* A half is stored before it is decided: its run may be older than the message. */
-		if (run->head.oldest_ms > search->end_ms)
-			continue;
-		if (key_run_find(run, search->hash, search->hits + search->hit_count, KEY_INDEX_HITS_MAX - search->hit_count, &count,
-				 &err) != ST_OK)
-			log_warn("keys", "a run cannot be searched", "reason=\"%s\"", err.text);
-		search->hit_count += count;
-	}
-}
-
-void key_index_answer(struct key_index *index, struct key_search *search)
-{
-	search->hit_count = 0;
-	for (size_t i = index->entry_count; i-- > 0 && search->hit_count < KEY_INDEX_HITS_MAX;) {
-		if (index->entries[i].hash == search->hash)
-			search->hits[search->hit_count++] = index->entries[i].offset;
-	}
-	search_runs(index, search);
-	search->indexed_to = index->reader != NULL ? logreader_position(index->reader) : index->position;
-	search->indexed_ms = index->indexed_ms;
-}
-
-static void answer_all(struct key_index *index)
-{
 	pthread_mutex_lock(&index->lock);
-	struct key_search *search = index->searches, *next;
-	index->searches = NULL;
+	for (link = &index->searches; (search = *link) != NULL;) {
+		if (!now && search->wait_for > index->complete_to && now_ms < search->wait_until_ms) {
+			link = &search->next;
+			continue;
+		}
+		*link = search->next;
+		search->next = ready;
+		ready = search;
+	}
 	pthread_mutex_unlock(&index->lock);
-	for (; search != NULL; search = next) {
+	return ready;
+}
+
+static void answer_ready(struct key_index *index, bool now)
+{
+	for (struct key_search *search = take_ready(index, now), *next; search != NULL; search = next) {
 		next = search->next; /* It is the caller's again once it is told. */
 		key_index_answer(index, search);
 		search->found(search);
@@ -360,7 +349,7 @@ static void *run_thread(void *context)
 
 		report(index, status, &err);
 		drop_old(index);
-		answer_all(index);
+		answer_ready(index, status != ST_OK);
 		pause_ms = status != ST_OK ? RETRY_MS : all ? PAUSE_MS : 0;
 	}
 	return NULL;
@@ -452,6 +441,8 @@ void key_index_advance(struct key_index *index, uint64_t durable, uint64_t log_s
 
 void key_index_search(struct key_index *index, struct key_search *search)
 {
+	search->wait_for = atomic_load(&index->durable);
+	search->wait_until_ms = clock_mono_ms(clock_system()) + KEY_INDEX_WAIT_MS;
 	pthread_mutex_lock(&index->lock);
 	search->next = index->searches;
 	index->searches = search;

@@ -6,6 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "lib/wire/codes.h"
+
 #define AT(field) offsetof(struct broker_config, field)
 #define TEXT(k, f, d, h) { .key = k, .type = CONFIG_TEXT, .offset = AT(f), .def = d, .help = h }
 #define FLAG(k, f, d, h) { .key = k, .type = CONFIG_BOOL, .offset = AT(f), .def = d, .help = h }
@@ -67,6 +69,10 @@ static const struct config_option broker_options[] = {
 
 	FLAG("autoCreateTopicEnable", auto_create_topic_enable, "true",
 	     "Creates a topic on the first send to it, after the template TBW102."),
+	FLAG("traceTopicEnable", trace_topic_enable, "false",
+	     "Makes the topic of clients' message traces at the start; when false, the first trace makes it if topics are created "
+	     "automatically."),
+	TEXT("msgTraceTopicName", trace_topic_name, TOPIC_TRACE, "Name of that topic."),
 	FLAG("autoCreateSubscriptionGroup", auto_create_subscription_group, "true",
 	     "Creates a consumer group on its first heartbeat or pull."),
 	NUMBER("defaultTopicQueueNums", default_topic_queue_nums, "8", "queues", 1, 1024,
@@ -140,10 +146,9 @@ static const char *const known_unused[] = {
 	"diskMaxUsedSpaceRatio", "storePathCommitLog", "storePathConsumeQueue", "storePathIndex",
 	"storeCheckpoint", "abortFile", "mappedFileSizeConsumeQueue", "sendMessageThreadPoolNums",
 	"pullMessageThreadPoolNums", "useReentrantLockWhenPutMessage", "waitTimeMillsInSendQueue",
-	"transactionOpBatchInterval", "transactionOpMsgMaxSize", "traceTopicEnable",
-	"msgTraceTopicName", "aclEnable", "flushIntervalCommitLog",
+	"transactionOpBatchInterval", "transactionOpMsgMaxSize", "aclEnable", "flushIntervalCommitLog",
 	"flushCommitLogLeastPages", "flushCommitLogTimed", "transientStorePoolEnable", "slaveReadEnable",
-	"fetchNamesrvAddrByAddressServer", "messageIndexEnable", "maxTransferBytesOnMessageInMemory",
+	"fetchNamesrvAddrByAddressServer", "maxTransferBytesOnMessageInMemory",
 	"maxTransferCountOnMessageInMemory", "maxTransferBytesOnMessageInDisk", "maxTransferCountOnMessageInDisk",
 	"accessMessageInMemoryMaxRatio", "maxIndexNum", "maxHashSlotNum", "warmMapedFileEnable",
 	"osPageCacheBusyTimeOutMills", "enableCalcFilterBitMap", "clusterTopicEnable", "brokerTopicEnable",

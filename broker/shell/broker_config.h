@@ -40,6 +40,8 @@ struct broker_config {
 	bool message_index_enable;
 
 	bool auto_create_topic_enable;
+	bool trace_topic_enable;
+	char trace_topic_name[CONFIG_TEXT_SIZE];
 	bool auto_create_subscription_group;
 	int64_t default_topic_queue_nums;
 	bool reject_transaction_message;

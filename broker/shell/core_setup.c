@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 
 #include "lib/wire/codes.h"
+#include "lib/wire/names.h"
 
 enum status core_setup(const struct broker_config *config, struct core_config *out, struct errinfo *err)
 {
@@ -10,12 +11,15 @@ enum status core_setup(const struct broker_config *config, struct core_config *o
 
 	if (inet_pton(AF_INET, config->broker_ip1, &ip) != 1)
 		return errinfo_set(err, ST_INVALID, "brokerIP1=%s: not an IPv4 address", config->broker_ip1);
+	if (config->trace_topic_enable && topic_name_check(span_of(config->trace_topic_name), err) != ST_OK)
+		return errinfo_wrap(err, ST_INVALID, "msgTraceTopicName");
 	*out = (struct core_config){
 		.cluster_name = config->broker_cluster_name,
 		.broker_name = config->broker_name,
 		.store_ipv4 = ntohl(ip.s_addr),
 		.sync_flush = config->flush_disk_type == FLUSH_SYNC,
 		.auto_create_topic = config->auto_create_topic_enable,
+		.trace_topic = config->trace_topic_enable ? config->trace_topic_name : NULL,
 		.auto_create_group = config->auto_create_subscription_group,
 		.reject_transactions = config->reject_transaction_message,
 		.long_polling = config->long_polling_enable,

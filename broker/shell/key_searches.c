@@ -8,6 +8,7 @@ enum slot_state { SLOT_FREE, SLOT_SEARCHING, SLOT_ANSWERED };
 
 struct slot {
 	struct key_search search;
+	struct key_found found;
 	struct letter letter;
 	struct key_searches *searches;
 	enum slot_state state;
@@ -64,6 +65,15 @@ void key_searches_destroy(struct key_searches *searches)
 	free(searches);
 }
 
+static void begin_search(struct slot *slot, uint64_t below)
+{
+	slot->state = SLOT_SEARCHING;
+	slot->since_ms = slot->searches->now_ms;
+	slot->search.below = below;
+	slot->found.looked_at = 0;
+	key_index_search(slot->searches->index, &slot->search);
+}
+
 /* The request's own, or a free one; NULL: none is free. */
 static struct slot *slot_of(struct key_searches *searches, const struct request *request)
 {
@@ -90,18 +100,28 @@ static enum status find(void *context, const struct request *request, const stru
 		return ST_AGAIN;
 	/* An answer to an earlier request that bore the same number is none to this one. */
 	if (slot->state == SLOT_ANSWERED && request->again) {
-		*out = (struct key_hits){ slot->search.hits, slot->search.hit_count, slot->search.indexed_to, slot->search.indexed_ms };
+		const struct key_search *search = &slot->search;
+		*out = (struct key_hits){ search->hits, search->hit_count, search->indexed_to, search->indexed_ms,
+					  search->hit_count == KEY_INDEX_HITS_MAX, &slot->found };
 		return ST_OK;
 	}
-	slot->state = SLOT_SEARCHING;
 	slot->conn_id = request->conn_id;
 	slot->opaque = request->command->opaque;
-	slot->since_ms = searches->now_ms;
-	slot->search.hash = key_index_hash(query->topic, query->key);
-	slot->search.begin_ms = query->begin_ms;
+	slot->search.hash = key_index_hash(query->topic, query->tag ? KEY_TAG : KEY_OF_MESSAGE, query->key);
 	slot->search.end_ms = query->end_ms;
-	key_index_search(searches->index, &slot->search);
+	slot->found = (struct key_found){ .count = 0 };
+	begin_search(slot, UINT64_MAX);
 	return ST_AGAIN;
+}
+
+static void find_more(void *context, const struct request *request)
+{
+	struct slot *slot = slot_of(context, request);
+
+	if (slot == NULL || slot->state != SLOT_ANSWERED || slot->search.hit_count == 0)
+		return;
+	slot->found.rounds++;
+	begin_search(slot, slot->search.hits[slot->search.hit_count - 1]);
 }
 
 static void done(void *context, const struct request *request)
@@ -115,7 +135,7 @@ static void done(void *context, const struct request *request)
 struct key_port key_searches_port(struct key_searches *searches, struct key_index *index)
 {
 	searches->index = index;
-	return (struct key_port){ searches, find, done };
+	return (struct key_port){ searches, find, find_more, done };
 }
 
 void key_searches_tick(struct key_searches *searches, int64_t now_ms)

@@ -68,8 +68,8 @@ static void print(void *context, struct buffer *out)
 	if (live->config->listen_port == 0) /* The later line counts. */
 		buffer_printf(out, "listenPort=%u\n", live->port);
 	/* What is fixed here and an option of RocketMQ's, that tools look for. */
-	buffer_printf(out, "brokerRole=ASYNC_MASTER\nbrokerIP2=%s\nhaListenPort=%u\naclEnable=false\ntraceTopicEnable=false\n"
-		      "msgTraceTopicName=%s\n", live->config->broker_ip1, live->port + 1u, TOPIC_TRACE);
+	buffer_printf(out, "brokerRole=ASYNC_MASTER\nbrokerIP2=%s\nhaListenPort=%u\naclEnable=false\n",
+		      live->config->broker_ip1, live->port + 1u);
 }
 
 static struct data_version version(void *context)

@@ -218,8 +218,8 @@ static enum status read_entry(struct key_run *run, uint64_t index, struct key_en
 	return status;
 }
 
-/* The first entry whose hash is above `hash`. */
-static enum status find_end(struct key_run *run, uint64_t hash, uint64_t *out, struct errinfo *err)
+/* The number of entries whose hash is below `hash`, or not above it. */
+static enum status count_below(struct key_run *run, uint64_t hash, bool or_equal, uint64_t *out, struct errinfo *err)
 {
 	uint64_t low = 0, high = run->head.count;
 	struct key_entry entry;
@@ -230,7 +230,7 @@ static enum status find_end(struct key_run *run, uint64_t hash, uint64_t *out, s
 
 		if (status != ST_OK)
 			return status;
-		if (entry.hash <= hash)
+		if (entry.hash < hash || (or_equal && entry.hash == hash))
 			low = middle + 1;
 		else
 			high = middle;
@@ -239,18 +239,26 @@ static enum status find_end(struct key_run *run, uint64_t hash, uint64_t *out, s
 	return ST_OK;
 }
 
-enum status key_run_find(struct key_run *run, uint64_t hash, uint64_t *out, size_t max, size_t *count_out, struct errinfo *err)
+enum status key_run_find(struct key_run *run, uint64_t hash, uint64_t *first, uint64_t *count, struct errinfo *err)
 {
-	uint64_t at = 0;
-	struct key_entry entry = { 0 };
-	enum status status = find_end(run, hash, &at, err);
+	uint64_t end = 0;
+	enum status status = count_below(run, hash, false, first, err);
 
-	*count_out = 0;
-	while (status == ST_OK && at > 0 && *count_out < max) {
-		status = read_entry(run, --at, &entry, err);
-		if (status != ST_OK || entry.hash != hash)
-			break;
-		out[(*count_out)++] = entry.offset;
-	}
+	if (status == ST_OK)
+		status = count_below(run, hash, true, &end, err);
+	/* Where damage has left no order there may be neither. */
+	*count = status == ST_OK && end > *first ? end - *first : 0;
+	return status;
+}
+
+enum status key_run_offset(struct key_run *run, uint64_t hash, uint64_t number, uint64_t *offset, struct errinfo *err)
+{
+	struct key_entry entry;
+	enum status status = read_entry(run, number, &entry, err);
+
+	if (status == ST_OK && entry.hash != hash)
+		return errinfo_set(err, ST_CORRUPT, "%s: entry %" PRIu64 " is out of order", run->file->path, number);
+	if (status == ST_OK)
+		*offset = entry.offset;
 	return status;
 }

@@ -44,8 +44,9 @@ enum status key_run_remove(const struct vfs *vfs, const char *dir, uint64_t to, 
 /* The names of all runs in `dir`, ascending, at most `max` of the highest; 0 without the directory. */
 enum status key_run_list(const struct vfs *vfs, const char *dir, uint64_t *out, size_t max, size_t *count_out,
 			 struct errinfo *err) MUST_USE;
-/* Offsets of the entries with this hash, the highest first, at most `max`. */
-enum status key_run_find(struct key_run *run, uint64_t hash, uint64_t *out, size_t max, size_t *count_out,
-			 struct errinfo *err) MUST_USE;
+/* The entries with this hash: `count` from number `first` on, their offsets ascending. */
+enum status key_run_find(struct key_run *run, uint64_t hash, uint64_t *first, uint64_t *count, struct errinfo *err) MUST_USE;
+/* The offset in entry `number`, which key_run_find gave for this hash. ST_CORRUPT: it is another's. */
+enum status key_run_offset(struct key_run *run, uint64_t hash, uint64_t number, uint64_t *offset, struct errinfo *err) MUST_USE;
 
 #endif

@@ -31,6 +31,7 @@ static const struct header_field query_fields[] = {
 	QUERY(begin_timestamp, "beginTimestamp", HEADER_I64, HEADER_MANDATORY),
 	QUERY(end_timestamp, "endTimestamp", HEADER_I64, HEADER_MANDATORY),
 	QUERY(unique_key_query, "_UNIQUE_KEY_QUERY", HEADER_BOOL, HEADER_OMIT_DEFAULT),
+	QUERY(index_type, "indexType", HEADER_TEXT, 0),
 };
 static const struct header_spec query_spec = HEADER_SPEC(query_fields, NULL, query_defaults);
 

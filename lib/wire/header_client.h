@@ -22,6 +22,7 @@ struct query_message_header {
 	int32_t max_num;
 	int64_t begin_timestamp, end_timestamp;
 	bool unique_key_query; /* `key` is a unique key. Default false. */
+	struct span index_type; /* Optional. 5.4: K, U or T; with T the key is a tag. */
 };
 enum status query_message_decode(const struct command *command, struct query_message_header *out,
 				 struct errinfo *err) MUST_USE;

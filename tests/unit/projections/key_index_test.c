@@ -75,6 +75,7 @@ static void put(struct fixture *f, unsigned key, bool half)
 	buffer_init(&properties, 256);
 	property_put(&properties, PROPERTY_KEYS, span_of(keys));
 	property_put(&properties, PROPERTY_UNIQ_KEY, span_of(unique));
+	property_put(&properties, PROPERTY_TAGS, span_of(key % 2 == 0 ? "even" : "odd"));
 	struct message message = { .topic = SPAN_LITERAL("t"), .body = SPAN_LITERAL("body"), .properties = buffer_span(&properties) };
 	struct span bytes = { encoded, message_encode(&message, encoded) };
 	int64_t now_ms = 1700000000000 + (int64_t)f->count;
@@ -100,7 +101,8 @@ static void put(struct fixture *f, unsigned key, bool half)
 
 static size_t search(struct fixture *f, const char *key, struct key_search *out)
 {
-	*out = (struct key_search){ .hash = key_index_hash(SPAN_LITERAL("t"), span_of(key)), .end_ms = INT64_MAX };
+	*out = (struct key_search){ .hash = key_index_hash(SPAN_LITERAL("t"), KEY_OF_MESSAGE, span_of(key)), .end_ms = INT64_MAX,
+				     .below = UINT64_MAX };
 	key_index_answer(f->index, out);
 	return out->hit_count;
 }
@@ -199,38 +201,78 @@ static void test_a_lost_index_is_made_anew(void)
 	destroy(f);
 }
 
-/* A damaged run hides its messages, and no others. */
-static void test_a_damaged_run_is_left_out(void)
+/* A damaged run is made anew, and what is behind it; damaged entries hide their messages, and no others. */
+static void test_a_damaged_run_is_made_anew(void)
 {
 	struct fixture *f = create();
 	uint64_t random = check_seed(13), names[64];
 	char path[64];
-	size_t size, count;
+	size_t size;
 
 	put_some(f, &random, 300);
 	catch_up(f);
-	count = runs_of(f, names);
+	size_t count = runs_of(f, names);
 	for (size_t i = 1; i < 4; i++) {
 		snprintf(path, sizeof(path), "store/keys/%020llu", (unsigned long long)names[i]);
 		uint8_t *data = memdisk_data(f->disk, path, &size);
 		CU_ASSERT_PTR_NOT_NULL_FATAL(data);
 		if (i == 1)
 			data[20] ^= 1;
-		else if (i == 2)
-			memdisk_put(f->disk, path, data, size - 8);
 		else
-			memset(data + 200, 0xff, 300); /* Entries: they lead nowhere, or out of order. */
+			memdisk_put(f->disk, path, data, size - 8);
+		reopen_index(f);
+		catch_up(f);
+		CU_ASSERT_TRUE(key_index_run_count(f->index) + 1 >= count);
+		check_all(f);
 	}
+	runs_of(f, names);
+	snprintf(path, sizeof(path), "store/keys/%020llu", (unsigned long long)names[3]);
+	memset(memdisk_data(f->disk, path, &size) + 200, 0xff, 300);
 	reopen_index(f);
 	catch_up(f);
-	CU_ASSERT_EQUAL(key_index_run_count(f->index), count - 2);
 	struct key_search found;
 	for (size_t i = 0; i < f->count; i++) {
 		char text[32];
 		snprintf(text, sizeof(text), "unique-%zu", i);
-		if (f->sent[i].offset >= names[3] || f->sent[i].offset < names[0])
+		if (f->sent[i].offset >= names[3] || f->sent[i].offset < names[2])
 			CU_ASSERT_EQUAL(search(f, text, &found), 1);
 	}
+	destroy(f);
+}
+
+/* What was stored later than asked for is left out, however much of it there is; the rest comes in pieces. */
+static void test_only_what_is_asked_for(void)
+{
+	struct fixture *f = create();
+	uint64_t random = check_seed(16);
+	struct key_search found;
+
+	put_some(f, &random, 900);
+	catch_up(f);
+	for (int round = 0; round < 30; round++) {
+		size_t end = check_random(&random) % f->count, at = 0;
+		found = (struct key_search){ .hash = key_index_hash(SPAN_LITERAL("t"), KEY_TAG, SPAN_LITERAL("odd")),
+					     .end_ms = 1700000000000 + (int64_t)end, .below = UINT64_MAX };
+		key_index_answer(f->index, &found);
+		for (size_t i = end + 1; i-- > 0;) {
+			if (f->sent[i].key % 2 == 0)
+				continue;
+			if (at == found.hit_count && at == KEY_INDEX_HITS_MAX) {
+				found.below = found.hits[at - 1];
+				key_index_answer(f->index, &found);
+				at = 0;
+			}
+			if (at >= found.hit_count || found.hits[at++] != f->sent[i].offset)
+				CU_FAIL_FATAL("a hit is missing or out of order");
+		}
+		CU_ASSERT_EQUAL(at, found.hit_count);
+	}
+	int64_t newest = 1700000000000 + (int64_t)f->count - 1;
+	CU_ASSERT_EQUAL(found.indexed_ms, newest);
+	reopen_index(f);
+	catch_up(f);
+	key_index_answer(f->index, &found);
+	CU_ASSERT_EQUAL(found.indexed_ms, newest);
 	destroy(f);
 }
 
@@ -295,7 +337,8 @@ int main(void)
 		CHECK_TEST(test_what_is_sent_is_found),
 		CHECK_TEST(test_nothing_above_the_durable_mark),
 		CHECK_TEST(test_a_lost_index_is_made_anew),
-		CHECK_TEST(test_a_damaged_run_is_left_out),
+		CHECK_TEST(test_a_damaged_run_is_made_anew),
+		CHECK_TEST(test_only_what_is_asked_for),
 		CHECK_TEST(test_runs_of_another_log_are_not_taken),
 		CHECK_TEST(test_runs_go_with_their_log),
 	};

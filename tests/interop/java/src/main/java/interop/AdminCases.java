@@ -10,10 +10,14 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.apache.rocketmq.client.consumer.DefaultMQPushConsumer;
 import org.apache.rocketmq.client.producer.DefaultMQProducer;
+import org.apache.rocketmq.client.producer.SendResult;
+import org.apache.rocketmq.common.MQVersion;
 import org.apache.rocketmq.tools.command.MQAdminStartup;
 
 /** mqadmin of the client's own version, in this process. */
 final class AdminCases {
+    private static final long COME_MS = 45_000;
+
     private AdminCases() {
     }
 
@@ -21,6 +25,7 @@ final class AdminCases {
         return List.of(
             Case.everywhere("mqadmin", AdminCases::verbs),
             Case.everywhere("mqadmin-lag", AdminCases::lag),
+            Case.everywhere("mqadmin-messages", AdminCases::messages),
             Case.everywhere("mqadmin-broker", AdminCases::broker));
     }
 
@@ -110,5 +115,28 @@ final class AdminCases {
             "putMessageDistributeTime", "commitLogDirCapacity", "sendThreadPoolQueueSize", "earliestMessageTimeStamp")) {
             expect(status, key);
         }
+    }
+
+    /** The verbs that look messages up. */
+    private static void messages(Kit kit) throws Exception {
+        System.setProperty("rocketmq.namesrv.addr", kit.namesrv);
+        kit.createTopic();
+        var producer = kit.producer();
+        kit.sendAll(producer, "other", 8);
+        SendResult sent = producer.send(kit.message("the-key", "red"));
+        String queue = "" + sent.getMessageQueue().getQueueId();
+        Kit.await("the message by its key", COME_MS,
+            () -> run("queryMsgByKey", "-t", kit.topic, "-k", "the-key").contains(sent.getMsgId()));
+        boolean old = MQVersion.getVersionDesc(MQVersion.CURRENT_VERSION).startsWith("V4");
+        expect(old ? run("queryMsgById", "-i", sent.getOffsetMsgId()) // Option -t would end the process.
+            : run("queryMsgById", "-t", kit.topic, "-i", sent.getOffsetMsgId()), "the-key");
+        expect(run("queryMsgByUniqueKey", "-t", kit.topic, "-i", sent.getMsgId()), "the-key");
+        expect(run("queryMsgByOffset", "-t", kit.topic, "-b", "broker-a", "-i", queue, "-o", "" + sent.getQueueOffset()),
+            "the-key");
+        expect(run("printMsg", "-t", kit.topic, "-d", "true"), "body of the-key");
+        expect(run("printMsgByQueue", "-t", kit.topic, "-a", "broker-a", "-i", queue, "-p", "true", "-d", "true"),
+            "body of the-key");
+        expect(run("consumeMessage", "-t", kit.topic, "-b", "broker-a", "-i", queue, "-o", "" + sent.getQueueOffset(),
+            "-c", "1"), sent.getMsgId());
     }
 }

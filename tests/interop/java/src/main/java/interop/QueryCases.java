@@ -11,7 +11,9 @@ import org.apache.rocketmq.client.consumer.DefaultMQPushConsumer;
 import org.apache.rocketmq.client.consumer.listener.ConsumeConcurrentlyStatus;
 import org.apache.rocketmq.client.producer.DefaultMQProducer;
 import org.apache.rocketmq.client.producer.SendResult;
+import org.apache.rocketmq.client.producer.TransactionMQProducer;
 import org.apache.rocketmq.common.message.Message;
+import org.apache.rocketmq.common.message.MessageDecoder;
 import org.apache.rocketmq.common.message.MessageExt;
 
 /** Looking messages up; traces. */
@@ -27,7 +29,11 @@ final class QueryCases {
             Case.everywhere("query-by-key-time", QueryCases::byKeyAndTime),
             Case.everywhere("query-by-unique-key", QueryCases::byUniqueKey),
             Case.everywhere("query-by-id", QueryCases::byId),
-            Case.everywhere("trace-topic", QueryCases::trace));
+            Case.everywhere("query-many", QueryCases::many),
+            Case.everywhere("query-by-tag", QueryCases::byTag),
+            Case.everywhere("query-transaction", QueryCases::transaction),
+            Case.everywhere("trace-topic", QueryCases::trace),
+            Case.everywhere("trace-default-topic", QueryCases::defaultTrace));
     }
 
     interface Query {
@@ -110,6 +116,107 @@ final class QueryCases {
         checkEqual("k", found.getKeys(), "key of what was found");
         checkEqual("grün", found.getUserProperty("colour"), "property of what was found");
         checkEqual("127.0.0.1", found.getBornHostString(), "born host");
+    }
+
+    /** The latest 64, in the order in which they were stored; a unique key has no such limit of the client's. */
+    private static void many(Kit kit) throws Exception {
+        kit.createTopic();
+        DefaultMQProducer producer = kit.producer();
+        long last = 0;
+        for (int i = 0; i < 80; i++) {
+            Message message = kit.message("many", "T");
+            message.putUserProperty("number", "" + i);
+            producer.send(message);
+        }
+        Kit.await("the last one in the index", COME_MS, () -> {
+            try {
+                List<MessageExt> found = producer.queryMessage(kit.topic, "many", 1, 0, Long.MAX_VALUE).getMessageList();
+                return found.get(0).getUserProperty("number").equals("79");
+            } catch (Exception e) {
+                return false;
+            }
+        });
+        QueryResult found = producer.queryMessage(kit.topic, "many", 100, 0, Long.MAX_VALUE);
+        checkEqual(64, found.getMessageList().size(), "messages found");
+        for (int i = 0; i < 64; i++) {
+            MessageExt message = found.getMessageList().get(i);
+            checkEqual("" + (16 + i), message.getUserProperty("number"), "the message at " + i);
+            last = message.getStoreTimestamp();
+        }
+        check(found.getIndexLastUpdateTimestamp() >= last, "the index speaks of " + found.getIndexLastUpdateTimestamp());
+        long until = found.getMessageList().get(9).getStoreTimestamp();
+        for (MessageExt early : producer.queryMessage(kit.topic, "many", 64, 0, until).getMessageList()) {
+            check(early.getStoreTimestamp() <= until + 1000, "one is later than asked for"); // It keeps seconds.
+        }
+    }
+
+    /** As mqadmin of 5.4 asks with -p T. */
+    private static void byTag(Kit kit) throws Exception {
+        kit.createTopic();
+        DefaultMQProducer producer = kit.producer();
+        for (int i = 0; i < 6; i++) {
+            producer.send(kit.message("k" + i, i < 2 ? "red" : "blue"));
+        }
+        Raw.Answer[] last = new Raw.Answer[1];
+        Kit.await("both by their tag", COME_MS, () -> {
+            try (Raw raw = new Raw(kit.brokerAddress())) {
+                last[0] = raw.call(12, "topic", kit.topic, "key", "red", "maxNum", "32", "beginTimestamp", "0",
+                    "endTimestamp", "" + Long.MAX_VALUE, "indexType", "T");
+                return last[0].code == 0 && last[0].text().contains("body of k1");
+            } catch (Exception e) {
+                throw new IllegalStateException(e);
+            }
+        });
+        check(last[0].text().contains("body of k0") && !last[0].text().contains("body of k2"), last[0].text());
+        try (Raw raw = new Raw(kit.brokerAddress())) {
+            raw.call(12, "topic", kit.topic, "key", "red", "maxNum", "32", "beginTimestamp", "0",
+                "endTimestamp", "" + Long.MAX_VALUE).expect(22);
+        }
+    }
+
+    private static boolean isFound(DefaultMQProducer producer, Kit kit, String key) {
+        try {
+            return !producer.queryMessage(kit.topic, key, 32, 0, Long.MAX_VALUE).getMessageList().isEmpty();
+        } catch (Exception e) {
+            return false;
+        }
+    }
+
+    /** Found once it was committed; never, when it was not. */
+    private static void transaction(Kit kit) throws Exception {
+        kit.createTopic();
+        Plan plan = new Plan();
+        TransactionMQProducer producer = kit.transactional(plan);
+        producer.sendMessageInTransaction(kit.planned("rolled-back", Plan.ROLLBACK), null);
+        producer.sendMessageInTransaction(kit.planned("open", Plan.UNKNOWN_ROLLBACK), null);
+        SendResult sent = producer.sendMessageInTransaction(kit.planned("committed", Plan.COMMIT), null);
+        QueryResult found = until(1, () -> producer.queryMessage(kit.topic, "committed", 32, 0, Long.MAX_VALUE));
+        MessageExt message = found.getMessageList().get(0);
+        checkEqual(sent.getMsgId(), message.getMsgId(), "unique key of what was found");
+        checkEqual(kit.topic, message.getTopic(), "its topic");
+        checkEqual("committed", producer.viewMessage(kit.topic, sent.getMsgId()).getKeys(), "by its unique key");
+        check(!isFound(producer, kit, "rolled-back"), "what was rolled back is found");
+        check(!isFound(producer, kit, "open"), "what is open is found");
+        /* The half has a name of its own, under which it is seen as a half. */
+        try (Raw raw = new Raw(kit.brokerAddress())) {
+            Raw.Answer answer = raw.call(33, "offset", "" + message.getPreparedTransactionOffset());
+            MessageExt half = MessageDecoder.decode(java.nio.ByteBuffer.wrap(answer.expect(0).body));
+            checkEqual("RMQ_SYS_TRANS_HALF_TOPIC", half.getTopic(), "topic of the half");
+            checkEqual(kit.topic, half.getProperty("REAL_TOPIC"), "real topic of the half");
+            checkEqual("" + message.getQueueId(), half.getProperty("REAL_QID"), "real queue of the half");
+            checkEqual(0, half.getQueueId(), "queue of the half");
+            checkEqual(0, half.getSysFlag() & 0xC, "transaction bits of the half");
+            checkEqual("body of committed", new String(half.getBody()), "body of the half");
+        }
+    }
+
+    /** The topic that clients use when they are told nothing else; mqadmin finds a trace there by its message's id. */
+    private static void defaultTrace(Kit kit) throws Exception {
+        kit.createTopic();
+        DefaultMQProducer producer = kit.start(new DefaultMQProducer(kit.group + "_p", null, true, null));
+        SendResult sent = producer.send(kit.message("k", "T"));
+        Kit.await("the trace by the message's id", COME_MS, () -> AdminCases.run("queryMsgTraceById", "-n", kit.namesrv,
+            "-i", sent.getMsgId()).contains("success"));
     }
 
     /** Producer and consumer write what they did into the trace topic. */
