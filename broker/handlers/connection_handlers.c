@@ -17,6 +17,7 @@ enum { LISTED_MAX = 30000 }; /* More would not fit into a frame that clients tak
 struct connection_list {
 	struct handlers *handlers;
 	struct json_writer writer;
+	void (*encode)(struct json_writer *writer, const struct connection_item *item);
 	size_t count;
 };
 
@@ -40,11 +41,12 @@ static void add_connection(void *context, uint64_t conn_id, struct span client_i
 
 	(void)client_id;
 	if (describe(list->handlers, conn_id, address, &item))
-		connection_encode(&list->writer, &item);
+		list->encode(&list->writer, &item);
 }
 
 static void put_connections(struct connection_list *list, uint32_t group_id, enum member_role role)
 {
+	list->encode = connection_encode;
 	json_key(&list->writer, "connectionSet");
 	json_open(&list->writer, '[');
 	members_each(core_members(list->handlers->core), group_id, role, add_connection, list);
@@ -142,25 +144,15 @@ enum status handle_producer_connections(struct handlers *handlers, const struct 
 	return ST_OK;
 }
 
-static void add_producer(void *context, uint64_t conn_id, struct span client_id)
-{
-	struct connection_list *list = context;
-	struct connection_item item;
-	char address[HOST_TEXT_SIZE];
-
-	(void)client_id;
-	if (describe(list->handlers, conn_id, address, &item))
-		producer_encode(&list->writer, &item);
-}
-
 static void add_producer_group(void *context, uint32_t group_id)
 {
 	struct connection_list *list = context;
 	struct core *core = list->handlers->core;
 
+	list->encode = producer_encode;
 	json_key_span(&list->writer, core_name(core, group_id));
 	json_open(&list->writer, '[');
-	members_each(core_members(core), group_id, MEMBER_PRODUCER, add_producer, list);
+	members_each(core_members(core), group_id, MEMBER_PRODUCER, add_connection, list);
 	json_close(&list->writer, ']');
 }
 

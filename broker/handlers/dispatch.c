@@ -65,7 +65,8 @@ static enum status not_supported(struct handlers *handlers, const struct request
 	return ST_OK;
 }
 
-static handler find_handler(int32_t code)
+/* What clients send while they produce and consume. NULL: nothing of that. */
+static handler client_handler(int32_t code)
 {
 	switch (code) {
 	case REQ_SEND_MESSAGE:
@@ -103,6 +104,14 @@ static handler find_handler(int32_t code)
 	case REQ_GET_CONSUMER_LIST_BY_GROUP: return handle_consumer_list;
 	case REQ_LOCK_BATCH_MQ: return handle_lock_queues;
 	case REQ_UNLOCK_BATCH_MQ: return handle_unlock_queues;
+	default: return NULL;
+	}
+}
+
+/* What tools send. */
+static handler admin_handler(int32_t code)
+{
+	switch (code) {
 	case REQ_UPDATE_AND_CREATE_TOPIC: return handle_create_topic;
 	case REQ_GET_TOPIC_CONFIG: return handle_get_topic;
 	case REQ_GET_ALL_TOPIC_CONFIG: return handle_all_topics;
@@ -147,6 +156,10 @@ static handler find_handler(int32_t code)
 
 enum status handlers_serve(struct handlers *handlers, const struct request *request)
 {
+	handler serve = client_handler(request->command->code);
+
+	if (serve == NULL)
+		serve = admin_handler(request->command->code);
 	core_begin_request(handlers->core);
-	return find_handler(request->command->code)(handlers, request);
+	return serve(handlers, request);
 }
