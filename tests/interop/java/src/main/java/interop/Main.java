@@ -2,7 +2,9 @@ package interop;
 
 import java.io.PrintStream;
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.List;
+import java.util.Set;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.TimeUnit;
@@ -56,7 +58,11 @@ public final class Main {
         AtomicInteger failed = new AtomicInteger();
         ExecutorService pool = Executors.newFixedThreadPool(atOnce);
         List<Case> alone = new ArrayList<>();
+        Set<String> names = new HashSet<>();
         for (Case one : cases) {
+            if (!names.add(one.name)) { // They would share topics and groups.
+                throw new IllegalStateException("two cases are named " + one.name);
+            }
             if (!only.matcher(one.name).find()) {
                 continue;
             }

@@ -24,7 +24,7 @@ final class OperatorCases {
             Case.everywhere("mqadmin-progress", OperatorCases::progress),
             Case.everywhere("mqadmin-reset", OperatorCases::reset),
             Case.everywhere("mqadmin-connections", OperatorCases::connections),
-            Case.everywhere("mqadmin-messages", OperatorCases::messages),
+            Case.everywhere("mqadmin-look-up", OperatorCases::messages),
             Case.everywhere("mqadmin-send-consume", OperatorCases::sendAndConsume),
             Case.everywhere("mqadmin-cluster", OperatorCases::cluster),
             Case.everywhere("mqadmin-stats", OperatorCases::broker),
