@@ -352,14 +352,15 @@ enum status core_set_request_mode(struct core *core, struct span topic_name, str
 				  uint32_t shared_queues, struct outcome *outcome)
 {
 	const struct topic *topic = topics_find(core->topics, topic_name);
-	const struct consumer_group *group = groups_find(core->groups, group_name);
+	struct consumer_group *group;
 
 	if (topic_is_retry(topic_name))
 		return core_refuse(outcome, RESP_NO_PERMISSION, "retry topic is not allowed to set mode");
 	if (topic == NULL)
 		return core_refuse(outcome, RESP_TOPIC_NOT_EXIST, "topic[%.*s] not exist", SPAN_ARGS(topic_name));
-	if (group == NULL)
-		return core_refuse(outcome, RESP_SUBSCRIPTION_GROUP_NOT_EXIST, "subscription group does not exist");
+	enum status status = settings_group_for_consumer(core, group_name, &group, outcome);
+	if (status != ST_OK)
+		return status;
 	if (HASH_COUNT(core->pops.modes) >= core->config.offset_row_max && pops_mode(&core->pops, topic->id, group->id) == NULL)
 		return core_refuse(outcome, RESP_SYSTEM_BUSY, "this broker keeps too many request modes already");
 	if (pops_mode_make(&core->pops, topic->id, group->id) == NULL)
