@@ -214,6 +214,8 @@ enum status core_open(const struct core_config *config, const struct store *stor
 	enum status status = make_parts(core) ? ST_OK : errinfo_set(err, ST_NOMEM, "no memory for the broker's state");
 	if (status == ST_OK)
 		status = settings_make_system_topics(core, err);
+	if (status == ST_OK)
+		status = settings_make_system_groups(core, err);
 	if (status == ST_OK && retention_open(core) != ST_OK)
 		status = errinfo_set(err, ST_NOMEM, "no memory for the broker's state");
 	if (status == ST_OK)

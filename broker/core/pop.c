@@ -123,8 +123,7 @@ enum status core_prepare_pop(struct core *core, const struct pop_header *header,
 
 /* --- records ------------------------------------------------------------------------------------------------------------- */
 
-/* The group's consumer offset follows; where somebody has set it further on, it stays. */
-static void note_position(struct core *core, const struct pop_row *row)
+void pop_note_position(struct core *core, const struct pop_row *row)
 {
 	const struct pop_key *key = &row->key;
 	int64_t position = (int64_t)pop_row_position(row), known;
@@ -141,7 +140,7 @@ static void follow(struct core *core, const struct record_pop *r)
 	const struct pop_row *row = pops_find(&core->pops, &key);
 
 	if (row != NULL && r->event != POP_RESET && r->event != POP_REQUEST_MODE)
-		note_position(core, row);
+		pop_note_position(core, row);
 }
 
 enum status pop_record(struct core *core, const struct record_pop *events, size_t count, struct outcome *outcome)
@@ -172,7 +171,7 @@ enum status pop_replayed(struct core *core, struct errinfo *err)
 			continue;
 		if (offsets_reserve(core->offsets, key->topic_id, key->group_id, key->queue_id) != ST_OK)
 			return errinfo_set(err, ST_NOMEM, "no memory for consumer offsets");
-		note_position(core, row);
+		pop_note_position(core, row);
 	}
 	return ST_OK;
 }

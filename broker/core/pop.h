@@ -15,12 +15,14 @@
 #include "lib/wire/names.h"
 
 struct consumer_group;
+struct expression;
 struct pop_row;
 struct record_pop;
 
 enum { POP_MESSAGES_MAX = 32, POP_REVIVE_IN_ORDER = 999 };
 
-/* A request, resolved, so that it can wait and be run again. A plain value. */
+/* A request, resolved, so that it can wait and be run again. A plain value; who waits keeps its
+ * expression alive. */
 struct pop_request {
 	uint32_t topic_id, group_id;
 	int32_t queue_id;        /* Negative: all. */
@@ -40,6 +42,7 @@ struct pop_result {
 	uint32_t count;
 	int64_t pop_ms;
 	uint64_t rest;           /* Messages that are left, about. */
+	bool unseen;             /* Nothing fitted so far, but not all was looked at: ask again at once. */
 	struct span start_info, offset_info, order_info, body;
 };
 
@@ -90,6 +93,8 @@ enum status pop_reset_position(struct core *core, uint32_t topic_id, uint32_t gr
 
 /* Appends one POP record and applies it; rows have room. ST_AGAIN without room in the log. */
 enum status pop_record(struct core *core, const struct record_pop *events, size_t count, struct outcome *outcome) MUST_USE;
+/* The group's consumer offset follows the row; where somebody has set it further on, it stays. */
+void pop_note_position(struct core *core, const struct pop_row *row);
 /* After replay: consumer offsets follow the rows. ST_NOMEM, ST_FULL. */
 enum status pop_replayed(struct core *core, struct errinfo *err) MUST_USE;
 /* "%RETRY%group_topic"; SPAN_NONE when that is too long. A retry topic is its own. */

@@ -245,8 +245,11 @@ static enum status take_new(struct taking *t, uint64_t min)
 	if (status != ST_OK)
 		return status;
 	add_items(t, &pulled, t->request->order ? POP_ORDERLY : POP_CHECK_OUT);
-	if (t->row != NULL && pulled.next_offset > t->row->scanned)
+	if (!t->request->peek && pulled.next_offset > t->row->scanned)
 		t->row->scanned = pulled.next_offset;
+	if (!t->request->peek && pulled.item_count == 0)
+		pop_note_position(core, t->row);
+	t->result->unseen |= pulled.item_count == 0 && pulled.next_offset < t->queue->visible_offset;
 	if (pulled.next_offset < t->queue->visible_offset)
 		t->result->rest += t->queue->visible_offset - pulled.next_offset;
 	return ST_OK;

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <utlist.h>
 
+#include "broker/core/expression.h"
 #include "broker/core/state.h"
 
 enum { WAIT_MAX_MS = 60 * 1000 };

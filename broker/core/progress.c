@@ -78,7 +78,7 @@ enum status core_update_offset(struct core *core, struct span group_name, struct
 		return core_accept(outcome, 0); /* It does not know yet that it was sent elsewhere: see resets.h. */
 	status = pop_reset_position(core, topic->id, group->id, (uint32_t)queue_id, (uint64_t)offset, true, outcome);
 	if (status == ST_AGAIN)
-		return core_refuse(outcome, RESP_SYSTEM_BUSY, "[PCBUSY_CLEAN_QUEUE]the log has no room at the moment");
+		return core_refuse(outcome, RESP_SYSTEM_BUSY, "[PCBUSY_CLEAN_QUEUE]no room in the log to go back");
 	if (status != ST_OK)
 		return status;
 	if (!lasting) {

@@ -73,6 +73,22 @@ enum status settings_make_system_topics(struct core *core, struct errinfo *err)
 	return status;
 }
 
+enum status settings_make_system_groups(struct core *core, struct errinfo *err)
+{
+	static const char *const names[] = {
+		"TOOLS_CONSUMER", "FILTERSRV_CONSUMER", "SELF_TEST_C_GROUP", "CID_ONS-HTTP-PROXY", "CID_ONSAPI_PULL",
+		"CID_ONSAPI_PERMISSION", "CID_ONSAPI_OWNER", "CID_RMQ_SYS_TRANS",
+	};
+	struct group_config config = group_config_default();
+	struct consumer_group *group;
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if (groups_put(core->groups, span_of(names[i]), &config, SPAN_NONE, &group) != ST_OK)
+			return errinfo_set(err, ST_NOMEM, "no memory for group %s", names[i]);
+	}
+	return ST_OK;
+}
+
 /* A name for what is about to be recorded, so that applying the record finds room. */
 static enum status reserve_name(struct core *core, struct span name, struct outcome *outcome)
 {

@@ -10,6 +10,8 @@
 
 /* The topics that every broker has; made in memory at each start. */
 enum status settings_make_system_topics(struct core *core, struct errinfo *err) MUST_USE;
+/* The groups that every RocketMQ broker has, for tools: they are there although groups are not made on the way. */
+enum status settings_make_system_groups(struct core *core, struct errinfo *err) MUST_USE;
 
 /* The template of topics that are made on the way, if they are to be made. */
 enum status settings_make_template(struct core *core, struct errinfo *err) MUST_USE;

@@ -67,7 +67,7 @@ enum status handle_pop(struct handlers *handlers, const struct request *request)
 		refuse_pop(handlers, request, &pop, &outcome);
 	else if (result.count > 0)
 		answer_pop(handlers, request, RESP_SUCCESS, "FOUND", &pop, &result, outcome.wait_offset);
-	else if (pop.wait_ms <= 0)
+	else if (pop.wait_ms <= 0 || result.unseen)
 		answer_pop(handlers, request, RESP_POLLING_TIMEOUT, "NO_MESSAGE_IN_QUEUE", &pop, &result, 0);
 	else if (!wait_for_it(handlers, request, &pop, false))
 		answer_pop(handlers, request, RESP_POLLING_FULL, "NO_MESSAGE_IN_QUEUE", &pop, &result, 0);
@@ -150,7 +150,7 @@ bool handlers_pop_ready(struct handlers *handlers, const struct pop_wait *wait, 
 	if (wait->notification)
 		return notification_ready(handlers, &request, wait, expired);
 	enum status status = core_pop(handlers->core, &wait->request, &result, &outcome);
-	if (status == ST_OK && result.count == 0 && !expired)
+	if (status == ST_OK && result.count == 0 && !result.unseen && !expired)
 		return false;
 	if (status == ST_OK && result.count > 0)
 		answer_pop(handlers, &request, RESP_SUCCESS, "FOUND", &wait->request, &result, outcome.wait_offset);

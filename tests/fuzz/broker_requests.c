@@ -90,6 +90,12 @@ static void on_hold(void *context, const struct hold *hold, bool expired)
 	handlers_hold_ready(&b.handlers, hold, expired);
 }
 
+static bool on_pop(void *context, const struct pop_wait *wait, bool expired)
+{
+	(void)context;
+	return handlers_pop_ready(&b.handlers, wait, expired);
+}
+
 static struct core_config core_config(void)
 {
 	struct core_config config = {
@@ -129,7 +135,7 @@ static void open_broker(void)
 	struct commitlog_config log_config = { .root = "s", .cluster = "c", .segment_size = 128 * 1024, .ring_size = 64 * 1024,
 					       .prepare_chunk = 8 * 1024, .clock = &b.clock.clock };
 	struct pagefile_config files_config = { .path = "s/index.pages", .cache_bytes = PAGEFILE_CACHE_MIN, .read_inline = true };
-	struct core_effects effects = { NULL, on_ask, on_notify, on_hold, NULL, NULL };
+	struct core_effects effects = { NULL, on_ask, on_notify, on_hold, NULL, on_pop };
 	struct core_config config = core_config();
 	struct errinfo err = { ST_OK, "" };
 
@@ -334,6 +340,38 @@ static void step_pull(struct reader *r, uint64_t conn)
 	finish(&encoder, &frame, conn, NULL);
 }
 
+/* Gives out, settles, changes; handles are mostly of the recent past. */
+static void step_pop(struct reader *r, uint64_t conn)
+{
+	static const int32_t codes[] = { REQ_POP_MESSAGE, REQ_POP_MESSAGE, REQ_PEEK_MESSAGE, REQ_NOTIFICATION, REQ_POLLING_INFO,
+					 REQ_ACK_MESSAGE, REQ_ACK_MESSAGE, REQ_CHANGE_MESSAGE_INVISIBLETIME };
+	struct encoder encoder;
+	struct buffer frame;
+	uint8_t bits = reader_u8(r);
+	int32_t code = codes[bits % 8];
+	int64_t now = b.clock.wall_now_ms;
+	char info[128];
+
+	snprintf(info, sizeof(info), "0 %lld 1000 %d %d b 0 0", (long long)(now - 10 * (reader_u8(r) % 8)), bits & 64 ? 999 : 0, bits >> 7);
+	struct pop_header pop = {
+		.consumer_group = group(r), .topic = topic(r), .queue_id = (int8_t)reader_u8(r) % 6, .max_msg_nums = (int8_t)reader_u8(r),
+		.invisible_ms = 10 * reader_u8(r), .poll_ms = (int16_t)reader_u16(r), .init_mode = bits & 8, .order = (bits & 64) != 0,
+		.attempt_id = bits & 16 ? SPAN_LITERAL("x") : SPAN_NONE,
+		.expression = bits & 32 ? SPAN_LITERAL("A || B") : SPAN_LITERAL("*"),
+	};
+	struct pop_ack_header ack = {
+		.consumer_group = pop.consumer_group, .topic = pop.topic, .queue_id = pop.queue_id, .extra_info = span_of(info),
+		.offset = pop.max_msg_nums, .invisible_ms = pop.invisible_ms,
+	};
+
+	begin(&encoder, &frame, r, code);
+	if (code == REQ_ACK_MESSAGE || code == REQ_CHANGE_MESSAGE_INVISIBLETIME)
+		pop_ack_encode(&encoder, &ack);
+	else
+		pop_header_encode(&encoder, &pop);
+	finish(&encoder, &frame, conn, NULL);
+}
+
 static void step_offset(struct reader *r, uint64_t conn)
 {
 	struct encoder encoder;
@@ -397,7 +435,8 @@ static void step_any(struct reader *r, uint64_t conn)
 					 REQ_GET_CONSUMER_LIST_BY_GROUP, REQ_UPDATE_AND_CREATE_TOPIC, REQ_GET_TOPIC_CONFIG,
 					 REQ_GET_ALL_TOPIC_CONFIG, REQ_UPDATE_AND_CREATE_SUBSCRIPTIONGROUP,
 					 REQ_GET_SUBSCRIPTIONGROUP_CONFIG, REQ_GET_ALL_SUBSCRIPTIONGROUP_CONFIG,
-					 REQ_RESUME_CHECK_HALF_MESSAGE, REQ_LITE_PULL_MESSAGE, REQ_SEND_MESSAGE };
+					 REQ_RESUME_CHECK_HALF_MESSAGE, REQ_LITE_PULL_MESSAGE, REQ_SEND_MESSAGE,
+					 REQ_BATCH_ACK_MESSAGE, REQ_QUERY_ASSIGNMENT, REQ_SET_MESSAGE_REQUEST_MODE };
 	struct encoder encoder;
 	struct buffer frame;
 
@@ -462,7 +501,7 @@ static void step(struct reader *r)
 	case 4:
 	case 5: step_end(r, conn); break;
 	case 6: step_pull(r, conn); break;
-	case 7: step_offset(r, conn); break;
+	case 7: (what & 128) != 0 ? step_pop(r, conn) : step_offset(r, conn); break;
 	case 8: step_heartbeat(r, conn); break;
 	case 9: step_back(r, conn); break;
 	case 10:

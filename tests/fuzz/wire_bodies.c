@@ -6,6 +6,7 @@
 #include "lib/wire/body_config.h"
 #include "lib/wire/body_heartbeat.h"
 #include "lib/wire/body_offsets.h"
+#include "lib/wire/body_pop.h"
 #include "lib/wire/body_register.h"
 #include "lib/wire/body_route.h"
 
@@ -83,6 +84,17 @@ static void groups(struct span body, struct buffer *out)
 	group_config_table_free(&table);
 }
 
+static void pop_bodies(struct span body)
+{
+	struct batch_ack_body acks;
+	struct assignment_body assignment;
+
+	if (batch_ack_body_decode(body, &acks, &err) == ST_OK)
+		batch_ack_body_free(&acks);
+	if (assignment_body_decode(body, &assignment, &err) == ST_OK)
+		assignment_body_free(&assignment);
+}
+
 static void small_ones(struct span body, struct buffer *out)
 {
 	struct name_list list;
@@ -121,6 +133,7 @@ static void small_ones(struct span body, struct buffer *out)
 		offset_table_free(&offsets);
 	}
 	(void)!message_queue_table_copy(&w, body, &err);
+	pop_bodies(body);
 }
 
 /* What cJSON takes, the normaliser leaves to it with the same meaning. */

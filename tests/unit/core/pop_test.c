@@ -404,6 +404,10 @@ static void test_tags_and_first_positions(void)
 		CU_ASSERT_EQUAL(ack(f, &handle), RESP_SUCCESS);
 	}
 	CU_ASSERT_EQUAL(position(f, "t", 0), 6);
+	must_send(f, (struct sent){ .topic = "t", .key = "k", .tag = "A", .queue_id = 0 });
+	fixture_disk(f, true);
+	CU_ASSERT_EQUAL(pop(f, &header, &popped), 0);
+	CU_ASSERT_EQUAL(position(f, "t", 0), 7);
 	buffer_deinit(&popped.bytes);
 	fixture_destroy(f);
 }

@@ -41,6 +41,7 @@ public final class Main {
         cases.addAll(PullCases.all());
         cases.addAll(QueryCases.all());
         cases.addAll(AdminCases.all());
+        cases.addAll(OperatorCases.all());
         cases.addAll(AdminApiCases.all());
         cases.addAll(MonitorCases.all());
         cases.addAll(ofVersionFive());

@@ -120,7 +120,7 @@ final class PullCases {
         DefaultMQPullConsumer puller = puller(kit);
         MessageQueue queue = puller.fetchSubscribeMessageQueues(kit.topic).iterator().next();
         puller.getDefaultMQPullConsumerImpl().updateConsumeOffset(queue, 3);
-        puller.getDefaultMQPullConsumerImpl().getOffsetStore().persist(queue);
+        puller.getDefaultMQPullConsumerImpl().getOffsetStore().persistAll(java.util.Set.of(queue));
         Kit.await("the stored offset", COME_MS, () -> {
             try {
                 return puller(kit).fetchConsumeOffset(queue, true) == 3;

@@ -24,7 +24,7 @@ final class SelectorCases {
 
     static List<Case> all() {
         return List.of(
-            Case.everywhere("filter-sql", kit -> sql(kit, "a > 5 AND colour = 'red'", "5<a red")),
+            Case.everywhere("filter-sql-and", kit -> sql(kit, "a > 5 AND colour = 'red'", "5<a red")),
             Case.everywhere("filter-sql-null-between", kit -> sql(kit,
                 "(a BETWEEN 2 AND 4) OR (b IS NOT NULL AND colour IN ('blue', 'green'))", "between")),
             Case.everywhere("filter-sql-tags", kit -> sql(kit, "TAGS IS NOT NULL AND TAGS IN ('T0')", "tags")),

@@ -1,0 +1,178 @@
+/* POP over the wire: headers, handles, bodies; waiting; how queues are shared out. */
+#include "tests/unit/handlers/handlers_fixture.h"
+
+#include "broker/core/pop_waits.h"
+#include "broker/core/state.h"
+
+static struct bench *bench_of_messages(int count)
+{
+	struct bench *b = bench_open();
+
+	for (int i = 0; i < count; i++)
+		must_send(b->f, (struct sent){ .topic = "t", .key = "k", .queue_id = 0 });
+	if (count == 0)
+		must_send(b->f, (struct sent){ .topic = "t", .key = "k", .queue_id = 3 });
+	fixture_disk(b->f, true);
+	return b;
+}
+
+static const struct command *answer(struct bench *b, int32_t code, const char *const *fields, const char *body)
+{
+	size_t before = b->count = 0;
+
+	CU_ASSERT_EQUAL(bench_ask(b, CONSUMER, code, fields, body == NULL ? "" : body), ST_OK);
+	fixture_disk(b->f, true);
+	return b->count == before ? NULL : &b->out[before].command;
+}
+
+static bool field_is(const struct command *command, const char *name, const char *text)
+{
+	return span_is(command_field(command, name), text);
+}
+
+static const char *const pop_one[] = { "consumerGroup", "g", "topic", "t", "queueId", "0", "maxMsgNums", "1", "invisibleTime",
+				       "10000", "pollTime", "0", "initMode", "0", NULL };
+
+static void test_pop_and_ack(void)
+{
+	struct bench *b = bench_of_messages(2);
+	const struct command *got = answer(b, REQ_POP_MESSAGE, pop_one, NULL);
+	char info[128];
+
+	CU_ASSERT_EQUAL_FATAL(got->code, RESP_SUCCESS);
+	CU_ASSERT_TRUE(field_is(got, "startOffsetInfo", "0 0 0"));
+	CU_ASSERT_TRUE(field_is(got, "msgOffsetInfo", "0 0 0"));
+	CU_ASSERT_TRUE(field_is(got, "restNum", "1"));
+	CU_ASSERT_TRUE(field_is(got, "reviveQid", "0"));
+	CU_ASSERT_TRUE(field_is(got, "invisibleTime", "10000"));
+	CU_ASSERT_TRUE(got->body.size > 0);
+	snprintf(info, sizeof(info), "0 %.*s 10000 0 0 a 0 0", SPAN_ARGS(command_field(got, "popTime")));
+	const char *const ack[] = { "consumerGroup", "g", "topic", "t", "queueId", "0", "offset", "0", "extraInfo", info, NULL };
+	const char *const forged[] = { "consumerGroup", "g", "topic", "t", "queueId", "0", "offset", "0", "extraInfo",
+				       "0 1 10000 0 0 a 0 0", NULL };
+	const char *const garbage[] = { "consumerGroup", "g", "topic", "t", "queueId", "0", "offset", "0", "extraInfo", "x", NULL };
+	CU_ASSERT_EQUAL(answer(b, REQ_ACK_MESSAGE, garbage, NULL)->code, RESP_SYSTEM_ERROR);
+	CU_ASSERT_EQUAL(answer(b, REQ_ACK_MESSAGE, forged, NULL)->code, RESP_NO_MESSAGE);
+	CU_ASSERT_EQUAL(answer(b, REQ_ACK_MESSAGE, ack, NULL)->code, RESP_SUCCESS);
+	CU_ASSERT_EQUAL(answer(b, REQ_PEEK_MESSAGE, pop_one, NULL)->code, RESP_SUCCESS);
+	CU_ASSERT_EQUAL(answer(b, REQ_POP_MESSAGE, pop_one, NULL)->code, RESP_SUCCESS);
+	got = answer(b, REQ_POP_MESSAGE, pop_one, NULL);
+	CU_ASSERT_EQUAL(got->code, RESP_POLLING_TIMEOUT);
+	CU_ASSERT_TRUE(field_is(got, "restNum", "0"));
+	CU_ASSERT_EQUAL(answer(b, REQ_PEEK_MESSAGE, pop_one, NULL)->code, RESP_PULL_NOT_FOUND);
+	bench_close(b);
+}
+
+static void test_bad_pops_are_refused(void)
+{
+	struct bench *b = bench_of_messages(1);
+	const char *const many[] = { "consumerGroup", "g", "topic", "t", "queueId", "0", "maxMsgNums", "33", NULL };
+	const char *const queue[] = { "consumerGroup", "g", "topic", "t", "queueId", "9", "maxMsgNums", "1", NULL };
+	const char *const topic[] = { "consumerGroup", "g", "topic", "nowhere", "queueId", "0", "maxMsgNums", "1", NULL };
+	const char *const old[] = { "consumerGroup", "g", "topic", "t", "queueId", "0", "maxMsgNums", "1", "bornTime", "1",
+				    "pollTime", "1000", NULL };
+
+	CU_ASSERT_EQUAL(answer(b, REQ_POP_MESSAGE, many, NULL)->code, RESP_INVALID_PARAMETER);
+	CU_ASSERT_EQUAL(answer(b, REQ_POP_MESSAGE, queue, NULL)->code, RESP_INVALID_PARAMETER);
+	CU_ASSERT_EQUAL(answer(b, REQ_POP_MESSAGE, topic, NULL)->code, RESP_TOPIC_NOT_EXIST);
+	CU_ASSERT_EQUAL(answer(b, REQ_POP_MESSAGE, old, NULL)->code, RESP_POLLING_TIMEOUT);
+	bench_close(b);
+}
+
+static void test_batch_acks(void)
+{
+	struct bench *b = bench_of_messages(3);
+	static const char *const pop_all[] = { "consumerGroup", "g", "topic", "t", "queueId", "-1", "maxMsgNums", "32",
+					       "invisibleTime", "10000", NULL };
+	const struct command *got = answer(b, REQ_POP_MESSAGE, pop_all, NULL);
+	char body[256];
+
+	CU_ASSERT_TRUE(field_is(got, "msgOffsetInfo", "0 0 0,1,2"));
+	/* "BQ==" is 5: the first and the third. */
+	snprintf(body, sizeof(body),
+		 "{\"brokerName\":\"a\",\"acks\":[{\"b\":\"BQ==\",\"c\":\"g\",\"it\":10000,\"pt\":%.*s,\"q\":0,\"r\":\"0\",\"rq\":0,\"so\":0,\"t\":\"t\"}]}",
+		 SPAN_ARGS(command_field(got, "popTime")));
+	CU_ASSERT_EQUAL(answer(b, REQ_BATCH_ACK_MESSAGE, (const char *const[]){ NULL }, body)->code, RESP_SUCCESS);
+	CU_ASSERT_EQUAL(b->f->core->pops.live, 1);
+	CU_ASSERT_EQUAL(answer(b, REQ_BATCH_ACK_MESSAGE, (const char *const[]){ NULL }, "{\"acks\":[]}")->code, RESP_NO_MESSAGE);
+	bench_close(b);
+}
+
+static bool run_wait(void *context, const struct pop_wait *wait, bool expired)
+{
+	struct bench *b = context;
+
+	return handlers_pop_ready(&b->handlers, wait, expired);
+}
+
+static void test_waiting(void)
+{
+	static const char *const poll[] = { "consumerGroup", "g", "topic", "t", "queueId", "0", "maxMsgNums", "1", "invisibleTime",
+					    "10000", "pollTime", "1000", NULL };
+	struct bench *b = bench_of_messages(0);
+
+	b->f->core->effects.pop_ready = run_wait;
+	b->f->core->effects.context = b;
+	CU_ASSERT_PTR_NULL(answer(b, REQ_POP_MESSAGE, poll, NULL));
+	CU_ASSERT_TRUE(field_is(answer(b, REQ_POLLING_INFO, poll, NULL), "pollingNum", "1"));
+	CU_ASSERT_PTR_NULL(answer(b, REQ_NOTIFICATION, poll, NULL));
+	must_send(b->f, (struct sent){ .topic = "t", .key = "k", .queue_id = 0 });
+	must_send(b->f, (struct sent){ .topic = "t", .key = "k", .queue_id = 0 });
+	fixture_disk(b->f, true);
+	b->count = 0;
+	core_turn_end(b->f->core);
+	CU_ASSERT_EQUAL_FATAL(b->count, 2);
+	CU_ASSERT_EQUAL(b->out[0].command.code, RESP_SUCCESS);
+	CU_ASSERT_TRUE(field_is(&b->out[0].command, "msgOffsetInfo", "0 0 0"));
+	CU_ASSERT_TRUE(field_is(&b->out[1].command, "hasMsg", "true"));
+	CU_ASSERT_EQUAL(answer(b, REQ_POP_MESSAGE, poll, NULL)->code, RESP_SUCCESS);
+	CU_ASSERT_PTR_NULL(answer(b, REQ_POP_MESSAGE, poll, NULL));
+	b->count = 0;
+	fixture_advance(b->f, 1010);
+	CU_ASSERT_EQUAL_FATAL(b->count, 1);
+	CU_ASSERT_EQUAL(b->out[0].command.code, RESP_POLLING_TIMEOUT);
+	bench_close(b);
+}
+
+static bool body_has(const struct command *command, const char *text)
+{
+	return memmem(command->body.data, command->body.size, text, strlen(text)) != NULL;
+}
+
+static void test_queues_are_shared_out(void)
+{
+	static const char ask[] = "{\"topic\":\"t\",\"consumerGroup\":\"readers\",\"clientId\":\"10.0.0.1@1\",\"strategyName\":\"AVG\","
+				  "\"messageModel\":\"CLUSTERING\"}";
+	static const char mode[] = "{\"topic\":\"t\",\"consumerGroup\":\"readers\",\"mode\":\"POP\",\"popShareQueueNum\":8}";
+	static const char *const none[] = { NULL };
+	struct bench *b = bench_of_messages(1);
+
+	CU_ASSERT_FALSE(body_has(answer(b, REQ_QUERY_ASSIGNMENT, none, ask), "messageQueueAssignments"));
+	fixture_heartbeat(b->f, false);
+	const struct command *got = answer(b, REQ_QUERY_ASSIGNMENT, none, ask);
+	CU_ASSERT_TRUE(body_has(got, "\"queueId\":0") && body_has(got, "\"queueId\":3") && body_has(got, "\"mode\":\"PULL\""));
+	CU_ASSERT_EQUAL(answer(b, REQ_SET_MESSAGE_REQUEST_MODE, none, mode)->code, RESP_SUCCESS);
+	for (int restart = 0; restart < 3; restart++) {
+		got = answer(b, REQ_QUERY_ASSIGNMENT, none, ask);
+		CU_ASSERT_TRUE(body_has(got, "\"queueId\":-1") && body_has(got, "\"mode\":\"POP\""));
+		CU_ASSERT_TRUE(body_has(answer(b, REQ_GET_ALL_MESSAGE_REQUEST_MODE, none, NULL), "{\"t\":{\"readers\":{"));
+		if (restart == 1)
+			fixture_snapshot(b->f);
+		fixture_restart(b->f);
+		b->handlers.core = b->f->core;
+		fixture_heartbeat(b->f, false);
+	}
+	bench_close(b);
+}
+
+int main(void)
+{
+	static const struct check_test tests[] = {
+		CHECK_TEST(test_pop_and_ack),
+		CHECK_TEST(test_bad_pops_are_refused),
+		CHECK_TEST(test_batch_acks),
+		CHECK_TEST(test_waiting),
+		CHECK_TEST(test_queues_are_shared_out),
+	};
+	return check_main("handlers/pop", tests, sizeof(tests) / sizeof(tests[0]));
+}
