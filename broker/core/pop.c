@@ -358,6 +358,7 @@ enum status core_set_request_mode(struct core *core, struct span topic_name, str
 		return core_refuse(outcome, RESP_NO_PERMISSION, "retry topic is not allowed to set mode");
 	if (topic == NULL)
 		return core_refuse(outcome, RESP_TOPIC_NOT_EXIST, "topic[%.*s] not exist", SPAN_ARGS(topic_name));
+	/* It is set before the group's first consumer comes. */
 	enum status status = settings_group_for_consumer(core, group_name, &group, outcome);
 	if (status != ST_OK)
 		return status;

@@ -4,6 +4,7 @@ import static interop.Kit.check;
 
 import java.io.ByteArrayOutputStream;
 import java.io.PrintStream;
+import java.lang.reflect.Field;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.regex.Matcher;
@@ -37,6 +38,7 @@ final class AdminCases {
         try {
             System.setOut(new PrintStream(said, true));
             System.setErr(new PrintStream(said, true));
+            forgetCommands();
             MQAdminStartup.main0(arguments, null);
         } finally {
             System.setOut(out);
@@ -44,6 +46,20 @@ final class AdminCases {
         }
         System.err.println(said);
         return said.toString();
+    }
+
+    /** A process of mqadmin runs one command: some commands keep the client that their first run has ended. */
+    private static void forgetCommands() {
+        try {
+            for (Field field : MQAdminStartup.class.getDeclaredFields()) {
+                if (field.getType() == List.class) {
+                    field.setAccessible(true);
+                    ((List<?>) field.get(null)).clear();
+                }
+            }
+        } catch (IllegalAccessException e) {
+            throw new IllegalStateException(e);
+        }
     }
 
     private static void expect(String said, String part) {

@@ -44,6 +44,7 @@ public final class Main {
         cases.addAll(OperatorCases.all());
         cases.addAll(AdminApiCases.all());
         cases.addAll(MonitorCases.all());
+        cases.addAll(CrowdCases.all());
         cases.addAll(ofVersionFive());
         cases.addAll(ChangeCases.all());
         cases.addAll(TimerCases.all());

@@ -107,7 +107,8 @@ final class OperatorCases {
         });
         expect(run(kit, "consumerProgress", "-g", group), "Diff Total: 0");
         expect(run(kit, "consumerProgress", "-g", group + "_nobody"), "CODE: 17");
-        expect(run(kit, "brokerConsumeStats", "-b", kit.brokerAddress(), "-o", "false", "-l", "-1"), kit.topic);
+        Kit.until("brokerConsumeStats", COME_MS, () ->
+            run(kit, "brokerConsumeStats", "-b", kit.brokerAddress(), "-o", "false", "-l", "-1").contains(kit.topic));
     }
 
     private static void reset(Kit kit) throws Exception {

@@ -30,7 +30,7 @@ public final class FiveCases {
         return List.of(
             Case.escrow("recall-by-client", FiveCases::recall),
             Case.everywhere("pop-push", FiveCases::popPush),
-            Case.everywhere("pop-retry", FiveCases::popRetry),
+            Case.everywhere("pop-retry-times", FiveCases::popRetry),
             Case.everywhere("pop-shared-queues", FiveCases::popShared),
             Case.everywhere("admin-producers", FiveCases::producers),
             Case.everywhere("admin-groups-of-topics", FiveCases::topicsOfGroup));
