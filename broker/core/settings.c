@@ -73,18 +73,30 @@ enum status settings_make_system_topics(struct core *core, struct errinfo *err)
 	return status;
 }
 
+static const char *const system_groups[] = {
+	"TOOLS_CONSUMER", "FILTERSRV_CONSUMER", "SELF_TEST_C_GROUP", "CID_ONS-HTTP-PROXY", "CID_ONSAPI_PULL",
+	"CID_ONSAPI_PERMISSION", "CID_ONSAPI_OWNER", GROUP_TRANSACTION,
+};
+
+enum { SYSTEM_GROUPS = sizeof(system_groups) / sizeof(system_groups[0]) };
+
+bool settings_is_system_group(struct span name)
+{
+	for (size_t i = 0; i < SYSTEM_GROUPS; i++) {
+		if (span_is(name, system_groups[i]))
+			return true;
+	}
+	return false;
+}
+
 enum status settings_make_system_groups(struct core *core, struct errinfo *err)
 {
-	static const char *const names[] = {
-		"TOOLS_CONSUMER", "FILTERSRV_CONSUMER", "SELF_TEST_C_GROUP", "CID_ONS-HTTP-PROXY", "CID_ONSAPI_PULL",
-		"CID_ONSAPI_PERMISSION", "CID_ONSAPI_OWNER", "CID_RMQ_SYS_TRANS",
-	};
 	struct group_config config = group_config_default();
 	struct consumer_group *group;
 
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		if (groups_put(core->groups, span_of(names[i]), &config, SPAN_NONE, &group) != ST_OK)
-			return errinfo_set(err, ST_NOMEM, "no memory for group %s", names[i]);
+	for (size_t i = 0; i < SYSTEM_GROUPS; i++) {
+		if (groups_put(core->groups, span_of(system_groups[i]), &config, SPAN_NONE, &group) != ST_OK)
+			return errinfo_set(err, ST_NOMEM, "no memory for group %s", system_groups[i]);
 	}
 	return ST_OK;
 }

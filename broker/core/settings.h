@@ -12,6 +12,7 @@
 enum status settings_make_system_topics(struct core *core, struct errinfo *err) MUST_USE;
 /* The groups that every RocketMQ broker has, for tools: they are there although groups are not made on the way. */
 enum status settings_make_system_groups(struct core *core, struct errinfo *err) MUST_USE;
+bool settings_is_system_group(struct span name);
 
 /* The template of topics that are made on the way, if they are to be made. */
 enum status settings_make_template(struct core *core, struct errinfo *err) MUST_USE;

@@ -22,7 +22,7 @@ static enum status decode_query(const struct command *command, struct query *out
 		return status;
 	*out = (struct query){ .key = { .topic = header.topic, .key = header.key, .begin_ms = header.begin_timestamp,
 					.end_ms = header.end_timestamp } };
-	out->max = header.max_num < 1 ? 1 : header.max_num > KEY_MESSAGES_MAX ? KEY_MESSAGES_MAX : (size_t)header.max_num;
+	out->max = header.max_num < 0 ? 0 : header.max_num > KEY_MESSAGES_MAX ? KEY_MESSAGES_MAX : (size_t)header.max_num;
 	if (header.unique_key_query)
 		out->max = UNIQUE_MAX;
 	else

@@ -58,7 +58,9 @@ supervise() {
 # run_java VERSION NAMESRV TARGET PATTERN [JVM_OPTION]...
 run_java() {
 	version=$1 at=$2 whose=$3 pattern=$4; shift 4
-	supervise java -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Xmx512m "-Duser.home=$cache/home" \
+	# mqadmin leaves what consumers tell in the directory where it runs.
+	mkdir -p "$cache/home"
+	supervise env -C "$cache/home" java -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Xmx512m "-Duser.home=$cache/home" \
 		"-Drocketmq.home.dir=$here/java/src/main/rocketmq-home" "$@" \
 		-cp "$cache/java-$version/classes:$cache/java-$version/lib/*" interop.Main "$at" "$whose" "$pattern"
 }

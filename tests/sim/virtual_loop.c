@@ -198,6 +198,13 @@ void loop_turn(struct loop *loop, int64_t wait_ms)
 
 /* --- services ------------------------------------------------------------------------------------------------------- */
 
+/* Brokers here answer no scrapes (metricsExporterType): there is no libevent. */
+struct event_base *loop_base(struct loop *loop)
+{
+	(void)loop;
+	return NULL;
+}
+
 enum status service_signals(struct loop *loop, loop_callback stop, void *context, struct errinfo *err)
 {
 	(void)err;

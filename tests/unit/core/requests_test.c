@@ -408,6 +408,33 @@ static void test_a_stored_message_by_its_name(void)
 	fixture_destroy(f);
 }
 
+/* Once, under the name that is set; one that is there stays as it is. */
+static void test_the_trace_topic_is_made_when_wanted(void)
+{
+	struct core_config config = fixture_config();
+	struct topic_settings mine = { .read_queue_nums = 3, .write_queue_nums = 3, .perm = PERM_READ | PERM_WRITE };
+	struct outcome outcome = { 0 };
+
+	struct fixture *f = fixture_create(&config);
+	fixture_advance(f, 20);
+	CU_ASSERT_PTR_NULL(topics_find(core_topics(f->core), SPAN_LITERAL("traces")));
+	fixture_destroy(f);
+	config.trace_topic = "traces";
+	f = fixture_create(&config);
+	fixture_advance(f, 20);
+	const struct topic *topic = topics_find(core_topics(f->core), SPAN_LITERAL("traces"));
+	CU_ASSERT_PTR_NOT_NULL_FATAL(topic);
+	CU_ASSERT_EQUAL(topic->settings.write_queue_nums, 1);
+	CU_ASSERT_EQUAL(core_put_topic(f->core, SPAN_LITERAL("traces"), &mine, &outcome), ST_OK);
+	fixture_advance(f, 20);
+	fixture_restart(f);
+	fixture_advance(f, 20);
+	topic = topics_find(core_topics(f->core), SPAN_LITERAL("traces"));
+	CU_ASSERT_PTR_NOT_NULL_FATAL(topic);
+	CU_ASSERT_EQUAL(topic->settings.write_queue_nums, 3);
+	fixture_destroy(f);
+}
+
 int main(void)
 {
 	static const struct check_test tests[] = {
@@ -421,6 +448,7 @@ int main(void)
 		CHECK_TEST(test_an_operator_parks_resumes_and_decides),
 		CHECK_TEST(test_conflict_records_are_limited_not_refusals),
 		CHECK_TEST(test_a_stored_message_by_its_name),
+		CHECK_TEST(test_the_trace_topic_is_made_when_wanted),
 	};
 	return check_main("requests", tests, sizeof(tests) / sizeof(tests[0]));
 }

@@ -23,7 +23,7 @@ final class PopCases {
     static List<Case> all() {
         return List.of(
             Case.everywhere("pop-consume", PopCases::consume),
-            Case.everywhere("pop-retry", PopCases::retry),
+            Case.everywhere("pop-reconsume", PopCases::retry),
             Case.everywhere("pop-two-consumers", PopCases::twoConsumers));
     }
 
