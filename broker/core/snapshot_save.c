@@ -16,7 +16,8 @@ struct slice {
 
 static bool is_full(const struct slice *slice)
 {
-	return buffer_size(slice->out) - slice->begun >= SNAPSHOT_SLICE_BYTES;
+	/* Also without memory: nothing more goes in, and whoever takes the slice gives up. */
+	return slice->out->failed || buffer_size(slice->out) - slice->begun >= SNAPSHOT_SLICE_BYTES;
 }
 
 static bool save_state(struct slice *slice)
