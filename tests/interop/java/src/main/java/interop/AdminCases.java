@@ -26,7 +26,7 @@ final class AdminCases {
         return List.of(
             Case.everywhere("mqadmin", AdminCases::verbs),
             Case.everywhere("mqadmin-lag", AdminCases::lag),
-            Case.everywhere("mqadmin-look-up", AdminCases::messages),
+            Case.everywhere("mqadmin-messages", AdminCases::messages),
             Case.everywhere("mqadmin-broker", AdminCases::broker));
     }
 

@@ -56,13 +56,15 @@ public final class Main {
 
         AtomicInteger passed = new AtomicInteger();
         AtomicInteger failed = new AtomicInteger();
-        ExecutorService pool = Executors.newFixedThreadPool(atOnce);
         List<Case> alone = new ArrayList<>();
         Set<String> names = new HashSet<>();
         for (Case one : cases) {
             if (!names.add(one.name)) { // They would share topics and groups.
                 throw new IllegalStateException("two cases are named " + one.name);
             }
+        }
+        ExecutorService pool = Executors.newFixedThreadPool(atOnce);
+        for (Case one : cases) {
             if (!only.matcher(one.name).find()) {
                 continue;
             }
