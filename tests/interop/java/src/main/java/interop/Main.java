@@ -63,6 +63,7 @@ public final class Main {
                 throw new IllegalStateException("two cases are named " + one.name);
             }
         }
+        Raw.brokerAddress(args[0]); // A stock broker registers some seconds after it says that it serves.
         ExecutorService pool = Executors.newFixedThreadPool(atOnce);
         for (Case one : cases) {
             if (!only.matcher(one.name).find()) {

@@ -13,7 +13,7 @@ import java.util.regex.Pattern;
 /** Plain frames over a plain socket, for what no client does: an END that asks for an answer, or comes twice. */
 final class Raw implements AutoCloseable {
     private static final int TIMEOUT_MS = 15_000;
-    private static final int REGISTER_MS_MAX = 5_000;
+    private static final int REGISTER_MS_MAX = 60_000;
     private static final Pattern FIELD = Pattern.compile("\"(\\w+)\":(?:\"((?:[^\"\\\\]|\\\\.)*)\"|(-?\\d+)|true|false|null)");
 
     private final Socket socket;
