@@ -1,6 +1,5 @@
 #include "broker/core/resets.h"
 
-#include <string.h>
 #include <utlist.h>
 
 #include "broker/core/pop.h"
@@ -201,13 +200,8 @@ void core_each_offset(const struct core *core, offset_visit visit, void *context
 static bool is_listed(struct span list, struct span name)
 {
 	while (list.size > 0) {
-		const uint8_t *comma = memchr(list.data, ',', list.size);
-		size_t size = comma == NULL ? list.size : (size_t)(comma - list.data);
-
-		if (span_equal((struct span){ list.data, size }, name))
+		if (span_equal(span_take_until(&list, ','), name))
 			return true;
-		size += comma != NULL;
-		list = (struct span){ list.data + size, list.size - size };
 	}
 	return false;
 }

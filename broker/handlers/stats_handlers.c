@@ -168,14 +168,10 @@ static void add_subscribed_topic(void *context, const struct topic *topic)
 static void add_listed_topics(struct stats_body *body, struct span list)
 {
 	while (list.size > 0 && body_goes_on(body)) {
-		const uint8_t *end = memchr(list.data, ';', list.size);
-		struct span name = { list.data, end == NULL ? list.size : (size_t)(end - list.data) };
-		const struct topic *topic = topics_find(core_topics(body->handlers->core), name);
+		const struct topic *topic = topics_find(core_topics(body->handlers->core), span_take_until(&list, ';'));
 
 		if (topic != NULL)
 			add_topic(body, topic);
-		size_t used = name.size + (end != NULL);
-		list = (struct span){ list.data + used, list.size - used };
 	}
 }
 

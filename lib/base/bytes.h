@@ -45,6 +45,18 @@ static inline bool span_starts_with(struct span a, const char *prefix)
 	return a.size >= size && memcmp(a.data, prefix, size) == 0;
 }
 
+/* Takes the next part of a list off *rest: what is in front of the next separator, which is passed over, or all that is left.
+ * Empty between two separators, and when nothing is left. */
+static inline struct span span_take_until(struct span *rest, char separator)
+{
+	const uint8_t *at = rest->size == 0 ? NULL : memchr(rest->data, separator, rest->size);
+	struct span part = { rest->data, at == NULL ? rest->size : (size_t)(at - rest->data) };
+	size_t used = part.size + (at != NULL);
+
+	*rest = used == 0 ? *rest : (struct span){ rest->data + used, rest->size - used };
+	return part;
+}
+
 /* For printf("%.*s", SPAN_ARGS(s)). */
 #define SPAN_ARGS(s) (int)(s).size, (const char *)((s).data == NULL ? (const uint8_t *)"" : (s).data)
 

@@ -44,18 +44,6 @@ static struct span take_block(struct reader *r)
 	return reader_take(r, reader_u32(r));
 }
 
-/* The next token of `name readQ writeQ perm FILTER {attributes}`; moves *rest on. */
-static struct span take_token(struct span *rest)
-{
-	const uint8_t *blank = rest->size == 0 ? NULL : memchr(rest->data, ' ', rest->size);
-	size_t size = blank == NULL ? rest->size : (size_t)(blank - rest->data);
-	size_t used = blank == NULL ? size : size + 1;
-	struct span token = { rest->data, size };
-
-	*rest = (struct span){ rest->data + used, rest->size - used };
-	return token;
-}
-
 static enum status decode_attributes(struct json_doc *doc, struct span text, struct span *out, struct errinfo *err)
 {
 	struct json_doc parsed;
@@ -71,15 +59,16 @@ static enum status decode_attributes(struct json_doc *doc, struct span text, str
 	return status == ST_OK ? ST_OK : errinfo_set(err, status, "out of memory");
 }
 
+/* `name readQ writeQ perm FILTER {attributes}` */
 static enum status decode_topic_line(struct json_doc *doc, struct span line, struct topic_config *out,
 				     struct errinfo *err)
 {
-	*out = (struct topic_config){ .name = take_token(&line) };
-	if (out->name.size == 0 || span_to_i32(take_token(&line), &out->read_queue_nums) != ST_OK ||
-	    span_to_i32(take_token(&line), &out->write_queue_nums) != ST_OK ||
-	    span_to_i32(take_token(&line), &out->perm) != ST_OK)
+	*out = (struct topic_config){ .name = span_take_until(&line, ' ') };
+	if (out->name.size == 0 || span_to_i32(span_take_until(&line, ' '), &out->read_queue_nums) != ST_OK ||
+	    span_to_i32(span_take_until(&line, ' '), &out->write_queue_nums) != ST_OK ||
+	    span_to_i32(span_take_until(&line, ' '), &out->perm) != ST_OK)
 		return errinfo_set(err, ST_INVALID, "a topic's line is malformed");
-	out->filter_type = span_is(take_token(&line), "MULTI_TAG") ? FILTER_MULTI_TAG : FILTER_SINGLE_TAG;
+	out->filter_type = span_is(span_take_until(&line, ' '), "MULTI_TAG") ? FILTER_MULTI_TAG : FILTER_SINGLE_TAG;
 	return decode_attributes(doc, line, &out->attributes, err);
 }
 

@@ -238,14 +238,8 @@ int32_t java_string_hash(struct span text)
 
 bool word_next(struct span *rest, struct span *word_out)
 {
-	while (rest->size > 0 && rest->data[0] == ' ')
-		*rest = (struct span){ rest->data + 1, rest->size - 1 };
-	if (rest->size == 0)
-		return false;
-	const uint8_t *blank = memchr(rest->data, ' ', rest->size);
-	size_t size = blank == NULL ? rest->size : (size_t)(blank - rest->data);
-
-	*word_out = (struct span){ rest->data, size };
-	*rest = (struct span){ rest->data + size, rest->size - size };
-	return true;
+	do
+		*word_out = span_take_until(rest, ' ');
+	while (word_out->size == 0 && rest->size > 0);
+	return word_out->size > 0;
 }

@@ -72,17 +72,6 @@ enum status recall_handle_append(struct buffer *out, const struct recall_handle 
 	return ST_OK;
 }
 
-/* The word in front of the next space, or all that is left. */
-static struct span next_word(struct span *rest)
-{
-	const uint8_t *space = rest->size == 0 ? NULL : memchr(rest->data, ' ', rest->size);
-	struct span word = { rest->data, space == NULL ? rest->size : (size_t)(space - rest->data) };
-	size_t taken = word.size + (space == NULL ? 0 : 1);
-
-	*rest = (struct span){ rest->size == 0 ? NULL : rest->data + taken, rest->size - taken };
-	return word;
-}
-
 enum status recall_handle_parse(struct span text, uint8_t raw[RECALL_HANDLE_RAW_MAX], struct recall_handle *out,
 				struct errinfo *err)
 {
@@ -90,11 +79,11 @@ enum status recall_handle_parse(struct span text, uint8_t raw[RECALL_HANDLE_RAW_
 
 	if (text.size == 0 || decode_base64(text, raw, &size) != ST_OK)
 		return errinfo_set(err, ST_INVALID, "recall handle is invalid");
-	struct span rest = { raw, size }, version = next_word(&rest);
-	out->topic = next_word(&rest);
-	out->broker_name = next_word(&rest);
-	struct span timestamp = next_word(&rest);
-	out->unique_key = next_word(&rest);
+	struct span rest = { raw, size }, version = span_take_until(&rest, ' ');
+	out->topic = span_take_until(&rest, ' ');
+	out->broker_name = span_take_until(&rest, ' ');
+	struct span timestamp = span_take_until(&rest, ' ');
+	out->unique_key = span_take_until(&rest, ' ');
 	if (!span_is(version, "v1") || out->topic.size == 0 || out->broker_name.size == 0 || out->unique_key.size == 0)
 		return errinfo_set(err, ST_INVALID, "recall handle is invalid");
 	if (span_to_i64(timestamp, &out->timestamp_ms) != ST_OK)

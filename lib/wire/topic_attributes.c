@@ -71,20 +71,15 @@ static enum status read_text(struct span text, struct change changes[KNOWN_COUNT
 	enum status status = ST_OK;
 
 	for (int count = 0; text.size > 0 && status == ST_OK; count++) {
-		const uint8_t *comma = memchr(text.data, ',', text.size);
-		struct span entry = { text.data, comma == NULL ? text.size : (size_t)(comma - text.data) };
-		const uint8_t *equals = entry.size == 0 ? NULL : memchr(entry.data, '=', entry.size);
-		size_t used = entry.size + (comma != NULL), key_size = equals == NULL ? entry.size : (size_t)(equals - entry.data);
-		struct span key = { entry.data, key_size };
+		struct span entry = span_take_until(&text, ','), value = entry, key = span_take_until(&value, '=');
+		bool has_value = key.size < entry.size;
 
 		if (count == CHANGES_MAX)
 			return errinfo_set(err, ST_INVALID, "more than %d topic attributes", CHANGES_MAX);
-		if (entry.size > 0 && (entry.data[0] == '-') != (equals == NULL))
+		if (entry.size > 0 && (entry.data[0] == '-') == has_value)
 			status = errinfo_set(err, ST_INVALID, "topic attribute \"%.*s\" is not of the form +key=value or -key", SPAN_ARGS(entry));
 		else if (entry.size > 0)
-			status = note_change(changes, key, equals == NULL ? SPAN_NONE : (struct span){ equals + 1, entry.size - key_size - 1 },
-					     err);
-		text = (struct span){ text.data + used, text.size - used };
+			status = note_change(changes, key, value, err);
 	}
 	return status;
 }

@@ -47,6 +47,21 @@ static void test_numbers_reject_overflow_and_garbage(void)
 	CU_ASSERT_EQUAL(span_to_i32(span_of("-2147483648"), &w), ST_OK);
 }
 
+static void test_take_until_splits_a_list(void)
+{
+	struct span rest = span_of("a,,bc,");
+
+	CU_ASSERT_TRUE(span_is(span_take_until(&rest, ','), "a"));
+	CU_ASSERT_EQUAL(span_take_until(&rest, ',').size, 0);
+	CU_ASSERT_TRUE(span_is(rest, "bc,"));
+	CU_ASSERT_TRUE(span_is(span_take_until(&rest, ';'), "bc,"));
+	CU_ASSERT_EQUAL(rest.size, 0);
+	CU_ASSERT_EQUAL(span_take_until(&rest, ';').size, 0);
+	rest = SPAN_NONE;
+	CU_ASSERT_EQUAL(span_take_until(&rest, ',').size, 0);
+	CU_ASSERT_PTR_NULL(rest.data);
+}
+
 static void test_format_i64_gives_the_text_back(void)
 {
 	static const int64_t values[] = { 0, 1, -1, 42, INT64_MAX, INT64_MIN };
@@ -198,6 +213,7 @@ int main(void)
 		CHECK_TEST(test_errinfo_reads_from_the_outside_in),
 		CHECK_TEST(test_errinfo_too_long_is_cut_and_marked),
 		CHECK_TEST(test_numbers_reject_overflow_and_garbage),
+		CHECK_TEST(test_take_until_splits_a_list),
 		CHECK_TEST(test_format_i64_gives_the_text_back),
 		CHECK_TEST(test_reader_remembers_its_failure),
 		CHECK_TEST(test_buffer_stops_at_its_limit_and_keeps_its_content),
