@@ -1,7 +1,6 @@
 #include "broker/core/inspect.h"
 
 #include "broker/core/state.h"
-#include "lib/index/pagefile.h"
 
 enum { AGES_PER_TICK = 256 };
 
@@ -187,7 +186,6 @@ const struct statistics *core_statistics(const struct core *core)
 
 struct inspected_store inspect_store(const struct core *core)
 {
-	struct pagefile_stats pages = pagefile_stats(core->files);
 	const struct retained_segment *oldest = &core->retention.segments[0];
 	int64_t earliest_ms = oldest->oldest_ms != 0 ? oldest->oldest_ms : oldest->newest_ms;
 
@@ -195,7 +193,6 @@ struct inspected_store inspect_store(const struct core *core)
 		.log_start = commitlog_start(core->log), .log_end = commitlog_appended(core->log),
 		.log_durable = commitlog_durable(core->log), .earliest_ms = earliest_ms == 0 ? -1 : earliest_ms,
 		.delayed_count = core->delays.count,
-		.index_dirty_bytes = pages.dirty_pages * PAGEFILE_PAGE_SIZE,
 		.oldest_open_ms = pending_count(core->pending) == 0 ? 0 : core->ages.oldest_ms,
 	};
 }

@@ -64,7 +64,6 @@ struct inspected_store {
 	uint64_t log_start, log_end, log_durable;
 	int64_t earliest_ms;      /* About when the oldest record was stored; -1: nothing is. */
 	uint64_t delayed_count;
-	uint64_t index_dirty_bytes;
 	int64_t oldest_open_ms;   /* Store time of the oldest undecided half message, as of inspect_tick's last round; 0: none. */
 };
 struct inspected_store inspect_store(const struct core *core);

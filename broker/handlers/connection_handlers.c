@@ -8,6 +8,7 @@
 #include "broker/core/settings.h"
 #include "broker/core/store_address.h"
 #include "broker/handlers/handlers.h"
+#include "broker/handlers/subscriptions.h"
 #include "lib/wire/body_stats.h"
 #include "lib/wire/headers.h"
 #include "lib/wire/names.h"
@@ -67,6 +68,17 @@ static bool too_many(struct handlers *handlers, const struct request *request, s
 
 /* --- consumers ----------------------------------------------------------------------------------------------------- */
 
+void put_subscription(struct json_writer *writer, struct span topic, const struct subscription *subscription)
+{
+	struct subscription_item item = {
+		.topic = topic, .sub_string = expression_text(subscription->expression), .sql = subscription->sql,
+		.sub_version = subscription->sub_version, .tag_hashes = subscription->filter.hashes,
+		.tag_count = subscription->filter.count,
+	};
+
+	subscription_encode(writer, &item);
+}
+
 static void put_subscriptions(struct connection_list *list, uint32_t group_id)
 {
 	struct core *core = list->handlers->core;
@@ -76,10 +88,10 @@ static void put_subscriptions(struct connection_list *list, uint32_t group_id)
 	json_key(&list->writer, "subscriptionTable");
 	json_open(&list->writer, '{');
 	for (size_t i = 0; i < count; i++) {
-		struct subscription_item item = { core_name(core, set[i].topic_id), expression_text(set[i].expression), set[i].sql,
-						  set[i].sub_version, set[i].filter.hashes, set[i].filter.count };
-		json_key_span(&list->writer, item.topic);
-		subscription_encode(&list->writer, &item);
+		struct span topic = core_name(core, set[i].topic_id);
+
+		json_key_span(&list->writer, topic);
+		put_subscription(&list->writer, topic, &set[i]);
 	}
 	json_close(&list->writer, '}');
 }
@@ -265,10 +277,8 @@ enum status handle_subscription_by_consumer(struct handlers *handlers, const str
 	json_open(&writer, '{');
 	json_member_put_text(&writer, "group", group);
 	if (s != NULL) {
-		struct subscription_item item = { topic, expression_text(s->expression), s->sql, s->sub_version, s->filter.hashes,
-						  s->filter.count };
 		json_key(&writer, "subscriptionData");
-		subscription_encode(&writer, &item);
+		put_subscription(&writer, topic, s);
 	}
 	json_member_put_text(&writer, "topic", topic);
 	json_close(&writer, '}');

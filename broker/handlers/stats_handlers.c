@@ -9,6 +9,7 @@
 #include "broker/core/settings.h"
 #include "broker/core/store_address.h"
 #include "broker/handlers/handlers.h"
+#include "broker/handlers/subscriptions.h"
 #include "lib/wire/body_stats.h"
 #include "lib/wire/headers.h"
 #include "lib/wire/names.h"
@@ -446,10 +447,8 @@ static void add_subscription(struct stats_body *body, const struct topic *topic,
 	json_member_put_text(&body->writer, "filterData", span_of(s == NULL ? offline : "null"));
 	if (s == NULL)
 		return;
-	struct subscription_item item = { topic->name, expression_text(s->expression), s->sql, s->sub_version, s->filter.hashes,
-					  s->filter.count };
 	json_key(&body->writer, "subscriptionData");
-	subscription_encode(&body->writer, &item);
+	put_subscription(&body->writer, topic->name, s);
 }
 
 enum status handle_query_queue(struct handlers *handlers, const struct request *request)
