@@ -412,10 +412,8 @@ void transactions_exhausted(void *context, struct pending *entry)
 	struct outcome outcome = { 0 };
 
 	/* On any failure check-back calls again. */
-	if (core_read_half(core, entry->body_offset, &stored, &outcome.err) != ST_OK)
-		return;
-	if (decide(core, entry, &stored, outcomes[core->config.checkback.policy], WHO_POLICY, SPAN_NONE, &outcome) != ST_OK)
-		return;
+	if (core_read_half(core, entry->body_offset, &stored, &outcome.err) == ST_OK)
+		(void)!decide(core, entry, &stored, outcomes[core->config.checkback.policy], WHO_POLICY, SPAN_NONE, &outcome);
 }
 
 void transactions_record_checks(struct core *core)

@@ -310,9 +310,7 @@ enum status log_check_tail(const struct vfs *vfs, const char *root, struct log_k
 	/* What a snapshot says of the log before it holds no longer: all of it is read. */
 	if (cut)
 		known = (struct log_known){ 0 };
-	if (status == ST_OK && cut)
-		status = check_from(vfs, root, known, result, err);
-	if (status == ST_OK && known.from != 0)
+	if (status == ST_OK && (cut || known.from != 0))
 		status = check_from(vfs, root, known, result, err);
 	/* Nothing behind the snapshot: which epoch was in force, the records before it say. */
 	if (status == ST_OK && result->record_count == 0)
