@@ -1,6 +1,5 @@
 #include "broker/shell/disk.h"
 
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/statvfs.h>
@@ -8,6 +7,7 @@
 #include "broker/core/snapshotter.h"
 #include "broker/core/store.h"
 #include "lib/base/logging.h"
+#include "lib/base/owner.h"
 #include "lib/index/pagefile.h"
 #include "lib/index/snapshot_file.h"
 #include "lib/log/commitlog.h"
@@ -72,8 +72,6 @@ struct disk {
 	uint32_t warm_count;
 	struct log_gate full_gate, index_gate;
 };
-
-#define OWNER(type, pointer, member) ((type *)((char *)(pointer) - offsetof(type, member)))
 
 /* --- the log's tail ------------------------------------------------------------------------------------- */
 

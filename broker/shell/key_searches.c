@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "broker/core/key_query.h"
+#include "lib/base/owner.h"
 
 enum slot_state { SLOT_FREE, SLOT_SEARCHING, SLOT_ANSWERED };
 
@@ -29,7 +30,7 @@ struct key_searches {
 /* In the loop. */
 static void deliver(struct letter *letter)
 {
-	struct slot *slot = (struct slot *)((char *)letter - offsetof(struct slot, letter));
+	struct slot *slot = OWNER(struct slot, letter, letter);
 
 	slot->state = SLOT_ANSWERED;
 	slot->searches->answered(slot->searches->context);
@@ -38,7 +39,7 @@ static void deliver(struct letter *letter)
 /* On the index's thread. */
 static void on_found(struct key_search *search)
 {
-	struct slot *slot = (struct slot *)((char *)search - offsetof(struct slot, search));
+	struct slot *slot = OWNER(struct slot, search, search);
 
 	mailbox_post(slot->searches->mailbox, &slot->letter);
 }

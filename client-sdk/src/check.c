@@ -2,10 +2,10 @@
  * answered there by the application's callback or from the barrier table, and comes back to the loop, which tells the
  * broker that asked. A question that finds the pool full is dropped, one that is being answered already is not taken
  * twice: the broker asks again. */
-#include <stddef.h>
 #include <stdlib.h>
 
 #include "client-sdk/src/producer_internal.h"
+#include "lib/base/owner.h"
 #include "lib/wire/headers.h"
 #include "lib/wire/properties.h"
 
@@ -70,7 +70,7 @@ static void count_said(struct producer_counters *counters, int32_t outcome)
 
 static void answer(struct letter *letter)
 {
-	struct check_job *job = (struct check_job *)((char *)letter - offsetof(struct check_job, letter));
+	struct check_job *job = OWNER(struct check_job, letter, letter);
 	escrow_producer *producer = job->producer;
 	struct client *client = producer->instance.client;
 	int32_t outcome = outcome_said(job->said);
@@ -97,7 +97,7 @@ static void answer(struct letter *letter)
 
 static void forget(struct letter *letter)
 {
-	free_job((struct check_job *)((char *)letter - offsetof(struct check_job, letter)));
+	free_job(OWNER(struct check_job, letter, letter));
 }
 
 /* --- on a thread of the pool ----------------------------------------------------------------------------------------- */

@@ -1,9 +1,9 @@
 /* Handing messages to the application, and what becomes of them: done, or back to the broker for another try. */
-#include <stddef.h>
 #include <stdlib.h>
 
 #include "client-sdk/src/consumer_internal.h"
 #include "lib/base/logging.h"
+#include "lib/base/owner.h"
 #include "lib/wire/headers.h"
 
 enum { SEND_BACK_TIMEOUT_MS = 5000, LOCAL_RETRY_MS = 5000, DEAD_LETTER_LEVEL = -1, DRAINED_COMMIT_MS = 100 };
@@ -25,7 +25,7 @@ static void taken(void *context, struct window_entry *entry)
 	struct queue *queue = context;
 
 	queue->consumer->bytes -= entry->size;
-	consume_free_job((struct consume_job *)((char *)entry - offsetof(struct consume_job, entry)));
+	consume_free_job(OWNER(struct consume_job, entry, entry));
 }
 
 void consume_pull_starved(struct escrow_consumer *consumer)
@@ -139,7 +139,7 @@ static void send_back(struct consume_job *job)
 
 static void came_back(struct letter *letter)
 {
-	struct consume_job *job = (struct consume_job *)((char *)letter - offsetof(struct consume_job, letter));
+	struct consume_job *job = OWNER(struct consume_job, letter, letter);
 
 	if (job->discarded) {
 		abandoned(job);

@@ -1,10 +1,10 @@
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "client-sdk/src/consumer_internal.h"
 #include "lib/base/clock.h"
 #include "lib/base/logging.h"
+#include "lib/base/owner.h"
 #include "lib/wire/filter.h"
 #include "lib/wire/headers.h"
 
@@ -85,8 +85,7 @@ static void commit_tick(void *context)
 
 static void begin(struct letter *letter)
 {
-	struct escrow_consumer *consumer = (struct escrow_consumer *)((char *)letter -
-								      offsetof(struct escrow_consumer, start_letter));
+	struct escrow_consumer *consumer = OWNER(struct escrow_consumer, letter, start_letter);
 	struct loop *loop = consumer->instance.loop;
 
 	for (size_t i = 0; i < consumer->subscription_count; i++) {

@@ -5,13 +5,13 @@
 #include <net/if.h>
 #include <netinet/in.h>
 #include <signal.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "lib/base/hash.h"
 #include "lib/base/logging.h"
+#include "lib/base/owner.h"
 #include "lib/wire/headers.h"
 
 enum { LEAVE_POLL_MS = 20, GOODBYE_TIMEOUT_MS = 1000 };
@@ -183,7 +183,7 @@ static void leave_when_quiet(void *context)
 
 static void leave(struct letter *letter)
 {
-	struct instance *instance = (struct instance *)((char *)letter - offsetof(struct instance, leave_letter));
+	struct instance *instance = OWNER(struct instance, letter, leave_letter);
 
 	instance->leaving = true;
 	instance->leave_deadline_ms = instance_now_ms(instance) + instance->leave_ms;

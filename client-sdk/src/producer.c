@@ -1,9 +1,9 @@
-#include <stddef.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "client-sdk/src/producer_internal.h"
 #include "lib/base/hash.h"
+#include "lib/base/owner.h"
 #include "lib/wire/codes.h"
 
 enum {
@@ -46,7 +46,7 @@ static bool on_request(void *context, struct client_conn *conn, const struct com
 
 static void begin(struct letter *letter)
 {
-	escrow_producer *producer = (escrow_producer *)((char *)letter - offsetof(escrow_producer, start_letter));
+	escrow_producer *producer = OWNER(escrow_producer, letter, start_letter);
 
 	for (size_t i = 0; i < producer->topic_count; i++)
 		(void)routes_watch(producer->instance.routes, producer->topics[i], true);

@@ -1,10 +1,10 @@
 /* A queue's life: assigned, asks where the group stands, is pulled, is given up; and its position at the broker. */
-#include <stddef.h>
 #include <stdlib.h>
 #include <utlist.h>
 
 #include "client-sdk/src/consumer_internal.h"
 #include "lib/base/logging.h"
+#include "lib/base/owner.h"
 #include "lib/wire/headers.h"
 
 enum { QUEUES_MAX = 65536 };
@@ -67,7 +67,7 @@ void queue_destroy(struct queue *queue)
 	queue->consumer->bytes -= queue->window.bytes;
 	DL_FOREACH_SAFE(queue->window.head, entry, next) {
 		DL_DELETE(queue->window.head, entry);
-		consume_free_job((struct consume_job *)((char *)entry - offsetof(struct consume_job, entry)));
+		consume_free_job(OWNER(struct consume_job, entry, entry));
 	}
 	free(queue);
 }

@@ -2,9 +2,10 @@
 
 #include <pthread.h>
 #include <signal.h>
-#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "lib/base/owner.h"
 
 struct worker {
 	pthread_t thread;
@@ -16,14 +17,9 @@ struct worker {
 	struct mailbox *mailbox;
 };
 
-static struct work *work_of(struct letter *letter)
-{
-	return (struct work *)((char *)letter - offsetof(struct work, letter));
-}
-
 static void deliver(struct letter *letter)
 {
-	struct work *work = work_of(letter);
+	struct work *work = OWNER(struct work, letter, letter);
 
 	work->done(work);
 }
@@ -41,7 +37,7 @@ static struct work *next_job(struct worker *worker)
 			worker->tail = &worker->head;
 	}
 	pthread_mutex_unlock(&worker->lock);
-	return letter == NULL ? NULL : work_of(letter);
+	return letter == NULL ? NULL : OWNER(struct work, letter, letter);
 }
 
 static void *worker_main(void *context)
