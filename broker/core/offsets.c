@@ -245,6 +245,13 @@ void offsets_apply(struct offsets *offsets, uint32_t topic_id, uint32_t group_id
 	set_clean(offsets, cell);
 }
 
+bool offsets_is_stored(const struct offsets *offsets, uint32_t topic_id, uint32_t group_id, uint32_t queue_id, int64_t value)
+{
+	const struct cell *cell = find_cell(offsets, topic_id, group_id, queue_id);
+
+	return cell != NULL && cell->stored_known && !cell->dirty && cell->stored == value;
+}
+
 /* Rows and cells stay: a walk may stand on them, and topics and groups tend to come back. */
 static void forget_row(struct offsets *offsets, struct row *row)
 {

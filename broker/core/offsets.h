@@ -30,6 +30,8 @@ bool offsets_get(const struct offsets *offsets, uint32_t topic_id, uint32_t grou
 enum status offsets_reserve(struct offsets *offsets, uint32_t topic_id, uint32_t group_id, uint32_t queue_id) MUST_USE;
 /* A consumer's word: live now, dirty until a record stores it. Needs a reserved place. */
 void offsets_note(struct offsets *offsets, uint32_t topic_id, uint32_t group_id, uint32_t queue_id, int64_t value);
+/* A record carries this value already, and nobody has said another since. */
+bool offsets_is_stored(const struct offsets *offsets, uint32_t topic_id, uint32_t group_id, uint32_t queue_id, int64_t value);
 /* What an OFFSETS record says: live and stored. Needs a reserved place. */
 void offsets_apply(struct offsets *offsets, uint32_t topic_id, uint32_t group_id, uint32_t queue_id, int64_t value);
 

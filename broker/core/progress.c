@@ -85,6 +85,9 @@ enum status core_update_offset(struct core *core, struct span group_name, struct
 		offsets_note(core->offsets, topic->id, group->id, (uint32_t)queue_id, offset);
 		return core_accept(outcome, 0);
 	}
+	/* Consumers repeat themselves. The record is at the log's end at the latest, and may not be durable yet. */
+	if (offsets_is_stored(core->offsets, topic->id, group->id, (uint32_t)queue_id, offset))
+		return core_accept(outcome, commitlog_appended(core->log));
 	struct record_offset record = { group->name, topic->name, (uint32_t)queue_id, offset };
 	status = progress_record_offsets(core, &record, 1, outcome);
 	if (status != ST_AGAIN)

@@ -60,7 +60,7 @@ static void finished(struct consume_job *job)
 	/* A drained queue stores its position at once, so that another member that takes it over sees little again. */
 	if (queue->window.head == NULL &&
 	    instance_now_ms(&consumer->instance) - queue->committed_at_ms >= DRAINED_COMMIT_MS)
-		queue_commit(queue, false);
+		queue_commit(queue, COMMIT_PROGRESS);
 	if (queue->timer.event == NULL)
 		queue_pull(queue);
 	consume_pull_starved(consumer);

@@ -80,7 +80,7 @@ static void commit_tick(void *context)
 	struct escrow_consumer *consumer = context;
 
 	for (struct queue *queue = consumer->queues; queue != NULL; queue = queue->hh.next)
-		queue_commit(queue, false);
+		queue_commit(queue, COMMIT_PROGRESS);
 }
 
 static void begin(struct letter *letter)
@@ -315,7 +315,7 @@ static void say_goodbye(void *context)
 
 	loop_timer_stop(&consumer->commit_timer);
 	for (struct queue *queue = consumer->queues; queue != NULL; queue = queue->hh.next)
-		queue_commit(queue, true);
+		queue_commit(queue, COMMIT_GOODBYE);
 	instance_unregister(&consumer->instance, SPAN_NONE, consumer->group_span);
 }
 

@@ -50,6 +50,7 @@ struct queue {
 	uint32_t jobs;         /* In the pool, being sent back, or waiting for another try. */
 	bool pulling;
 	bool committing;
+	bool last_word;        /* Given up while committing: where it is now is stored after that. */
 	int64_t pulled_at_ms;
 	int64_t committed;     /* Position that the broker has acknowledged. */
 	int64_t committing_to;
@@ -126,8 +127,14 @@ struct queue *queue_find(struct escrow_consumer *consumer, const struct queue_ke
 void queue_assign(struct subscription *subscription, const struct queue_key *key);
 /* Gives the queue up: stores its position, lets its messages go. */
 void queue_drop(struct queue *queue);
-/* Stores the position unless it is stored already. `goodbye`: the end waits for it. */
-void queue_commit(struct queue *queue, bool goodbye);
+/* The same without a word of where we are: the broker knows better. */
+void queue_let_go(struct queue *queue);
+enum commit_reason {
+	COMMIT_PROGRESS, /* A position that is stored already is stored again from time to time only. */
+	COMMIT_GIVEN_UP, /* In any case: the next owner asks for it now. */
+	COMMIT_GOODBYE,  /* In any case, and the end waits for it. */
+};
+void queue_commit(struct queue *queue, enum commit_reason reason);
 /* Frees a dropped queue when nothing refers to it any more. */
 void queue_release(struct queue *queue);
 /* Frees it at the end, when no request, job or loop is left. */

@@ -85,11 +85,11 @@ static void take_moved(struct queue *queue, int64_t next_begin_offset)
 		 queue->key.queue_id, (long long)queue->window.next_offset, (long long)next_begin_offset);
 	if (queue->window.head == NULL) {
 		queue->window.next_offset = next_begin_offset;
-		queue_commit(queue, false);
+		queue_commit(queue, COMMIT_PROGRESS);
 		queue_later(queue, PAUSE_MS, queue_pull);
 		return;
 	}
-	queue_drop(queue);
+	queue_let_go(queue);
 	rebalance_in(consumer, PAUSE_MS);
 }
 

@@ -7,7 +7,13 @@
 #include "lib/base/owner.h"
 #include "lib/wire/headers.h"
 
-enum { QUEUES_MAX = 65536 };
+enum {
+	QUEUES_MAX = 65536,
+	/* A stored position is repeated after so many intervals, with the default each 5 s as RocketMQ's clients do it: a stock
+	 * broker loses the last ones in a crash, and can lose one of two that a new group stores at the same time
+	 * (ConsumerOffsetManager.commitOffset). */
+	REPEAT_INTERVALS = 5,
+};
 
 static void ask_position(void *context);
 
@@ -46,11 +52,16 @@ void queue_assign(struct subscription *subscription, const struct queue_key *key
 
 void queue_drop(struct queue *queue)
 {
+	queue_commit(queue, COMMIT_GIVEN_UP);
+	queue_let_go(queue);
+}
+
+void queue_let_go(struct queue *queue)
+{
 	struct escrow_consumer *consumer = queue->consumer;
 
 	log_info("sdk", "queue given up", "group=%s topic=%s broker=%s queue=%d", consumer->group,
 		 queue->subscription->topic, queue->key.broker_name, queue->key.queue_id);
-	queue_commit(queue, false);
 	atomic_store(&queue->dropped, true);
 	loop_timer_stop(&queue->timer);
 	HASH_DEL(consumer->queues, queue);
@@ -221,6 +232,20 @@ static void ask_position(void *context)
 
 /* --- the position at the broker ---------------------------------------------------------------------------------- */
 
+static bool commit_is_due(const struct queue *queue, int64_t position, enum commit_reason reason)
+{
+	const struct escrow_consumer *consumer = queue->consumer;
+	int64_t since_ms = instance_now_ms(&consumer->instance) - queue->committed_at_ms;
+
+	if (!queue->started)
+		return false;
+	if (reason == COMMIT_GOODBYE)
+		return true;
+	/* One at a time: a broker may carry out two in any order. */
+	return !queue->committing && (reason == COMMIT_GIVEN_UP || position != queue->committed ||
+				      since_ms >= REPEAT_INTERVALS * consumer->commit_interval_ms);
+}
+
 static void committed(struct queue *queue, enum status status, const struct command *response)
 {
 	queue->requests--;
@@ -229,6 +254,8 @@ static void committed(struct queue *queue, enum status status, const struct comm
 		queue->committed = queue->committing_to;
 		count(&queue->consumer->counters.committed);
 	}
+	if (queue->last_word && window_position(&queue->window) != queue->committed)
+		queue_commit(queue, COMMIT_GIVEN_UP);
 	queue_release(queue);
 }
 
@@ -248,17 +275,19 @@ static void on_committed_goodbye(void *context, enum status status, const struct
 	committed(queue, status, response);
 }
 
-void queue_commit(struct queue *queue, bool goodbye)
+void queue_commit(struct queue *queue, enum commit_reason reason)
 {
 	struct escrow_consumer *consumer = queue->consumer;
 	int64_t position = window_position(&queue->window);
 	struct consumer_offset_header header = { .consumer_group = consumer->group_span,
 						 .topic = span_of(queue->subscription->topic),
 						 .queue_id = queue->key.queue_id, .commit_offset = position };
+	bool goodbye = reason == COMMIT_GOODBYE;
 	const char *address = queue_address(queue, false);
 	struct encoder *encoder = NULL;
 
-	if (!queue->started || position == queue->committed || (queue->committing && !goodbye) || address == NULL)
+	queue->last_word = reason == COMMIT_GIVEN_UP && queue->committing;
+	if (!commit_is_due(queue, position, reason) || address == NULL)
 		return;
 	encoder = client_begin(consumer->instance.client, address, REQ_UPDATE_CONSUMER_OFFSET, false, NULL);
 	if (encoder == NULL)

@@ -344,6 +344,24 @@ void stub_set_position(struct stub *stub, const char *group, const char *topic, 
 	pthread_mutex_unlock(&stub->lock);
 }
 
+static void answer_pulls(struct stub *stub, void *argument)
+{
+	(void)argument;
+	pthread_mutex_lock(&stub->lock);
+	stub_answer_pulls(stub);
+	pthread_mutex_unlock(&stub->lock);
+}
+
+void stub_reset(struct stub *stub, const char *group, const char *topic, int queue, int64_t offset)
+{
+	pthread_mutex_lock(&stub->lock);
+	struct position *position = stub_find_position(stub, group, topic, queue, true);
+	position->offset = offset;
+	position->reset = true;
+	pthread_mutex_unlock(&stub->lock);
+	in_loop(stub, answer_pulls, NULL);
+}
+
 static void notify(struct stub *stub, void *argument)
 {
 	(void)argument;

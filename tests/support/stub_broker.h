@@ -63,6 +63,8 @@ void stub_put(struct stub *stub, const char *topic, int queue, const char *tag, 
 /* The group's position, -1 if none. */
 int64_t stub_position(struct stub *stub, const char *group, const char *topic, int queue);
 void stub_set_position(struct stub *stub, const char *group, const char *topic, int queue, int64_t position);
+/* Sets it as an operator does: the group's pulls are told to go on there, one that waits at once. */
+void stub_reset(struct stub *stub, const char *group, const char *topic, int queue, int64_t position);
 /* Another member of every group, from now on, or not any more (NULL); members are notified. */
 void stub_other_member(struct stub *stub, const char *client_id);
 

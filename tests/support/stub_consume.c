@@ -83,7 +83,12 @@ static void answer_pull(struct stub *stub, struct conn *conn, const struct hold 
 	if (tag_filter_parse(span_of(hold->expression), &filter, NULL) != ST_OK)
 		stub_die("a bad expression");
 	reply.max_offset = stub_queue_end(stub, hold->topic, hold->header.queue_id);
-	if (hold->header.queue_offset > reply.max_offset) {
+	struct position *position = stub_find_position(stub, hold->group, hold->topic, hold->header.queue_id, false);
+	if (position != NULL && position->reset) {
+		position->reset = false;
+		code = RESP_PULL_OFFSET_MOVED;
+		reply.next_begin_offset = position->offset;
+	} else if (hold->header.queue_offset > reply.max_offset) {
 		code = RESP_PULL_OFFSET_MOVED;
 		reply.next_begin_offset = reply.max_offset;
 	} else if (hold->header.queue_offset < reply.max_offset) {
@@ -91,7 +96,7 @@ static void answer_pull(struct stub *stub, struct conn *conn, const struct hold 
 	}
 	struct buffer body;
 	buffer_init(&body, 0);
-	for (size_t i = 0; i < stub->message_count && found < hold->header.max_msg_nums; i++) {
+	for (size_t i = 0; code != RESP_PULL_OFFSET_MOVED && i < stub->message_count && found < hold->header.max_msg_nums; i++) {
 		const struct stored *stored = &stub->messages[i];
 
 		if (stored->queue != hold->header.queue_id || strcmp(stored->topic, hold->topic) != 0 ||
@@ -119,7 +124,11 @@ void stub_answer_pulls(struct stub *stub)
 	for (size_t i = 0; i < stub->hold_count;) {
 		struct hold hold = stub->holds[i];
 
-		if (hold.until_ms > now && stub_queue_end(stub, hold.topic, hold.header.queue_id) == hold.header.queue_offset) {
+		const struct position *position = stub_find_position(stub, hold.group, hold.topic, hold.header.queue_id, false);
+		bool reset = position != NULL && position->reset;
+
+		if (!reset && hold.until_ms > now &&
+		    stub_queue_end(stub, hold.topic, hold.header.queue_id) == hold.header.queue_offset) {
 			i++;
 			continue;
 		}

@@ -39,6 +39,7 @@ struct position {
 	char group[NAME_SIZE], topic[NAME_SIZE];
 	int queue;
 	int64_t offset;
+	bool reset; /* The next pull is to be told. */
 };
 
 struct hold {

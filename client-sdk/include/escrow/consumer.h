@@ -51,7 +51,9 @@ struct escrow_consumer_config {
 	int pull_batch;            /* Messages asked for at once, default 32. */
 	int queue_messages_max;    /* Fetched and not consumed, per queue; default 1000. */
 	size_t queue_bytes_max;    /* The same in bytes; default 16 MiB. */
-	int64_t commit_interval_ms; /* Positions are stored at the broker this often; default 1000. */
+	/* Positions that changed are stored at the broker this often (default 1000); others are repeated after five such
+	 * intervals, should the broker have lost them. */
+	int64_t commit_interval_ms;
 	const char *instance_name;
 };
 

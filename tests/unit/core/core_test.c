@@ -456,6 +456,28 @@ static void test_lasting_offsets_wait_and_noted_ones_are_recorded_soon(void)
 	fixture_destroy(f);
 }
 
+static void test_a_stored_offset_that_is_said_again_costs_no_record(void)
+{
+	struct fixture *f = fixture_create(NULL);
+	struct outcome first, again;
+
+	(void)must_send(f, (struct sent){ .topic = "t", .key = "k" });
+	fixture_heartbeat(f, false);
+	fixture_disk(f, true);
+	update(f, 0, 5, true, &first);
+	update(f, 0, 5, true, &again);
+	CU_ASSERT_EQUAL(again.wait_offset, first.wait_offset);
+	CU_ASSERT_TRUE(again.wait_offset > core_committed_offset(f->core)); /* Not before the first one's answer. */
+	/* Another value in between that no record has yet. */
+	update(f, 0, 6, false, &again);
+	update(f, 0, 5, true, &again);
+	CU_ASSERT_TRUE(again.wait_offset > first.wait_offset);
+	fixture_disk(f, true);
+	fixture_restart(f);
+	CU_ASSERT_EQUAL(query(f, "t", 0, false), 5);
+	fixture_destroy(f);
+}
+
 static void test_updates_of_the_unknown_are_refused(void)
 {
 	struct fixture *f = fixture_create(NULL);
@@ -729,6 +751,7 @@ int main(void)
 		CHECK_TEST(test_delayed_messages_come_when_due),
 		CHECK_TEST(test_sent_back_messages_are_retried_and_die_in_the_end),
 		CHECK_TEST(test_lasting_offsets_wait_and_noted_ones_are_recorded_soon),
+		CHECK_TEST(test_a_stored_offset_that_is_said_again_costs_no_record),
 		CHECK_TEST(test_updates_of_the_unknown_are_refused),
 		CHECK_TEST(test_a_new_groups_start),
 		CHECK_TEST(test_positions_and_times_of_a_queue),

@@ -23,7 +23,7 @@ struct seen {
 	int times[SEEN_MAX];
 	size_t count;
 	int failures;
-	bool blocked;
+	const char *blocked; /* Messages whose ids begin with this wait in the callback. */
 	int running;
 };
 
@@ -57,7 +57,7 @@ static enum escrow_consume_result consume(const escrow_message *message, void *c
 	}
 	seen->running++;
 	pthread_cond_broadcast(&seen->changed);
-	while (seen->blocked)
+	while (seen->blocked != NULL && strncmp(seen->ids[at], seen->blocked, strlen(seen->blocked)) == 0)
 		pthread_cond_wait(&seen->changed, &seen->lock);
 	seen->running--;
 	pthread_mutex_unlock(&seen->lock);
@@ -82,7 +82,7 @@ static bool wait_seen(struct seen *seen, size_t count)
 static void unblock(struct seen *seen)
 {
 	pthread_mutex_lock(&seen->lock);
-	seen->blocked = false;
+	seen->blocked = NULL;
 	pthread_cond_broadcast(&seen->changed);
 	pthread_mutex_unlock(&seen->lock);
 }
@@ -333,7 +333,7 @@ static void test_no_more_is_fetched_than_the_limit_and_fetching_goes_on(void)
 	struct seen *seen = seen_new();
 	struct escrow_consumer_stats stats;
 
-	seen->blocked = true;
+	seen->blocked = "";
 	put_many(stub, 60, 1, "m");
 	escrow_consumer *consumer = start_with(stub, seen, "*", ESCROW_START_FIRST, 8);
 	CU_ASSERT_TRUE(wait_seen(seen, 4)); /* One each of the four threads. */
@@ -376,6 +376,65 @@ static void test_queues_move_when_members_come_and_go(void)
 	escrow_consumer_stop(consumer, 1000);
 	CU_ASSERT_EQUAL(seen->count, 16);
 	expect_each_once(seen, 8, "half");
+	end(stub, seen);
+}
+
+/* A stock broker loses the last seconds of positions in a crash, and now and then one of two that a new group stores at the
+ * same time. */
+static void test_a_position_that_the_broker_lost_is_stored_again(void)
+{
+	struct stub *stub = stub_start(1, true);
+	struct seen *seen = seen_new();
+
+	escrow_consumer *consumer = start_with(stub, seen, "*", ESCROW_START_FIRST, 0);
+	put_many(stub, 3, 1, "m");
+	CU_ASSERT_TRUE(wait_seen(seen, 3));
+	CU_ASSERT_TRUE(wait_position(stub, 0, 3));
+	stub_set_position(stub, "payment_service", "payments", 0, -1);
+	CU_ASSERT_TRUE(wait_position(stub, 0, 3));
+	stub_set_position(stub, "payment_service", "payments", 0, -1);
+	escrow_consumer_stop(consumer, 1000);
+	CU_ASSERT_EQUAL(stub_position(stub, "payment_service", "payments", 0), 3);
+	end(stub, seen);
+}
+
+static void test_a_queue_given_up_while_it_is_stored_says_its_last_word(void)
+{
+	struct stub *stub = stub_start(1, false);
+	struct seen *seen = seen_new();
+	int commits = 2;
+
+	/* Its place in the queue and in the retry queue, before there is anything; neither is answered. */
+	stub_fault(stub, STUB_COMMIT_OFFSET, STUB_DROP_ANSWER, commits, 0);
+	escrow_consumer *consumer = start_with(stub, seen, "*", ESCROW_START_FIRST, 0);
+	CU_ASSERT_TRUE(stub_wait(stub, has_commits, &commits));
+	put_many(stub, 3, 1, "m");
+	CU_ASSERT_TRUE(wait_seen(seen, 3));
+	stub_other_member(stub, "0"); /* Sorts before us: the only queue is its. */
+	CU_ASSERT_TRUE(wait_position(stub, 0, 3));
+	escrow_consumer_stop(consumer, 1000);
+	end(stub, seen);
+}
+
+/* The queue is given up with a message under way; what it would say now is older than the operator's word. */
+static void test_a_reset_while_messages_are_under_way_is_kept(void)
+{
+	struct stub *stub = stub_start(1, false);
+	struct seen *seen = seen_new();
+
+	seen->blocked = "hold";
+	put_many(stub, 4, 1, "a");
+	put(stub, 0, NULL, "hold");
+	escrow_consumer *consumer = start_with(stub, seen, "*", ESCROW_START_FIRST, 0);
+	CU_ASSERT_TRUE(wait_seen(seen, 5));
+	CU_ASSERT_TRUE(wait_position(stub, 0, 4));
+	stub_reset(stub, "payment_service", "payments", 0, 2);
+	CU_ASSERT_TRUE(wait_seen(seen, 8));
+	unblock(seen);
+	CU_ASSERT_TRUE(wait_position(stub, 0, 5));
+	escrow_consumer_stop(consumer, 1000);
+	CU_ASSERT_EQUAL(seen->count, 8);
+	CU_ASSERT_STRING_EQUAL(seen->ids[5], "a00002");
 	end(stub, seen);
 }
 
@@ -478,6 +537,9 @@ int main(void)
 		CHECK_TEST(test_bodies_are_inflated_and_what_cannot_be_goes_to_the_dead_letters),
 		CHECK_TEST(test_no_more_is_fetched_than_the_limit_and_fetching_goes_on),
 		CHECK_TEST(test_queues_move_when_members_come_and_go),
+		CHECK_TEST(test_a_position_that_the_broker_lost_is_stored_again),
+		CHECK_TEST(test_a_queue_given_up_while_it_is_stored_says_its_last_word),
+		CHECK_TEST(test_a_reset_while_messages_are_under_way_is_kept),
 		CHECK_TEST(test_a_broker_that_restarts_is_consumed_again),
 		CHECK_TEST(test_a_position_outside_of_the_queue_is_left),
 		CHECK_TEST(test_stopping_waits_for_running_callbacks_and_keeps_their_work),
