@@ -144,8 +144,8 @@ count() {
 	p=$(grep -c '^PASS ' "$1")
 	f=$(grep -c '^FAIL ' "$1")
 	if [ "$f" -eq 0 ] && { [ "$2" -ne 0 ] || [ "$p" -eq 0 ]; }; then
-		echo "the suite ended with status $2:" >&2
-		tail -20 "$1" >&2
+		tail -20 "$1"
+		echo "FAIL the whole suite ended with status $2, after $p passed"
 		f=1
 	fi
 	passed=$((passed + p)) failed=$((failed + f))
