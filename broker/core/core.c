@@ -179,6 +179,7 @@ static bool make_parts(struct core *core)
 	buffer_init(&core->record, RECORD_SCRATCH_MAX);
 	buffer_init(&core->kept, RECORD_SCRATCH_MAX);
 	buffer_init(&core->cold, RECORD_SCRATCH_MAX);
+	core->windows = windows_create();
 	core->names = names_create(config->name_max, config->name_max / 4);
 	core->offsets = offsets_create();
 	core->members = members_create(config->member_max);
@@ -187,7 +188,7 @@ static bool make_parts(struct core *core)
 	core->pending = pending_create(UINT32_MAX);
 	core->resends = core->pending == NULL ? NULL :
 						resends_create((uint32_t)config->resend_window_count, core->pending);
-	if (core->names == NULL || core->offsets == NULL || core->members == NULL || core->locks == NULL ||
+	if (core->windows == NULL || core->names == NULL || core->offsets == NULL || core->members == NULL || core->locks == NULL ||
 	    core->statistics == NULL || core->resends == NULL ||
 	    buffer_reserve(&core->record, 64 * 1024) == NULL)
 		return false;
@@ -258,6 +259,7 @@ void core_close(struct core *core)
 	buffer_deinit(&core->record);
 	buffer_deinit(&core->kept);
 	buffer_deinit(&core->cold);
+	windows_destroy(core->windows);
 	buffer_deinit(&core->pop.body);
 	buffer_deinit(&core->pop.start_info);
 	buffer_deinit(&core->pop.offset_info);

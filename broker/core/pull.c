@@ -5,6 +5,7 @@
 #include "broker/core/apply.h"
 #include "broker/core/selection.h"
 #include "broker/core/state.h"
+#include "lib/log/format.h"
 #include "lib/wire/message.h"
 #include "lib/wire/properties.h"
 
@@ -43,29 +44,56 @@ static uint64_t origin_of(const uint8_t *record, uint64_t body_offset)
 	return record[LOG_KIND_AT] == LOG_CARRY ? get_u64(record + LOG_ENVELOPE_SIZE + CARRY_ORIGIN_AT) : body_offset;
 }
 
-/* Finds the message of an entry: in memory, else from the page cache into the scratch, checked. */
+/* The record of an entry's body, checked, if a window has it; NULL: it must be read by itself. What is damaged is, too: that read
+ * tells where. */
+static const uint8_t *in_window(struct core *core, uint64_t offset, size_t record_size)
+{
+	uint64_t bad;
+	const uint8_t *record = windows_find(core->windows, offset, record_size);
+
+	return record != NULL && log_verify_run(record, record_size, offset, record_size, &bad) == NULL ? record : NULL;
+}
+
+/* Reads a record from the page cache into the scratch, checked. NULL with *status. */
+static const uint8_t *read_alone(struct core *core, uint64_t offset, size_t record_size, enum status *status,
+				 struct errinfo *err)
+{
+	uint8_t *room = buffer_reserve(&core->cold, record_size);
+
+	if (room == NULL) {
+		*status = errinfo_set(err, ST_NOMEM, "no memory for a cold message");
+		return NULL;
+	}
+	*status = commitlog_try_read(core->log, offset, record_size, true, room, err);
+	if (*status == ST_OK) {
+		buffer_commit(&core->cold, record_size);
+		return room;
+	}
+	if (*status == ST_AGAIN) {
+		bool window = window_start(offset) == core->wish_window;
+		core->wish_offset = window ? core->wish_window : offset;
+		core->wish_size = window ? WINDOW_SIZE : (uint32_t)record_size;
+	}
+	return NULL;
+}
+
+/* Finds the message of an entry: in memory, else in a window, else from the page cache into the scratch. */
 static enum status locate(struct core *core, const struct cq_entry *entry, struct pull_item *item, struct errinfo *err)
 {
 	uint32_t delta = entry->flags & ENTRY_DELTA_MASK;
 	uint32_t record_size = (delta + entry->size + 7) & ~7u; /* The message is the record's last part. */
 	struct span span;
 	enum status status = commitlog_read(core->log, entry->body_offset, delta + entry->size, &span);
-	const uint8_t *record = span.data;
+	const uint8_t *record = status == ST_OK ? span.data : NULL;
 
-	item->message = status == ST_OK ? record + delta : NULL;
+	if (status == ST_AGAIN) {
+		record = in_window(core, entry->body_offset, record_size);
+		status = record == NULL ? ST_AGAIN : ST_OK;
+	}
+	item->message = record == NULL ? NULL : record + delta;
 	if (status == ST_AGAIN) {
 		item->cold_at = buffer_size(&core->cold) + delta;
-		uint8_t *room = buffer_reserve(&core->cold, record_size);
-		if (room == NULL)
-			return errinfo_set(err, ST_NOMEM, "no memory for a cold message");
-		status = commitlog_try_read(core->log, entry->body_offset, record_size, true, room, err);
-		if (status == ST_OK)
-			buffer_commit(&core->cold, record_size);
-		record = room;
-	}
-	if (status == ST_AGAIN) {
-		core->wish_offset = entry->body_offset;
-		core->wish_size = record_size;
+		record = read_alone(core, entry->body_offset, record_size, &status, err);
 	}
 	if (status == ST_OK)
 		item->prepared_offset = (entry->flags & ENTRY_TRANSACTIONAL) != 0 ? origin_of(record, entry->body_offset) : 0;
@@ -161,6 +189,28 @@ static bool is_given_up(const struct core *core, const struct cq_entry *entry)
 	return entry->body_offset < commitlog_start(core->log);
 }
 
+static bool is_wanted_cold(const struct core *core, const struct pull_request *request, const struct cq_entry *entry)
+{
+	struct span byte;
+
+	return selection_by_hash(request, entry->tag_hash) != FIT_NO && !is_given_up(core, entry) &&
+	       commitlog_read(core->log, entry->body_offset, 1, &byte) == ST_AGAIN;
+}
+
+/* Windows for entries that lie close to each other and are not in memory. Where one cannot be had its messages are read alone. */
+static void read_windows(struct core *core, const struct pull_request *request, const struct cq_entry *entries, size_t count)
+{
+	for (size_t i = 0; i < count;) {
+		uint64_t start = window_start(entries[i].body_offset);
+		size_t first = i, wanted = 0;
+
+		for (; i < count && window_start(entries[i].body_offset) == start; i++)
+			wanted += is_wanted_cold(core, request, &entries[i]);
+		if (wanted >= WINDOW_WORTH && windows_read(core->windows, core->log, entries[first].body_offset) == ST_AGAIN)
+			core->wish_window = start;
+	}
+}
+
 /* Walks the queue from the wanted offset. *next is the first entry not looked at. */
 static enum status choose(struct core *core, const struct pull_request *request, const struct queue *queue,
 			  struct pull_result *result, uint64_t *next, struct errinfo *err)
@@ -177,6 +227,7 @@ static enum status choose(struct core *core, const struct pull_request *request,
 
 		if (status != ST_OK)
 			return status;
+		read_windows(core, request, entries, got);
 		for (size_t i = 0; i < got; i++) {
 			if (selection_by_hash(request, entries[i].tag_hash) != FIT_NO && !is_given_up(core, &entries[i])) {
 				status = take(core, request, &entries[i], *next, &looked, result, err);
@@ -222,6 +273,8 @@ enum status core_pull(struct core *core, const struct pull_request *request, str
 	*result = (struct pull_result){ 0 };
 	*outcome = (struct outcome){ 0 };
 	buffer_reset(&core->cold);
+	windows_begin(core->windows);
+	core->wish_window = NO_WINDOW;
 	if (topic == NULL)
 		return core_refuse(outcome, RESP_TOPIC_NOT_EXIST, "the topic is gone");
 	if (queue != NULL && retention_queue_min(core, queue, &result->min_offset, NULL) == ST_AGAIN)

@@ -20,6 +20,7 @@
 #include "broker/core/statistics.h"
 #include "broker/core/topics.h"
 #include "broker/core/visibility.h"
+#include "broker/core/windows.h"
 #include "lib/base/hash.h"
 #include "lib/index/half_index.h"
 #include "lib/log/commitlog.h"
@@ -87,6 +88,7 @@ struct core {
 
 	uint64_t wish_offset;         /* After ST_AGAIN: what to read from disk; size 0 = room in the log. */
 	uint32_t wish_size;
+	uint64_t wish_window;         /* Of the pull under way: a window that the page cache lacks; or NO_WINDOW. */
 
 	struct record_check checks[CHECK_BATCH_MAX]; /* Events of this turn. */
 	char check_clients[CHECK_BATCH_MAX][CHECK_CLIENT_MAX]; /* Their texts. */
@@ -95,7 +97,8 @@ struct core {
 	struct buffer properties;     /* Scratch of one operation: the properties of the message being stored. */
 	struct buffer record;         /* Scratch: a record read from the page cache. */
 	struct buffer kept;           /* Scratch: a stored message that must outlive the next record. */
-	struct buffer cold;           /* Scratch: bodies of a pull that came from the page cache. */
+	struct buffer cold;           /* Scratch: bodies of a pull that came from the page cache one by one. */
+	struct windows *windows;      /* Those that came many at once. */
 	struct pull_item pull_items[PULL_MESSAGES_MAX];
 	struct pop_scratch pop;
 	uint64_t sent_offsets[BATCH_MESSAGES_MAX];
