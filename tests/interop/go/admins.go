@@ -20,6 +20,8 @@ import (
 func adminCases() []testCase {
 	return []testCase{
 		{name: "admin-reset-offset", run: resetOffset},
+		{name: "admin-queue-numbers", run: queueNumbers},
+		{name: "admin-topic-permission", run: topicPermission},
 		{name: "admin-topic", run: adminTopic},
 		{name: "admin-group", run: adminGroup},
 		{name: "admin-ask-consumer", run: askConsumer},
@@ -124,6 +126,107 @@ func adminGroup(k *kit) error {
 	return nil
 }
 
+// queueNumbers: a running consumer takes the queues that its topic is given.
+func queueNumbers(k *kit) error {
+	if err := k.createTopicOf(k.topic, 1); err != nil {
+		return err
+	}
+	in := newInbox()
+	if _, err := k.subscribe(k.group+"_c", k.topic, "*", in, succeed); err != nil {
+		return err
+	}
+	keys, err := k.sendAll("one", 2)
+	if err != nil {
+		return err
+	}
+	if err = in.await(keys, come); err != nil {
+		return err
+	}
+	if err = k.createTopicOf(k.topic, 3); err != nil {
+		return err
+	}
+	if _, err = k.sendTo(2, 4, sameTag); err != nil {
+		return err
+	}
+	for key := range setOf("k0 k1 k2 k3") {
+		keys[key] = true
+	}
+	return in.expectExactly(keys, 3*come, 0) // Routes are looked up every 30 s, queues shared out every 20 s.
+}
+
+// topicPermission: a topic that is read only, and one that is written only.
+func topicPermission(k *kit) error {
+	a, err := k.admin()
+	if err != nil {
+		return err
+	}
+	address, err := k.brokerAddress()
+	if err != nil {
+		return err
+	}
+	permit := func(perm int) error {
+		err := a.CreateTopic(context.Background(), admin.WithTopicCreate(k.topic), admin.WithBrokerAddrCreate(address),
+			admin.WithReadQueueNums(1), admin.WithWriteQueueNums(1), admin.WithPerm(perm))
+		if err != nil {
+			return err
+		}
+		return await("the route shows the permission", come, func() bool {
+			_, route, err := k.ask(105, `"topic":"`+k.topic+`"`)
+			return err == nil && strings.Contains(route, fmt.Sprintf(`"perm":%d`, perm))
+		})
+	}
+	if err = permit(6); err != nil {
+		return err
+	}
+	queue, err := k.sendTo(0, 3, sameTag)
+	if err != nil {
+		return err
+	}
+	// Each with a producer of its own, for one that has seen another route goes by that.
+	more := func() error {
+		p, err := k.producer()
+		if err != nil {
+			return err
+		}
+		_, err = p.SendSync(context.Background(), k.message("more", "T"))
+		return err
+	}
+	puller, err := k.puller(k.group+"_c", consumer.MessageSelector{})
+	if err != nil {
+		return err
+	}
+	if err = more(); err != nil {
+		return err
+	}
+	if err = permit(4); err != nil {
+		return err
+	}
+	if err = more(); err == nil || !strings.Contains(err.Error(), "route info not found") {
+		return fmt.Errorf("a send to a topic that is read only: %v, expected that there is no queue", err)
+	}
+	result, err := puller.PullFrom(context.Background(), queue, 0, 32)
+	if err == nil {
+		err = expectPull(result, primitive.PullFound, 4, "k0", "k1", "k2", "more")
+	}
+	if err != nil {
+		return err
+	}
+	if err = permit(2); err != nil {
+		return err
+	}
+	if _, err = puller.PullFrom(context.Background(), queue, 0, 32); err == nil || !strings.Contains(err.Error(), "Code: 16") {
+		return fmt.Errorf("a pull from a topic that is written only: %v, expected code 16", err)
+	}
+	if err = permit(6); err != nil {
+		return err
+	}
+	result, err = puller.PullFrom(context.Background(), queue, 3, 32)
+	if err != nil {
+		return err
+	}
+	return expectPull(result, primitive.PullFound, 4, "more")
+}
+
 // resetOffset: a running consumer is sent back to the beginning.
 func resetOffset(k *kit) error {
 	in, err := k.listen()
@@ -210,19 +313,16 @@ func askConsumer(k *kit) error {
 	if !strings.Contains(did, `"consumeResult":0`) || len(in.of("k")) != 2 {
 		return fmt.Errorf("consumed directly: %s, %d deliveries", did, len(in.of("k")))
 	}
-	header, _, err := k.askNobody()
+	address, err := k.brokerAddress()
+	if err != nil {
+		return err
+	}
+	header, _, err := ask(address, 307, fmt.Sprintf(`"consumerGroup":"%s_c","clientId":"nobody","jstackEnable":"false"`,
+		k.group))
 	if err != nil || succeeded(header) {
 		return fmt.Errorf("a client that is not there has answered: %s, %v", header, err)
 	}
 	return nil
-}
-
-func (k *kit) askNobody() (header, body string, err error) {
-	address, err := k.brokerAddress()
-	if err != nil {
-		return "", "", err
-	}
-	return ask(address, 307, fmt.Sprintf(`"consumerGroup":"%s_c","clientId":"nobody","jstackEnable":"false"`, k.group))
 }
 
 // traced: producer and consumer write what they did into a topic of traces.

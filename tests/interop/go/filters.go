@@ -16,6 +16,7 @@ func filterCases() []testCase {
 		{name: "filter-sql", run: sqlTable},
 		{name: "filter-sql-transaction", run: sqlTransaction},
 		{name: "filter-sql-bad", run: sqlBad},
+		{name: "filter-sql-bad-pull", escrowOnly: true, run: sqlBadPull},
 		{name: "filter-tag-same-hash", run: sameHash},
 	}
 }
@@ -104,7 +105,7 @@ func sqlTransaction(k *kit) error {
 	return in.expectExactly(map[string]bool{"u": true}, come, settle)
 }
 
-// sqlBad: the broker says what it thinks of an expression to who pulls with it, and gives a push consumer nothing.
+// sqlBad: a group whose expression cannot be understood gets nothing; the others do.
 func sqlBad(k *kit) error {
 	if err := k.createTopicOf(k.topic, 1); err != nil {
 		return err
@@ -116,25 +117,33 @@ func sqlBad(k *kit) error {
 	if _, err := k.subscribeBy(k.group+"_c", k.topic, consumer.MessageSelector{}, into(all)); err != nil {
 		return err
 	}
-	puller, err := k.puller(k.group+"_pull", sql("n > > 3"))
+	keys, err := k.sendAll("k", 4)
 	if err != nil {
 		return err
 	}
-	p, err := k.producer()
-	if err != nil {
-		return err
-	}
-	result, err := p.SendSync(context.Background(), k.message("k", "T"))
-	if err != nil {
-		return err
-	}
-	if err = all.expectExactly(map[string]bool{"k": true}, come, settle); err != nil {
+	if err = all.expectExactly(keys, come, settle); err != nil {
 		return err
 	}
 	if in.size() != 0 {
-		return fmt.Errorf("delivered in spite of a bad expression")
+		return fmt.Errorf("%d delivered in spite of a bad expression", in.size())
 	}
-	_, err = puller.PullFrom(context.Background(), result.MessageQueue, 0, 1)
+	return nil
+}
+
+// sqlBadPull: whoever pulls with one is told so (a stock broker gives it everything).
+func sqlBadPull(k *kit) error {
+	if err := k.createTopicOf(k.topic, 1); err != nil {
+		return err
+	}
+	queue, err := k.sendTo(0, 1, sameTag)
+	if err != nil {
+		return err
+	}
+	puller, err := k.puller(k.group+"_c", sql("n > > 3"))
+	if err != nil {
+		return err
+	}
+	_, err = puller.PullFrom(context.Background(), queue, 0, 1)
 	if err == nil || !strings.Contains(err.Error(), "Code: 23") {
 		return fmt.Errorf("a pull with a bad expression: %v, expected code 23", err)
 	}

@@ -39,13 +39,12 @@ type journal struct {
 	lock    sync.Mutex
 	entries []string
 	seen    map[string]bool
-	queues  map[string]int // by stream
 	broken  error
-	next    [streams]int
+	next    [streams]int // number of each stream
 }
 
 func newJournal() *journal {
-	return &journal{seen: map[string]bool{}, queues: map[string]int{}}
+	return &journal{seen: map[string]bool{}}
 }
 
 // add notes a delivery. What comes for the first time must be the next one of its stream; after a change of hands
@@ -202,7 +201,7 @@ func suspended(k *kit) error {
 	j := newJournal()
 	_, err = k.subscribeBy(k.group+"_c", k.topic, consumer.MessageSelector{},
 		func(ctx context.Context, messages ...*primitive.MessageExt) (consumer.ConsumeResult, error) {
-			j.add(fmt.Sprintf("%s", keyOf(messages[0])))
+			j.add(keyOf(messages[0]))
 			if orderly, ok := primitive.GetOrderlyCtx(ctx); ok {
 				orderly.SuspendCurrentQueueTimeMillis = 100
 			}

@@ -74,7 +74,7 @@ func brokerKilled(k *kit) error {
 	if killErr != nil {
 		return killErr
 	}
-	if in.of("last") != nil && len(in.of("last")) != 0 {
+	if len(in.of("last")) != 0 {
 		return fmt.Errorf("delivered without an end")
 	}
 	if _, err = k.own("again"); err != nil {

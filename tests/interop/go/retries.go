@@ -14,7 +14,7 @@ import (
 
 func retryCases() []testCase {
 	return []testCase{
-		{name: "retry-namespace", run: namespaced},
+		{name: "namespace-retry", run: namespaced},
 		{name: "retry-transaction", run: retriedTransaction},
 		{name: "retry-properties", run: retryProperties},
 		{name: "retry-to-dead-at-once", run: deadAtOnce},
@@ -78,7 +78,7 @@ func (k *kit) givenUp(do consume, options ...consumer.Option) error {
 		return err
 	}
 	letter := letters.of("k1")[0]
-	if origin := letter.GetProperty("DLQ_ORIGIN_TOPIC"); origin != k.topic || string(letter.Body) != "body of k1" {
+	if origin := letter.GetProperty("RETRY_TOPIC"); origin != k.topic || string(letter.Body) != "body of k1" {
 		return fmt.Errorf("the dead letter is of %q, with %q", origin, letter.Body)
 	}
 	return in.expectExactly(keys, 0, settle)

@@ -200,7 +200,7 @@ func delayLevels(k *kit) error {
 	}
 	for level, wait := range seconds {
 		message := in.of(fmt.Sprintf("level%d", level))[0]
-		if after := message.StoreTimestamp - sent; after < wait*1000-50 || after > wait*1000+5000 {
+		if after := message.StoreTimestamp - sent; after < wait*1000-50 || after > wait*1000+8000 {
 			return fmt.Errorf("level %d became visible after %d ms", level, after)
 		}
 		if message.Topic != k.topic || string(message.Body) != fmt.Sprintf("body of level%d", level) {

@@ -88,8 +88,12 @@ func broadcast(k *kit) error {
 	if err != nil {
 		return err
 	}
-	for _, in := range inboxes {
-		if err = in.expectExactly(keys, come, settle); err != nil {
+	for i, in := range inboxes {
+		wait := settle
+		if i > 0 {
+			wait = 0
+		}
+		if err = in.expectExactly(keys, come, wait); err != nil {
 			return err
 		}
 	}
@@ -116,7 +120,7 @@ func twoGroups(k *kit) error {
 	return two.expectExactly(keys, come, 0)
 }
 
-// consumeBatch: several messages a call, and a call that fails gives all of its messages back.
+// consumeBatch: several messages a call, up to the number that was asked for.
 func consumeBatch(k *kit) error {
 	if err := k.createTopicOf(k.topic, 1); err != nil {
 		return err
@@ -141,8 +145,14 @@ func consumeBatch(k *kit) error {
 	if err = in.expectExactly(keys, come, settle); err != nil {
 		return err
 	}
-	if calls := len(sizes); calls != 4 {
-		return fmt.Errorf("32 messages came in %d calls, expected 4 of 8", calls)
+	largest := 0
+	for len(sizes) > 0 {
+		if size := <-sizes; size > largest {
+			largest = size
+		}
+	}
+	if largest != 8 {
+		return fmt.Errorf("the largest call was of %d messages, not 8", largest)
 	}
 	return nil
 }
