@@ -4,30 +4,47 @@
 #include "broker/handlers/handlers.h"
 #include "lib/wire/body_pop.h"
 
-enum status handle_query_assignment(struct handlers *handlers, const struct request *request)
+static void answer_assignment(struct handlers *handlers, const struct request *request, struct span topic,
+			      const struct assignment *assignment, bool known)
 {
-	struct assignment_body body;
-	struct assignment assignment;
 	struct encoder encoder;
 	struct json_writer writer;
+	struct buffer *out = answer_begin_body(handlers, request, &encoder);
+
+	if (out == NULL)
+		return;
+	assignment_answer_begin(&writer, out, known);
+	for (size_t i = 0; i < assignment->count; i++) {
+		struct message_queue queue = { topic, assignment->queues[i].broker_name, assignment->queues[i].queue_id };
+
+		assignment_answer_add(&writer, &queue, assignment->mode);
+	}
+	assignment_answer_end(&writer, known);
+	answer_end(handlers, &encoder);
+}
+
+enum status handle_query_assignment(struct handlers *handlers, const struct request *request)
+{
+	const struct topic_queues *queues = NULL;
+	struct assignment_body body;
+	struct assignment assignment;
+	enum status status = ST_OK;
 	struct errinfo err;
 
 	if (assignment_body_decode(request->command->body, &body, &err) != ST_OK)
 		return answer_bad_header(handlers, request, &err);
-	struct assignment_request asked = { body.topic, body.consumer_group, body.client_id, body.strategy, body.broadcasting };
-	bool known = core_assign(handlers->core, &asked, &assignment);
-	struct buffer *out = answer_begin_body(handlers, request, &encoder);
-	if (out != NULL) {
-		assignment_answer_begin(&writer, out, known);
-		for (uint32_t i = 0; known && i < assignment.count; i++) {
-			struct message_queue queue = { body.topic, span_of(handlers->broker_name), assignment.queues[i] };
-			assignment_answer_add(&writer, &queue, assignment.mode);
-		}
-		assignment_answer_end(&writer, known);
-		answer_end(handlers, &encoder);
+	if (handlers->routes.find != NULL)
+		status = handlers->routes.find(handlers->routes.context, body.topic, &queues);
+	if (status == ST_OK) {
+		struct assignment_request asked = { body.topic, body.consumer_group, body.client_id, body.strategy, body.broadcasting,
+						    queues, span_of(handlers->broker_name) };
+		bool known = core_assign(handlers->core, &asked, &assignment);
+
+		answer_assignment(handlers, request, body.topic, &assignment, known);
+		assignment_free(&assignment);
 	}
 	assignment_body_free(&body);
-	return ST_OK;
+	return status;
 }
 
 enum status handle_set_request_mode(struct handlers *handlers, const struct request *request)

@@ -16,6 +16,7 @@
 
 struct hold;
 struct pop_wait;
+struct topic_queues;
 
 /* Where answers go; the shell's. An answer with wait_offset leaves once that is committed. */
 struct replies {
@@ -63,6 +64,14 @@ struct key_port {
 	void (*done)(void *context, const struct request *request);
 };
 
+/* The routes of other brokers' queues; the shell's, and not there in tests without one, nor without name servers. */
+struct route_port {
+	void *context;
+	/* A topic's queues, valid during this turn; NULL: no route is known. ST_AGAIN: the name servers are being asked, run the
+	 * request again. */
+	enum status (*find)(void *context, struct span topic, const struct topic_queues **out);
+};
+
 /* What all handlers share; one per broker. */
 struct handlers {
 	struct core *core;
@@ -74,6 +83,7 @@ struct handlers {
 	struct config_port config;
 	struct machine_port machine;
 	struct key_port keys;
+	struct route_port routes;
 	struct log_gate unreadable_gate;
 };
 

@@ -23,6 +23,7 @@
 #include "broker/shell/metrics_server.h"
 #include "broker/shell/registrar.h"
 #include "broker/shell/replies.h"
+#include "broker/shell/topic_routes.h"
 #include "lib/base/clock.h"
 #include "lib/base/logging.h"
 #include "lib/log/commitlog.h"
@@ -44,6 +45,7 @@ struct broker {
 	struct server *server;
 	struct client *client;
 	struct registrar *registrar;
+	struct topic_routes *routes; /* NULL without name servers. */
 	struct oplog_projector *projector;
 	struct key_index *keys;
 	struct key_searches *key_searches;
@@ -333,6 +335,8 @@ static void on_tick(void *context)
 	warm_for_core(broker); /* A half whose checks are exhausted, a body to be carried. */
 	if (broker->key_searches != NULL)
 		key_searches_tick(broker->key_searches, loop_now_ms(broker->loop));
+	if (broker->routes != NULL && !broker->stopping)
+		topic_routes_tick(broker->routes, loop_now_ms(broker->loop));
 	watch_disk(broker);
 	report_in_doubt(broker);
 	if (broker->deferred.head != NULL)
@@ -490,6 +494,24 @@ static enum status open_core(struct broker *broker, struct errinfo *err)
 	return ST_OK;
 }
 
+static const char *name_server(void *context, uint32_t turn)
+{
+	return registrar_name_server(((const struct broker *)context)->registrar, turn);
+}
+
+static enum status open_routes(struct broker *broker, struct errinfo *err)
+{
+	struct topic_routes_config config = { broker->config->route_refresh_ms, broker, name_server };
+
+	if (broker->config->namesrv_addr[0] == '\0')
+		return ST_OK;
+	broker->routes = topic_routes_create(broker->client, &config);
+	if (broker->routes == NULL)
+		return errinfo_set(err, ST_NOMEM, "no memory for routes");
+	broker->handlers.routes = topic_routes_port(broker->routes);
+	return ST_OK;
+}
+
 static enum status open_registrar(struct broker *broker, struct errinfo *err)
 {
 	const struct broker_config *config = broker->config;
@@ -511,7 +533,7 @@ static enum status open_registrar(struct broker *broker, struct errinfo *err)
 					      &broker->registrar, err);
 	if (status == ST_OK)
 		registrar_forbid(broker->registrar, core_configuration(broker->core)->forbidden);
-	return status;
+	return status == ST_OK ? open_routes(broker, err) : status;
 }
 
 static enum status open_keys(struct broker *broker, struct errinfo *err)
@@ -589,6 +611,7 @@ static enum status finish(struct broker *broker, enum status status, struct erri
 	server_destroy(broker->server);
 	client_destroy(broker->client);
 	registrar_destroy(broker->registrar);
+	topic_routes_destroy(broker->routes);
 	deferred_clear(&broker->deferred);
 	relays_clear(&broker->handlers);
 	reports_clear(&broker->handlers);

@@ -137,6 +137,9 @@ static const struct config_option broker_options[] = {
 	       "How long a one-way offset update may wait before it is written to the log."),
 	NUMBER("registerBrokerPeriod", register_interval_ms, "30000", "ms", 1000, 60000,
 	       "Interval of the registration with the name servers."),
+	NUMBER("loadBalancePollNameServerInterval", route_refresh_ms, "30000", "ms", 1000, 3600000,
+	       "How old a route may become that this broker has of a topic whose queues it shares out to POP consumers: the queues of "
+	       "all brokers, as the name servers know them."),
 	OPLOG_CONFIG_OPTIONS(struct broker_config, oplog),
 };
 

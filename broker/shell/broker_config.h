@@ -76,6 +76,7 @@ struct broker_config {
 	int64_t in_flight_max;
 	int64_t offset_flush_interval_ms;
 	int64_t register_interval_ms;
+	int64_t route_refresh_ms;
 
 	struct oplog_config oplog;
 };

@@ -200,6 +200,17 @@ void registrar_start(struct registrar *registrar)
 	registrar->started = true;
 }
 
+const char *registrar_name_server(const struct registrar *registrar, uint32_t turn)
+{
+	for (int i = 0; i < registrar->server_count; i++) {
+		const struct name_server *server = &registrar->servers[(turn + (uint32_t)i) % (uint32_t)registrar->server_count];
+
+		if (server->registered && client_connected(registrar->client, server->address))
+			return server->address;
+	}
+	return NULL;
+}
+
 void registrar_changed(struct registrar *registrar)
 {
 	for (int i = 0; i < registrar->server_count; i++)

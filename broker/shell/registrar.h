@@ -26,6 +26,8 @@ enum status registrar_create(struct loop *loop, struct client *client, const str
 void registrar_forbid(struct registrar *registrar, uint32_t forbidden);
 /* Begins to register: once the broker serves. */
 void registrar_start(struct registrar *registrar);
+/* The address of a name server that knows this broker: `turn` chooses among several. NULL: there is none now. */
+const char *registrar_name_server(const struct registrar *registrar, uint32_t turn);
 /* Topics changed: registers at the end of this turn. */
 void registrar_changed(struct registrar *registrar);
 /* Call at the end of each turn. */

@@ -13,9 +13,9 @@ import (
 
 func consumerCases() []testCase {
 	return []testCase{
-		{name: "consume-tag-filter", run: tagFilter},
-		{name: "consume-retry", run: retried},
 		{name: "consume-dead-letter", run: deadLetter},
+		{name: "consume-retry", run: retried},
+		{name: "consume-tag-filter", run: tagFilter},
 		{name: "consume-rebalance", run: rebalance},
 		{name: "consume-restart", run: restart},
 	}
@@ -114,12 +114,8 @@ func deadLetter(k *kit) error {
 	if err != nil {
 		return err
 	}
-	dead := "%DLQ%" + k.group + "_c"
-	if err = k.awaitRoute(dead, 3*come); err != nil {
-		return err
-	}
-	letters := newInbox()
-	if _, err = k.subscribe(k.group+"_undertaker", dead, "*", letters, succeed); err != nil {
+	letters, err := k.deadLetters(3 * come)
+	if err != nil {
 		return err
 	}
 	if err = letters.expectExactly(keys, come, settle); err != nil {

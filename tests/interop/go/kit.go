@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -67,12 +68,33 @@ func await(what string, limit time.Duration, condition func() bool) error {
 
 // ask sends one plain frame to the name server and returns the answer's header and body.
 func (k *kit) ask(code int, fields string) (header, body string, err error) {
-	conn, err := net.DialTimeout("tcp", k.namesrv, 3*time.Second)
+	return ask(k.namesrv, code, fields)
+}
+
+// askBroker: the same, of the broker. Fails unless the answer's code is 0.
+func (k *kit) askBroker(code int, fields string) (header, body string, err error) {
+	address, err := k.brokerAddress()
+	if err != nil {
+		return "", "", err
+	}
+	header, body, err = ask(address, code, fields)
+	if err == nil && !succeeded(header) {
+		err = fmt.Errorf("request %d was answered %s", code, header)
+	}
+	return header, body, err
+}
+
+func succeeded(header string) bool {
+	return regexp.MustCompile(`"code":0\b`).MatchString(header)
+}
+
+func ask(address string, code int, fields string) (header, body string, err error) {
+	conn, err := net.DialTimeout("tcp", address, 3*time.Second)
 	if err != nil {
 		return "", "", err
 	}
 	defer conn.Close()
-	_ = conn.SetDeadline(time.Now().Add(5 * time.Second))
+	_ = conn.SetDeadline(time.Now().Add(15 * time.Second)) // A broker may have to ask a client first.
 	text := fmt.Sprintf(`{"code":%d,"extFields":{%s},"flag":0,"language":"OTHER","opaque":1,"version":409}`, code, fields)
 	frame := make([]byte, 8, 8+len(text))
 	binary.BigEndian.PutUint32(frame, uint32(4+len(text)))
@@ -94,30 +116,51 @@ func (k *kit) ask(code int, fields string) (header, body string, err error) {
 func (k *kit) awaitRoute(topic string, limit time.Duration) error {
 	return await("route of "+topic, limit, func() bool {
 		header, _, err := k.ask(105, `"topic":"`+topic+`"`)
-		return err == nil && regexp.MustCompile(`"code":0\b`).MatchString(header)
+		return err == nil && succeeded(header)
 	})
 }
 
-// createTopic goes through the client's admin, and waits: a Go consumer fails to start without a route.
-func (k *kit) createTopic() error {
+func (k *kit) brokerAddress() (string, error) {
 	_, info, err := k.ask(106, "")
 	if err != nil {
-		return err
+		return "", err
 	}
 	address := regexp.MustCompile(`"brokerAddrs":\{"?0"?:"([^"]+)"`).FindStringSubmatch(info)
 	if address == nil {
-		return fmt.Errorf("no broker in %s", info)
+		return "", fmt.Errorf("no broker in %s", info)
 	}
+	return address[1], nil
+}
+
+func (k *kit) admin() (admin.Admin, error) {
 	a, err := admin.NewAdmin(admin.WithResolver(k.resolver()))
+	if err != nil {
+		return nil, err
+	}
+	k.closers = append(k.closers, func() { _ = a.Close() })
+	return a, nil
+}
+
+// createTopic makes the case's topic, of four queues.
+func (k *kit) createTopic() error {
+	return k.createTopicOf(k.topic, 4)
+}
+
+// createTopicOf goes through the client's admin, and waits: a Go consumer fails to start without a route.
+func (k *kit) createTopicOf(topic string, queues int) error {
+	address, err := k.brokerAddress()
 	if err != nil {
 		return err
 	}
-	defer a.Close()
-	if err = a.CreateTopic(context.Background(), admin.WithTopicCreate(k.topic), admin.WithBrokerAddrCreate(address[1]),
-		admin.WithReadQueueNums(4), admin.WithWriteQueueNums(4)); err != nil {
+	a, err := k.admin()
+	if err != nil {
 		return err
 	}
-	return k.awaitRoute(k.topic, 10*time.Second)
+	if err = a.CreateTopic(context.Background(), admin.WithTopicCreate(topic), admin.WithBrokerAddrCreate(address),
+		admin.WithReadQueueNums(queues), admin.WithWriteQueueNums(queues)); err != nil {
+		return err
+	}
+	return k.awaitRoute(topic, 10*time.Second)
 }
 
 func (k *kit) message(key, tag string) *primitive.Message {
@@ -128,9 +171,10 @@ func (k *kit) message(key, tag string) *primitive.Message {
 	return message
 }
 
-func (k *kit) producer() (rocketmq.Producer, error) {
-	p, err := rocketmq.NewProducer(producer.WithNsResolver(k.resolver()), producer.WithGroupName(k.group+"_p"),
-		producer.WithInstanceName(k.instance()), producer.WithSendMsgTimeout(sendTimeout))
+func (k *kit) producer(options ...producer.Option) (rocketmq.Producer, error) {
+	p, err := rocketmq.NewProducer(append([]producer.Option{producer.WithNsResolver(k.resolver()),
+		producer.WithGroupName(k.group + "_p"), producer.WithInstanceName(k.instance()),
+		producer.WithSendMsgTimeout(sendTimeout)}, options...)...)
 	if err != nil {
 		return nil, err
 	}
@@ -139,8 +183,12 @@ func (k *kit) producer() (rocketmq.Producer, error) {
 }
 
 func (k *kit) transactional(listener primitive.TransactionListener) (rocketmq.TransactionProducer, error) {
+	return k.transactionalOf(k.group+"_tx", listener)
+}
+
+func (k *kit) transactionalOf(group string, listener primitive.TransactionListener) (rocketmq.TransactionProducer, error) {
 	p, err := rocketmq.NewTransactionProducer(listener, producer.WithNsResolver(k.resolver()),
-		producer.WithGroupName(k.group+"_tx"), producer.WithInstanceName(k.instance()),
+		producer.WithGroupName(group), producer.WithInstanceName(k.instance()),
 		producer.WithSendMsgTimeout(sendTimeout))
 	if err != nil {
 		return nil, err
@@ -157,32 +205,34 @@ func succeed(*primitive.ConsumeConcurrentlyContext, *primitive.MessageExt) consu
 
 // subscribe starts a push consumer; the function that it returns ends it, and so does the end of the case.
 func (k *kit) subscribe(group, topic, tags string, in *inbox, do consume, options ...consumer.Option) (func(), error) {
+	selector := consumer.MessageSelector{}
+	if tags != "*" {
+		selector = consumer.MessageSelector{Type: consumer.TAG, Expression: tags}
+	}
+	return k.subscribeBy(group, topic, selector,
+		func(ctx context.Context, messages ...*primitive.MessageExt) (consumer.ConsumeResult, error) {
+			concurrently, _ := primitive.GetConcurrentlyCtx(ctx)
+			in.add(messages[0])
+			return do(concurrently, messages[0]), nil
+		}, options...)
+}
+
+type callback func(context.Context, ...*primitive.MessageExt) (consumer.ConsumeResult, error)
+
+// subscribeBy is subscribe with any selector and the client's own form of callback.
+func (k *kit) subscribeBy(group, topic string, selector consumer.MessageSelector, do callback,
+	options ...consumer.Option) (func(), error) {
 	c, err := rocketmq.NewPushConsumer(append([]consumer.Option{consumer.WithNsResolver(k.resolver()),
 		consumer.WithGroupName(group), consumer.WithInstance(k.instance()),
 		consumer.WithConsumeFromWhere(consumer.ConsumeFromFirstOffset)}, options...)...)
 	if err != nil {
 		return nil, err
 	}
-	selector := consumer.MessageSelector{}
-	if tags != "*" {
-		selector = consumer.MessageSelector{Type: consumer.TAG, Expression: tags}
-	}
-	err = c.Subscribe(topic, selector,
-		func(ctx context.Context, messages ...*primitive.MessageExt) (consumer.ConsumeResult, error) {
-			concurrently, _ := primitive.GetConcurrentlyCtx(ctx)
-			in.add(messages[0])
-			return do(concurrently, messages[0]), nil
-		})
-	if err != nil {
+	if err = c.Subscribe(topic, selector, do); err != nil {
 		return nil, err
 	}
-	ended := false
-	end := func() {
-		if !ended {
-			ended = true
-			_ = c.Shutdown()
-		}
-	}
+	var once sync.Once
+	end := func() { once.Do(func() { _ = c.Shutdown() }) }
 	k.closers = append(k.closers, end)
 	return end, c.Start()
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"os"
@@ -8,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/apache/rocketmq-client-go/v2"
@@ -81,6 +83,8 @@ func transactionCases() []testCase {
 		{name: "tx-unknown-twice", run: func(k *kit) error { return unknown(k, unknownTwiceCommit, 2, true) }},
 		{name: "tx-other-instance", run: otherInstance},
 		{name: "tx-gone-long", run: goneLong},
+		{name: "tx-two-groups", run: twoProducerGroups},
+		{name: "tx-large", run: largeTransactions},
 	}
 }
 
@@ -221,6 +225,88 @@ func goneLong(k *kit) error {
 	}
 	keys["first"] = true
 	return in.expectExactly(keys, come, settle)
+}
+
+// twoProducerGroups: who is asked about a half is the group that sent it, whatever else is in its topic.
+func twoProducerGroups(k *kit) error {
+	in, err := k.listen()
+	if err != nil {
+		return err
+	}
+	listeners := []*plan{newPlan(), newPlan()}
+	for i, listener := range listeners {
+		p, err := k.transactionalOf(fmt.Sprintf("%s_tx%d", k.group, i), listener)
+		if err != nil {
+			return err
+		}
+		for n, what := range []string{unknownCommit, unknownRollback} {
+			if _, err = k.begin(p, fmt.Sprintf("g%d-%d", i, n), what); err != nil {
+				return err
+			}
+		}
+	}
+	if err = await("all checks", come, func() bool {
+		return listeners[0].checksOf("g0-1") > 0 && listeners[1].checksOf("g1-1") > 0
+	}); err != nil {
+		return err
+	}
+	if err = in.expectExactly(setOf("g0-0 g1-0"), come, 2*settle); err != nil {
+		return err
+	}
+	for i, listener := range listeners {
+		for n := 0; n < 2; n++ {
+			if own, other := fmt.Sprintf("g%d-%d", i, n), fmt.Sprintf("g%d-%d", 1-i, n); listener.checksOf(own) != 1 ||
+				listener.checksOf(other) != 0 {
+				return fmt.Errorf("group %d was asked %d times about its own, %d about the other's", i, listener.checksOf(own),
+					listener.checksOf(other))
+			}
+		}
+	}
+	return nil
+}
+
+// largeTransactions: a body that the client compresses, as the check shows it and as the consumer gets it.
+func largeTransactions(k *kit) error {
+	body := bytes.Repeat([]byte("0123456789abcdef"), 20000)
+	listener := &bodyPlan{plan: newPlan(), want: body}
+	p, in, err := k.start(listener)
+	if err != nil {
+		return err
+	}
+	for key, what := range map[string]string{"c": commit, "r": rollback, "u": unknownCommit} {
+		message := k.message(key, "T")
+		message.Body = body
+		message.WithProperty(planProperty, what)
+		if _, err = p.SendMessageInTransaction(context.Background(), message); err != nil {
+			return err
+		}
+	}
+	if err = in.expectExactly(setOf("c u"), come, 2*settle); err != nil {
+		return err
+	}
+	for _, key := range []string{"c", "u"} {
+		if !bytes.Equal(in.of(key)[0].Body, body) {
+			return fmt.Errorf("%s came with %d other bytes", key, len(in.of(key)[0].Body))
+		}
+	}
+	if wrong := atomic.LoadInt32(&listener.wrong); wrong != 0 || listener.checksOf("u") != 1 {
+		return fmt.Errorf("%d checks, %d with another body", listener.checksOf("u"), wrong)
+	}
+	return nil
+}
+
+// bodyPlan also looks at the bodies that it is asked about.
+type bodyPlan struct {
+	*plan
+	want  []byte
+	wrong int32
+}
+
+func (p *bodyPlan) CheckLocalTransaction(message *primitive.MessageExt) primitive.LocalTransactionState {
+	if !bytes.Equal(message.Body, p.want) {
+		atomic.AddInt32(&p.wrong, 1)
+	}
+	return p.plan.CheckLocalTransaction(message)
 }
 
 // mixed: four goroutines, 2,000 transactions of every kind.

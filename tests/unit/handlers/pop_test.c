@@ -1,8 +1,10 @@
 /* POP over the wire: headers, handles, bodies; waiting; how queues are shared out. */
 #include "tests/unit/handlers/handlers_fixture.h"
 
+#include "broker/core/assignment.h"
 #include "broker/core/pop_waits.h"
 #include "broker/core/state.h"
+#include "lib/wire/body_route.h"
 
 static struct bench *bench_of_messages(int count)
 {
@@ -165,6 +167,55 @@ static void test_queues_are_shared_out(void)
 	bench_close(b);
 }
 
+struct routes {
+	enum status status;
+	struct topic_queues *queues;
+	int asks;
+};
+
+static enum status find_route(void *context, struct span topic, const struct topic_queues **out)
+{
+	struct routes *routes = context;
+
+	CU_ASSERT_TRUE(span_is(topic, "t"));
+	routes->asks++;
+	*out = routes->status == ST_OK ? routes->queues : NULL;
+	return routes->status;
+}
+
+/* The queues of all brokers, once the name servers have answered; the own ones while they know no route. */
+static void test_queues_of_other_brokers(void)
+{
+	static const char ask[] = "{\"topic\":\"t\",\"consumerGroup\":\"readers\",\"clientId\":\"10.0.0.1@1\",\"strategyName\":\"AVG\","
+				  "\"messageModel\":\"CLUSTERING\"}";
+	static const struct queue_data data[] = {
+		{ .broker_name = SPAN_LITERAL("z"), .perm = 6, .read_queue_nums = 2 },
+		{ .broker_name = SPAN_LITERAL("a"), .perm = 6, .read_queue_nums = 1 },
+	};
+	struct route route = { .queues = data, .queue_count = 2 };
+	struct bench *b = bench_of_messages(1);
+	struct routes routes = { .status = ST_AGAIN };
+
+	CU_ASSERT_EQUAL_FATAL(topic_queues_make(&route, &routes.queues, NULL), ST_OK);
+	fixture_heartbeat(b->f, false);
+	b->handlers.routes = (struct route_port){ &routes, find_route };
+	CU_ASSERT_EQUAL(bench_ask(b, CONSUMER, REQ_QUERY_ASSIGNMENT, NULL, ask), ST_AGAIN);
+	CU_ASSERT_EQUAL(b->count, 0);
+	routes.status = ST_OK;
+	CU_ASSERT_EQUAL(bench_ask_again(b, CONSUMER), ST_OK);
+	CU_ASSERT_EQUAL_FATAL(b->count, 1);
+	CU_ASSERT_TRUE(body_has(&b->out[0].command, "\"brokerName\":\"a\",\"queueId\":0"));
+	CU_ASSERT_FALSE(body_has(&b->out[0].command, "\"brokerName\":\"a\",\"queueId\":1"));
+	CU_ASSERT_TRUE(body_has(&b->out[0].command, "\"brokerName\":\"z\",\"queueId\":1"));
+	CU_ASSERT_EQUAL(routes.asks, 2);
+	free(routes.queues);
+	routes.queues = NULL;
+	const struct command *got = answer(b, REQ_QUERY_ASSIGNMENT, NULL, ask);
+	CU_ASSERT_TRUE(body_has(got, "\"brokerName\":\"a\",\"queueId\":3"));
+	CU_ASSERT_FALSE(body_has(got, "\"brokerName\":\"z\""));
+	bench_close(b);
+}
+
 int main(void)
 {
 	static const struct check_test tests[] = {
@@ -173,6 +224,7 @@ int main(void)
 		CHECK_TEST(test_batch_acks),
 		CHECK_TEST(test_waiting),
 		CHECK_TEST(test_queues_are_shared_out),
+		CHECK_TEST(test_queues_of_other_brokers),
 	};
 	return check_main("handlers/pop", tests, sizeof(tests) / sizeof(tests[0]));
 }

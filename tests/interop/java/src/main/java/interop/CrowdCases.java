@@ -5,7 +5,6 @@ import static interop.Kit.checkEqual;
 
 import java.util.ArrayList;
 import java.util.Collection;
-import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
@@ -16,8 +15,6 @@ import java.util.concurrent.ConcurrentLinkedQueue;
 import org.apache.rocketmq.client.consumer.DefaultMQPushConsumer;
 import org.apache.rocketmq.client.consumer.listener.ConsumeConcurrentlyStatus;
 import org.apache.rocketmq.client.producer.DefaultMQProducer;
-import org.apache.rocketmq.common.TopicConfig;
-import org.apache.rocketmq.tools.admin.DefaultMQAdminExt;
 
 /** Several brokers, of whichever kind they are, and many clients that come and go. */
 final class CrowdCases {
@@ -36,25 +33,8 @@ final class CrowdCases {
             Case.everywhere("crowd-joining-leaving", CrowdCases::joiningAndLeaving));
     }
 
-    /** The topic on every master that the name server knows; returns their names. */
-    private static Set<String> everywhere(Kit kit) throws Exception {
-        DefaultMQAdminExt admin = kit.admin();
-        Map<String, String> masters = new HashMap<>();
-        Kit.until("brokers", COME_MS, () -> {
-            admin.examineBrokerClusterInfo().getBrokerAddrTable().forEach((name, data) ->
-                masters.put(name, data.getBrokerAddrs().get(0L)));
-            return !masters.isEmpty();
-        });
-        for (String address : masters.values()) {
-            admin.createAndUpdateTopicConfig(address, new TopicConfig(kit.topic, Kit.QUEUES, Kit.QUEUES, 6));
-        }
-        Kit.until("a route with all of them", COME_MS,
-            () -> admin.examineTopicRouteInfo(kit.topic).getBrokerDatas().size() == masters.size());
-        return new TreeSet<>(masters.keySet());
-    }
-
     private static void allBrokers(Kit kit) throws Exception {
-        Set<String> brokers = everywhere(kit);
+        Set<String> brokers = kit.createTopicEverywhere().keySet();
         Inbox inbox = new Inbox();
         kit.consumer(inbox);
         DefaultMQProducer producer = kit.producer();
@@ -69,7 +49,7 @@ final class CrowdCases {
     }
 
     private static void transactions(Kit kit) throws Exception {
-        everywhere(kit);
+        kit.createTopicEverywhere();
         Inbox inbox = new Inbox();
         kit.consumer(inbox);
         var producer = kit.transactional(new Plan());
@@ -89,7 +69,7 @@ final class CrowdCases {
      * what it could no longer acknowledge, so those may come again, to another; one consumer never gets a message twice.
      */
     private static void joiningAndLeaving(Kit kit) throws Exception {
-        everywhere(kit);
+        kit.createTopicEverywhere();
         Map<String, Collection<String>> byKey = new ConcurrentHashMap<>();
         List<Thread> senders = new ArrayList<>();
         Collection<Throwable> errors = new ConcurrentLinkedQueue<>();

@@ -5,6 +5,8 @@ import java.util.ArrayDeque;
 import java.util.Deque;
 import java.util.HashSet;
 import java.util.Set;
+import java.util.SortedMap;
+import java.util.TreeMap;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.BooleanSupplier;
 import java.util.function.Function;
@@ -15,6 +17,7 @@ import org.apache.rocketmq.client.consumer.listener.MessageListenerConcurrently;
 import org.apache.rocketmq.client.producer.DefaultMQProducer;
 import org.apache.rocketmq.client.producer.TransactionListener;
 import org.apache.rocketmq.client.producer.TransactionMQProducer;
+import org.apache.rocketmq.common.TopicConfig;
 import org.apache.rocketmq.common.consumer.ConsumeFromWhere;
 import org.apache.rocketmq.common.message.Message;
 import org.apache.rocketmq.tools.admin.DefaultMQAdminExt;
@@ -24,6 +27,7 @@ public final class Kit implements AutoCloseable {
     public static final int QUEUES = 4;
     private static final int SEND_TIMEOUT_MS = 10_000;
     private static final long ADMIN_TIMEOUT_MS = 15_000;
+    private static final long EVERYWHERE_MS = 60_000;
     private static final AtomicInteger SEQUENCE = new AtomicInteger();
     private static final String RUN = Long.toString(System.currentTimeMillis() / 1000 % 1_000_000, 36)
         + Long.toString(ProcessHandle.current().pid(), 36);
@@ -62,6 +66,23 @@ public final class Kit implements AutoCloseable {
                 .expect(0);
         }
         awaitRoute(name);
+    }
+
+    /** The case's topic on every master that the name server knows; returns their names and addresses. */
+    public SortedMap<String, String> createTopicEverywhere() throws Exception {
+        DefaultMQAdminExt admin = admin();
+        SortedMap<String, String> masters = new TreeMap<>();
+        until("brokers", EVERYWHERE_MS, () -> {
+            admin.examineBrokerClusterInfo().getBrokerAddrTable().forEach((name, data) ->
+                masters.put(name, data.getBrokerAddrs().get(0L)));
+            return !masters.isEmpty();
+        });
+        for (String address : masters.values()) {
+            admin.createAndUpdateTopicConfig(address, new TopicConfig(topic, QUEUES, QUEUES, 6));
+        }
+        until("a route with all of them", EVERYWHERE_MS,
+            () -> admin.examineTopicRouteInfo(topic).getBrokerDatas().size() == masters.size());
+        return masters;
     }
 
     public void awaitRoute(String name) throws Exception {

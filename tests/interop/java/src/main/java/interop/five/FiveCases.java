@@ -6,6 +6,8 @@ import static interop.Kit.checkEqual;
 import interop.Case;
 import interop.Inbox;
 import interop.Kit;
+import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
 import java.util.TreeSet;
@@ -16,7 +18,9 @@ import org.apache.rocketmq.client.producer.DefaultMQProducer;
 import org.apache.rocketmq.client.producer.SendResult;
 import org.apache.rocketmq.common.consumer.ConsumeFromWhere;
 import org.apache.rocketmq.common.message.Message;
+import org.apache.rocketmq.common.message.MessageQueue;
 import org.apache.rocketmq.common.message.MessageRequestMode;
+import org.apache.rocketmq.remoting.protocol.heartbeat.MessageModel;
 
 /** What a client of 5.x has and one of 4.9 has not: recall, POP. */
 public final class FiveCases {
@@ -32,6 +36,7 @@ public final class FiveCases {
             Case.everywhere("pop-push", FiveCases::popPush),
             Case.everywhere("pop-retry-times", FiveCases::popRetry),
             Case.everywhere("pop-shared-queues", FiveCases::popShared),
+            Case.everywhere("crowd-pop", FiveCases::popFromAllBrokers),
             Case.everywhere("admin-producers", FiveCases::producers),
             Case.everywhere("admin-groups-of-topics", FiveCases::topicsOfGroup));
     }
@@ -130,6 +135,57 @@ public final class FiveCases {
             }
             return all >= sent[0];
         });
+    }
+
+    /** What a broker assigns to a client, its own queues and those of the others; empty if it says nothing. */
+    private static Set<MessageQueue> assigned(Kit kit, DefaultMQPushConsumer consumer, String broker) throws Exception {
+        var factory = consumer.getDefaultMQPushConsumerImpl().getmQClientFactory();
+        var assignments = factory.getMQClientAPIImpl().queryAssignment(broker, kit.topic, kit.group + "_c", factory.getClientId(),
+            "AVG", MessageModel.CLUSTERING, COME_MS);
+        Set<MessageQueue> queues = new TreeSet<>();
+        if (assignments != null) {
+            assignments.forEach(one -> queues.add(one.getMessageQueue()));
+        }
+        return queues;
+    }
+
+    /** Each client asks one broker, whichever it is: all of them give the same, and everything has some client. */
+    private static void popFromAllBrokers(Kit kit) throws Exception {
+        var brokers = kit.createTopicEverywhere();
+        var admin = kit.admin();
+        for (String address : brokers.values()) {
+            admin.setMessageRequestMode(address, kit.topic, kit.group + "_c", MessageRequestMode.POP, 1, 10_000);
+        }
+        Inbox inbox = new Inbox();
+        List<DefaultMQPushConsumer> consumers = new ArrayList<>();
+        for (int i = 0; i < 4; i++) {
+            consumers.add(popping(kit, inbox, (m, c) -> ConsumeConcurrentlyStatus.CONSUME_SUCCESS));
+        }
+        Kit.until("one list of all brokers' queues, whoever is asked", COME_MS, () -> {
+            Set<MessageQueue> all = new TreeSet<>();
+            for (DefaultMQPushConsumer consumer : consumers) {
+                Set<Set<MessageQueue>> answers = new HashSet<>();
+                for (String address : brokers.values()) {
+                    answers.add(assigned(kit, consumer, address));
+                }
+                checkEqual(1, answers.size(), "different answers of the brokers: " + answers);
+                Set<MessageQueue> own = answers.iterator().next();
+                checkEqual(brokers.size() * Kit.QUEUES / 2, own.size(), "queues of a client, half of all: " + own);
+                all.addAll(own);
+            }
+            checkEqual(brokers.size() * Kit.QUEUES, all.size(), "queues of the group");
+            return true;
+        });
+        DefaultMQProducer producer = kit.producer();
+        Set<String> keys = new TreeSet<>();
+        for (String broker : brokers.keySet()) {
+            for (int i = 0; i < 5 * Kit.QUEUES; i++) {
+                String key = broker + "-" + i;
+                keys.add(key);
+                producer.send(kit.message(key, "T"), new MessageQueue(kit.topic, broker, i % Kit.QUEUES));
+            }
+        }
+        inbox.expectExactly(keys, COME_MS, SETTLE_MS);
     }
 
     private static void producers(Kit kit) throws Exception {
