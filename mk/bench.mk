@@ -21,4 +21,7 @@ bench: $(BENCHES:%=$(BUILD)/%) $(BUILD)/escrow-broker ## throughput, latency and
 bench-short: $(BENCHES:%=$(BUILD)/%) $(BUILD)/escrow-broker ## the same as a smoke test (40 seconds)
 	@bench/run --build $(BUILD) --rounds 1 --seconds 1 --warmup 0.5
 
-.PHONY: bench bench-short
+bench-backlog: $(BENCHES:%=$(BUILD)/%) $(BUILD)/escrow-broker ## what 20 million unread messages cost (10 minutes, 30 GB of disk)
+	@bench/backlog --build $(BUILD)
+
+.PHONY: bench bench-short bench-backlog
