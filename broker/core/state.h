@@ -142,7 +142,7 @@ void core_state_broken(struct core *core, const struct errinfo *err);
 /* The name under which a resend of a half is found. */
 struct hash128 core_resend_name(const struct core *core, struct span group, struct span unique_key);
 
-/* Checks the topic of a queue request. */
+/* Checks the topic of a request that reads a queue. */
 enum status core_find_queue(struct core *core, struct span topic_name, int32_t queue_id, struct topic **topic_out,
 			    struct outcome *outcome) MUST_USE;
 
