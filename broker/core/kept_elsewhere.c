@@ -6,14 +6,18 @@ static const struct {
 	const char *topic;
 	const char *how; /* STORE is the broker's storePathRootDir. */
 } elsewhere[] = {
-	{ TOPIC_HALF, "half messages are records of the log here and cannot be pulled. One of them: by its id (mqadmin queryMsgById); all: "
-		      "escrow-log dump STORE --kind half; those that wait for a decision: v_in_doubt in MySQL" },
-	{ TOPIC_OP_HALF, "decisions are records of the log here and cannot be pulled: escrow-log dump STORE --kind decision; what became of "
-			 "each transaction: escrow-log oplog STORE, or v_transactions in MySQL" },
-	{ TOPIC_CHECK_MAX_TIME, "a transaction whose checks are exhausted is parked in the log here and cannot be pulled: escrow-log oplog "
-				"STORE, or v_in_doubt in MySQL" },
-	{ TOPIC_SCHEDULE, "messages that wait for their time are records of the log here and cannot be pulled. One of them: by its id (mqadmin "
-			  "queryMsgById); all of a topic: escrow-log dump STORE --topic TOPIC" },
+	{ TOPIC_HALF,
+	  "half messages are records of the log here and cannot be pulled. One of them: by its id (mqadmin queryMsgById); all: escrow-log "
+	  "dump STORE --kind half; what waits for a decision: escrow-log oplog STORE, or v_in_doubt of the op log in MySQL" },
+	{ TOPIC_OP_HALF,
+	  "decisions are records of the log here and cannot be pulled: escrow-log dump STORE --kind decision; what became of each "
+	  "transaction: escrow-log oplog STORE, or v_transactions of the op log in MySQL" },
+	{ TOPIC_CHECK_MAX_TIME,
+	  "a transaction whose checks are exhausted is decided or parked by transactionUndecidedPolicy and cannot be pulled: escrow-log "
+	  "oplog STORE, or v_in_doubt of the op log in MySQL" },
+	{ TOPIC_SCHEDULE,
+	  "messages that wait for their time are records of the log here and cannot be pulled. One of them: by its id (mqadmin "
+	  "queryMsgById); all of a topic: escrow-log dump STORE --topic TOPIC" },
 };
 
 enum status check_kept_here(struct span topic, struct outcome *outcome)
