@@ -27,7 +27,8 @@
 #include "lib/txn/resends.h"
 #include "lib/wire/codes.h"
 
-enum { CHECK_BATCH_MAX = 256, CHECK_CLIENT_MAX = 256, CONFLICTS_PER_SECOND = 100, BATCH_MESSAGES_MAX = 1000,
+/* BATCH_MESSAGES_MAX: the answer's header holds an id of each, at most 57 bytes with its comma, within FRAME_HEADER_MAX. */
+enum { CHECK_BATCH_MAX = 256, CHECK_CLIENT_MAX = 256, CONFLICTS_PER_SECOND = 100, BATCH_MESSAGES_MAX = 4096,
        POP_EVENTS_MAX = 128, PULL_EXPRESSIONS = 64 /* A power of two. */ };
 
 /* Of one POP request: what it finds. */
