@@ -11,6 +11,7 @@
 #include "broker/core/apply.h"
 #include "broker/core/clients.h"
 #include "broker/core/inspect.h"
+#include "broker/core/kept_elsewhere.h"
 #include "broker/core/pop_revive.h"
 #include "broker/core/progress.h"
 #include "broker/core/settings.h"
@@ -156,7 +157,7 @@ enum status core_find_queue(struct core *core, struct span topic_name, int32_t q
 	if (queue_id < 0 || (uint32_t)queue_id >= topic_queue_nums(topic))
 		return core_refuse(outcome, RESP_INVALID_PARAMETER, "queueId %d is illegal, topic %.*s has %u queues",
 				   queue_id, SPAN_ARGS(topic_name), topic_queue_nums(topic));
-	return ST_OK;
+	return check_kept_here(topic_name, outcome);
 }
 
 /* --- opening ------------------------------------------------------------------------------------------ */

@@ -1,6 +1,8 @@
 #include "broker/core/inspect.h"
 
 #include "broker/core/state.h"
+#include "broker/core/stored.h"
+#include "lib/wire/codes.h"
 
 enum { AGES_PER_TICK = 256 };
 
@@ -31,12 +33,50 @@ static enum status time_of(struct core *core, const struct topic *topic, uint32_
 	return status == ST_NOTFOUND ? ST_OK : status;
 }
 
+/* One past the last half that is committed. What is not yet is under way to the disk: a moment's halves. */
+static enum status halves_end(const struct core *core, struct half_entry *last, uint64_t *out, struct errinfo *err)
+{
+	uint64_t end = half_index_max(&core->halves);
+
+	for (; end > half_index_min(&core->halves); end--) {
+		enum status status = half_index_get(&core->halves, end - 1, last, err);
+
+		if (status != ST_OK && status != ST_NOTFOUND)
+			return status;
+		if (status == ST_OK && last->half_offset < core_committed_offset(core))
+			break;
+	}
+	*out = end;
+	return ST_OK;
+}
+
+/* The numbers of the halves, which clients quote as offsets of the half topic's queue. */
+static enum status inspect_halves(struct core *core, struct inspected_queue *out, struct errinfo *err)
+{
+	struct half_entry last = { 0 };
+	struct stored_message stored;
+	uint64_t end;
+
+	enum status status = halves_end(core, &last, &end, err);
+	if (status != ST_OK)
+		return status;
+	*out = (struct inspected_queue){ half_index_min(&core->halves), end, 0 };
+	if (out->min_offset == out->max_offset)
+		return ST_OK;
+	status = core_half_view(core, last.half_offset, &stored, err);
+	if (status == ST_OK)
+		out->newest_ms = stored.message.store_timestamp;
+	return status == ST_AGAIN ? status : ST_OK; /* Retention may have taken it. */
+}
+
 enum status inspect_queue(struct core *core, const struct topic *topic, uint32_t queue_id, struct inspected_queue *out,
 			  struct errinfo *err)
 {
 	struct queue *queue = topic_queue(topic, queue_id);
 
 	*out = (struct inspected_queue){ 0 };
+	if (queue_id == 0 && span_is(topic->name, TOPIC_HALF))
+		return inspect_halves(core, out, err);
 	if (queue == NULL)
 		return ST_OK;
 	enum status status = retention_queue_min(core, queue, &out->min_offset, err);

@@ -13,7 +13,7 @@
 #include "broker/core/topics.h"
 #include "lib/index/consume_queue.h"
 
-/* One queue, as its readers may see it. */
+/* One queue, as its readers may see it; of the half topic, which halves there are. */
 struct inspected_queue {
 	uint64_t min_offset, max_offset;
 	int64_t newest_ms; /* Store time of the last message; 0: none. */

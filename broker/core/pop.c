@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "broker/core/apply.h"
+#include "broker/core/kept_elsewhere.h"
 #include "broker/core/pop_waits.h"
 #include "broker/core/progress.h"
 #include "broker/core/retention.h"
@@ -57,7 +58,7 @@ static enum status check_topic(struct core *core, const struct pop_header *heade
 	if (header->queue_id >= 0 && (uint32_t)header->queue_id >= topic->settings.read_queue_nums)
 		return core_refuse(outcome, RESP_INVALID_PARAMETER, "queueId[%d] is illegal, topic:[%.*s] topicConfig.readQueueNums:[%u]",
 				   header->queue_id, SPAN_ARGS(header->topic), topic->settings.read_queue_nums);
-	return ST_OK;
+	return check_kept_here(header->topic, outcome);
 }
 
 static enum status check_group(struct core *core, const struct pop_header *header, struct consumer_group **group_out,

@@ -28,7 +28,8 @@
 #include "lib/txn/resends.h"
 #include "lib/wire/codes.h"
 
-enum { CHECK_BATCH_MAX = 256, CHECK_CLIENT_MAX = 256, CONFLICTS_PER_SECOND = 100, BATCH_MESSAGES_MAX = 1000,
+/* BATCH_MESSAGES_MAX: the answer's header holds an id of each, at most 57 bytes with its comma, within FRAME_HEADER_MAX. */
+enum { CHECK_BATCH_MAX = 256, CHECK_CLIENT_MAX = 256, CONFLICTS_PER_SECOND = 100, BATCH_MESSAGES_MAX = 4096,
        POP_EVENTS_MAX = 128, PULL_EXPRESSIONS = 64 /* A power of two. */ };
 
 /* Of one POP request: what it finds. */
@@ -145,7 +146,7 @@ void core_state_broken(struct core *core, const struct errinfo *err);
 /* The name under which a resend of a half is found. */
 struct hash128 core_resend_name(const struct core *core, struct span group, struct span unique_key);
 
-/* Checks the topic of a queue request. */
+/* Checks the topic of a request that reads a queue. */
 enum status core_find_queue(struct core *core, struct span topic_name, int32_t queue_id, struct topic **topic_out,
 			    struct outcome *outcome) MUST_USE;
 

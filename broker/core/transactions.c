@@ -38,7 +38,8 @@ static struct span keep(struct decision_texts *texts, struct span s)
 	return kept;
 }
 
-enum status core_stored_half(struct core *core, uint64_t half_queue_offset, struct record_half *out, struct errinfo *err)
+enum status core_stored_half(struct core *core, uint64_t half_queue_offset, struct record_half *out, uint32_t *attempts_out,
+			     struct errinfo *err)
 {
 	const struct pending *entry = pending_find(core->pending, half_queue_offset);
 	struct stored_half stored = { 0 };
@@ -47,6 +48,7 @@ enum status core_stored_half(struct core *core, uint64_t half_queue_offset, stru
 		return errinfo_set(err, ST_NOTFOUND, "half message %" PRIu64 " is not open", half_queue_offset);
 	enum status status = core_read_half(core, entry->body_offset, &stored, err);
 	*out = stored.half;
+	*attempts_out = entry->attempts;
 	return status;
 }
 

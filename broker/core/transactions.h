@@ -28,9 +28,9 @@ enum status core_end_transaction(struct core *core, const struct end_request *re
 enum status core_operator_decide(struct core *core, uint64_t half_offset, enum record_outcome asked, struct span operator_name,
 				 struct outcome *outcome) MUST_USE;
 
-/* Everything about an open half that a check-back needs. Valid until the next record is begun or read.
- * ST_NOTFOUND: not open. ST_AGAIN: it must be read from disk first (core_take_cold_read). */
-enum status core_stored_half(struct core *core, uint64_t half_queue_offset, struct record_half *out,
+/* Everything about an open half that a check-back needs; `*attempts_out`: how often a producer was asked before. Valid until
+ * the next record is begun or read. ST_NOTFOUND: not open. ST_AGAIN: it must be read from disk first (core_take_cold_read). */
+enum status core_stored_half(struct core *core, uint64_t half_queue_offset, struct record_half *out, uint32_t *attempts_out,
 			     struct errinfo *err) MUST_USE;
 
 /* --- for core.c: effects of check-back --------------------------------------------------------------- */

@@ -6,6 +6,7 @@
 #include <utlist.h>
 
 #include "broker/core/inspect.h"
+#include "broker/core/kept_elsewhere.h"
 #include "broker/core/settings.h"
 #include "broker/core/store_address.h"
 #include "broker/handlers/handlers.h"
@@ -456,7 +457,7 @@ enum status handle_query_queue(struct handlers *handlers, const struct request *
 	struct entries_header header;
 	struct inspected_queue queue;
 	struct stats_body body;
-	struct outcome outcome;
+	struct outcome outcome = { 0 };
 
 	if (decode_entries_header(request->command, &header, &outcome.err) != ST_OK)
 		return answer_bad_header(handlers, request, &outcome.err);
@@ -467,6 +468,8 @@ enum status handle_query_queue(struct handlers *handlers, const struct request *
 		handlers_refuse(handlers, request, RESP_INVALID_PARAMETER, "queueId and index must not be negative");
 		return ST_OK;
 	}
+	if (check_kept_here(header.topic, &outcome) != ST_OK)
+		return answer_outcome(handlers, request, &outcome);
 	body_begin(&body, handlers);
 	body.status = inspect_queue(handlers->core, topic, (uint32_t)header.queue_id, &queue, &body.err);
 	uint64_t from = (uint64_t)header.index > queue.min_offset ? (uint64_t)header.index : queue.min_offset;

@@ -7,7 +7,9 @@
 #include "broker/handlers/handlers.h"
 #include "lib/base/logging.h"
 #include "lib/wire/headers.h"
+#include "lib/wire/message.h"
 #include "lib/wire/msgid.h"
+#include "lib/wire/properties.h"
 
 static enum status outcome_asked(int32_t commit_or_rollback, enum record_outcome *out)
 {
@@ -61,42 +63,78 @@ enum status handle_resume_check(struct handlers *handlers, const struct request 
 	return status == ST_AGAIN ? status : answer_outcome(handlers, request, &outcome);
 }
 
-static void encode_check(struct handlers *handlers, struct encoder *encoder, const struct record_half *half,
-			 uint64_t half_queue_offset, uint64_t half_offset)
+struct checked_half {
+	struct record_half half;
+	uint64_t queue_offset, log_offset;
+	uint32_t attempts; /* Before this one. */
+};
+
+/* What RocketMQ's listeners find in a half that they are asked about: where it is meant to go, and which time they are asked.
+ * A half whose properties are full shows none of it. */
+static void put_check_properties(struct buffer *out, const struct message *message, uint32_t times)
+{
+	static const char *const ours[] = { PROPERTY_REAL_TOPIC, PROPERTY_REAL_QID, PROPERTY_TRANSACTION_CHECK_TIMES, NULL };
+
+	properties_copy(out, message->properties, ours);
+	property_put(out, PROPERTY_REAL_TOPIC, message->topic);
+	property_put_i64(out, PROPERTY_REAL_QID, message->queue_id);
+	property_put_i64(out, PROPERTY_TRANSACTION_CHECK_TIMES, times);
+	if (buffer_span(out).size > MESSAGE_PROPERTIES_MAX) {
+		buffer_reset(out);
+		buffer_append_span(out, message->properties);
+	}
+}
+
+/* The half as it would be delivered, but under its own name and not committed. */
+static void put_checked_half(struct buffer *out, const struct checked_half *checked)
+{
+	struct message message;
+	struct buffer properties;
+
+	if (message_decode(checked->half.message, &message, NULL) != ST_OK) {
+		buffer_append_span(out, checked->half.message); /* Its producer's own decoder is the one to complain. */
+		return;
+	}
+	buffer_init(&properties, 0);
+	put_check_properties(&properties, &message, checked->attempts + 1);
+	message.properties = buffer_span(&properties);
+	message.sys_flag &= ~SYSFLAG_TRANSACTION_MASK;
+	message.queue_offset = (int64_t)checked->queue_offset;
+	message.physical_offset = (int64_t)checked->log_offset;
+	message.prepared_transaction_offset = 0;
+	size_t size = message_size(&message);
+	uint8_t *record = buffer_reserve(out, size);
+	if (record != NULL) {
+		message_encode(&message, record);
+		buffer_commit(out, size);
+	}
+	out->failed |= properties.failed;
+	buffer_deinit(&properties);
+}
+
+static void encode_check(struct handlers *handlers, struct encoder *encoder, const struct checked_half *checked)
 {
 	struct host host = core_store_host(handlers->core);
 	char offset_id[MSGID_TEXT_SIZE];
 	struct check_transaction_header header = {
-		.tran_state_table_offset = (int64_t)half_queue_offset, .commit_log_offset = (int64_t)half_offset,
-		.msg_id = half->unique_key, .transaction_id = half->transaction_id, .topic = SPAN_LITERAL(TOPIC_HALF),
-		.broker_name = span_of(handlers->broker_name),
+		.tran_state_table_offset = (int64_t)checked->queue_offset, .commit_log_offset = (int64_t)checked->log_offset,
+		.msg_id = checked->half.unique_key, .transaction_id = checked->half.transaction_id,
+		.topic = SPAN_LITERAL(TOPIC_HALF), .broker_name = span_of(handlers->broker_name),
 	};
 
-	offset_msg_id_encode(&host, (int64_t)half_offset, offset_id);
+	offset_msg_id_encode(&host, (int64_t)checked->log_offset, offset_id);
 	header.offset_msg_id = span_of(offset_id);
 	check_transaction_encode(encoder, &header);
 	command_body(encoder);
-	/* The half as it would be delivered, but under its own name and not committed. */
-	uint8_t *record = buffer_reserve(encoder->out, half->message.size);
-	if (record == NULL)
-		return;
-	struct message message;
-	memcpy(record, half->message.data, half->message.size);
-	if (message_decode((struct span){ record, half->message.size }, &message, NULL) == ST_OK) {
-		message_patch_sys_flag(record, message.sys_flag & ~SYSFLAG_TRANSACTION_MASK);
-		message_patch_queue_offset(record, (int64_t)half_queue_offset);
-		message_patch_physical_offset(record, (int64_t)half_offset);
-		message_patch_prepared_offset(record, 0);
-	}
-	buffer_commit(encoder->out, half->message.size);
+	put_checked_half(encoder->out, checked);
 }
 
 bool handlers_ask(struct handlers *handlers, uint64_t conn_id, uint64_t half_queue_offset, uint64_t half_offset)
 {
-	struct record_half half;
+	struct checked_half checked = { .queue_offset = half_queue_offset, .log_offset = half_offset };
 	struct errinfo err;
 	struct encoder encoder;
-	enum status status = core_stored_half(handlers->core, half_queue_offset, &half, &err);
+	enum status status = core_stored_half(handlers->core, half_queue_offset, &checked.half, &checked.attempts, &err);
 
 	if (status == ST_AGAIN)
 		return false;
@@ -112,7 +150,7 @@ bool handlers_ask(struct handlers *handlers, uint64_t conn_id, uint64_t half_que
 		return false;
 	handlers->next_opaque = (handlers->next_opaque + 1) & INT32_MAX;
 	command_begin(&encoder, out, SERIALIZE_JSON, REQ_CHECK_TRANSACTION_STATE, handlers->next_opaque, COMMAND_ONEWAY, SPAN_NONE);
-	encode_check(handlers, &encoder, &half, half_queue_offset, half_offset);
+	encode_check(handlers, &encoder, &checked);
 	answer_end(handlers, &encoder);
 	return true;
 }

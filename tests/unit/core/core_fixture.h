@@ -239,7 +239,7 @@ static inline enum status fixture_send(struct fixture *f, struct sent sent, stru
 {
 	struct buffer properties;
 
-	buffer_init(&properties, 4096);
+	buffer_init(&properties, 0);
 	property_put(&properties, PROPERTY_UNIQ_KEY, span_of(sent.key));
 	if (sent.tag != NULL)
 		property_put(&properties, PROPERTY_TAGS, span_of(sent.tag));

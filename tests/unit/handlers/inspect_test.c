@@ -248,12 +248,63 @@ static void test_how_the_broker_is(void)
 	bench_close(b);
 }
 
+/* Half messages are no messages of a queue, but somebody who looks for them must not read "none". */
+static void test_where_half_messages_are(void)
+{
+	static const char *const of_halves[] = { "topic", TOPIC_HALF, NULL };
+	struct bench *b = bench_open();
+
+	CU_ASSERT_EQUAL(ask(b, REQ_GET_TOPIC_STATS_INFO, of_halves), RESP_SUCCESS);
+	CU_ASSERT_TRUE(body_has(b, "\"lastUpdateTimestamp\":0,\"maxOffset\":0,\"minOffset\":0}"));
+	for (int i = 0; i < 3; i++)
+		must_send(b->f, (struct sent){ .topic = "orders", .key = i == 0 ? "a" : i == 1 ? "b" : "c", .half = true });
+	/* Not before they are safe. */
+	CU_ASSERT_EQUAL(ask(b, REQ_GET_TOPIC_STATS_INFO, of_halves), RESP_SUCCESS);
+	CU_ASSERT_TRUE(body_has(b, "\"maxOffset\":0"));
+	fixture_disk(b->f, true);
+	CU_ASSERT_EQUAL(ask(b, REQ_GET_TOPIC_STATS_INFO, of_halves), RESP_SUCCESS);
+	CU_ASSERT_TRUE(body_has(b, "\"lastUpdateTimestamp\":1700000000000,\"maxOffset\":3,\"minOffset\":0}"));
+	bench_close(b);
+}
+
+static bool remark_has(const struct bench *b, const char *text)
+{
+	const struct span remark = b->out[0].command.remark;
+
+	return remark.size > 0 && memmem(remark.data, remark.size, text, strlen(text)) != NULL;
+}
+
+static void test_what_is_kept_elsewhere(void)
+{
+	static const struct {
+		const char *topic, *told;
+	} topics[] = { { TOPIC_HALF, "queryMsgById" }, { TOPIC_OP_HALF, "--kind decision" }, { TOPIC_CHECK_MAX_TIME, "v_in_doubt" },
+		       { TOPIC_SCHEDULE, "escrow-log dump" } };
+	static const int32_t codes[] = { REQ_PULL_MESSAGE, REQ_LITE_PULL_MESSAGE, REQ_GET_MAX_OFFSET, REQ_GET_MIN_OFFSET,
+					 REQ_SEARCH_OFFSET_BY_TIMESTAMP, REQ_GET_EARLIEST_MSG_STORETIME, REQ_QUERY_CONSUME_QUEUE,
+					 REQ_POP_MESSAGE, REQ_PEEK_MESSAGE };
+	struct bench *b = bench_open();
+
+	for (size_t t = 0; t < sizeof(topics) / sizeof(topics[0]); t++) {
+		const char *const fields[] = { "consumerGroup", "readers", "topic", topics[t].topic, "queueId", "0", "queueOffset", "0",
+					       "maxMsgNums", "32", "sysFlag", "4", "commitOffset", "0", "suspendTimeoutMillis", "0",
+					       "subscription", "*", "subVersion", "1", "timestamp", "0", "index", "0", "count", "10",
+					       "invisibleTime", "10000", "pollTime", "0", "initMode", "0", NULL };
+
+		for (size_t c = 0; c < sizeof(codes) / sizeof(codes[0]); c++) {
+			CU_ASSERT_EQUAL(ask(b, codes[c], fields), RESP_NO_PERMISSION);
+			CU_ASSERT_TRUE(remark_has(b, topics[t].topic) && remark_has(b, topics[t].told) && !remark_has(b, "..."));
+		}
+	}
+	bench_close(b);
+}
+
 int main(void)
 {
 	static const struct check_test tests[] = {
 		CHECK_TEST(test_lag_of_a_group),   CHECK_TEST(test_a_long_answer_is_made_in_slices), CHECK_TEST(test_how_far_a_topic_is), CHECK_TEST(test_time_spans),
 		CHECK_TEST(test_entries_of_a_queue), CHECK_TEST(test_flows),            CHECK_TEST(test_who_is_connected),
-		CHECK_TEST(test_how_the_broker_is),
+		CHECK_TEST(test_how_the_broker_is), CHECK_TEST(test_where_half_messages_are), CHECK_TEST(test_what_is_kept_elsewhere),
 	};
 	return check_main("inspect", tests, sizeof(tests) / sizeof(tests[0]));
 }

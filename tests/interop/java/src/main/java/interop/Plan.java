@@ -19,6 +19,8 @@ class Plan implements TransactionListener {
     static final String UNKNOWN_TWICE_COMMIT = "unknown-twice-commit";
 
     final Map<String, AtomicInteger> checks = new ConcurrentHashMap<>();
+    /** What each check said of which time it is, one after the other. */
+    final Map<String, String> times = new ConcurrentHashMap<>();
 
     @Override
     public LocalTransactionState executeLocalTransaction(Message message, Object argument) {
@@ -32,6 +34,7 @@ class Plan implements TransactionListener {
     @Override
     public LocalTransactionState checkLocalTransaction(MessageExt message) {
         int nth = checks.computeIfAbsent(message.getKeys(), k -> new AtomicInteger()).incrementAndGet();
+        times.merge(message.getKeys(), message.getUserProperty("TRANSACTION_CHECK_TIMES") + "", (a, b) -> a + " " + b);
         switch (message.getUserProperty(PROPERTY)) {
             case UNKNOWN_ROLLBACK: return LocalTransactionState.ROLLBACK_MESSAGE;
             case UNKNOWN_TWICE_COMMIT:

@@ -32,6 +32,7 @@ final class SendCases {
             Case.everywhere("send-auto-topic", SendCases::autoTopic),
             Case.everywhere("send-async-oneway", SendCases::asyncAndOneway),
             Case.everywhere("send-batch", SendCases::batch),
+            Case.everywhere("send-batch-many", SendCases::batchMany),
             Case.everywhere("send-large", SendCases::large),
             Case.everywhere("send-delayed", SendCases::delayed),
             Case.everywhere("send-view-by-id", SendCases::viewById));
@@ -100,6 +101,24 @@ final class SendCases {
             checkEqual(result.getQueueOffset() + i, message.getQueueOffset(), "queue offset of b" + i);
             checkEqual("body of b" + i, new String(message.getBody()), "body of b" + i);
         }
+    }
+
+    /** As many small messages as one batch has room for ids. */
+    private static void batchMany(Kit kit) throws Exception {
+        kit.createTopic();
+        DefaultMQProducer producer = kit.producer();
+        Inbox inbox = new Inbox();
+        kit.consumer(inbox);
+        Set<String> keys = new HashSet<>();
+        List<Message> messages = new ArrayList<>();
+        for (int i = 0; i < 4096; i++) {
+            keys.add("b" + i);
+            messages.add(kit.message("b" + i, "T"));
+        }
+        SendResult result = producer.send(messages);
+        checkEqual(SendStatus.SEND_OK, result.getSendStatus(), "status");
+        checkEqual(messages.size(), Set.of(result.getOffsetMsgId().split(",")).size(), "ids of the batch");
+        inbox.expectExactly(keys, COME_MS, SETTLE_MS);
     }
 
     /** The client compresses what is over 4 KiB; the broker must leave it as it is. */

@@ -97,6 +97,7 @@ final class TransactionCases {
         int expected = what.equals(Plan.UNKNOWN_TWICE_COMMIT) ? 2 : 1;
         for (String key : keys) {
             checkEqual(expected, plan.checksOf(key), "checks of " + key);
+            checkEqual(expected == 2 ? "1 2" : "1", plan.times.get(key), "TRANSACTION_CHECK_TIMES of " + key);
         }
     }
 
