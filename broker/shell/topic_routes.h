@@ -19,7 +19,8 @@ struct topic_routes;
 struct topic_routes_config {
 	int64_t refresh_ms; /* How old a route may become. */
 	void *context;
-	/* Whom to ask: the address of a name server that can be reached, another one for another `turn` if there are several; NULL: none. */
+	/* Whom to ask: the address of a name server that can be reached, another one for another `turn` if there are several.
+	 * NULL: none. */
 	const char *(*name_server)(void *context, uint32_t turn);
 };
 

@@ -208,9 +208,9 @@ final class QueryCases {
             checkEqual(0, half.getSysFlag() & 0xC, "transaction bits of the half");
             checkEqual("body of committed", new String(half.getBody()), "body of the half");
             /* It cannot be pulled from EscrowMQ, which says so instead of "no message". */
-            answer = raw.call(11, "consumerGroup", kit.group + "_c", "topic", "RMQ_SYS_TRANS_HALF_TOPIC", "queueId", "0", "queueOffset",
-                "" + half.getQueueOffset(), "maxMsgNums", "1", "sysFlag", "4", "commitOffset", "0", "suspendTimeoutMillis", "0",
-                "subscription", "*", "subVersion", "1", "expressionType", "TAG");
+            answer = raw.call(11, "consumerGroup", kit.group + "_c", "topic", "RMQ_SYS_TRANS_HALF_TOPIC", "queueId", "0",
+                "queueOffset", "" + half.getQueueOffset(), "maxMsgNums", "1", "sysFlag", "4", "commitOffset", "0",
+                "suspendTimeoutMillis", "0", "subscription", "*", "subVersion", "1", "expressionType", "TAG");
             answer.expect(kit.escrow ? 16 : 0);
             check(!kit.escrow || answer.remark.contains("queryMsgById"), "remark of the refusal: " + answer.remark);
         }
