@@ -10,6 +10,8 @@
 
 /* One setting; all of them together. Each registration is answered with those of ORDER_TOPIC_CONFIG. */
 enum { KV_COUNT_MAX = 10000, KV_TEXT_MAX = 65536, KV_BYTES_MAX = 4 * 1024 * 1024 };
+/* Namespaces remembered after their last key was deleted; the one that was emptied first is forgotten first. */
+enum { KV_EMPTIED_MAX = 100 };
 
 struct kv;
 
@@ -19,7 +21,9 @@ enum status kv_put(struct kv *kv, struct span name_space, struct span key, struc
 /* {NULL, 0} if absent. */
 struct span kv_get(const struct kv *kv, struct span name_space, struct span key);
 void kv_delete(struct kv *kv, struct span name_space, struct span key);
-/* Appends KVTable JSON of a namespace; false if it has no key. */
+/* For what a file says: a namespace without keys. */
+enum status kv_remember_emptied(struct kv *kv, struct span name_space, struct errinfo *err) MUST_USE;
+/* Appends KVTable JSON of a namespace; false if it never had a key. */
 bool kv_table(const struct kv *kv, struct span name_space, struct buffer *out);
 
 /* Counts changes. */

@@ -47,6 +47,8 @@ static enum status take_in(struct kv *kv, const struct cJSON *root, struct errin
 	if (status != ST_OK)
 		return status;
 	cJSON_ArrayForEach(space, table) {
+		if (status == ST_OK && space->string != NULL && cJSON_IsObject(space) && space->child == NULL)
+			status = kv_remember_emptied(kv, span_of(space->string), err);
 		cJSON_ArrayForEach(item, space) {
 			if (status == ST_OK && space->string != NULL && item->string != NULL && cJSON_IsString(item))
 				status = kv_put(kv, span_of(space->string), span_of(item->string), json_text(item), err);

@@ -70,11 +70,61 @@ static void test_other_files(void)
 	check_remove_dir(dir);
 }
 
+/* As with RocketMQ, a namespace whose last key is deleted is an empty table from then on, not an unknown one. */
+static void test_emptied_namespace(void)
+{
+	struct kv *kv = kv_create(), *again = kv_create();
+	char path[256], *dir = check_make_dir();
+	struct buffer table;
+
+	path_of(dir, "kv.json", path);
+	buffer_init(&table, 0);
+	put(kv, "n", "k", "v");
+	kv_delete(kv, SPAN_LITERAL("n"), SPAN_LITERAL("k"));
+	CU_ASSERT_PTR_NULL(kv_get(kv, SPAN_LITERAL("n"), SPAN_LITERAL("k")).data);
+	CU_ASSERT_TRUE(kv_table(kv, SPAN_LITERAL("n"), &table));
+	CU_ASSERT_TRUE(span_is(buffer_span(&table), "{\"table\":{}}"));
+	CU_ASSERT_FALSE(kv_table(kv, SPAN_LITERAL("never"), &table));
+	CU_ASSERT_EQUAL(kv_file_save(kv, path, NULL), ST_OK);
+	CU_ASSERT_EQUAL(kv_file_load(again, path, NULL), ST_OK);
+	buffer_reset(&table);
+	CU_ASSERT_TRUE(kv_table(again, SPAN_LITERAL("n"), &table));
+	put(again, "n", "k", "w");
+	buffer_reset(&table);
+	CU_ASSERT_TRUE(kv_table(again, SPAN_LITERAL("n"), &table));
+	CU_ASSERT_TRUE(span_is(buffer_span(&table), "{\"table\":{\"k\":\"w\"}}"));
+	buffer_deinit(&table);
+	kv_destroy(kv);
+	kv_destroy(again);
+	check_remove_dir(dir);
+}
+
+/* They are no reason to refuse a setting. */
+static void test_emptied_namespaces_make_room(void)
+{
+	struct kv *kv = kv_create();
+	char name[32];
+
+	for (int i = 0; i < KV_COUNT_MAX + 10; i++) {
+		snprintf(name, sizeof(name), "n%d", i);
+		put(kv, name, "k", "v");
+		kv_delete(kv, span_of(name), SPAN_LITERAL("k"));
+	}
+	for (int i = 0; i < KV_COUNT_MAX; i++) {
+		snprintf(name, sizeof(name), "k%d", i);
+		put(kv, "n", name, "v");
+	}
+	CU_ASSERT_TRUE(has(kv, "n", "k0", "v"));
+	kv_destroy(kv);
+}
+
 int main(void)
 {
 	static const struct check_test tests[] = {
 		CHECK_TEST(test_what_is_saved_is_loaded),
 		CHECK_TEST(test_other_files),
+		CHECK_TEST(test_emptied_namespace),
+		CHECK_TEST(test_emptied_namespaces_make_room),
 	};
 	return check_main("kv_file", tests, sizeof(tests) / sizeof(tests[0]));
 }
