@@ -22,7 +22,7 @@ import (
 )
 
 const (
-	come        = 30 * time.Second // what must come comes within
+	come        = 45 * time.Second // what must come comes within
 	settle      = 3 * time.Second  // and nothing else comes within another
 	sendTimeout = 10 * time.Second
 )
@@ -120,14 +120,16 @@ func (k *kit) awaitRoute(topic string, limit time.Duration) error {
 	})
 }
 
+// brokerAddress waits for a broker that has just started.
 func (k *kit) brokerAddress() (string, error) {
-	_, info, err := k.ask(106, "")
+	var address []string
+	err := await("a broker at the name server", come, func() bool {
+		_, info, err := k.ask(106, "")
+		address = regexp.MustCompile(`"brokerAddrs":\{"?0"?:"([^"]+)"`).FindStringSubmatch(info)
+		return err == nil && address != nil
+	})
 	if err != nil {
 		return "", err
-	}
-	address := regexp.MustCompile(`"brokerAddrs":\{"?0"?:"([^"]+)"`).FindStringSubmatch(info)
-	if address == nil {
-		return "", fmt.Errorf("no broker in %s", info)
 	}
 	return address[1], nil
 }
@@ -156,11 +158,13 @@ func (k *kit) createTopicOf(topic string, queues int) error {
 	if err != nil {
 		return err
 	}
-	if err = a.CreateTopic(context.Background(), admin.WithTopicCreate(topic), admin.WithBrokerAddrCreate(address),
-		admin.WithReadQueueNums(queues), admin.WithWriteQueueNums(queues)); err != nil {
+	if err = await("topic "+topic, come, func() bool { // Again, if a busy machine was too slow for the client.
+		return a.CreateTopic(context.Background(), admin.WithTopicCreate(topic), admin.WithBrokerAddrCreate(address),
+			admin.WithReadQueueNums(queues), admin.WithWriteQueueNums(queues)) == nil
+	}); err != nil {
 		return err
 	}
-	return k.awaitRoute(topic, 10*time.Second)
+	return k.awaitRoute(topic, come)
 }
 
 func (k *kit) message(key, tag string) *primitive.Message {
@@ -179,7 +183,7 @@ func (k *kit) producer(options ...producer.Option) (rocketmq.Producer, error) {
 		return nil, err
 	}
 	k.closers = append(k.closers, func() { _ = p.Shutdown() })
-	return p, p.Start()
+	return patientProducer{p}, p.Start()
 }
 
 func (k *kit) transactional(listener primitive.TransactionListener) (rocketmq.TransactionProducer, error) {
@@ -194,7 +198,40 @@ func (k *kit) transactionalOf(group string, listener primitive.TransactionListen
 		return nil, err
 	}
 	k.closers = append(k.closers, func() { _ = p.Shutdown() })
-	return p, p.Start()
+	return patientTransactions{p}, p.Start()
+}
+
+// A stock broker on a busy machine refuses messages for a while, with code 2 and before it has done anything with them.
+// Nothing else is sent again: it could be there twice.
+type patientProducer struct{ rocketmq.Producer }
+
+type patientTransactions struct{ rocketmq.TransactionProducer }
+
+func (p patientProducer) SendSync(ctx context.Context, messages ...*primitive.Message) (*primitive.SendResult, error) {
+	topic := messages[0].Topic // A client with a namespace puts it before the topic each time.
+	for end := time.Now().Add(come); ; time.Sleep(200 * time.Millisecond) {
+		result, err := p.Producer.SendSync(ctx, messages...)
+		if !refusedForNow(err) || time.Now().After(end) {
+			return result, err
+		}
+		for _, message := range messages {
+			message.Topic = topic
+		}
+	}
+}
+
+func (p patientTransactions) SendMessageInTransaction(ctx context.Context,
+	message *primitive.Message) (*primitive.TransactionSendResult, error) {
+	for end := time.Now().Add(come); ; time.Sleep(200 * time.Millisecond) {
+		result, err := p.TransactionProducer.SendMessageInTransaction(ctx, message)
+		if !refusedForNow(err) || time.Now().After(end) {
+			return result, err
+		}
+	}
+}
+
+func refusedForNow(err error) bool {
+	return err != nil && strings.HasPrefix(err.Error(), "CODE: 2,")
 }
 
 type consume func(*primitive.ConsumeConcurrentlyContext, *primitive.MessageExt) consumer.ConsumeResult

@@ -18,8 +18,8 @@ import (
 )
 
 const (
-	casesAtOnce = 16
-	casesMax    = 300 * time.Second
+	casesAtOnce = 12
+	casesMax    = 420 * time.Second
 )
 
 type testCase struct {
