@@ -248,12 +248,25 @@ static void test_how_the_broker_is(void)
 	bench_close(b);
 }
 
+/* What haStatus reads: a master without slaves. */
+static void test_it_is_a_master_alone(void)
+{
+	struct bench *b = open_with_traffic();
+	char body[160];
+
+	snprintf(body, sizeof(body), "{\"haConnectionInfo\":[],\"inSyncSlaveNums\":0,\"master\":true,\"masterCommitLogMaxOffset\":%llu}",
+		 (unsigned long long)inspect_store(b->f->core).log_end);
+	CU_ASSERT_EQUAL(ask(b, REQ_GET_BROKER_HA_STATUS, NULL), RESP_SUCCESS);
+	CU_ASSERT_TRUE(span_is(b->out[0].command.body, body));
+	bench_close(b);
+}
+
 int main(void)
 {
 	static const struct check_test tests[] = {
 		CHECK_TEST(test_lag_of_a_group),   CHECK_TEST(test_a_long_answer_is_made_in_slices), CHECK_TEST(test_how_far_a_topic_is), CHECK_TEST(test_time_spans),
 		CHECK_TEST(test_entries_of_a_queue), CHECK_TEST(test_flows),            CHECK_TEST(test_who_is_connected),
-		CHECK_TEST(test_how_the_broker_is),
+		CHECK_TEST(test_how_the_broker_is), CHECK_TEST(test_it_is_a_master_alone),
 	};
 	return check_main("inspect", tests, sizeof(tests) / sizeof(tests[0]));
 }
