@@ -1,11 +1,10 @@
 #include "namesrv/handlers.h"
 
-#include <stdio.h>
-
 #include "lib/base/logging.h"
 #include "lib/wire/body_route.h"
 #include "lib/wire/header_admin.h"
 #include "lib/wire/header_namesrv.h"
+#include "lib/wire/unsupported.h"
 
 /* What a handler works on. */
 struct call {
@@ -416,9 +415,9 @@ static void update_config(struct call *call)
 
 static void not_supported(struct call *call)
 {
-	char remark[64];
+	char remark[UNSUPPORTED_REMARK_SIZE];
 
-	snprintf(remark, sizeof(remark), " request type %d not supported", call->request->code);
+	unsupported_remark(call->request->code, ASKED_NAMESRV, remark);
 	answer(call, RESP_REQUEST_CODE_NOT_SUPPORTED, remark);
 }
 

@@ -2,6 +2,8 @@
 
 #include <stdio.h>
 
+#include "lib/wire/unsupported.h"
+
 struct buffer *answer_begin(struct handlers *handlers, const struct request *request, int32_t code, uint64_t wait_offset,
 			    struct span remark, struct encoder *encoder)
 {
@@ -58,9 +60,9 @@ enum status answer_bad_header(struct handlers *handlers, const struct request *r
 
 static enum status not_supported(struct handlers *handlers, const struct request *request)
 {
-	char remark[64];
+	char remark[UNSUPPORTED_REMARK_SIZE];
 
-	snprintf(remark, sizeof(remark), " request type %d not supported", request->command->code);
+	unsupported_remark(request->command->code, ASKED_BROKER, remark);
 	handlers_refuse(handlers, request, RESP_REQUEST_CODE_NOT_SUPPORTED, remark);
 	return ST_OK;
 }
@@ -150,6 +152,7 @@ static handler admin_handler(int32_t code)
 	case REQ_QUERY_TOPICS_BY_CONSUMER: return handle_topics_by_consumer;
 	case REQ_QUERY_SUBSCRIPTION_BY_CONSUMER: return handle_subscription_by_consumer;
 	case REQ_GET_BROKER_RUNTIME_INFO: return handle_runtime_info;
+	case REQ_GET_BROKER_HA_STATUS: return handle_ha_status;
 	default: return not_supported;
 	}
 }

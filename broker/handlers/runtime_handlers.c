@@ -1,4 +1,5 @@
-/* GET_BROKER_RUNTIME_INFO (28): the figures that clusterList, brokerStatus, the dashboard and the exporter read. */
+/* GET_BROKER_RUNTIME_INFO (28): the figures that clusterList, brokerStatus, the dashboard and the exporter read.
+ * GET_BROKER_HA_STATUS (907). */
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -208,6 +209,26 @@ enum status handle_runtime_info(struct handlers *handlers, const struct request 
 	put_queues(&w);
 	put_ours(&w, handlers->core, &machine);
 	kv_table_end(&w);
+	answer_end(handlers, &encoder);
+	return ST_OK;
+}
+
+/* A master that has no slaves, as RocketMQ's HARuntimeInfo says it. */
+enum status handle_ha_status(struct handlers *handlers, const struct request *request)
+{
+	struct encoder encoder;
+	struct buffer *out = answer_begin_body(handlers, request, &encoder);
+
+	if (out == NULL)
+		return ST_OK;
+	struct json_writer w = json_writer_of(out);
+	json_open(&w, '{');
+	json_key(&w, "haConnectionInfo");
+	json_put_raw(&w, SPAN_LITERAL("[]"));
+	json_member_put_i64(&w, "inSyncSlaveNums", 0);
+	json_member_put_bool(&w, "master", true);
+	json_member_put_i64(&w, "masterCommitLogMaxOffset", (int64_t)inspect_store(handlers->core).log_end);
+	json_close(&w, '}');
 	answer_end(handlers, &encoder);
 	return ST_OK;
 }

@@ -125,6 +125,34 @@
 	X(EXCHANGE_BROKER_HA_INFO, 906)                  \
 	X(GET_BROKER_HA_STATUS, 907)                     \
 	X(RESET_MASTER_FLUSH_OFFSET, 908)                \
+	X(CONTROLLER_ALTER_SYNC_STATE_SET, 1001)         \
+	X(CONTROLLER_ELECT_MASTER, 1002)                 \
+	X(CONTROLLER_REGISTER_BROKER, 1003)              \
+	X(CONTROLLER_GET_REPLICA_INFO, 1004)             \
+	X(CONTROLLER_GET_METADATA_INFO, 1005)            \
+	X(CONTROLLER_GET_SYNC_STATE_DATA, 1006)          \
+	X(GET_BROKER_EPOCH_CACHE, 1007)                  \
+	X(NOTIFY_BROKER_ROLE_CHANGED, 1008)              \
+	X(UPDATE_CONTROLLER_CONFIG, 1009)                \
+	X(GET_CONTROLLER_CONFIG, 1010)                   \
+	X(CLEAN_BROKER_DATA, 1011)                       \
+	X(CONTROLLER_GET_NEXT_BROKER_ID, 1012)           \
+	X(CONTROLLER_APPLY_BROKER_ID, 1013)              \
+	X(UPDATE_COLD_DATA_FLOW_CTR_CONFIG, 2001)        \
+	X(REMOVE_COLD_DATA_FLOW_CTR_CONFIG, 2002)        \
+	X(GET_COLD_DATA_FLOW_CTR_INFO, 2003)             \
+	X(SET_COMMITLOG_READ_MODE, 2004)                 \
+	X(AUTH_CREATE_USER, 3001)                        \
+	X(AUTH_UPDATE_USER, 3002)                        \
+	X(AUTH_DELETE_USER, 3003)                        \
+	X(AUTH_GET_USER, 3004)                           \
+	X(AUTH_LIST_USER, 3005)                          \
+	X(AUTH_CREATE_ACL, 3006)                         \
+	X(AUTH_UPDATE_ACL, 3007)                         \
+	X(AUTH_DELETE_ACL, 3008)                         \
+	X(AUTH_GET_ACL, 3009)                            \
+	X(AUTH_LIST_ACL, 3010)                           \
+	X(SWITCH_TIMER_ENGINE, 5001)                     \
 	X(POP_MESSAGE, 200050)                           \
 	X(ACK_MESSAGE, 200051)                           \
 	X(PEEK_MESSAGE, 200052)                          \

@@ -139,6 +139,34 @@ static void test_options_that_are_not_there(void)
 	bench_close(b);
 }
 
+/* Each verb of mqadmin that there is nothing for here: RocketMQ's code, and what to do instead. */
+static void test_what_is_not_supported_says_what_to_do(void)
+{
+	static const struct {
+		int32_t code;
+		const char *advice;
+	} cases[] = {
+		{ REQ_GET_TIMER_CHECK_POINT, "no replicas" },           { REQ_GET_TIMER_METRICS, "no replicas" },
+		{ REQ_EXCHANGE_BROKER_HA_INFO, "no replicas" },         { REQ_RESET_MASTER_FLUSH_OFFSET, "no replicas" },
+		{ REQ_CHECK_ROCKSDB_CQ_WRITE_PROGRESS, "no RocksDB" },  { REQ_EXPORT_ROCKSDB_CONFIG_TO_JSON, "exportMetadata" },
+		{ REQ_UPDATE_AND_CREATE_STATIC_TOPIC, "updateTopic" },  { REQ_ADD_BROKER, "no broker container" },
+		{ REQ_REMOVE_BROKER, "no broker container" },           { REQ_GET_BROKER_EPOCH_CACHE, "no controller" },
+		{ REQ_CONTROLLER_GET_METADATA_INFO, "no controller" },  { REQ_GET_COLD_DATA_FLOW_CTR_INFO, "cold" },
+		{ REQ_SET_COMMITLOG_READ_MODE, "read ahead" },          { REQ_AUTH_CREATE_USER, "who can reach" },
+		{ REQ_AUTH_LIST_ACL, "who can reach" },                 { REQ_SWITCH_TIMER_ENGINE, "one timer engine" },
+		{ REQ_POP_ROLLBACK, "nothing to export" },              { REQ_GET_ROUTEINFO_BY_TOPIC, "ask a name server" },
+		{ REQ_GET_NAMESRV_CONFIG, "ask a name server" },        { 31337, " request type 31337 not supported" },
+	};
+	struct bench *b = bench_open();
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		CU_ASSERT_EQUAL(ask(b, cases[i].code, NULL, ""), RESP_REQUEST_CODE_NOT_SUPPORTED);
+		CU_ASSERT_PTR_NOT_NULL(memmem(b->out[0].command.remark.data, b->out[0].command.remark.size, cases[i].advice,
+					      strlen(cases[i].advice)));
+	}
+	bench_close(b);
+}
+
 int main(void)
 {
 	static const struct check_test tests[] = {
@@ -148,6 +176,7 @@ int main(void)
 		CHECK_TEST(test_groups),
 		CHECK_TEST(test_lists_of_offsets_and_system_topics),
 		CHECK_TEST(test_options_that_are_not_there),
+		CHECK_TEST(test_what_is_not_supported_says_what_to_do),
 	};
 	return check_main("admin requests", tests, sizeof(tests) / sizeof(tests[0]));
 }

@@ -299,6 +299,19 @@ static void test_what_is_kept_elsewhere(void)
 	bench_close(b);
 }
 
+/* What haStatus reads: a master without slaves. */
+static void test_it_is_a_master_alone(void)
+{
+	struct bench *b = open_with_traffic();
+	char body[160];
+
+	snprintf(body, sizeof(body), "{\"haConnectionInfo\":[],\"inSyncSlaveNums\":0,\"master\":true,\"masterCommitLogMaxOffset\":%llu}",
+		 (unsigned long long)inspect_store(b->f->core).log_end);
+	CU_ASSERT_EQUAL(ask(b, REQ_GET_BROKER_HA_STATUS, NULL), RESP_SUCCESS);
+	CU_ASSERT_TRUE(span_is(b->out[0].command.body, body));
+	bench_close(b);
+}
+
 int main(void)
 {
 	static const struct check_test tests[] = {
@@ -307,6 +320,7 @@ int main(void)
 		CHECK_TEST(test_how_the_broker_is),
 		CHECK_TEST(test_where_half_messages_are),
 		CHECK_TEST(test_what_is_kept_elsewhere),
+		CHECK_TEST(test_how_the_broker_is), CHECK_TEST(test_it_is_a_master_alone),
 	};
 	return check_main("inspect", tests, sizeof(tests) / sizeof(tests[0]));
 }

@@ -394,6 +394,26 @@ static void test_oneway_requests_are_never_answered(void)
 	bench_close(b);
 }
 
+static bool remark_has(const struct bench *b, const char *part)
+{
+	return memmem(b->answer.remark.data, b->answer.remark.size, part, strlen(part)) != NULL;
+}
+
+/* An operator who gave the wrong address, or wants what there is not, reads what to do. */
+static void test_what_is_not_for_a_name_server_says_where_to_go(void)
+{
+	struct bench *b = bench_open();
+
+	CU_ASSERT_EQUAL(ask(b, REQ_GET_BROKER_RUNTIME_INFO, NULL, NULL, NULL, NULL), RESP_REQUEST_CODE_NOT_SUPPORTED);
+	CU_ASSERT_TRUE(remark_has(b, "request type 28 not supported"));
+	CU_ASSERT_TRUE(remark_has(b, "ask a broker"));
+	CU_ASSERT_EQUAL(ask(b, REQ_CONTROLLER_GET_METADATA_INFO, NULL, NULL, NULL, NULL), RESP_REQUEST_CODE_NOT_SUPPORTED);
+	CU_ASSERT_TRUE(remark_has(b, "no controller"));
+	CU_ASSERT_EQUAL(ask(b, 31337, NULL, NULL, NULL, NULL), RESP_REQUEST_CODE_NOT_SUPPORTED);
+	CU_ASSERT_TRUE(span_is(b->answer.remark, " request type 31337 not supported"));
+	bench_close(b);
+}
+
 int main(void)
 {
 	static const struct check_test tests[] = {
@@ -414,6 +434,7 @@ int main(void)
 		CHECK_TEST(test_key_value_settings),
 		CHECK_TEST(test_older_clients_get_the_older_dialect),
 		CHECK_TEST(test_other_requests),
+		CHECK_TEST(test_what_is_not_for_a_name_server_says_where_to_go),
 		CHECK_TEST(test_oneway_requests_are_never_answered),
 	};
 	return check_main("namesrv", tests, sizeof(tests) / sizeof(tests[0]));
