@@ -320,7 +320,7 @@ int main(void)
 		CHECK_TEST(test_how_the_broker_is),
 		CHECK_TEST(test_where_half_messages_are),
 		CHECK_TEST(test_what_is_kept_elsewhere),
-		CHECK_TEST(test_how_the_broker_is), CHECK_TEST(test_it_is_a_master_alone),
+		CHECK_TEST(test_it_is_a_master_alone),
 	};
 	return check_main("inspect", tests, sizeof(tests) / sizeof(tests[0]));
 }
