@@ -464,6 +464,13 @@ void core_begin_request(struct core *core)
 	core->wish_size = 0;
 }
 
+bool core_take_read_ahead(struct core *core, uint64_t *offset_out)
+{
+	*offset_out = core->read_ahead;
+	core->read_ahead = 0;
+	return *offset_out != 0;
+}
+
 bool core_take_cold_read(struct core *core, uint64_t *offset_out, uint32_t *size_out)
 {
 	if (core->wish_size == 0)

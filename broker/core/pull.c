@@ -9,7 +9,7 @@
 #include "lib/wire/message.h"
 #include "lib/wire/properties.h"
 
-enum { ENTRIES_AT_ONCE = 64 };
+enum { ENTRIES_AT_ONCE = 64, READ_AHEAD_LEAD = 2 * READ_AHEAD_SIZE };
 
 static void set_result(struct pull_result *result, int32_t code, const char *remark, uint64_t next_offset)
 {
@@ -197,18 +197,37 @@ static bool is_wanted_cold(const struct core *core, const struct pull_request *r
 	       commitlog_read(core->log, entry->body_offset, 1, &byte) == ST_AGAIN;
 }
 
-/* Windows for entries that lie close to each other and are not in memory. Where one cannot be had its messages are read alone. */
-static void read_windows(struct core *core, const struct pull_request *request, const struct cq_entry *entries, size_t count)
+/* Reads a window; each eighth one lets the disk fetch what comes READ_AHEAD_LEAD later. */
+static void open_window(struct core *core, uint64_t start)
+{
+	enum status status = windows_read(core->windows, core->log, start);
+
+	if (status == ST_AGAIN)
+		core->wish_window = start;
+	if (start % READ_AHEAD_SIZE == 0)
+		core->read_ahead = start + READ_AHEAD_LEAD;
+}
+
+/* Sees to windows for entries that are not in memory; where one cannot be had, its messages are read alone. Returns how many of the
+ * entries the answer may take: it ends before a window that is still to be read, unless it has little so far. So one who reads
+ * ahead of others gets on more slowly than they do, and they come together where they use the same windows. */
+static size_t see_to_windows(struct core *core, const struct pull_request *request, size_t item_count,
+			     const struct cq_entry *entries, size_t count)
 {
 	for (size_t i = 0; i < count;) {
-		uint64_t start = window_start(entries[i].body_offset);
+		uint64_t offset = entries[i].body_offset;
 		size_t first = i, wanted = 0;
 
-		for (; i < count && window_start(entries[i].body_offset) == start; i++)
+		for (; i < count && window_start(entries[i].body_offset) == window_start(offset); i++)
 			wanted += is_wanted_cold(core, request, &entries[i]);
-		if (wanted >= WINDOW_WORTH && windows_read(core->windows, core->log, entries[first].body_offset) == ST_AGAIN)
-			core->wish_window = start;
+		if (wanted > 0 && !windows_have(core->windows, offset) && windows_are_worth(core->windows, wanted)) {
+			if (item_count >= WINDOW_FEW)
+				return first;
+			open_window(core, window_start(offset));
+		}
+		item_count += wanted;
 	}
+	return count;
 }
 
 /* Walks the queue from the wanted offset. *next is the first entry not looked at. */
@@ -227,8 +246,8 @@ static enum status choose(struct core *core, const struct pull_request *request,
 
 		if (status != ST_OK)
 			return status;
-		read_windows(core, request, entries, got);
-		for (size_t i = 0; i < got; i++) {
+		size_t count = see_to_windows(core, request, result->item_count, entries, got);
+		for (size_t i = 0; i < count; i++) {
 			if (selection_by_hash(request, entries[i].tag_hash) != FIT_NO && !is_given_up(core, &entries[i])) {
 				status = take(core, request, &entries[i], *next, &looked, result, err);
 				if (status != ST_OK)
@@ -238,6 +257,8 @@ static enum status choose(struct core *core, const struct pull_request *request,
 			if (looked > PULL_LOOK_MAX)
 				return ST_FULL;
 		}
+		if (count < got)
+			return ST_FULL;
 	}
 	return ST_OK;
 }

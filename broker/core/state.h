@@ -89,6 +89,7 @@ struct core {
 
 	uint64_t wish_offset;         /* After ST_AGAIN: what to read from disk; size 0 = room in the log. */
 	uint32_t wish_size;
+	uint64_t read_ahead;          /* Log offset of what consumers that are behind come to next; 0: nothing. */
 	uint64_t wish_window;         /* Of the pull under way: a window that the page cache lacks; or NO_WINDOW. */
 
 	struct record_check checks[CHECK_BATCH_MAX]; /* Events of this turn. */

@@ -2,14 +2,19 @@
 
 #include <stdlib.h>
 
+enum { TRY_EACH = 32, MEAN_OF = 8 };
+
 struct window {
 	uint64_t start;   /* NO_WINDOW: holds nothing. */
 	uint64_t used_by; /* The last answer that took something from it. */
+	uint32_t served;  /* Messages. */
 	uint8_t *data;
 };
 
 struct windows {
-	uint64_t answer; /* Counts. */
+	uint64_t answer;  /* Counts. */
+	uint32_t mean;    /* Of the last windows: messages served by each. */
+	uint32_t refused; /* Since the last try. */
 	struct window all[WINDOWS_MAX];
 };
 
@@ -17,8 +22,11 @@ struct windows *windows_create(void)
 {
 	struct windows *windows = calloc(1, sizeof(*windows));
 
-	for (size_t i = 0; windows != NULL && i < WINDOWS_MAX; i++)
+	if (windows == NULL)
+		return NULL;
+	for (size_t i = 0; i < WINDOWS_MAX; i++)
 		windows->all[i].start = NO_WINDOW;
+	windows->mean = WINDOW_WORTH;
 	return windows;
 }
 
@@ -36,13 +44,28 @@ void windows_begin(struct windows *windows)
 	windows->answer++;
 }
 
-static struct window *find(struct windows *windows, uint64_t start)
+static struct window *find(const struct windows *windows, uint64_t start)
 {
 	for (size_t i = 0; i < WINDOWS_MAX; i++) {
 		if (windows->all[i].start == start)
-			return &windows->all[i];
+			return (struct window *)&windows->all[i];
 	}
 	return NULL;
+}
+
+bool windows_have(const struct windows *windows, uint64_t offset)
+{
+	return find(windows, window_start(offset)) != NULL;
+}
+
+bool windows_are_worth(struct windows *windows, size_t count)
+{
+	if (count < WINDOW_FEW)
+		return false;
+	if (count < WINDOW_WORTH && windows->mean < WINDOW_WORTH && ++windows->refused < TRY_EACH)
+		return false;
+	windows->refused = 0;
+	return true;
 }
 
 static struct window *least_used(struct windows *windows)
@@ -56,25 +79,28 @@ static struct window *least_used(struct windows *windows)
 	return least;
 }
 
+static void give_up(struct windows *windows, struct window *window)
+{
+	if (window->start != NO_WINDOW)
+		windows->mean = (windows->mean * (MEAN_OF - 1) + window->served) / MEAN_OF;
+	window->start = NO_WINDOW;
+	window->served = 0;
+}
+
 enum status windows_read(struct windows *windows, const struct commitlog *log, uint64_t offset)
 {
-	uint64_t start = window_start(offset);
-	struct window *window = find(windows, start);
-	enum status status;
+	struct window *window = least_used(windows);
 
-	if (window != NULL)
-		return ST_OK;
-	window = least_used(windows);
 	if (window->used_by == windows->answer)
 		return ST_FULL;
 	if (window->data == NULL)
 		window->data = malloc(WINDOW_SIZE);
 	if (window->data == NULL)
 		return ST_NOMEM;
-	window->start = NO_WINDOW;
-	status = commitlog_try_read(log, start, WINDOW_SIZE, false, window->data, NULL);
+	give_up(windows, window);
+	enum status status = commitlog_try_read(log, window_start(offset), WINDOW_SIZE, false, window->data, NULL);
 	if (status == ST_OK) {
-		window->start = start;
+		window->start = window_start(offset);
 		window->used_by = windows->answer;
 	}
 	return status;
@@ -88,5 +114,6 @@ const uint8_t *windows_find(struct windows *windows, uint64_t offset, size_t siz
 	if (window == NULL)
 		return NULL;
 	window->used_by = windows->answer;
+	window->served++;
 	return window->data + (offset - start);
 }

@@ -125,7 +125,11 @@ static enum status serve(struct broker *broker, uint64_t conn_id_of, const struc
 				broker->stopping ? "the broker is stopping" : "[PCBUSY_CLEAN_QUEUE]broker busy, try again");
 		return ST_OK;
 	}
-	return handlers_serve(&broker->handlers, &request);
+	enum status status = handlers_serve(&broker->handlers, &request);
+	uint64_t ahead;
+	if (core_take_read_ahead(broker->core, &ahead))
+		disk_read_ahead(broker->disk, ahead, READ_AHEAD_SIZE);
+	return status;
 }
 
 static void on_frame(void *context, struct conn *conn, struct span frame)

@@ -330,30 +330,46 @@ static void warm_done(struct work *work)
 	free(warm);
 }
 
-enum status disk_warm(struct disk *disk, uint64_t offset, uint32_t size, void (*done)(void *context), void *context)
+/* `room`: bytes behind the job for what is read; 0: read ahead only. */
+static enum status submit_warm(struct disk *disk, uint64_t offset, uint32_t size, size_t room, void (*done)(void *context),
+			       void *context)
 {
-	uint64_t limit = commitlog_read_limit(disk->log, offset);
-
-	if (size > limit)
-		size = (uint32_t)limit;
-	if (size > WARM_BYTES_MAX)
-		size = WARM_BYTES_MAX;
 	if (disk->warm_count >= WARM_MAX || size == 0 || disk->reader == NULL)
 		return ST_BUSY;
-	struct warm_work *warm = malloc(sizeof(*warm) + size);
+	struct warm_work *warm = malloc(sizeof(*warm) + room);
 	if (warm == NULL)
 		return ST_BUSY;
 	warm->work = (struct work){ .run = warm_run, .done = warm_done };
 	warm->disk = disk;
 	warm->done = done;
 	warm->context = context;
-	if (commitlog_prepare_read(disk->log, offset, size, false, warm->data, &warm->job, NULL) != ST_OK) {
+	if (commitlog_prepare_read(disk->log, offset, size, false, room > 0 ? warm->data : NULL, &warm->job, NULL) != ST_OK) {
 		free(warm);
 		return ST_BUSY;
 	}
 	disk->warm_count++;
 	worker_submit(disk->reader, &warm->work);
 	return ST_OK;
+}
+
+static uint32_t clip(const struct disk *disk, uint64_t offset, uint32_t size, uint32_t max)
+{
+	uint64_t limit = commitlog_read_limit(disk->log, offset);
+
+	if (size > limit)
+		size = (uint32_t)limit;
+	return size > max ? max : size;
+}
+
+enum status disk_warm(struct disk *disk, uint64_t offset, uint32_t size, void (*done)(void *context), void *context)
+{
+	size = clip(disk, offset, size, WARM_BYTES_MAX);
+	return submit_warm(disk, offset, size, size, done, context);
+}
+
+void disk_read_ahead(struct disk *disk, uint64_t offset, uint32_t size)
+{
+	(void)(submit_warm(disk, offset, clip(disk, offset, size, size), 0, NULL, NULL) == ST_OK);
 }
 
 /* --- life ----------------------------------------------------------------------------------------------------- */

@@ -40,6 +40,8 @@ void disk_turn_end(struct disk *disk, int64_t now_ms);
 /* Reads [offset, offset + size) of the log into the page cache; `done` (may be NULL) follows in the loop.
  * ST_BUSY: too many are under way. */
 enum status disk_warm(struct disk *disk, uint64_t offset, uint32_t size, void (*done)(void *context), void *context) MUST_USE;
+/* Tells the system that [offset, offset + size) of the log will be read soon; nothing if that cannot be done now. */
+void disk_read_ahead(struct disk *disk, uint64_t offset, uint32_t size);
 /* As of a second ago at most. `reserved_bytes` of prepared log are not for new messages. */
 enum disk_level disk_level(const struct disk *disk, uint64_t reserved_bytes);
 uint64_t disk_free_bytes(const struct disk *disk);

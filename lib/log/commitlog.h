@@ -254,7 +254,8 @@ struct log_read_job {
 
 /* Fills *job to read `size` bytes from `offset` into `data`. With `verify`, `offset` is a record's and the bytes are
  * whole records, each of which is checked (envelope, own offset, CRC). ST_INVALID as in commitlog_try_read. Report
- * the job with commitlog_read_done: until then its segment's file is neither removed nor used again. */
+ * the job with commitlog_read_done: until then its segment's file is neither removed nor used again.
+ * `data` NULL: only the page cache is asked to have the bytes soon. */
 enum status commitlog_prepare_read(struct commitlog *log, uint64_t offset, size_t size, bool verify, uint8_t *data,
 				   struct log_read_job *job, struct errinfo *err) MUST_USE;
 /* Any thread, several jobs at once. Blocks on the disk. ST_CORRUPT, ST_IO in job->result. */

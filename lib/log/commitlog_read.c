@@ -146,6 +146,11 @@ void log_read_run(struct log_read_job *job)
 {
 	size_t got = 0;
 
+	if (job->data == NULL) {
+		vfs_read_ahead(job->file, job->file_offset, job->size);
+		job->result = ST_OK;
+		return;
+	}
 	job->result = vfs_read(job->file, job->file_offset, job->data, job->size, &got, &job->err);
 	if (job->result == ST_OK && got < job->size)
 		job->result = errinfo_set(&job->err, ST_CORRUPT, "%s: file ends at byte %" PRIu64 " within a record",

@@ -48,6 +48,7 @@ struct vfs {
 	enum status (*read)(struct vfs_file *file, uint64_t offset, void *data, size_t size, size_t *got_out,
 			    struct errinfo *err);
 	enum status (*read_nowait)(struct vfs_file *file, uint64_t offset, void *data, size_t size);
+	void (*read_ahead)(struct vfs_file *file, uint64_t offset, uint64_t size);
 	enum status (*write)(struct vfs_file *file, uint64_t offset, const struct vfs_piece *pieces, size_t count,
 			     struct errinfo *err);
 	enum status (*sync)(struct vfs_file *file, struct errinfo *err);
@@ -90,6 +91,12 @@ static inline MUST_USE enum status vfs_read(struct vfs_file *file, uint64_t offs
 static inline MUST_USE enum status vfs_read_nowait(struct vfs_file *file, uint64_t offset, void *data, size_t size)
 {
 	return file->vfs->read_nowait(file, offset, data, size);
+}
+
+/* That these bytes will be read soon. A hint: nothing is reported, and it may wait for the disk's queue, not for the bytes. */
+static inline void vfs_read_ahead(struct vfs_file *file, uint64_t offset, uint64_t size)
+{
+	file->vfs->read_ahead(file, offset, size);
 }
 
 /* Writes all pieces one after the other from `offset`. Short writes and EINTR are handled inside. */

@@ -103,6 +103,11 @@ static enum status posix_read_nowait(struct vfs_file *file, uint64_t offset, voi
 	return n == (ssize_t)size ? ST_OK : ST_AGAIN;
 }
 
+static void posix_read_ahead(struct vfs_file *file, uint64_t offset, uint64_t size)
+{
+	(void)posix_fadvise(file_fd(file), (off_t)offset, (off_t)size, POSIX_FADV_WILLNEED);
+}
+
 static enum status posix_write(struct vfs_file *file, uint64_t offset, const struct vfs_piece *pieces, size_t count,
 			       struct errinfo *err)
 {
@@ -258,6 +263,7 @@ const struct vfs *vfs_posix(void)
 		.close = posix_close,
 		.read = posix_read,
 		.read_nowait = posix_read_nowait,
+		.read_ahead = posix_read_ahead,
 		.write = posix_write,
 		.sync = posix_sync,
 		.size = posix_size,

@@ -192,6 +192,11 @@ static enum status do_read(struct vfs_file *file, uint64_t offset, void *data, s
 	return vfs_read(of(file)->inner, offset, data, size, got_out, err);
 }
 
+static void do_read_ahead(struct vfs_file *file, uint64_t offset, uint64_t size)
+{
+	vfs_read_ahead(of(file)->inner, offset, size);
+}
+
 static enum status do_read_nowait(struct vfs_file *file, uint64_t offset, void *data, size_t size)
 {
 	if (size > 0 && !is_warm(of(file)->cached, offset, size)) {
@@ -306,7 +311,7 @@ struct drive *drive_create(void)
 	drive->operations_left = OPERATIONS_UNLIMITED;
 	drive->vfs = (struct vfs){
 		.context = drive, .open = do_open, .close = do_close, .read = do_read,
-		.read_nowait = do_read_nowait, .write = do_write, .sync = do_sync, .size = do_size,
+		.read_nowait = do_read_nowait, .read_ahead = do_read_ahead, .write = do_write, .sync = do_sync, .size = do_size,
 		.rename = do_rename, .unlink = do_unlink, .mkdir = do_mkdir, .list = do_list,
 		.sync_dir = do_sync_dir, .lock = do_lock,
 	};

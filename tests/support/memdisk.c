@@ -154,6 +154,13 @@ static enum status mem_read_nowait(struct vfs_file *file, uint64_t offset, void 
 	return ST_OK;
 }
 
+static void mem_read_ahead(struct vfs_file *file, uint64_t offset, uint64_t size)
+{
+	(void)file;
+	(void)offset;
+	(void)size;
+}
+
 static enum status mem_write(struct vfs_file *file, uint64_t offset, const struct vfs_piece *pieces, size_t count,
 			     struct errinfo *err)
 {
@@ -311,7 +318,7 @@ struct memdisk *memdisk_create(void)
 	struct memdisk *disk = mem_alloc(sizeof(*disk));
 
 	disk->vfs = (struct vfs){
-		disk,	    mem_open,	  mem_close,  mem_read,	  mem_read_nowait, mem_write, mem_sync, mem_size,
+		disk,	    mem_open,	  mem_close,  mem_read,	  mem_read_nowait, mem_read_ahead, mem_write, mem_sync, mem_size,
 		mem_rename, mem_unlink,	  mem_mkdir,  mem_list, mem_sync_dir,	   mem_lock,
 	};
 	return disk;
