@@ -150,6 +150,7 @@ static handler admin_handler(int32_t code)
 	case REQ_QUERY_TOPICS_BY_CONSUMER: return handle_topics_by_consumer;
 	case REQ_QUERY_SUBSCRIPTION_BY_CONSUMER: return handle_subscription_by_consumer;
 	case REQ_GET_BROKER_RUNTIME_INFO: return handle_runtime_info;
+	case REQ_GET_BROKER_HA_STATUS: return handle_ha_status;
 	default: return not_supported;
 	}
 }

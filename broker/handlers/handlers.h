@@ -168,6 +168,7 @@ enum status handle_consume_by_who(struct handlers *handlers, const struct reques
 enum status handle_topics_by_consumer(struct handlers *handlers, const struct request *request);
 enum status handle_subscription_by_consumer(struct handlers *handlers, const struct request *request);
 enum status handle_runtime_info(struct handlers *handlers, const struct request *request);
+enum status handle_ha_status(struct handlers *handlers, const struct request *request);
 enum status handle_all_groups(struct handlers *handlers, const struct request *request);
 enum status handle_delete_topic(struct handlers *handlers, const struct request *request);
 enum status handle_delete_group(struct handlers *handlers, const struct request *request);

@@ -1,4 +1,5 @@
-/* GET_BROKER_RUNTIME_INFO (28): the figures that clusterList, brokerStatus, the dashboard and the exporter read. */
+/* GET_BROKER_RUNTIME_INFO (28): the figures that clusterList, brokerStatus, the dashboard and the exporter read.
+ * GET_BROKER_HA_STATUS (907). */
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -208,6 +209,43 @@ enum status handle_runtime_info(struct handlers *handlers, const struct request 
 	put_queues(&w);
 	put_ours(&w, handlers->core, &machine);
 	kv_table_end(&w);
+	answer_end(handlers, &encoder);
+	return ST_OK;
+}
+
+/* --- 907 -------------------------------------------------------------------------------------------------------- */
+
+static void put_number(struct json_writer *w, const char *key, int64_t value)
+{
+	json_key(w, key);
+	json_put_i64(w, value);
+}
+
+/* That of a master without replicas, which is what every broker here is. */
+enum status handle_ha_status(struct handlers *handlers, const struct request *request)
+{
+	static const char *const client[] = { "lastReadTimestamp", "lastWriteTimestamp", "masterFlushOffset", "maxOffset",
+					      "transferredByteInSecond" };
+	struct encoder encoder;
+	struct buffer *out = answer_begin_body(handlers, request, &encoder);
+
+	if (out == NULL)
+		return ST_OK;
+	struct json_writer w = json_writer_of(out);
+	json_open(&w, '{');
+	json_key(&w, "haClientRuntimeInfo");
+	json_open(&w, '{');
+	for (size_t i = 0; i < sizeof(client) / sizeof(client[0]); i++)
+		put_number(&w, client[i], 0);
+	json_close(&w, '}');
+	json_key(&w, "haConnectionInfo");
+	json_open(&w, '[');
+	json_close(&w, ']');
+	put_number(&w, "inSyncSlaveNums", 0);
+	json_key(&w, "master");
+	json_put_bool(&w, true);
+	put_number(&w, "masterCommitLogMaxOffset", (int64_t)inspect_store(handlers->core).log_durable);
+	json_close(&w, '}');
 	answer_end(handlers, &encoder);
 	return ST_OK;
 }

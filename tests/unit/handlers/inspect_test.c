@@ -77,6 +77,14 @@ static void test_lag_of_a_group(void)
 	CU_ASSERT_TRUE(body_has(b, "\"totalDiff\":6,\"totalInflightDiff\":6"));
 	CU_ASSERT_EQUAL(ask(b, REQ_GET_BROKER_CONSUME_STATS, (const char *const[]){ "isOrder", "true", NULL }), RESP_SUCCESS);
 	CU_ASSERT_TRUE(body_has(b, "\"totalDiff\":0"));
+	/* Deleted, it keeps its place unless that is to go, too. */
+	CU_ASSERT_EQUAL(ask(b, REQ_DELETE_SUBSCRIPTIONGROUP, (const char *const[]){ "groupName", "readers", NULL }), RESP_SUCCESS);
+	CU_ASSERT_EQUAL(ask(b, REQ_GET_CONSUME_STATS, one), RESP_SUCCESS);
+	CU_ASSERT_TRUE(body_has(b, "\"consumerOffset\":4,"));
+	CU_ASSERT_EQUAL(ask(b, REQ_DELETE_SUBSCRIPTIONGROUP, (const char *const[]){ "groupName", "readers", "cleanOffset", "true", NULL }),
+			RESP_SUCCESS);
+	CU_ASSERT_EQUAL(ask(b, REQ_GET_CONSUME_STATS, one), RESP_SUCCESS);
+	CU_ASSERT_TRUE(body_has(b, "\"consumerOffset\":0,"));
 	bench_close(b);
 }
 
@@ -248,12 +256,26 @@ static void test_how_the_broker_is(void)
 	bench_close(b);
 }
 
+/* There are no replicas to tell of. */
+static void test_high_availability(void)
+{
+	struct bench *b = open_with_traffic();
+	char line[96];
+
+	CU_ASSERT_EQUAL(ask(b, REQ_GET_BROKER_HA_STATUS, NULL), RESP_SUCCESS);
+	CU_ASSERT_TRUE(body_has(b, "\"haConnectionInfo\":[],\"inSyncSlaveNums\":0,\"master\":true,"));
+	snprintf(line, sizeof(line), "\"masterCommitLogMaxOffset\":%llu}", (unsigned long long)commitlog_durable(b->f->log));
+	CU_ASSERT_TRUE(body_has(b, line));
+	CU_ASSERT_TRUE(body_has(b, "{\"haClientRuntimeInfo\":{\"lastReadTimestamp\":0,"));
+	bench_close(b);
+}
+
 int main(void)
 {
 	static const struct check_test tests[] = {
 		CHECK_TEST(test_lag_of_a_group),   CHECK_TEST(test_a_long_answer_is_made_in_slices), CHECK_TEST(test_how_far_a_topic_is), CHECK_TEST(test_time_spans),
 		CHECK_TEST(test_entries_of_a_queue), CHECK_TEST(test_flows),            CHECK_TEST(test_who_is_connected),
-		CHECK_TEST(test_how_the_broker_is),
+		CHECK_TEST(test_how_the_broker_is), CHECK_TEST(test_high_availability),
 	};
 	return check_main("inspect", tests, sizeof(tests) / sizeof(tests[0]));
 }
