@@ -52,7 +52,6 @@ void route_table_topics(const struct route_table *table, struct buffer *out);
 /* Topics with a queue on a broker of the cluster. */
 void route_table_topics_by_cluster(const struct route_table *table, struct span cluster, struct buffer *out);
 /* Topics whose topicSysFlag has the bits of `flags` and none of `flags_missing`. */
-enum { TOPIC_FLAG_UNIT = 1, TOPIC_FLAG_UNIT_SUB = 2 };
 void route_table_unit_topics(const struct route_table *table, int32_t flags, int32_t flags_missing, struct buffer *out);
 /* Names of clusters and brokers, as GET_SYSTEM_TOPIC_LIST_FROM_NS gives them. */
 void route_table_system_topics(const struct route_table *table, struct buffer *out);

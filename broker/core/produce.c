@@ -87,7 +87,7 @@ static enum status check_topic(struct core *core, const struct send_request *req
 		return core_refuse(outcome, RESP_NO_PERMISSION, "Sending message to topic[%.*s] is forbidden",
 				   SPAN_ARGS(request->topic));
 	enum status status = settings_topic_for_send(core, request->topic, request->default_topic,
-						     request->default_topic_queue_nums, topic_out, outcome);
+						     request->default_topic_queue_nums, request->unit_mode, topic_out, outcome);
 	if (status != ST_OK)
 		return status;
 	/* As in RocketMQ, others are sent elsewhere by their routes and may send until they know. */

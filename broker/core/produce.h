@@ -27,6 +27,7 @@ struct send_request {
 	int32_t reconsume_times;
 	int32_t max_reconsume_times;      /* -1: the group's. */
 	bool batch;
+	bool unit_mode;                   /* The sender's. */
 	bool reply;                       /* Of request-reply: never a half message. */
 	uint64_t conn_id;
 	struct span client_id;

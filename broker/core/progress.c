@@ -133,11 +133,11 @@ enum status core_queue_range(struct core *core, struct span topic_name, int32_t 
 {
 	struct topic *topic;
 	enum status status = core_find_queue(core, topic_name, queue_id, &topic, outcome);
+	struct queue *queue = topic != NULL && queue_id >= 0 ? topic_queue(topic, (uint32_t)queue_id) : NULL;
 
 	*out = (struct queue_range){ 0 };
-	if (status != ST_OK)
+	if (status != ST_OK && queue == NULL)
 		return status;
-	struct queue *queue = topic_queue(topic, (uint32_t)queue_id);
 	if (queue != NULL) {
 		if (retention_queue_min(core, queue, &out->min_offset, NULL) == ST_AGAIN)
 			return ST_AGAIN;

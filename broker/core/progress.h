@@ -20,6 +20,7 @@ struct queue_range {
 	uint64_t min_offset;
 	uint64_t max_offset; /* One past the last committed. */
 };
+/* Also of a queue that the topic no longer has, if something was put there: it comes back as it was. */
 enum status core_queue_range(struct core *core, struct span topic, int32_t queue_id, struct queue_range *out,
 			     struct outcome *outcome) MUST_USE;
 /* SEARCH_OFFSET_BY_TIMESTAMP. ST_AGAIN: an index page must be read first. */

@@ -266,22 +266,26 @@ enum status settings_record_group(struct core *core, const struct record_group *
 
 /* --- made on the way ------------------------------------------------------------------------------------- */
 
-static enum status make_topic(struct core *core, struct span name, uint32_t queues, uint32_t perm,
+static enum status make_topic(struct core *core, struct span name, const struct topic_settings *settings,
 			      struct topic **topic_out, struct outcome *outcome)
 {
-	struct topic_settings settings = { .read_queue_nums = queues, .write_queue_nums = queues, .perm = perm };
-
 	*topic_out = topics_find(core->topics, name);
 	if (*topic_out != NULL)
 		return ST_OK;
-	enum status status = core_put_topic(core, name, &settings, outcome);
+	enum status status = core_put_topic(core, name, settings, outcome);
 	if (status == ST_OK)
 		*topic_out = topics_find(core->topics, name);
 	return status;
 }
 
+/* As many queues to read as to write. */
+static struct topic_settings plain_settings(uint32_t queues, uint32_t perm)
+{
+	return (struct topic_settings){ .read_queue_nums = queues, .write_queue_nums = queues, .perm = perm };
+}
+
 enum status settings_topic_for_send(struct core *core, struct span name, struct span template_name, int32_t queue_nums,
-				    struct topic **topic_out, struct outcome *outcome)
+				    bool unit_mode, struct topic **topic_out, struct outcome *outcome)
 {
 	bool may_make = core->config.auto_create_topic || !span_is(template_name, TOPIC_AUTO_CREATE);
 	const struct topic *template_topic = may_make ? topics_find(core->topics, template_name) : NULL;
@@ -294,8 +298,9 @@ enum status settings_topic_for_send(struct core *core, struct span name, struct 
 
 		if (queues > template_topic->settings.write_queue_nums)
 			queues = template_topic->settings.write_queue_nums;
-		return make_topic(core, name, queues, template_topic->settings.perm & ~(uint32_t)PERM_INHERIT, topic_out,
-				  outcome);
+		struct topic_settings settings = plain_settings(queues, template_topic->settings.perm & ~(uint32_t)PERM_INHERIT);
+		settings.sys_flag = unit_mode ? TOPIC_FLAG_UNIT : 0;
+		return make_topic(core, name, &settings, topic_out, outcome);
 	}
 	if (topic_is_retry(name) && groups_find(core->groups, topic_group(name)) != NULL)
 		return settings_retry_topic(core, topic_group(name), topic_out, outcome);
@@ -310,7 +315,8 @@ enum status settings_retry_topic(struct core *core, struct span group, struct to
 
 	if (name.size == 0)
 		return core_refuse(outcome, RESP_INVALID_PARAMETER, "the group's name is too long for a retry topic");
-	return make_topic(core, name, known == NULL ? 1 : (uint32_t)known->settings.retry_queue_nums, PERM_RW, topic_out, outcome);
+	struct topic_settings settings = plain_settings(known == NULL ? 1 : (uint32_t)known->settings.retry_queue_nums, PERM_RW);
+	return make_topic(core, name, &settings, topic_out, outcome);
 }
 
 enum status settings_pop_retry_topic(struct core *core, struct span group, struct span topic, struct topic **topic_out,
@@ -321,7 +327,8 @@ enum status settings_pop_retry_topic(struct core *core, struct span group, struc
 
 	if (name.size == 0)
 		return core_refuse(outcome, RESP_INVALID_PARAMETER, "the names of group and topic are too long for a retry topic");
-	return make_topic(core, name, 1, PERM_RW, topic_out, outcome);
+	struct topic_settings settings = plain_settings(1, PERM_RW);
+	return make_topic(core, name, &settings, topic_out, outcome);
 }
 
 enum status settings_dead_letter_topic(struct core *core, struct span group, struct topic **topic_out,
@@ -332,7 +339,8 @@ enum status settings_dead_letter_topic(struct core *core, struct span group, str
 
 	if (name.size == 0)
 		return core_refuse(outcome, RESP_INVALID_PARAMETER, "the group's name is too long for a dead-letter topic");
-	return make_topic(core, name, 1, PERM_RW, topic_out, outcome);
+	struct topic_settings settings = plain_settings(1, PERM_RW);
+	return make_topic(core, name, &settings, topic_out, outcome);
 }
 
 enum status settings_group_for_consumer(struct core *core, struct span name, struct consumer_group **group_out,

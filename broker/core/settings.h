@@ -34,9 +34,9 @@ enum status settings_record_topic(struct core *core, const struct record_topic *
 enum status settings_record_group(struct core *core, const struct record_group *r, struct outcome *outcome) MUST_USE;
 
 /* The topic of a send: found, or made after the template if the template inherits (TBW102, when topics are created
- * automatically), or a retry topic. */
+ * automatically), or a retry topic. `unit_mode`: the sender's, which a topic that it makes shows. */
 enum status settings_topic_for_send(struct core *core, struct span name, struct span template_name,
-				    int32_t queue_nums, struct topic **topic_out, struct outcome *outcome) MUST_USE;
+				    int32_t queue_nums, bool unit_mode, struct topic **topic_out, struct outcome *outcome) MUST_USE;
 /* %RETRY%group and %DLQ%group, made if need be. */
 enum status settings_retry_topic(struct core *core, struct span group, struct topic **topic_out,
 				 struct outcome *outcome) MUST_USE;

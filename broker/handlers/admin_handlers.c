@@ -8,12 +8,19 @@
 #include "lib/wire/headers.h"
 #include "lib/wire/names.h"
 
+/* RocketMQ's own topics; also those that it names after the cluster and the broker. */
+static bool is_system(const struct handlers *handlers, struct span name)
+{
+	return topic_is_system(name) || span_is(name, core_configuration(handlers->core)->cluster_name) ||
+	       span_is(name, handlers->broker_name);
+}
+
 /* What RocketMQ checks before anything changes. */
-static enum status check_topic_config(const struct topic_config *config, struct outcome *outcome)
+static enum status check_topic_config(const struct handlers *handlers, const struct topic_config *config, struct outcome *outcome)
 {
 	if (topic_name_check(config->name, &outcome->err) != ST_OK)
 		return core_refuse_as(outcome, RESP_INVALID_PARAMETER);
-	if (topic_is_system(config->name))
+	if (is_system(handlers, config->name))
 		return core_refuse(outcome, RESP_INVALID_PARAMETER, "The topic[%.*s] is conflict with system topic.",
 				   SPAN_ARGS(config->name));
 	if (config->read_queue_nums <= 0 || config->write_queue_nums <= 0 || config->read_queue_nums > TOPIC_QUEUE_MAX ||
@@ -64,7 +71,7 @@ enum status handle_create_topic(struct handlers *handlers, const struct request 
 		.perm = header.perm, .sys_flag = header.topic_sys_flag, .order = header.order, .attributes = header.attributes,
 		.filter_type = span_is(header.topic_filter_type, "MULTI_TAG") ? FILTER_MULTI_TAG : FILTER_SINGLE_TAG,
 	};
-	enum status status = check_topic_config(&config, &outcome);
+	enum status status = check_topic_config(handlers, &config, &outcome);
 	if (status == ST_OK)
 		status = put_topic(handlers, &config, false, &outcome);
 	return status == ST_AGAIN ? status : answer_outcome(handlers, request, &outcome);
@@ -81,7 +88,7 @@ enum status handle_create_topics(struct handlers *handlers, const struct request
 		return answer_bad_header(handlers, request, &outcome.err);
 	(void)core_accept(&outcome, 0);
 	for (size_t i = 0; i < table.topic_count && status == ST_OK; i++)
-		status = check_topic_config(&table.topics[i], &outcome);
+		status = check_topic_config(handlers, &table.topics[i], &outcome);
 	for (size_t i = 0; i < table.topic_count && status == ST_OK; i++)
 		status = put_topic(handlers, &table.topics[i], true, &outcome);
 	topic_config_table_free(&table);

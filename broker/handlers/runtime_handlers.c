@@ -213,9 +213,11 @@ enum status handle_runtime_info(struct handlers *handlers, const struct request 
 	return ST_OK;
 }
 
-/* A master that has no slaves, as RocketMQ's HARuntimeInfo says it. */
+/* That of a master without replicas, which is what every broker here is. */
 enum status handle_ha_status(struct handlers *handlers, const struct request *request)
 {
+	static const char *const client[] = { "lastReadTimestamp", "lastWriteTimestamp", "masterFlushOffset", "maxOffset",
+					      "transferredByteInSecond" };
 	struct encoder encoder;
 	struct buffer *out = answer_begin_body(handlers, request, &encoder);
 
@@ -223,11 +225,16 @@ enum status handle_ha_status(struct handlers *handlers, const struct request *re
 		return ST_OK;
 	struct json_writer w = json_writer_of(out);
 	json_open(&w, '{');
+	json_key(&w, "haClientRuntimeInfo");
+	json_open(&w, '{');
+	for (size_t i = 0; i < sizeof(client) / sizeof(client[0]); i++)
+		json_member_put_i64(&w, client[i], 0);
+	json_close(&w, '}');
 	json_key(&w, "haConnectionInfo");
 	json_put_raw(&w, SPAN_LITERAL("[]"));
 	json_member_put_i64(&w, "inSyncSlaveNums", 0);
 	json_member_put_bool(&w, "master", true);
-	json_member_put_i64(&w, "masterCommitLogMaxOffset", (int64_t)inspect_store(handlers->core).log_end);
+	json_member_put_i64(&w, "masterCommitLogMaxOffset", (int64_t)inspect_store(handlers->core).log_durable);
 	json_close(&w, '}');
 	answer_end(handlers, &encoder);
 	return ST_OK;

@@ -82,7 +82,7 @@ struct send_request send_request_of(struct handlers *handlers, const struct requ
 		.sys_flag = header->sys_flag, .born_timestamp = header->born_timestamp, .born_host = request->peer,
 		.flag = header->flag, .properties = header->properties, .body = request->command->body,
 		.reconsume_times = header->reconsume_times, .max_reconsume_times = header->max_reconsume_times,
-		.batch = header->batch, .conn_id = request->conn_id,
+		.batch = header->batch, .unit_mode = header->unit_mode, .conn_id = request->conn_id,
 		.client_id = core_client_id(handlers->core, request->conn_id),
 	};
 }

@@ -280,6 +280,9 @@ enum {
 	SYSFLAG_COMPRESSION_ZLIB = 0x300, /* 0 means zlib too. */
 };
 
+/* Of a topic (topicSysFlag): made by a producer, or read by a consumer, that is in unit mode. */
+enum { TOPIC_FLAG_UNIT = 1, TOPIC_FLAG_UNIT_SUB = 2 };
+
 /* `commitOrRollback` of END_TRANSACTION. */
 enum { TRANSACTION_UNKNOWN = 0, TRANSACTION_COMMIT = 8, TRANSACTION_ROLLBACK = 12 };
 

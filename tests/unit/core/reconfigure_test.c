@@ -127,6 +127,12 @@ static void test_queues_grow_and_shrink(void)
 	set_topic(f, "orders", 2, 2, PERM_READ | PERM_WRITE, false);
 	CU_ASSERT_EQUAL(pull_code(f, "orders", 3), RESP_INVALID_PARAMETER);
 	CU_ASSERT_EQUAL(pull_code(f, "orders", 1), RESP_SUCCESS);
+	/* What it holds is still known. */
+	fixture_advance(f, 10);
+	CU_ASSERT_EQUAL(core_queue_range(f->core, SPAN_LITERAL("orders"), 3, &range, &outcome), ST_OK);
+	CU_ASSERT_EQUAL(range.max_offset, 1);
+	CU_ASSERT_EQUAL(core_queue_range(f->core, SPAN_LITERAL("orders"), 9, &range, &outcome), ST_DENIED);
+	CU_ASSERT_EQUAL(core_queue_range(f->core, SPAN_LITERAL("orders"), -1, &range, &outcome), ST_DENIED);
 	fixture_restart(f);
 	set_topic(f, "orders", 8, 8, PERM_READ | PERM_WRITE, false);
 	CU_ASSERT_EQUAL(pull_code(f, "orders", 3), RESP_SUCCESS);

@@ -188,6 +188,11 @@ static void test_sends_that_are_refused(void)
 				     .body = SPAN_LITERAL("b"), .max_reconsume_times = -1 };
 	struct send_request request = good;
 
+	request.topic = SPAN_LITERAL("of_a_unit");
+	request.unit_mode = true;
+	CU_ASSERT_EQUAL(send_code(f, &request), RESP_SUCCESS);
+	CU_ASSERT_EQUAL(topics_find(core_topics(f->core), request.topic)->settings.sys_flag, TOPIC_FLAG_UNIT);
+	request = good;
 	request.default_topic = SPAN_LITERAL("none");
 	CU_ASSERT_EQUAL(send_code(f, &request), RESP_TOPIC_NOT_EXIST);
 	request = good;

@@ -52,6 +52,8 @@ static void test_what_a_topic_cannot_be(void)
 
 	CU_ASSERT_EQUAL(create(b, "bad name", "1", "1", "6", ""), RESP_INVALID_PARAMETER);
 	CU_ASSERT_EQUAL(create(b, "TBW102", "1", "1", "6", ""), RESP_INVALID_PARAMETER);
+	CU_ASSERT_EQUAL(create(b, core_configuration(b->f->core)->cluster_name, "1", "1", "6", ""), RESP_INVALID_PARAMETER);
+	CU_ASSERT_EQUAL(create(b, b->handlers.broker_name, "1", "1", "6", ""), RESP_INVALID_PARAMETER);
 	CU_ASSERT_EQUAL(create(b, "t", "0", "1", "6", ""), RESP_INVALID_PARAMETER);
 	CU_ASSERT_EQUAL(create(b, "t", "1", "1025", "6", ""), RESP_INVALID_PARAMETER);
 	CU_ASSERT_EQUAL(create(b, "t", "1", "1", "8", ""), RESP_INVALID_PARAMETER);

@@ -38,6 +38,7 @@ public final class FiveCases {
             Case.everywhere("pop-shared-queues", FiveCases::popShared),
             Case.everywhere("crowd-pop", FiveCases::popFromAllBrokers),
             Case.everywhere("admin-producers", FiveCases::producers),
+            Case.everywhere("admin-ha-status", FiveCases::haStatus),
             Case.everywhere("admin-groups-of-topics", FiveCases::topicsOfGroup));
     }
 
@@ -194,6 +195,16 @@ public final class FiveCases {
         var all = kit.admin().getAllProducerInfo(kit.brokerAddress());
         check(all.getData().containsKey(kit.group + "_p"), "producer groups " + all.getData().keySet());
         checkEqual(1, all.getData().get(kit.group + "_p").size(), "producers of the group");
+    }
+
+    private static void haStatus(Kit kit) throws Exception {
+        kit.createTopic();
+        kit.producer().send(kit.message("k", "T"));
+        var status = kit.admin().getBrokerHAStatus(kit.brokerAddress());
+        check(status.isMaster(), "it is the master");
+        checkEqual(0, status.getInSyncSlaveNums(), "replicas in sync");
+        check(status.getHaConnectionInfo().isEmpty(), "connected replicas " + status.getHaConnectionInfo());
+        check(status.getMasterCommitLogMaxOffset() > 0, "end of the log");
     }
 
     private static void topicsOfGroup(Kit kit) throws Exception {
