@@ -476,6 +476,7 @@ enum status apply_group(struct core *core, const struct record_group *r, struct 
 		.which_broker_when_consume_slowly = r->which_broker_when_consume_slowly,
 		.group_sys_flag = (int32_t)r->group_sys_flag,
 		.consume_timeout_minute = (int32_t)r->consume_timeout_minute,
+		.retry_policy = r->retry_policy,
 	};
 	struct consumer_group *group;
 	enum status status = groups_put(core->groups, r->name, &settings, r->forbidden, &group);

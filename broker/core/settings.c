@@ -133,7 +133,7 @@ static enum status reserve_group(struct core *core, const struct record_group *r
 
 	if (status != ST_OK)
 		return status;
-	switch (groups_reserve(core->groups, r->name, r->forbidden.size)) {
+	switch (groups_reserve(core->groups, r->name, r->forbidden.size + r->retry_policy.size)) {
 	case ST_OK: return ST_OK;
 	case ST_FULL:
 		(void)!groups_check_room(core->groups, &outcome->err);
@@ -170,6 +170,7 @@ struct record_group settings_group_record(struct span name, const struct group_c
 		.consume_timeout_minute = (uint32_t)settings->consume_timeout_minute,
 		.name = name,
 		.forbidden = forbidden,
+		.retry_policy = settings->retry_policy,
 	};
 }
 
