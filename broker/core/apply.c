@@ -99,6 +99,8 @@ static void add_delay(struct core *core, const struct delayed *entry)
 		return;
 	delays_add(&core->delays, entry);
 	retention_note_open(core, entry->body_offset);
+	if (!core->replay.active)
+		statistics_put_aside(core->statistics, core->schedule_topic_id, entry->message_size);
 }
 
 void apply_forget_delayed(struct core *core, const struct delayed *entry)
@@ -285,6 +287,8 @@ enum status apply_half(struct core *core, const struct placed *at, const struct 
 		open_pending(core, at, r, group_id);
 	note_time(core, at, r->store_time_ms);
 	core->stats.half_count++;
+	if (!core->replay.active)
+		statistics_put_aside(core->statistics, core->half_topic_id, r->message.size);
 	return ST_OK;
 }
 

@@ -61,6 +61,8 @@ enum status settings_make_system_topics(struct core *core, struct errinfo *err)
 
 	for (size_t i = 0; i < sizeof(fixed) / sizeof(fixed[0]) && status == ST_OK; i++)
 		status = make_system_topic(core, fixed[i].name, fixed[i].queues, PERM_RW, err);
+	core->half_topic_id = names_find(core->names, SPAN_LITERAL(TOPIC_HALF));
+	core->schedule_topic_id = names_find(core->names, SPAN_LITERAL(TOPIC_SCHEDULE));
 	if (status == ST_OK)
 		status = settings_make_template(core, err);
 	/* RocketMQ's brokers have a topic of their own name and one of their cluster's, for tools. */
