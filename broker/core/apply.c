@@ -99,6 +99,8 @@ static void add_delay(struct core *core, const struct delayed *entry)
 		return;
 	delays_add(&core->delays, entry);
 	retention_note_open(core, entry->body_offset);
+	if (!core->replay.active)
+		statistics_put_aside(core->statistics, core->schedule_topic_id, entry->message_size);
 }
 
 void apply_forget_delayed(struct core *core, const struct delayed *entry)
@@ -285,6 +287,8 @@ enum status apply_half(struct core *core, const struct placed *at, const struct 
 		open_pending(core, at, r, group_id);
 	note_time(core, at, r->store_time_ms);
 	core->stats.half_count++;
+	if (!core->replay.active)
+		statistics_put_aside(core->statistics, core->half_topic_id, r->message.size);
 	return ST_OK;
 }
 
@@ -476,6 +480,7 @@ enum status apply_group(struct core *core, const struct record_group *r, struct 
 		.which_broker_when_consume_slowly = r->which_broker_when_consume_slowly,
 		.group_sys_flag = (int32_t)r->group_sys_flag,
 		.consume_timeout_minute = (int32_t)r->consume_timeout_minute,
+		.retry_policy = r->retry_policy,
 	};
 	struct consumer_group *group;
 	enum status status = groups_put(core->groups, r->name, &settings, r->forbidden, &group);

@@ -31,7 +31,7 @@ void groups_destroy(struct groups *groups)
 		return;
 	HASH_ITER(hh, groups->by_name, group, next) {
 		HASH_DEL(groups->by_name, group);
-		free((void *)group->forbidden.data);
+		free(group->texts);
 		free(group->spare);
 		free(group);
 	}
@@ -72,7 +72,7 @@ static enum status make_spare(struct consumer_group *group, size_t size)
 	return ST_OK;
 }
 
-enum status groups_reserve(struct groups *groups, struct span name, size_t forbidden_size)
+enum status groups_reserve(struct groups *groups, struct span name, size_t texts_size)
 {
 	struct consumer_group *group = groups_find_any(groups, name);
 	uint32_t id = 0;
@@ -80,7 +80,7 @@ enum status groups_reserve(struct groups *groups, struct span name, size_t forbi
 	if ((group == NULL || group->deleted) && groups_check_room(groups, NULL) != ST_OK)
 		return ST_FULL;
 	if (group != NULL)
-		return make_spare(group, forbidden_size);
+		return make_spare(group, texts_size);
 	group = calloc(1, sizeof(*group));
 	if (group == NULL || names_intern(groups->names, name, &id) != ST_OK)
 		goto no_memory;
@@ -89,38 +89,49 @@ enum status groups_reserve(struct groups *groups, struct span name, size_t forbi
 	group->deleted = true; /* Until it is put. */
 	HASH_ADD_KEYPTR(hh, groups->by_name, group->name.data, group->name.size, group);
 	if (table_took(group))
-		return make_spare(group, forbidden_size);
+		return make_spare(group, texts_size);
 no_memory:
 	free(group);
 	return ST_NOMEM;
 }
 
-/* `forbidden` may be the group's own text. */
-static void keep_forbidden(struct consumer_group *group, struct span forbidden)
+static struct span keep_text(uint8_t *at, struct span text)
 {
-	struct span old = group->forbidden;
+	if (text.size == 0)
+		return SPAN_NONE;
+	memcpy(at, text.data, text.size);
+	return (struct span){ at, text.size };
+}
 
-	group->forbidden = (struct span){ NULL, forbidden.size };
-	if (forbidden.size > 0) {
-		memcpy(group->spare, forbidden.data, forbidden.size);
-		group->forbidden.data = group->spare;
+/* Both may be the group's own texts. */
+static void keep_texts(struct consumer_group *group, struct span forbidden, struct span retry_policy)
+{
+	uint8_t *old = group->texts;
+
+	group->texts = NULL;
+	group->forbidden = group->settings.retry_policy = SPAN_NONE;
+	if (forbidden.size + retry_policy.size > 0) {
+		group->texts = group->spare;
 		group->spare = NULL;
 		group->spare_size = 0;
+		group->forbidden = keep_text(group->texts, forbidden);
+		group->settings.retry_policy = keep_text(group->texts + forbidden.size, retry_policy);
 	}
-	free((void *)old.data);
+	free(old);
 }
 
 enum status groups_put(struct groups *groups, struct span name, const struct group_config *settings, struct span forbidden,
 		       struct consumer_group **group_out)
 {
-	enum status status = groups_reserve(groups, name, forbidden.size);
+	enum status status = groups_reserve(groups, name, forbidden.size + settings->retry_policy.size);
 
 	if (status != ST_OK)
 		return status;
 	struct consumer_group *group = groups_find_any(groups, name);
+	struct span retry_policy = settings->retry_policy;
 	group->settings = *settings;
 	group->settings.group_name = SPAN_NONE; /* The caller's text. */
-	keep_forbidden(group, forbidden);
+	keep_texts(group, forbidden, retry_policy);
 	groups->live_count += group->deleted;
 	group->deleted = false;
 	*group_out = group;
@@ -131,7 +142,7 @@ void groups_delete(struct groups *groups, struct consumer_group *group)
 {
 	groups->live_count -= !group->deleted;
 	group->deleted = true;
-	keep_forbidden(group, SPAN_NONE);
+	keep_texts(group, SPAN_NONE, SPAN_NONE);
 }
 
 bool group_is_forbidden(const struct consumer_group *group, struct span topic)

@@ -20,10 +20,11 @@ struct consumer_group {
 	UT_hash_handle hh;
 	uint32_t id; /* In the core's name table. */
 	bool deleted;
-	struct group_config settings; /* Its group_name is empty: see `name`. */
+	struct group_config settings; /* Its group_name is empty: see `name`; its retry_policy is in `texts`. */
 	struct span name;             /* Owned by the name table. */
-	struct span forbidden;        /* Topics that it may not read, each followed by a newline. Owned. */
-	uint8_t *spare;               /* Room for that of the next groups_put. */
+	struct span forbidden;        /* Topics that it may not read, each followed by a newline; in `texts`. */
+	uint8_t *texts;               /* Owned. NULL: there are none. */
+	uint8_t *spare;               /* Room for those of the next groups_put. */
 	size_t spare_size;
 };
 
@@ -37,8 +38,9 @@ uint32_t groups_count(const struct groups *groups);
 /* A live group, or NULL. */
 struct consumer_group *groups_find(const struct groups *groups, struct span name);
 enum status groups_check_room(const struct groups *groups, struct errinfo *err) MUST_USE;
-/* Does all of groups_put that can fail. A group that is not there yet stays invisible until it is put. ST_NOMEM, ST_FULL. */
-enum status groups_reserve(struct groups *groups, struct span name, size_t forbidden_size) MUST_USE;
+/* Does all of groups_put that can fail; `texts_size` is that of `forbidden` and of the retry policy. A group that is not there
+ * yet stays invisible until it is put. ST_NOMEM, ST_FULL. */
+enum status groups_reserve(struct groups *groups, struct span name, size_t texts_size) MUST_USE;
 /* Creates or changes a group (the effect of a GROUP record). */
 enum status groups_put(struct groups *groups, struct span name, const struct group_config *settings, struct span forbidden,
 		       struct consumer_group **group_out) MUST_USE;

@@ -83,6 +83,7 @@ enum status core_delete_group(struct core *core, struct span name, bool clean_of
 	struct record_group r = settings_group_record(group->name, &group->settings, SPAN_NONE);
 	r.deleted = true;
 	r.clean_offsets = clean_offsets;
+	r.retry_policy = SPAN_NONE;
 	r.when_ms = core_store_time(core);
 	return settings_record_group(core, &r, outcome);
 }

@@ -61,6 +61,8 @@ enum status settings_make_system_topics(struct core *core, struct errinfo *err)
 
 	for (size_t i = 0; i < sizeof(fixed) / sizeof(fixed[0]) && status == ST_OK; i++)
 		status = make_system_topic(core, fixed[i].name, fixed[i].queues, PERM_RW, err);
+	core->half_topic_id = names_find(core->names, SPAN_LITERAL(TOPIC_HALF));
+	core->schedule_topic_id = names_find(core->names, SPAN_LITERAL(TOPIC_SCHEDULE));
 	if (status == ST_OK)
 		status = settings_make_template(core, err);
 	/* RocketMQ's brokers have a topic of their own name and one of their cluster's, for tools. */
@@ -133,7 +135,7 @@ static enum status reserve_group(struct core *core, const struct record_group *r
 
 	if (status != ST_OK)
 		return status;
-	switch (groups_reserve(core->groups, r->name, r->forbidden.size)) {
+	switch (groups_reserve(core->groups, r->name, r->forbidden.size + r->retry_policy.size)) {
 	case ST_OK: return ST_OK;
 	case ST_FULL:
 		(void)!groups_check_room(core->groups, &outcome->err);
@@ -170,6 +172,7 @@ struct record_group settings_group_record(struct span name, const struct group_c
 		.consume_timeout_minute = (uint32_t)settings->consume_timeout_minute,
 		.name = name,
 		.forbidden = forbidden,
+		.retry_policy = settings->retry_policy,
 	};
 }
 

@@ -66,6 +66,7 @@ struct core {
 	struct locks *locks;
 	struct pop_waits pop_waits;
 	struct statistics *statistics;
+	uint32_t half_topic_id, schedule_topic_id; /* Under which it counts what is put aside. */
 	struct visibility visibility;
 	struct hash_key hash_key;
 	enum disk_level disk_level;

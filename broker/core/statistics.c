@@ -159,6 +159,14 @@ void statistics_put(struct statistics *s, uint32_t topic_id, uint64_t bytes, int
 		count_flow(flow, 1, bytes);
 }
 
+void statistics_put_aside(struct statistics *s, uint32_t topic_id, uint64_t bytes)
+{
+	struct flow *flow = flow_of(s, topic_id, 0);
+
+	if (flow != NULL)
+		count_flow(flow, 1, bytes);
+}
+
 void statistics_put_failed(struct statistics *s)
 {
 	s->now.put_failed++;

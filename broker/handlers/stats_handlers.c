@@ -146,6 +146,19 @@ static void add_topic(struct stats_body *body, const struct topic *topic)
 		body->tps += view(body->handlers, topic->id, body->group->id).minute.per_second;
 }
 
+/* Is it where the group's POP consumers find again what they subscribe to? They never name it themselves. */
+static bool is_pop_retry(const struct stats_body *body, const struct topic *topic)
+{
+	struct core *core = body->handlers->core;
+	struct span rest = topic_is_retry(topic->name) ? topic_group(topic->name) : SPAN_NONE, group = body->group->name;
+
+	if (rest.size <= group.size + 1 || memcmp(rest.data, group.data, group.size) != 0 || rest.data[group.size] != '_')
+		return false;
+	rest = (struct span){ rest.data + group.size + 1, rest.size - group.size - 1 };
+	const struct topic *popped = topics_find(core_topics(core), rest);
+	return popped != NULL && members_subscription(core_members(core), body->group->id, popped->id) != NULL;
+}
+
 /* Do the group's consumers, if there are any, subscribe to the topic? */
 static bool subscribes(const struct stats_body *body, const struct topic *topic)
 {
@@ -155,7 +168,7 @@ static bool subscribes(const struct stats_body *body, const struct topic *topic)
 	if (body->group == NULL)
 		return true;
 	(void)members_subscriptions(members, body->group->id, &subscribed);
-	return subscribed == 0 || members_subscription(members, body->group->id, topic->id) != NULL;
+	return subscribed == 0 || members_subscription(members, body->group->id, topic->id) != NULL || is_pop_retry(body, topic);
 }
 
 static void add_subscribed_topic(void *context, const struct topic *topic)

@@ -67,8 +67,10 @@ static void print(void *context, struct buffer *out)
 	config_put_values(broker_config_spec(), live->config, out);
 	if (live->config->listen_port == 0) /* The later line counts. */
 		buffer_printf(out, "listenPort=%u\n", live->port);
-	/* What is fixed here and an option of RocketMQ's, that tools look for. */
-	buffer_printf(out, "brokerRole=ASYNC_MASTER\nbrokerIP2=%s\nhaListenPort=%u\naclEnable=false\n",
+	/* What is fixed here and an option of RocketMQ's, that tools look for: mqadmin 4.9's exportConfigs fails without. */
+	buffer_printf(out,
+		      "brokerRole=ASYNC_MASTER\nbrokerIP2=%s\nhaListenPort=%u\naclEnable=false\nuseTLS=false\n"
+		      "slaveReadEnable=false\nfilterServerNums=0\ntraceOn=true\n",
 		      live->config->broker_ip1, live->port + 1u);
 }
 

@@ -44,24 +44,35 @@ enum status record_topic_decode(struct span payload, struct record_topic *out, s
 	return record_end(&r, "topic", err);
 }
 
-enum { GROUP_VERSION_2 = 2 };
+enum { GROUP_VERSION_2 = 2, GROUP_VERSION_3 = 3 };
 
 static bool group_says_more(const struct record_group *r)
 {
 	return r->clean_offsets || r->forbidden.size > 0;
 }
 
+/* The oldest that holds all it says. */
+static uint8_t group_version(const struct record_group *r)
+{
+	if (r->retry_policy.size > 0)
+		return GROUP_VERSION_3;
+	return group_says_more(r) ? GROUP_VERSION_2 : RECORD_VERSION;
+}
+
 size_t record_group_size(const struct record_group *r)
 {
+	uint8_t version = group_version(r);
+
 	return 2 + 6 + 4 + 4 + 8 + 8 + 4 + 4 + 4 + 4 + 1 + 8 + text_size(r->name) +
-	       (group_says_more(r) ? 1 + text_size(r->forbidden) : 0);
+	       (version >= GROUP_VERSION_2 ? 1 + text_size(r->forbidden) : 0) +
+	       (version >= GROUP_VERSION_3 ? text_size(r->retry_policy) : 0);
 }
 
 void record_group_encode(const struct record_group *r, uint8_t *at)
 {
 	struct record_writer w = { at };
 
-	w_head_version(&w, group_says_more(r) ? GROUP_VERSION_2 : RECORD_VERSION);
+	w_head_version(&w, group_version(r));
 	w_u8(&w, r->deleted);
 	w_u8(&w, r->consume_enable);
 	w_u8(&w, r->consume_from_min_enable);
@@ -79,17 +90,19 @@ void record_group_encode(const struct record_group *r, uint8_t *at)
 	w_u8(&w, r->undecided_policy);
 	w_u64(&w, (uint64_t)r->when_ms);
 	w_text(&w, r->name);
-	if (group_says_more(r)) {
+	if (group_version(r) >= GROUP_VERSION_2) {
 		w_u8(&w, r->clean_offsets);
 		w_text(&w, r->forbidden);
 	}
+	if (group_version(r) >= GROUP_VERSION_3)
+		w_text(&w, r->retry_policy);
 }
 
 enum status record_group_decode(struct span payload, struct record_group *out, struct errinfo *err)
 {
 	struct reader r;
 	uint8_t version;
-	enum status status = record_begin_version(payload, "group", GROUP_VERSION_2, &r, &version, err);
+	enum status status = record_begin_version(payload, "group", GROUP_VERSION_3, &r, &version, err);
 
 	if (status != ST_OK)
 		return status;
@@ -110,9 +123,10 @@ enum status record_group_decode(struct span payload, struct record_group *out, s
 	out->undecided_policy = r_range(&r, 0, GROUP_POLICY_COMMIT);
 	out->when_ms = (int64_t)reader_u64(&r);
 	out->name = r_text(&r);
-	out->clean_offsets = version == GROUP_VERSION_2 && r_bool(&r);
-	out->forbidden = version == GROUP_VERSION_2 ? r_text(&r) : SPAN_NONE;
-	if (version == GROUP_VERSION_2 && !group_says_more(out))
+	out->clean_offsets = version >= GROUP_VERSION_2 && r_bool(&r);
+	out->forbidden = version >= GROUP_VERSION_2 ? r_text(&r) : SPAN_NONE;
+	out->retry_policy = version >= GROUP_VERSION_3 ? r_text(&r) : SPAN_NONE;
+	if (version != group_version(out))
 		r.failed = true;
 	return record_end(&r, "group", err);
 }

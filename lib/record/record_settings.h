@@ -51,6 +51,8 @@ struct record_group {
 	/* Version 2, written only when one of them says something. */
 	bool clean_offsets;       /* Deleted together with what it had read. */
 	struct span forbidden;    /* Topics that it may not read, each followed by a newline. */
+	/* Version 3, written only when it is not empty. */
+	struct span retry_policy; /* RocketMQ's GroupRetryPolicy as JSON text. */
 };
 size_t record_group_size(const struct record_group *r);
 void record_group_encode(const struct record_group *r, uint8_t *at);

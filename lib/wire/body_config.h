@@ -84,6 +84,8 @@ struct group_config {
 	bool notify_consumer_ids_changed_enable;
 	int32_t group_sys_flag;
 	int32_t consume_timeout_minute;
+	/* RocketMQ's GroupRetryPolicy as JSON text, for who asks; empty: the default, 1 s, 5 s, 10 s, 30 s, 1 m, ... */
+	struct span retry_policy;
 };
 /* RocketMQ's defaults, without a name. */
 struct group_config group_config_default(void);
@@ -99,9 +101,9 @@ struct group_config_table {
 void group_config_table_encode(struct json_writer *w, const struct data_version *version,
 			       const struct group_config *groups, size_t group_count);
 enum status group_config_table_decode(struct span body, struct group_config_table *out, struct errinfo *err) MUST_USE;
-/* {"groupConfigList":[..]} of 225, in `groups`. ST_INVALID: one has no name. */
+/* {"groupConfigList":[..]} of 225, in `groups`. ST_INVALID: one has no name, or is not as group_config_decode wants it. */
 enum status group_config_list_decode(struct span body, struct group_config_table *out, struct errinfo *err) MUST_USE;
-/* One SubscriptionGroupConfig; ST_INVALID without groupName. */
+/* One SubscriptionGroupConfig. ST_INVALID: no groupName, an attribute (none means anything here), no right retry policy. */
 enum status group_config_decode(struct span body, struct group_config_table *out, struct errinfo *err) MUST_USE;
 void group_config_table_free(struct group_config_table *table);
 

@@ -40,6 +40,11 @@
 	X(GET_ALL_DELAY_OFFSET, 45)                      \
 	X(CHECK_CLIENT_CONFIG, 46)                       \
 	X(GET_CLIENT_CONFIG, 47)                         \
+	X(UPDATE_AND_CREATE_ACL_CONFIG, 50)              \
+	X(DELETE_ACL_CONFIG, 51)                         \
+	X(GET_BROKER_CLUSTER_ACL_INFO, 52)               \
+	X(UPDATE_GLOBAL_WHITE_ADDRS_CONFIG, 53)          \
+	X(GET_BROKER_CLUSTER_ACL_CONFIG, 54)             \
 	X(GET_TIMER_CHECK_POINT, 60)                     \
 	X(GET_TIMER_METRICS, 61)                         \
 	X(PUT_KV_CONFIG, 100)                            \

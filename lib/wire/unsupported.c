@@ -20,6 +20,7 @@ static const char no_access_control[] =
 	"there are no users and no ACLs here: limit who can reach the ports of the brokers and the name servers";
 
 static const struct absence absences[] = {
+	{ REQ_UPDATE_AND_CREATE_ACL_CONFIG, REQ_GET_BROKER_CLUSTER_ACL_CONFIG, no_access_control },
 	/* 60 and 61 come from slaves of RocketMQ, never from a tool. */
 	{ REQ_GET_TIMER_CHECK_POINT, REQ_GET_TIMER_METRICS, no_replicas },
 	{ REQ_REGISTER_FILTER_SERVER, REQ_REGISTER_MESSAGE_FILTER_CLASS,

@@ -275,7 +275,8 @@ static bool check_group(const struct record_group *r, const struct consumer_grou
 		return ledger_say(why, "group %.*s is %s", SPAN_ARGS(r->name), group == NULL ? "not there" : "there");
 	if (group != NULL && (group->settings.retry_max_times != (int32_t)r->retry_max_times ||
 			      group->settings.retry_queue_nums != (int32_t)r->retry_queue_nums ||
-			      group->settings.consume_enable != r->consume_enable))
+			      group->settings.consume_enable != r->consume_enable ||
+			      !span_equal(group->settings.retry_policy, r->retry_policy)))
 		return ledger_say(why, "group %.*s has other settings", SPAN_ARGS(r->name));
 	return true;
 }

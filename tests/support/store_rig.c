@@ -468,6 +468,8 @@ struct rig_answer rig_put_group(struct rig *rig, const char *name, int32_t retri
 	struct outcome outcome = { 0 };
 
 	settings.retry_max_times = retries;
+	if (retries % 2 == 1)
+		settings.retry_policy = SPAN_LITERAL("{\"type\":\"EXPONENTIAL\"}");
 	enum status status = core_put_group(rig->core, span_of(name), &settings, &outcome);
 	return answer_of(status, &outcome);
 }

@@ -368,6 +368,8 @@ static void print_group(const struct record_facts *f, struct lines *lines)
 	line_bool(lines, "orderly", r->consume_message_orderly);
 	if (r->forbidden.size > 0)
 		line_text(lines, "forbidden", r->forbidden);
+	if (r->retry_policy.size > 0)
+		line_text(lines, "retry_policy", r->retry_policy);
 }
 
 static enum status print_check(void *context, const struct record_check *r, struct errinfo *err)

@@ -718,12 +718,12 @@ static void test_unreadable_records_are_found(void)
 {
 	static const unsigned kinds[] = { LOG_MESSAGE, LOG_HALF, LOG_DECISION, LOG_CONFLICT, LOG_DELIVER, LOG_TIMER_CANCEL,
 					  LOG_CARRY, LOG_CHECK, LOG_OFFSETS, LOG_POP, LOG_TOPIC, LOG_GROUP, LOG_SNAPSHOT_MARK };
-	static const uint8_t newer[] = { 3, 0, 1, 2, 3 }, cut[] = { 1, 0, 1 };
+	static const uint8_t newer[] = { 4, 0, 1, 2, 3 }, cut[] = { 1, 0, 1 };
 	struct audit_log log;
 
 	begin_log(&log, WHOLE);
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
-		EXPECT(&log, AUDIT_FORMAT, put_record(&log, kinds[i], newer, sizeof(newer)), "format version 3");
+		EXPECT(&log, AUDIT_FORMAT, put_record(&log, kinds[i], newer, sizeof(newer)), "format version 4");
 		EXPECT(&log, AUDIT_FORMAT, put_record(&log, kinds[i], cut, sizeof(cut)), "cut off");
 	}
 	EXPECT(&log, AUDIT_FORMAT, put_record(&log, LOG_KIND_END, newer, sizeof(newer)), "does not know");

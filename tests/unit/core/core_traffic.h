@@ -100,8 +100,24 @@ static inline void delete_something(struct traffic *t)
 	CU_ASSERT(status == ST_OK || status == ST_AGAIN);
 }
 
+static inline void change_group(struct traffic *t)
+{
+	static const struct span policies[] = { SPAN_LITERAL("{\"type\":\"EXPONENTIAL\"}"), { NULL, 0 } };
+	struct group_config config = group_config_default();
+	struct outcome outcome = { 0 };
+
+	config.retry_policy = policies[chance(t, 2)];
+	config.retry_max_times = (int32_t)chance(t, 20);
+	enum status status = chance(t, 2) == 0 ? core_put_group(t->f->core, SPAN_LITERAL("writers"), &config, &outcome) :
+			     core_set_group_readable(t->f->core, SPAN_LITERAL("writers"), span_of(topic_names[chance(t, TOPICS)]),
+						     chance(t, 2) == 0, &outcome);
+	CU_ASSERT_EQUAL(status, ST_OK);
+}
+
 static inline void do_something(struct traffic *t)
 {
+	if (!t->keeps && chance(t, 40) == 0)
+		change_group(t);
 	if (!t->keeps && chance(t, 60) == 0)
 		delete_something(t);
 	switch (chance(t, 10)) {
@@ -210,6 +226,13 @@ static inline void describe_transactions(struct core *core, struct lines *lines)
 	}
 }
 
+static inline void describe_groups(struct core *core, struct lines *lines)
+{
+	for (const struct consumer_group *g = groups_first(core->groups); g != NULL; g = groups_next(g))
+		add_line(lines, "group %.*s retries %d forbidden %.*s policy %.*s", SPAN_ARGS(g->name), g->settings.retry_max_times,
+			 SPAN_ARGS(g->forbidden), SPAN_ARGS(g->settings.retry_policy));
+}
+
 static inline void describe(struct core *core, struct lines *lines)
 {
 	struct offsets_cursor cursor = { 0 };
@@ -218,6 +241,7 @@ static inline void describe(struct core *core, struct lines *lines)
 	size_t delays = 0;
 
 	describe_queues(core, lines);
+	describe_groups(core, lines);
 	describe_transactions(core, lines);
 	while (offsets_next(core->offsets, &cursor, &offset))
 		add_line(lines, "offset %.*s %.*s/%u %lld", SPAN_ARGS(names_text(core->names, offset.group_id)),

@@ -104,6 +104,34 @@ static void test_groups(void)
 	bench_close(b);
 }
 
+/* mqproxy asks for a group's retry policy and goes by it: it is kept as it was set, whatever else changes, over a restart too. */
+static void test_the_retry_policy_of_a_group(void)
+{
+	static const char policy[] = "\"groupRetryPolicy\":{\"type\":\"EXPONENTIAL\","
+				     "\"exponentialRetryPolicy\":{\"initial\":700,\"max\":9000,\"multiplier\":2}}";
+	static const char *const named[] = { "group", "readers", NULL };
+	static const char *const kept_away[] = { "group", "readers", "topic", "orders", "readable", "false", NULL };
+	struct bench *b = bench_open();
+	char body[300];
+
+	snprintf(body, sizeof(body), "{\"groupName\":\"readers\",%s}", policy);
+	CU_ASSERT_EQUAL(ask(b, REQ_UPDATE_AND_CREATE_SUBSCRIPTIONGROUP, NULL, body), RESP_SUCCESS);
+	CU_ASSERT_EQUAL(ask(b, REQ_UPDATE_AND_GET_GROUP_FORBIDDEN, kept_away, ""), RESP_SUCCESS);
+	for (int restarts = 0; restarts < 2; restarts++) {
+		CU_ASSERT_EQUAL(ask(b, REQ_GET_SUBSCRIPTIONGROUP_CONFIG, named, ""), RESP_SUCCESS);
+		CU_ASSERT_PTR_NOT_NULL(memmem(b->out[0].command.body.data, b->out[0].command.body.size, policy, sizeof(policy) - 1));
+		CU_ASSERT_TRUE(group_is_forbidden(groups_find(core_groups(b->f->core), SPAN_LITERAL("readers")), SPAN_LITERAL("orders")));
+		bench_restart(b);
+	}
+	/* It goes when the next settings have none. */
+	CU_ASSERT_EQUAL(ask(b, REQ_UPDATE_AND_CREATE_SUBSCRIPTIONGROUP, NULL, "{\"groupName\":\"readers\"}"), RESP_SUCCESS);
+	CU_ASSERT_EQUAL(groups_find(core_groups(b->f->core), SPAN_LITERAL("readers"))->settings.retry_policy.size, 0);
+	CU_ASSERT_TRUE(group_is_forbidden(groups_find(core_groups(b->f->core), SPAN_LITERAL("readers")), SPAN_LITERAL("orders")));
+	CU_ASSERT_EQUAL(ask(b, REQ_UPDATE_AND_CREATE_SUBSCRIPTIONGROUP, NULL,
+			    "{\"groupName\":\"readers\",\"attributes\":{\"+priority.factor\":\"1\"}}"), RESP_SYSTEM_ERROR);
+	bench_close(b);
+}
+
 static void test_lists_of_offsets_and_system_topics(void)
 {
 	struct bench *b = bench_open();
@@ -157,7 +185,8 @@ static void test_what_is_not_supported_says_what_to_do(void)
 		{ REQ_SET_COMMITLOG_READ_MODE, "read ahead" },          { REQ_AUTH_CREATE_USER, "who can reach" },
 		{ REQ_AUTH_LIST_ACL, "who can reach" },                 { REQ_SWITCH_TIMER_ENGINE, "one timer engine" },
 		{ REQ_POP_ROLLBACK, "nothing to export" },              { REQ_GET_ROUTEINFO_BY_TOPIC, "ask a name server" },
-		{ REQ_GET_NAMESRV_CONFIG, "ask a name server" },        { 31337, " request type 31337 not supported" },
+		{ REQ_GET_NAMESRV_CONFIG, "ask a name server" },        { REQ_GET_BROKER_CLUSTER_ACL_CONFIG, "who can reach" },
+		{ REQ_UPDATE_AND_CREATE_ACL_CONFIG, "who can reach" },  { 31337, " request type 31337 not supported" },
 	};
 	struct bench *b = bench_open();
 
@@ -176,6 +205,7 @@ int main(void)
 		CHECK_TEST(test_what_a_topic_cannot_be),
 		CHECK_TEST(test_lists),
 		CHECK_TEST(test_groups),
+		CHECK_TEST(test_the_retry_policy_of_a_group),
 		CHECK_TEST(test_lists_of_offsets_and_system_topics),
 		CHECK_TEST(test_options_that_are_not_there),
 		CHECK_TEST(test_what_is_not_supported_says_what_to_do),

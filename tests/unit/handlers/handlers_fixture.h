@@ -71,6 +71,15 @@ static inline void bench_close(struct bench *b)
 	free(b);
 }
 
+/* The power goes, and comes again. */
+static inline void bench_restart(struct bench *b)
+{
+	relays_clear(&b->handlers);
+	reports_clear(&b->handlers);
+	fixture_restart(b->f);
+	b->handlers.core = b->f->core;
+}
+
 /* Serves a request with these fields (name, value, ..., NULL). */
 static inline enum status bench_ask(struct bench *b, uint64_t conn_id, int32_t code, const char *const *fields, const char *body)
 {

@@ -209,6 +209,28 @@ static void test_flows(void)
 	bench_close(b);
 }
 
+/* exportMetrics counts transactions by what is put to the half topic, and delayed messages likewise. */
+static void test_what_is_put_aside(void)
+{
+	struct bench *b = open_with_traffic();
+
+	CU_ASSERT_EQUAL(ask_stats(b, "TOPIC_PUT_NUMS", TOPIC_HALF), RESP_SYSTEM_ERROR);
+	must_send(b->f, (struct sent){ .topic = "orders", .key = "h1", .half = true });
+	must_send(b->f, (struct sent){ .topic = "orders", .key = "h2", .half = true });
+	must_send(b->f, (struct sent){ .topic = "orders", .key = "d", .delay_level = 3 });
+	CU_ASSERT_EQUAL(ask_stats(b, "TOPIC_PUT_NUMS", TOPIC_HALF), RESP_SUCCESS);
+	CU_ASSERT_TRUE(body_has(b, "\"statsDay\":{\"avgpt\":1.0000,\"sum\":2,"));
+	CU_ASSERT_EQUAL(ask_stats(b, "TOPIC_PUT_NUMS", TOPIC_SCHEDULE), RESP_SUCCESS);
+	CU_ASSERT_TRUE(body_has(b, "\"statsDay\":{\"avgpt\":1.0000,\"sum\":1,"));
+	CU_ASSERT_EQUAL(ask_stats(b, "BROKER_PUT_NUMS", "c"), RESP_SUCCESS);
+	CU_ASSERT_TRUE(body_has(b, "\"sum\":10"));
+	/* What was there before a restart does not count again. */
+	bench_restart(b);
+	CU_ASSERT_EQUAL(ask_stats(b, "TOPIC_PUT_NUMS", TOPIC_HALF), RESP_SYSTEM_ERROR);
+	CU_ASSERT_EQUAL(ask_stats(b, "TOPIC_PUT_NUMS", TOPIC_SCHEDULE), RESP_SYSTEM_ERROR);
+	bench_close(b);
+}
+
 static void test_who_is_connected(void)
 {
 	struct bench *b = bench_open();
@@ -325,11 +347,9 @@ int main(void)
 {
 	static const struct check_test tests[] = {
 		CHECK_TEST(test_lag_of_a_group),   CHECK_TEST(test_a_long_answer_is_made_in_slices), CHECK_TEST(test_how_far_a_topic_is), CHECK_TEST(test_time_spans),
-		CHECK_TEST(test_entries_of_a_queue), CHECK_TEST(test_flows),            CHECK_TEST(test_who_is_connected),
-		CHECK_TEST(test_how_the_broker_is),
-		CHECK_TEST(test_where_half_messages_are),
-		CHECK_TEST(test_what_is_kept_elsewhere),
-		CHECK_TEST(test_high_availability),
+		CHECK_TEST(test_entries_of_a_queue), CHECK_TEST(test_flows), CHECK_TEST(test_what_is_put_aside),
+		CHECK_TEST(test_who_is_connected), CHECK_TEST(test_how_the_broker_is), CHECK_TEST(test_where_half_messages_are),
+		CHECK_TEST(test_what_is_kept_elsewhere), CHECK_TEST(test_high_availability),
 	};
 	return check_main("inspect", tests, sizeof(tests) / sizeof(tests[0]));
 }

@@ -65,6 +65,55 @@ static void test_pop_and_ack(void)
 	bench_close(b);
 }
 
+static bool body_says(const struct command *command, const char *text)
+{
+	return command->body.size > 0 && memmem(command->body.data, command->body.size, text, strlen(text)) != NULL;
+}
+
+static void subscribe_readers(struct bench *b, const char *topic)
+{
+	struct subscription_data subscription = { .topic = span_of(topic), .sub_string = SPAN_LITERAL("*") };
+	struct consumer_data consumer = { .group_name = SPAN_LITERAL("readers"), .consume_type = CONSUME_PASSIVELY,
+					  .message_model = MODEL_CLUSTERING, .subscriptions = &subscription, .subscription_count = 1 };
+	struct heartbeat heartbeat = { .client_id = SPAN_LITERAL("one"), .consumers = &consumer, .consumer_count = 1 };
+	struct outcome outcome = { 0 };
+
+	CU_ASSERT_EQUAL(core_heartbeat(b->f->core, CONSUMER, &(struct host){ 0 }, LANGUAGE_JAVA, VERSION_OURS, &heartbeat, &outcome),
+			ST_OK);
+	fixture_disk(b->f, true);
+}
+
+/* What waits in a group's retry topic is part of its lag (consumerProgress), though nobody subscribes to that topic by name. */
+static void test_what_comes_again_is_part_of_the_lag(void)
+{
+	static const char *const pop[] = { "consumerGroup", "readers", "topic", "orders", "queueId", "-1", "maxMsgNums", "8",
+					   "invisibleTime", "10000", "pollTime", "0", "initMode", "0", NULL };
+	static const char *const lag[] = { "consumerGroup", "readers", NULL };
+	static const char *const others[] = { "consumerGroup", "readers", "topic", "%RETRY%readers_t", NULL };
+	static const char *const before = "{\"brokerName\":\"a\",\"queueId\":0,\"topic\":\"%RETRY%readers_orders\"}:{\"brokerOffset\":1,"
+					  "\"consumerOffset\":0,";
+	static const char *const after = "{\"brokerName\":\"a\",\"queueId\":0,\"topic\":\"%RETRY%readers_orders\"}:{\"brokerOffset\":1,"
+					 "\"consumerOffset\":1,";
+	struct bench *b = bench_of_messages(1);
+	char info[128];
+
+	must_send(b->f, (struct sent){ .topic = "orders", .key = "k" });
+	fixture_disk(b->f, true);
+	subscribe_readers(b, "orders");
+	CU_ASSERT_EQUAL(answer(b, REQ_POP_MESSAGE, pop, NULL)->code, RESP_SUCCESS);
+	fixture_advance(b->f, 11 * 1000);
+	const struct command *again = answer(b, REQ_POP_MESSAGE, pop, NULL);
+	CU_ASSERT_EQUAL_FATAL(again->code, RESP_SUCCESS);
+	snprintf(info, sizeof(info), "0 %.*s 10000 0 1 a 0 0", SPAN_ARGS(command_field(again, "popTime")));
+	CU_ASSERT_TRUE(body_says(answer(b, REQ_GET_CONSUME_STATS, lag, NULL), before));
+	const char *const ack[] = { "consumerGroup", "readers", "topic", "%RETRY%readers_orders", "queueId", "0", "offset", "0",
+				    "extraInfo", info, NULL };
+	CU_ASSERT_EQUAL(answer(b, REQ_ACK_MESSAGE, ack, NULL)->code, RESP_SUCCESS);
+	CU_ASSERT_TRUE(body_says(answer(b, REQ_GET_CONSUME_STATS, lag, NULL), after));
+	CU_ASSERT_FALSE(body_says(answer(b, REQ_GET_CONSUME_STATS, others, NULL), "readers_t"));
+	bench_close(b);
+}
+
 static void test_bad_pops_are_refused(void)
 {
 	struct bench *b = bench_of_messages(1);
@@ -220,6 +269,7 @@ int main(void)
 {
 	static const struct check_test tests[] = {
 		CHECK_TEST(test_pop_and_ack),
+		CHECK_TEST(test_what_comes_again_is_part_of_the_lag),
 		CHECK_TEST(test_bad_pops_are_refused),
 		CHECK_TEST(test_batch_acks),
 		CHECK_TEST(test_waiting),

@@ -283,7 +283,7 @@ static void test_another_version_is_not_read(void)
 		size_t golden_size, size;
 		uint8_t *golden = read_hex(kinds[i].name, &golden_size);
 
-		golden[0] = 3;
+		golden[0] = 4;
 		CU_ASSERT_EQUAL(decode_copy(&kinds[i], golden, golden_size, &size), ST_VERSION);
 		/* A newer format may be shorter than ours. */
 		CU_ASSERT_EQUAL(decode_copy(&kinds[i], golden, 2, &size), ST_VERSION);
@@ -396,6 +396,31 @@ static void test_what_a_group_says_more(void)
 	record_group_encode(&empty, scratch);
 	scratch[record_group_size(&empty) - 3] = 0;
 	CU_ASSERT_EQUAL(record_group_decode((struct span){ scratch, record_group_size(&empty) }, &empty, NULL), ST_CORRUPT);
+}
+
+/* Version 3: with a retry policy, whatever else it says. */
+static void test_the_retry_policy_of_a_group(void)
+{
+	for (int more = 0; more < 4; more++) {
+		struct record_group r = { .clean_offsets = (more & 1) != 0, .forbidden = (more & 2) != 0 ? T("orders\n") : SPAN_NONE,
+					  .name = T("g"), .retry_policy = T("{\"type\":\"EXPONENTIAL\"}") };
+		struct record_group again;
+		struct span payload = { scratch, record_group_size(&r) };
+
+		record_group_encode(&r, scratch);
+		CU_ASSERT_EQUAL(scratch[0], 3);
+		CU_ASSERT_EQUAL_FATAL(record_group_decode(payload, &again, NULL), ST_OK);
+		CU_ASSERT_EQUAL(again.clean_offsets, r.clean_offsets);
+		CU_ASSERT_TRUE(span_equal(again.forbidden, r.forbidden));
+		CU_ASSERT_TRUE(span_equal(again.retry_policy, r.retry_policy));
+	}
+	/* Without one it would have been version 2. */
+	struct record_group r = { .clean_offsets = true, .name = T("g") };
+	size_t size = record_group_size(&r);
+	record_group_encode(&r, scratch);
+	scratch[0] = 3;
+	scratch[size] = scratch[size + 1] = 0;
+	CU_ASSERT_EQUAL(record_group_decode((struct span){ scratch, size + 2 }, &r, NULL), ST_CORRUPT);
 }
 
 static void test_longest_texts_and_largest_batches(void)
@@ -527,6 +552,7 @@ int main(void)
 		CHECK_TEST(test_unknown_meanings_are_corruption),
 		CHECK_TEST(test_flags_of_a_group_do_not_change_places),
 		CHECK_TEST(test_what_a_group_says_more),
+		CHECK_TEST(test_the_retry_policy_of_a_group),
 		CHECK_TEST(test_longest_texts_and_largest_batches),
 		CHECK_TEST(test_batches_over_their_limit_are_corruption),
 		CHECK_TEST(test_a_visitors_failure_ends_the_batch),

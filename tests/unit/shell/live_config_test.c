@@ -71,7 +71,12 @@ static void test_refusals_change_nothing(void)
 static void test_what_tools_look_for(void)
 {
 	static const char *const lines[] = { "\nbrokerName=", "\nlistenPort=4711\n", "\ntransactionCheckMax=15\n", "\nautoCreateTopicEnable=true\n",
-					     "\nopLogMysqlPassword=******\n", "\nbrokerRole=ASYNC_MASTER\n", "\nhaListenPort=4712\n" };
+					     "\nopLogMysqlPassword=******\n", "\nbrokerRole=ASYNC_MASTER\n", "\nhaListenPort=4712\n",
+					     /* mqadmin 4.9's exportConfigs ends with a NullPointerException when one of its keys is missing. */
+					     "\nbrokerClusterName=", "\nbrokerId=0\n", "\nfileReservedTime=", "\nfilterServerNums=0\n",
+					     "\nflushDiskType=", "\nmaxMessageSize=", "\nmessageDelayLevel=", "\nmsgTraceTopicName=",
+					     "\nslaveReadEnable=false\n", "\ntraceOn=true\n", "\ntraceTopicEnable=", "\nuseTLS=false\n",
+					     "\nautoCreateSubscriptionGroup=" };
 	struct broker_config config;
 	struct live_config live;
 	struct config_port port = port_of(&live, &config);

@@ -565,6 +565,65 @@ static void test_group_settings(void)
 	buffer_deinit(&out);
 }
 
+/* What comes as the group's retry policy, and what is kept of it and shown: NULL is a refusal. */
+static void test_the_retry_policy_of_a_group(void)
+{
+	static const struct {
+		const char *in, *out;
+	} cases[] = {
+		{ "null", "{\"type\":\"CUSTOMIZED\"}" },
+		{ "{}", "{\"type\":\"CUSTOMIZED\"}" },
+		{ "{\"type\":\"CUSTOMIZED\"}", "{\"type\":\"CUSTOMIZED\"}" },
+		{ "{\"customizedRetryPolicy\":{\"next\":[1000,5000]},\"type\":\"CUSTOMIZED\"}",
+		  "{\"type\":\"CUSTOMIZED\",\"customizedRetryPolicy\":{\"next\":[1000,5000]}}" },
+		{ "{\"type\":\"EXPONENTIAL\",\"exponentialRetryPolicy\":{\"initial\":5000,\"max\":7200000,\"multiplier\":3}}",
+		  "{\"type\":\"EXPONENTIAL\",\"exponentialRetryPolicy\":{\"initial\":5000,\"max\":7200000,\"multiplier\":3}}" },
+		{ "{\"type\":\"EXPONENTIAL\",\"exponentialRetryPolicy\":{}}",
+		  "{\"type\":\"EXPONENTIAL\",\"exponentialRetryPolicy\":{\"initial\":5000,\"max\":7200000,\"multiplier\":2}}" },
+		{ "{\"type\":\"EXPONENTIAL\"}", "{\"type\":\"EXPONENTIAL\"}" },
+		{ "{\"type\":\"LINEAR\"}", NULL },
+		{ "{\"type\":\"CUSTOMIZED\",\"customizedRetryPolicy\":{\"next\":[]}}", NULL },
+		{ "{\"type\":\"CUSTOMIZED\",\"customizedRetryPolicy\":{\"next\":[1,-1]}}", NULL },
+		{ "{\"type\":\"CUSTOMIZED\",\"customizedRetryPolicy\":{}}", "{\"type\":\"CUSTOMIZED\"}" },
+		{ "{\"type\":\"EXPONENTIAL\",\"exponentialRetryPolicy\":{\"initial\":-5}}", NULL },
+	};
+	char body[300];
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct group_config_table table;
+		struct errinfo err;
+		struct buffer out;
+
+		snprintf(body, sizeof(body), "{\"groupName\":\"g\",\"groupRetryPolicy\":%s}", cases[i].in);
+		enum status status = group_config_decode(span_of(body), &table, &err);
+		CU_ASSERT_EQUAL(status, cases[i].out == NULL ? ST_INVALID : ST_OK);
+		if (status != ST_OK)
+			continue;
+		buffer_init(&out, 0);
+		struct json_writer w = json_writer_of(&out);
+		group_config_encode(&w, &table.groups[0]);
+		buffer_put_u8(&out, 0);
+		CU_ASSERT_TRUE(cases[i].out != NULL && strstr((const char *)out.data, cases[i].out) != NULL);
+		group_config_table_free(&table);
+		buffer_deinit(&out);
+	}
+}
+
+/* No attribute of a group means anything here: who sets one is told so. */
+static void test_attributes_of_a_group_are_refused(void)
+{
+	struct group_config_table table;
+	struct errinfo err;
+
+	CU_ASSERT_EQUAL(group_config_decode(SPAN_LITERAL("{\"groupName\":\"g\",\"attributes\":{\"+priority.factor\":\"1\"}}"), &table,
+					    &err), ST_INVALID);
+	CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "priority.factor"));
+	CU_ASSERT_EQUAL(group_config_list_decode(SPAN_LITERAL("{\"groupConfigList\":[{\"groupName\":\"g\",\"attributes\":{\"+a\":\"1\"}}]}"),
+						 &table, &err), ST_INVALID);
+	CU_ASSERT_EQUAL(group_config_decode(SPAN_LITERAL("{\"groupName\":\"g\",\"attributes\":{}}"), &table, &err), ST_OK);
+	group_config_table_free(&table);
+}
+
 static void test_data_version(void)
 {
 	struct data_version back;
@@ -600,6 +659,8 @@ int main(void)
 		CHECK_TEST(test_a_decompression_bomb_is_refused),
 		CHECK_TEST(test_topic_settings),
 		CHECK_TEST(test_group_settings),
+		CHECK_TEST(test_the_retry_policy_of_a_group),
+		CHECK_TEST(test_attributes_of_a_group_are_refused),
 		CHECK_TEST(test_attributes_of_topics_change),
 		CHECK_TEST(test_offsets_by_queue),
 		CHECK_TEST(test_lists_of_settings),

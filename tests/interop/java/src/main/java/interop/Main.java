@@ -44,6 +44,7 @@ public final class Main {
         cases.addAll(QueryCases.all());
         cases.addAll(AdminCases.all());
         cases.addAll(OperatorCases.all());
+        cases.addAll(ToolCases.all());
         cases.addAll(AdminApiCases.all());
         cases.addAll(MonitorCases.all());
         cases.addAll(CrowdCases.all());

@@ -34,12 +34,12 @@ final class OperatorCases {
             Case.alone("mqadmin-wipe", OperatorCases::wipe));
     }
 
-    private static String run(Kit kit, String... arguments) {
+    static String run(Kit kit, String... arguments) {
         System.setProperty("rocketmq.namesrv.addr", kit.namesrv);
         return AdminCases.run(arguments);
     }
 
-    private static void expect(String said, String... parts) {
+    static void expect(String said, String... parts) {
         for (String part : parts) {
             check(said.contains(part), "mqadmin does not say \"" + part + "\" but: "
                 + said.substring(Math.max(0, said.length() - 500)).replace('\n', '/'));
@@ -47,7 +47,7 @@ final class OperatorCases {
     }
 
     /** The columns of each line that begins with {@code first}. */
-    private static List<String[]> rows(String said, String first) {
+    static List<String[]> rows(String said, String first) {
         List<String[]> rows = new ArrayList<>();
         for (String line : said.split("\n")) {
             if (line.startsWith(first)) {
