@@ -448,6 +448,25 @@ static void add_entry(struct stats_body *body, const struct cq_entry *entry)
 }
 
 /* The subscription that a group's consumers have of the topic; nothing when no group is named. */
+/* JSON within JSON, of SQL92 only: RocketMQ's ConsumerFilterData. */
+static void put_filter(struct json_writer *w, const struct topic *topic, struct span group, const struct subscription *s)
+{
+	struct buffer text;
+	struct json_writer filter;
+
+	buffer_init(&text, 0);
+	filter = json_writer_of(&text);
+	json_open(&filter, '{');
+	json_member_put_text(&filter, "consumerGroup", group);
+	json_member_put_text(&filter, "expression", expression_text(s->expression));
+	json_member_put_text(&filter, "expressionType", SPAN_LITERAL("SQL92"));
+	json_member_put_text(&filter, "topic", topic->name);
+	json_close(&filter, '}');
+	json_member_put_text(w, "filterData", buffer_span(&text));
+	w->out->failed |= text.failed;
+	buffer_deinit(&text);
+}
+
 static void add_subscription(struct stats_body *body, const struct topic *topic, struct span group_name)
 {
 	uint32_t group_id = core_name_id(body->handlers->core, group_name);
@@ -457,7 +476,10 @@ static void add_subscription(struct stats_body *body, const struct topic *topic,
 	if (group_name.size == 0)
 		return;
 	snprintf(offline, sizeof(offline), "%.*s@%.*s is not online!", SPAN_ARGS(group_name), SPAN_ARGS(topic->name));
-	json_member_put_text(&body->writer, "filterData", span_of(s == NULL ? offline : "null"));
+	if (s != NULL && s->sql)
+		put_filter(&body->writer, topic, group_name, s);
+	else
+		json_member_put_text(&body->writer, "filterData", span_of(s == NULL ? offline : "null"));
 	if (s == NULL)
 		return;
 	json_key(&body->writer, "subscriptionData");
