@@ -167,7 +167,8 @@ static bool subscribes(const struct stats_body *body, const struct topic *topic)
 	if (body->group == NULL)
 		return true;
 	(void)members_subscriptions(members, body->group->id, &subscribed);
-	return subscribed == 0 || members_subscription(members, body->group->id, topic->id) != NULL || is_pop_retry(body, topic);
+	return subscribed == 0 || members_subscription(members, body->group->id, topic->id) != NULL ||
+	       is_pop_retry(body, topic);
 }
 
 static void add_subscribed_topic(void *context, const struct topic *topic)
@@ -449,7 +450,8 @@ static void add_entry(struct stats_body *body, const struct cq_entry *entry)
 
 /* The subscription that a group's consumers have of the topic; nothing when no group is named. */
 /* JSON within JSON, of SQL92 only: RocketMQ's ConsumerFilterData. */
-static void put_filter(struct json_writer *w, const struct topic *topic, struct span group, const struct subscription *s)
+static void put_filter(struct json_writer *w, const struct topic *topic, struct span group,
+		       const struct subscription *s)
 {
 	struct buffer text;
 	struct json_writer filter;

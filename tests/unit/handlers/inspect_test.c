@@ -307,7 +307,8 @@ int main(void)
 {
 	static const struct check_test tests[] = {
 		CHECK_TEST(test_lag_of_a_group),   CHECK_TEST(test_a_long_answer_is_made_in_slices), CHECK_TEST(test_how_far_a_topic_is), CHECK_TEST(test_time_spans),
-		CHECK_TEST(test_entries_of_a_queue), CHECK_TEST(test_the_filter_of_a_group), CHECK_TEST(test_flows), CHECK_TEST(test_what_is_put_aside),            CHECK_TEST(test_who_is_connected),
+		CHECK_TEST(test_entries_of_a_queue), CHECK_TEST(test_the_filter_of_a_group),
+		CHECK_TEST(test_flows), CHECK_TEST(test_what_is_put_aside), CHECK_TEST(test_who_is_connected),
 		CHECK_TEST(test_how_the_broker_is), CHECK_TEST(test_it_is_a_master_alone),
 	};
 	return check_main("inspect", tests, sizeof(tests) / sizeof(tests[0]));
