@@ -38,8 +38,8 @@ uint32_t groups_count(const struct groups *groups);
 /* A live group, or NULL. */
 struct consumer_group *groups_find(const struct groups *groups, struct span name);
 enum status groups_check_room(const struct groups *groups, struct errinfo *err) MUST_USE;
-/* Does all of groups_put that can fail; `texts_size` is that of `forbidden` and of the retry policy. A group that is not there
- * yet stays invisible until it is put. ST_NOMEM, ST_FULL. */
+/* Does all of groups_put that can fail; `texts_size` is that of `forbidden` and of the retry policy. A group that is not
+ * there yet stays invisible until it is put. ST_NOMEM, ST_FULL. */
 enum status groups_reserve(struct groups *groups, struct span name, size_t texts_size) MUST_USE;
 /* Creates or changes a group (the effect of a GROUP record). */
 enum status groups_put(struct groups *groups, struct span name, const struct group_config *settings, struct span forbidden,

@@ -30,7 +30,7 @@ void statistics_destroy(struct statistics *statistics);
 /* --- what happens --------------------------------------------------------------------------------------------------- */
 /* A message got its place in a queue of the topic. */
 void statistics_put(struct statistics *statistics, uint32_t topic_id, uint64_t bytes, int64_t mono_ms);
-/* A message was stored that gets its place later, if ever: a half message, a delayed one. It counts for this system topic only. */
+/* A half or a delayed message was stored: it gets its place later, if ever. It counts for this system topic only. */
 void statistics_put_aside(struct statistics *statistics, uint32_t topic_id, uint64_t bytes);
 void statistics_put_failed(struct statistics *statistics);
 /* A pull of the group (0: of nobody in particular) took so many messages; none: it found nothing. */

@@ -168,7 +168,8 @@ static bool subscribes(const struct stats_body *body, const struct topic *topic)
 	if (body->group == NULL)
 		return true;
 	(void)members_subscriptions(members, body->group->id, &subscribed);
-	return subscribed == 0 || members_subscription(members, body->group->id, topic->id) != NULL || is_pop_retry(body, topic);
+	return subscribed == 0 || members_subscription(members, body->group->id, topic->id) != NULL ||
+	       is_pop_retry(body, topic);
 }
 
 static void add_subscribed_topic(void *context, const struct topic *topic)
@@ -450,6 +451,26 @@ static void add_entry(struct stats_body *body, const struct cq_entry *entry)
 }
 
 /* The subscription that a group's consumers have of the topic; nothing when no group is named. */
+/* JSON within JSON, of SQL92 only: RocketMQ's ConsumerFilterData. */
+static void put_filter(struct json_writer *w, const struct topic *topic, struct span group,
+		       const struct subscription *s)
+{
+	struct buffer text;
+	struct json_writer filter;
+
+	buffer_init(&text, 0);
+	filter = json_writer_of(&text);
+	json_open(&filter, '{');
+	json_member_put_text(&filter, "consumerGroup", group);
+	json_member_put_text(&filter, "expression", expression_text(s->expression));
+	json_member_put_text(&filter, "expressionType", SPAN_LITERAL("SQL92"));
+	json_member_put_text(&filter, "topic", topic->name);
+	json_close(&filter, '}');
+	json_member_put_text(w, "filterData", buffer_span(&text));
+	w->out->failed |= text.failed;
+	buffer_deinit(&text);
+}
+
 static void add_subscription(struct stats_body *body, const struct topic *topic, struct span group_name)
 {
 	uint32_t group_id = core_name_id(body->handlers->core, group_name);
@@ -459,7 +480,10 @@ static void add_subscription(struct stats_body *body, const struct topic *topic,
 	if (group_name.size == 0)
 		return;
 	snprintf(offline, sizeof(offline), "%.*s@%.*s is not online!", SPAN_ARGS(group_name), SPAN_ARGS(topic->name));
-	json_member_put_text(&body->writer, "filterData", span_of(s == NULL ? offline : "null"));
+	if (s != NULL && s->sql)
+		put_filter(&body->writer, topic, group_name, s);
+	else
+		json_member_put_text(&body->writer, "filterData", span_of(s == NULL ? offline : "null"));
 	if (s == NULL)
 		return;
 	json_key(&body->writer, "subscriptionData");

@@ -100,7 +100,8 @@ static enum status keep_policy(struct json_doc *doc, const struct buffer *made, 
 }
 
 /* Written anew, so that nothing but the policy is kept. The default: nothing. */
-static enum status retry_policy_of(struct json_doc *doc, const struct cJSON *policy, struct span *out, struct errinfo *err)
+static enum status retry_policy_of(struct json_doc *doc, const struct cJSON *policy, struct span *out,
+				   struct errinfo *err)
 {
 	const struct cJSON *type = json_member(policy, "type");
 	int32_t kind = json_member_enum(policy, "type", retry_types, -1);
@@ -127,7 +128,8 @@ static enum status retry_policy_of(struct json_doc *doc, const struct cJSON *pol
 
 /* --- the group ------------------------------------------------------------------------------------------------------ */
 
-static enum status group_config_of(struct json_doc *doc, const struct cJSON *object, struct group_config *out, struct errinfo *err)
+static enum status group_config_of(struct json_doc *doc, const struct cJSON *object, struct group_config *out,
+				   struct errinfo *err)
 {
 	struct group_config def = group_config_default();
 	const struct cJSON *attributes = json_member(object, "attributes");
@@ -153,7 +155,7 @@ static enum status group_config_of(struct json_doc *doc, const struct cJSON *obj
 		.consume_timeout_minute = json_member_i32(object, "consumeTimeoutMinute", def.consume_timeout_minute),
 	};
 	if (cJSON_IsObject(attributes) && attributes->child != NULL)
-		return errinfo_set(err, ST_INVALID, "group %.*s: attribute %.64s is unsupported, as all of groups are here: leave it out",
+		return errinfo_set(err, ST_INVALID, "group %.*s: attribute %.64s is unsupported, as all of groups are: leave it out",
 				   SPAN_ARGS(out->group_name), attributes->child->string);
 	return retry_policy_of(doc, json_member(object, "groupRetryPolicy"), &out->retry_policy, err);
 }

@@ -181,6 +181,26 @@ static void test_entries_of_a_queue(void)
 	bench_close(b);
 }
 
+/* queryCq -g: by what a group of SQL92 filters. */
+static void test_the_filter_of_a_group(void)
+{
+	static const char *const fields[] = { "topic", "orders", "queueId", "1", "index", "0", "count", "1", "consumerGroup", "readers",
+					      NULL };
+	struct subscription_data subscription = { .topic = SPAN_LITERAL("orders"), .sub_string = SPAN_LITERAL("a = 'b'"),
+						  .expression_type = SPAN_LITERAL("SQL92"), .sub_version = 1 };
+	struct consumer_data consumer = { .group_name = SPAN_LITERAL("readers"), .consume_type = CONSUME_PASSIVELY,
+					  .message_model = MODEL_CLUSTERING, .subscriptions = &subscription, .subscription_count = 1 };
+	struct heartbeat heartbeat = { .client_id = SPAN_LITERAL("one"), .consumers = &consumer, .consumer_count = 1 };
+	struct bench *b = open_with_traffic();
+	struct outcome outcome = { 0 };
+
+	CU_ASSERT_EQUAL(core_heartbeat(b->f->core, 100, &(struct host){ 0 }, LANGUAGE_JAVA, VERSION_OURS, &heartbeat, &outcome), ST_OK);
+	CU_ASSERT_EQUAL(ask(b, REQ_QUERY_CONSUME_QUEUE, fields), RESP_SUCCESS);
+	CU_ASSERT_TRUE(body_has(b, "\"filterData\":\"{\\\"consumerGroup\\\":\\\"readers\\\",\\\"expression\\\":\\\"a = 'b'\\\","
+				   "\\\"expressionType\\\":\\\"SQL92\\\",\\\"topic\\\":\\\"orders\\\"}\""));
+	bench_close(b);
+}
+
 static int32_t ask_stats(struct bench *b, const char *name, const char *key)
 {
 	const char *const fields[] = { "statsName", name, "statsKey", key, NULL };
@@ -347,8 +367,9 @@ int main(void)
 {
 	static const struct check_test tests[] = {
 		CHECK_TEST(test_lag_of_a_group),   CHECK_TEST(test_a_long_answer_is_made_in_slices), CHECK_TEST(test_how_far_a_topic_is), CHECK_TEST(test_time_spans),
-		CHECK_TEST(test_entries_of_a_queue), CHECK_TEST(test_flows), CHECK_TEST(test_what_is_put_aside),
-		CHECK_TEST(test_who_is_connected), CHECK_TEST(test_how_the_broker_is), CHECK_TEST(test_where_half_messages_are),
+		CHECK_TEST(test_entries_of_a_queue), CHECK_TEST(test_the_filter_of_a_group),
+		CHECK_TEST(test_flows), CHECK_TEST(test_what_is_put_aside), CHECK_TEST(test_who_is_connected),
+		CHECK_TEST(test_how_the_broker_is), CHECK_TEST(test_where_half_messages_are),
 		CHECK_TEST(test_what_is_kept_elsewhere), CHECK_TEST(test_high_availability),
 	};
 	return check_main("inspect", tests, sizeof(tests) / sizeof(tests[0]));
