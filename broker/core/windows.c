@@ -2,7 +2,10 @@
 
 #include <stdlib.h>
 
-enum { TRY_EACH = 32, MEAN_OF = 8 };
+enum {
+	TRY_EACH = 32, /* So many windows are not read until one is nevertheless: their use may have changed. */
+	MEAN_OF = 8,   /* Windows; the newest counts this part. */
+};
 
 struct window {
 	uint64_t start;   /* NO_WINDOW: holds nothing. */
@@ -44,16 +47,16 @@ void windows_begin(struct windows *windows)
 	windows->answer++;
 }
 
-static struct window *find(const struct windows *windows, uint64_t start)
+static struct window *find(struct windows *windows, uint64_t start)
 {
 	for (size_t i = 0; i < WINDOWS_MAX; i++) {
 		if (windows->all[i].start == start)
-			return (struct window *)&windows->all[i];
+			return &windows->all[i];
 	}
 	return NULL;
 }
 
-bool windows_have(const struct windows *windows, uint64_t offset)
+bool windows_have(struct windows *windows, uint64_t offset)
 {
 	return find(windows, window_start(offset)) != NULL;
 }

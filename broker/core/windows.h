@@ -36,7 +36,8 @@ static inline uint64_t window_start(uint64_t offset)
 {
 	return offset - offset % WINDOW_SIZE;
 }
-bool windows_have(const struct windows *windows, uint64_t offset);
+/* Whether the window of `offset` is there. */
+bool windows_have(struct windows *windows, uint64_t offset);
 /* Will the window of some place be worth its read, when `count` of its messages are wanted now? If so many are not themselves
  * enough, it depends on what the last windows served in all; every now and then one is tried nevertheless. */
 bool windows_are_worth(struct windows *windows, size_t count);

@@ -139,6 +139,67 @@ static void test_more_windows_than_are_kept(void)
 	fixture_destroy(f);
 }
 
+/* Where the last message of an answer lies. */
+static uint64_t end_of_answer(struct fixture *f, const struct pull_result *result)
+{
+	struct message message = { .physical_offset = -1 };
+	struct buffer bytes;
+
+	buffer_init(&bytes, 0);
+	core_pull_copy(f->core, result, &bytes);
+	struct span rest = buffer_span(&bytes);
+	while (message_next(&rest, &message, NULL) == ST_OK)
+		;
+	buffer_deinit(&bytes);
+	return (uint64_t)message.physical_offset;
+}
+
+/* Who reads ahead of others gets less at once, so that they come together. */
+static void test_an_answer_ends_before_a_window_to_be_read(void)
+{
+	struct fixture *f = fixture_create(NULL);
+	struct pull_result result;
+	struct outcome outcome;
+
+	fill(f, 3000, SMALL);
+	struct pull_request request = pull_of(f, "t", 1, first_in_window(f), "*");
+	request.message_max = PULL_MESSAGES_MAX;
+	fixture_restart(f);
+	CU_ASSERT_EQUAL(core_pull(f->core, &request, &result, &outcome), ST_OK);
+	CU_ASSERT_TRUE(result.item_count >= WINDOW_FEW);
+	CU_ASSERT_EQUAL(window_start(end_of_answer(f, &result)), WINDOW_SIZE);
+	uint64_t end = result.next_offset;
+	/* When the next one has been read for somebody else it goes on. */
+	request.offset = end;
+	CU_ASSERT_EQUAL(core_pull(f->core, &request, &result, &outcome), ST_OK);
+	request.offset = end - 20;
+	CU_ASSERT_EQUAL(core_pull(f->core, &request, &result, &outcome), ST_OK);
+	CU_ASSERT_TRUE(result.next_offset > end);
+	fixture_destroy(f);
+}
+
+static void test_windows_that_serve_few_are_given_up(void)
+{
+	enum { COUNT = (WINDOWS_MAX * 2) * WINDOW_SIZE / LARGE, TRIES = 320 };
+	struct fixture *f = fixture_create(NULL);
+	struct windows *windows = windows_create();
+	int worth = 0;
+
+	fill(f, COUNT, LARGE);
+	CU_ASSERT_FALSE(windows_are_worth(windows, WINDOW_FEW - 1));
+	CU_ASSERT_TRUE(windows_are_worth(windows, WINDOW_FEW)); /* Until the contrary has shown. */
+	for (uint64_t start = 0; start < commitlog_durable(f->log) - 2 * WINDOW_SIZE; start += WINDOW_SIZE) {
+		windows_begin(windows);
+		(void)(windows_read(windows, f->log, start) == ST_OK);
+	}
+	for (int i = 0; i < TRIES; i++)
+		worth += windows_are_worth(windows, WINDOW_FEW);
+	CU_ASSERT_EQUAL(worth, 10);
+	CU_ASSERT_TRUE(windows_are_worth(windows, WINDOW_WORTH));
+	windows_destroy(windows);
+	fixture_destroy(f);
+}
+
 int main(void)
 {
 	static const struct check_test tests[] = {
@@ -146,6 +207,8 @@ int main(void)
 		CHECK_TEST(test_a_window_that_the_cache_lacks_is_asked_for),
 		CHECK_TEST(test_damage_in_a_window_is_told),
 		CHECK_TEST(test_more_windows_than_are_kept),
+		CHECK_TEST(test_an_answer_ends_before_a_window_to_be_read),
+		CHECK_TEST(test_windows_that_serve_few_are_given_up),
 	};
 	return check_main("windows", tests, sizeof(tests) / sizeof(tests[0]));
 }
