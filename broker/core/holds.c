@@ -7,6 +7,7 @@
 
 #include "broker/core/expression.h"
 #include "broker/core/topics.h"
+#include "lib/filter/sql_filter.h"
 #include "lib/base/table.h"
 
 /* With more tags than that a hold is asked one by one: a bound on the memory of one hold. */
@@ -116,11 +117,21 @@ static bool is_indexed(const struct pull_request *pull)
 	return !sql && pull->filter.count > 0 && pull->filter.count <= INDEXED_TAGS_MAX;
 }
 
+/* What an arrival in the queue costs for this hold. */
+static uint32_t cost_of(const struct pull_request *pull)
+{
+	bool program = pull->expression != NULL && pull->expression->sql && pull->expression->program != NULL;
+
+	return program ? HOLD_WALK_COST + (uint32_t)sql_filter_steps(pull->expression->program) : 0;
+}
+
 /* --- all ------------------------------------------------------------------------------------------------------ */
 
 enum status holds_add(struct holds *holds, const struct hold *wanted)
 {
-	if (holds->count >= holds->hold_max)
+	uint32_t cost = cost_of(&wanted->pull);
+
+	if (holds->count >= holds->hold_max || wanted->queue->asked_cost + cost > HOLD_COST_MAX)
 		return ST_FULL;
 	struct hold *hold = malloc(sizeof(*hold));
 	if (hold == NULL)
@@ -137,6 +148,7 @@ enum status holds_add(struct holds *holds, const struct hold *wanted)
 		DL_APPEND2(queue->asked_holds, hold, asked_prev, asked_next);
 	if (queue->holds == NULL)
 		queue->woken_offset = queue->visible_offset; /* Nobody kept it up meanwhile. */
+	queue->asked_cost += cost;
 	DL_APPEND2(queue->holds, hold, queue_prev, queue_next);
 	DL_APPEND2(holds->all, hold, all_prev, all_next);
 	holds->count++;
@@ -151,6 +163,7 @@ static void unlink_hold(struct holds *holds, struct hold *hold)
 		DL_DELETE2(hold->queue->asked_holds, hold, asked_prev, asked_next);
 	else
 		drop_links(holds, hold);
+	hold->queue->asked_cost -= cost_of(&hold->pull);
 	DL_DELETE2(hold->queue->holds, hold, queue_prev, queue_next);
 	DL_DELETE2(holds->all, hold, all_prev, all_next);
 	holds->count--;

@@ -4,7 +4,7 @@
  * Each hold is in its queue's list and in one list of all, which the core's tick sweeps. Those that want a few tags are found by
  * (queue, tag) as well, so that a new message wakes whom it concerns without a look at the others; those that want everything,
  * SQL92 or very many tags are in the queue's list of holds to be asked one by one. wake.h has the wake-up.
- * Bounded in number; a closed connection takes its holds along. Threads: the loop thread. */
+ * Bounded in number, and for each queue in what those cost that are asked: an arrival may not keep the loop for long; a closed connection takes its holds along. Threads: the loop thread. */
 #ifndef ESCROW_CORE_HOLDS_H
 #define ESCROW_CORE_HOLDS_H
 
@@ -51,7 +51,11 @@ typedef void (*hold_ready)(void *context, const struct hold *hold, bool expired)
 void holds_init(struct holds *holds, size_t hold_max);
 /* Frees every hold without a word to its client. */
 void holds_deinit(struct holds *holds);
-/* Takes over a copy of *hold (queue, pull, connection, deadline set). ST_FULL at the limit, ST_NOMEM. */
+/* At most this may asking the holds of one queue cost, in steps of SQL92 programs, a walk over a message's properties counting as
+ * HOLD_WALK_COST: 900 expressions of a few steps, or 60 of the longest. About a millisecond. */
+enum { HOLD_COST_MAX = 64 * 1024, HOLD_WALK_COST = 64 };
+
+/* Takes over a copy of *hold (queue, pull, connection, deadline set). ST_FULL at a limit, ST_NOMEM. */
 enum status holds_add(struct holds *holds, const struct hold *hold) MUST_USE;
 /* The first of those that wait for messages of the queue with this hash, or NULL. */
 struct hold_link *holds_for_tag(const struct holds *holds, const struct queue *queue, int32_t tag_hash);

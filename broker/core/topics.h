@@ -41,6 +41,7 @@ struct queue {
 	uint64_t born;           /* Log offset of the deletion that emptied it last; 0: none. Older records gave it nothing. */
 	struct hold *holds;      /* Pulls that wait for this queue; see holds.h. */
 	struct hold *asked_holds; /* Of those: whose wish no tag tells. */
+	uint32_t asked_cost;     /* What an arrival costs because of these. */
 	uint64_t woken_offset;   /* While there are any: entries below have been shown to them. */
 };
 

@@ -321,6 +321,37 @@ static void test_ten_thousand_subscriptions_with_their_own_tags(void)
 	fixture_destroy(f);
 }
 
+/* However many and however long the expressions are that wait, a message does not keep the loop for them; tags wait as ever. */
+static void test_what_an_arrival_may_cost_is_bounded(void)
+{
+	struct core_config config = fixture_config();
+	struct pull_header header;
+	struct pull_request request;
+	struct outcome outcome;
+	char text[1200];
+	int size = snprintf(text, sizeof(text), "n = 1"), held = 0;
+
+	while (size < 1000)
+		size += snprintf(text + size, sizeof(text) - (size_t)size, " OR n = 1");
+	config.hold_max = 1000;
+	struct fixture *f = fixture_create(&config);
+	send_with(f, "k", NULL, NULL, NULL);
+	header = carried("SQL92", text);
+	header.queue_offset = (int64_t)topics_find(core_topics(f->core), SPAN_LITERAL("t"))->queues[0]->visible_offset;
+	do {
+		CU_ASSERT_EQUAL_FATAL(prepare(f, &header, &request, &outcome), RESP_SUCCESS);
+	} while (core_hold_pull(f->core, &request, CONSUMER, ++held, 0, 20000));
+	CU_ASSERT_TRUE(held > 50 && held < (int)config.hold_max);
+	hold(f, "TAG", "a", 100000);
+	send_with(f, "k", "a", NULL, NULL);
+	woken(f, 100000, 0);
+	/* Those that leave make room. */
+	core_connection_gone(f->core, CONSUMER);
+	CU_ASSERT_EQUAL(topics_find(core_topics(f->core), SPAN_LITERAL("t"))->queues[0]->asked_cost, 0);
+	hold(f, "SQL92", "n = 7", 3);
+	fixture_destroy(f);
+}
+
 int main(void)
 {
 	static const struct check_test tests[] = {
@@ -332,6 +363,7 @@ int main(void)
 		CHECK_TEST(test_the_check_of_a_clients_configuration),
 		CHECK_TEST(test_an_arrival_wakes_whom_it_concerns),
 		CHECK_TEST(test_ten_thousand_subscriptions_with_their_own_tags),
+		CHECK_TEST(test_what_an_arrival_may_cost_is_bounded),
 	};
 
 	return check_main("selection", tests, sizeof(tests) / sizeof(tests[0]));
