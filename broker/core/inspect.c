@@ -55,7 +55,7 @@ static enum status inspect_halves(struct core *core, struct inspected_queue *out
 {
 	struct half_entry last = { 0 };
 	struct stored_message stored;
-	uint64_t end;
+	uint64_t end = 0;
 
 	enum status status = halves_end(core, &last, &end, err);
 	if (status != ST_OK)
