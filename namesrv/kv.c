@@ -11,9 +11,8 @@ struct entry {
 	uint8_t text[]; /* namespace, key, value */
 };
 
-/* A list each: a walk over the settings need not tell them apart. */
-
 struct kv {
+	/* A list each: a walk over the settings need not tell them apart. */
 	struct entry *entries;
 	struct entry *emptied; /* Namespaces only, in the order in which they were emptied. */
 	size_t emptied_count;
@@ -120,7 +119,7 @@ static void remove_entry(struct kv *kv, struct entry *entry)
 
 enum status kv_put(struct kv *kv, struct span name_space, struct span key, struct span value, struct errinfo *err)
 {
-	const struct entry *old = find(kv, name_space, key);
+	struct entry *old = find(kv, name_space, key);
 	size_t size = name_space.size + key.size + value.size;
 
 	if (size > KV_TEXT_MAX)
@@ -139,7 +138,7 @@ enum status kv_put(struct kv *kv, struct span name_space, struct span key, struc
 	memcpy(entry->text + name_space.size, key.data, key.size);
 	if (value.size > 0)
 		memcpy(entry->text + name_space.size + key.size, value.data, value.size);
-	remove_entry(kv, find(kv, name_space, key));
+	remove_entry(kv, old);
 	DL_APPEND(kv->entries, entry);
 	kv->count++;
 	kv->bytes += size;
@@ -202,7 +201,8 @@ void kv_walk(const struct kv *kv, const struct kv_visitor *visitor)
 				visitor->put(visitor->context, key_of(entry), value_of(entry));
 		}
 		visitor->end(visitor->context);
-	}	DL_FOREACH(kv->emptied, entry) {
+	}
+	DL_FOREACH(kv->emptied, entry) {
 		visitor->begin(visitor->context, name_space_of(entry));
 		visitor->end(visitor->context);
 	}

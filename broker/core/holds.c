@@ -7,8 +7,8 @@
 
 #include "broker/core/expression.h"
 #include "broker/core/topics.h"
-#include "lib/filter/sql_filter.h"
 #include "lib/base/table.h"
+#include "lib/filter/sql_filter.h"
 
 /* With more tags than that a hold is asked one by one: a bound on the memory of one hold. */
 enum { INDEXED_TAGS_MAX = 16 };

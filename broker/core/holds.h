@@ -4,7 +4,8 @@
  * Each hold is in its queue's list and in one list of all, which the core's tick sweeps. Those that want a few tags are found by
  * (queue, tag) as well, so that a new message wakes whom it concerns without a look at the others; those that want everything,
  * SQL92 or very many tags are in the queue's list of holds to be asked one by one. wake.h has the wake-up.
- * Bounded in number, and for each queue in what those cost that are asked: an arrival may not keep the loop for long; a closed connection takes its holds along. Threads: the loop thread. */
+ * Bounded in number, and for each queue in what those cost that are asked: an arrival may not keep the loop for long. A closed
+ * connection takes its holds along. Threads: the loop thread. */
 #ifndef ESCROW_CORE_HOLDS_H
 #define ESCROW_CORE_HOLDS_H
 

@@ -189,12 +189,9 @@ static bool is_given_up(const struct core *core, const struct cq_entry *entry)
 	return entry->body_offset < commitlog_start(core->log);
 }
 
-static bool is_wanted_cold(const struct core *core, const struct pull_request *request, const struct cq_entry *entry)
+static bool is_wanted(const struct core *core, const struct pull_request *request, const struct cq_entry *entry)
 {
-	struct span byte;
-
-	return selection_by_hash(request, entry->tag_hash) != FIT_NO && !is_given_up(core, entry) &&
-	       commitlog_read(core->log, entry->body_offset, 1, &byte) == ST_AGAIN;
+	return selection_by_hash(request, entry->tag_hash) != FIT_NO && !is_given_up(core, entry);
 }
 
 /* Reads a window; each eighth one lets the disk fetch what comes READ_AHEAD_LEAD later. */
@@ -219,7 +216,7 @@ static size_t see_to_windows(struct core *core, const struct pull_request *reque
 		size_t first = i, wanted = 0;
 
 		for (; i < count && window_start(entries[i].body_offset) == window_start(offset); i++)
-			wanted += is_wanted_cold(core, request, &entries[i]);
+			wanted += !commitlog_in_memory(core->log, entries[i].body_offset) && is_wanted(core, request, &entries[i]);
 		if (wanted > 0 && !windows_have(core->windows, offset) && windows_are_worth(core->windows, wanted)) {
 			if (item_count >= WINDOW_FEW)
 				return first;
@@ -248,7 +245,7 @@ static enum status choose(struct core *core, const struct pull_request *request,
 			return status;
 		size_t count = see_to_windows(core, request, result->item_count, entries, got);
 		for (size_t i = 0; i < count; i++) {
-			if (selection_by_hash(request, entries[i].tag_hash) != FIT_NO && !is_given_up(core, &entries[i])) {
+			if (is_wanted(core, request, &entries[i])) {
 				status = take(core, request, &entries[i], *next, &looked, result, err);
 				if (status != ST_OK)
 					return status;

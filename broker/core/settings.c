@@ -287,6 +287,14 @@ static struct topic_settings plain_settings(uint32_t queues, uint32_t perm)
 	return (struct topic_settings){ .read_queue_nums = queues, .write_queue_nums = queues, .perm = perm };
 }
 
+static enum status make_plain_topic(struct core *core, struct span name, uint32_t queues, struct topic **topic_out,
+				    struct outcome *outcome)
+{
+	struct topic_settings settings = plain_settings(queues, PERM_RW);
+
+	return make_topic(core, name, &settings, topic_out, outcome);
+}
+
 enum status settings_topic_for_send(struct core *core, struct span name, struct span template_name, int32_t queue_nums,
 				    bool unit_mode, struct topic **topic_out, struct outcome *outcome)
 {
@@ -318,8 +326,7 @@ enum status settings_retry_topic(struct core *core, struct span group, struct to
 
 	if (name.size == 0)
 		return core_refuse(outcome, RESP_INVALID_PARAMETER, "the group's name is too long for a retry topic");
-	struct topic_settings settings = plain_settings(known == NULL ? 1 : (uint32_t)known->settings.retry_queue_nums, PERM_RW);
-	return make_topic(core, name, &settings, topic_out, outcome);
+	return make_plain_topic(core, name, known == NULL ? 1 : (uint32_t)known->settings.retry_queue_nums, topic_out, outcome);
 }
 
 enum status settings_pop_retry_topic(struct core *core, struct span group, struct span topic, struct topic **topic_out,
@@ -330,8 +337,7 @@ enum status settings_pop_retry_topic(struct core *core, struct span group, struc
 
 	if (name.size == 0)
 		return core_refuse(outcome, RESP_INVALID_PARAMETER, "the names of group and topic are too long for a retry topic");
-	struct topic_settings settings = plain_settings(1, PERM_RW);
-	return make_topic(core, name, &settings, topic_out, outcome);
+	return make_plain_topic(core, name, 1, topic_out, outcome);
 }
 
 enum status settings_dead_letter_topic(struct core *core, struct span group, struct topic **topic_out,
@@ -342,8 +348,7 @@ enum status settings_dead_letter_topic(struct core *core, struct span group, str
 
 	if (name.size == 0)
 		return core_refuse(outcome, RESP_INVALID_PARAMETER, "the group's name is too long for a dead-letter topic");
-	struct topic_settings settings = plain_settings(1, PERM_RW);
-	return make_topic(core, name, &settings, topic_out, outcome);
+	return make_plain_topic(core, name, 1, topic_out, outcome);
 }
 
 enum status settings_group_for_consumer(struct core *core, struct span name, struct consumer_group **group_out,

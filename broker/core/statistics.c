@@ -146,25 +146,27 @@ static void count_flow(struct flow *flow, uint64_t count, uint64_t bytes)
 	flow->now.calls++;
 }
 
-void statistics_put(struct statistics *s, uint32_t topic_id, uint64_t bytes, int64_t mono_ms)
+static void count_into_topic(struct statistics *s, uint32_t topic_id, uint64_t bytes)
 {
 	struct flow *flow = flow_of(s, topic_id, 0);
 
+	if (flow != NULL)
+		count_flow(flow, 1, bytes);
+}
+
+void statistics_put(struct statistics *s, uint32_t topic_id, uint64_t bytes, int64_t mono_ms)
+{
 	s->now.put_count++;
 	count_flow(&s->all_put, 1, bytes);
 	s->now.put_bytes += bytes;
 	if (s->waiting++ == 0)
 		s->waiting_since_ms = mono_ms;
-	if (flow != NULL)
-		count_flow(flow, 1, bytes);
+	count_into_topic(s, topic_id, bytes);
 }
 
 void statistics_put_aside(struct statistics *s, uint32_t topic_id, uint64_t bytes)
 {
-	struct flow *flow = flow_of(s, topic_id, 0);
-
-	if (flow != NULL)
-		count_flow(flow, 1, bytes);
+	count_into_topic(s, topic_id, bytes);
 }
 
 void statistics_put_failed(struct statistics *s)

@@ -450,7 +450,6 @@ static void add_entry(struct stats_body *body, const struct cq_entry *entry)
 	json_close(&body->writer, '}');
 }
 
-/* The subscription that a group's consumers have of the topic; nothing when no group is named. */
 /* JSON within JSON, of SQL92 only: RocketMQ's ConsumerFilterData. */
 static void put_filter(struct json_writer *w, const struct topic *topic, struct span group,
 		       const struct subscription *s)
@@ -471,6 +470,7 @@ static void put_filter(struct json_writer *w, const struct topic *topic, struct 
 	buffer_deinit(&text);
 }
 
+/* The subscription that a group's consumers have of the topic; nothing when no group is named. */
 static void add_subscription(struct stats_body *body, const struct topic *topic, struct span group_name)
 {
 	uint32_t group_id = core_name_id(body->handlers->core, group_name);

@@ -352,24 +352,23 @@ static enum status submit_warm(struct disk *disk, uint64_t offset, uint32_t size
 	return ST_OK;
 }
 
-static uint32_t clip(const struct disk *disk, uint64_t offset, uint32_t size, uint32_t max)
+/* As much of that as one read can have. */
+static uint32_t readable(const struct disk *disk, uint64_t offset, uint32_t size)
 {
 	uint64_t limit = commitlog_read_limit(disk->log, offset);
 
-	if (size > limit)
-		size = (uint32_t)limit;
-	return size > max ? max : size;
+	return size > limit ? (uint32_t)limit : size;
 }
 
 enum status disk_warm(struct disk *disk, uint64_t offset, uint32_t size, void (*done)(void *context), void *context)
 {
-	size = clip(disk, offset, size, WARM_BYTES_MAX);
+	size = readable(disk, offset, size > WARM_BYTES_MAX ? WARM_BYTES_MAX : size);
 	return submit_warm(disk, offset, size, size, done, context);
 }
 
 void disk_read_ahead(struct disk *disk, uint64_t offset, uint32_t size)
 {
-	(void)(submit_warm(disk, offset, clip(disk, offset, size, size), 0, NULL, NULL) == ST_OK);
+	(void)(submit_warm(disk, offset, readable(disk, offset, size), 0, NULL, NULL) == ST_OK);
 }
 
 /* --- life ----------------------------------------------------------------------------------------------------- */

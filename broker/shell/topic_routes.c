@@ -179,13 +179,13 @@ static enum status find(void *context, struct span topic, const struct topic_que
 	*out = route->queues;
 	if (route->queues != NULL)
 		return ST_OK;
-	/* It was not known then; it may be now. */
-	if (route->answered && !route->fetching && routes->now_ms >= route->fetch_ms) {
-		route->answered = false;
-		route->wanted_ms = routes->now_ms;
-	}
-	if (!route->answered && !route->fetching && routes->now_ms >= route->fetch_ms)
+	if (!route->fetching && routes->now_ms >= route->fetch_ms) {
+		if (route->answered) { /* It was not known then; it may be now. */
+			route->answered = false;
+			route->wanted_ms = routes->now_ms;
+		}
 		fetch(route);
+	}
 	return !route->answered && routes->now_ms - route->wanted_ms < ROUTE_WAIT_MS ? ST_AGAIN : ST_OK;
 }
 

@@ -224,6 +224,9 @@ void commitlog_keep_spares(struct commitlog *log, bool wanted);
  * ST_AGAIN: no longer in memory; use commitlog_try_read, then a read job. ST_INVALID: outside of [start, appended). */
 enum status commitlog_read(const struct commitlog *log, uint64_t offset, size_t size, struct span *out) MUST_USE;
 
+/* Whether what lies there is in memory, as commitlog_read gives it. `offset`: of something appended. */
+bool commitlog_in_memory(const struct commitlog *log, uint64_t offset);
+
 /* Reads into `data` if the page cache has it. ST_AGAIN: a read job must. ST_CORRUPT when `verify` fails (see below);
  * ST_INVALID as in commitlog_read, or across a segment's end. */
 enum status commitlog_try_read(const struct commitlog *log, uint64_t offset, size_t size, bool verify, uint8_t *data,

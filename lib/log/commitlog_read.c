@@ -55,6 +55,11 @@ uint64_t commitlog_read_limit(const struct commitlog *log, uint64_t offset)
 	return end - offset;
 }
 
+bool commitlog_in_memory(const struct commitlog *log, uint64_t offset)
+{
+	return offset >= log->ring_floor;
+}
+
 enum status commitlog_read(const struct commitlog *log, uint64_t offset, size_t size, struct span *out)
 {
 	uint64_t limit = commitlog_read_limit(log, offset);

@@ -12,7 +12,7 @@ struct absence {
 	const char *advice;
 };
 
-static const char no_replicas[] = 
+static const char no_replicas[] =
 	"there are no replicas here: keep the store on a mirrored disk, and RocketMQ's slaves away";
 static const char no_controller[] = "there is no controller here: a broker that fails is started again on its store";
 static const char no_container[] = "this is no broker container: start and stop escrow-broker itself";
