@@ -65,8 +65,9 @@ final class CrowdCases {
     }
 
     /**
-     * Four producers send while three consumers join and leave. Nothing is lost. A consumer that leaves may have consumed
-     * what it could no longer acknowledge, so those may come again, to another; one consumer never gets a message twice.
+     * Four producers send while three consumers join and leave. Nothing is lost. Who gives a queue up, because he leaves or
+     * another joined, may be consuming what he can no longer acknowledge: those come again, to whoever has the queue then,
+     * who may be the same.
      */
     private static void joiningAndLeaving(Kit kit) throws Exception {
         kit.createTopicEverywhere();
@@ -102,10 +103,8 @@ final class CrowdCases {
         Kit.await("nothing is lost", 2 * COME_MS, () -> byKey.size() == MESSAGES);
         Thread.sleep(SETTLE_MS);
         int again = 0;
-        for (Map.Entry<String, Collection<String>> entry : byKey.entrySet()) {
-            Set<String> who = new HashSet<>(entry.getValue());
-            checkEqual(who.size(), entry.getValue().size(), "deliveries of " + entry.getKey() + " to different members");
-            again += who.size() - 1;
+        for (Collection<String> deliveries : byKey.values()) {
+            again += deliveries.size() - 1;
         }
         System.err.println("crowd-joining-leaving: " + members + " members, " + again + " delivered again");
         check(again < MESSAGES / 2, again + " messages were delivered again");
