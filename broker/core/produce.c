@@ -169,13 +169,14 @@ static enum status store_message(struct core *core, struct incoming *in, struct 
 
 /* --- half messages --------------------------------------------------------------------------------------- */
 
+/* ST_NOTFOUND: it was decided so long ago that the log holds nothing of it any more; then this is no resend. */
 static enum status answer_resend(struct core *core, uint64_t half_queue_offset, struct send_result *result,
 				 struct outcome *outcome)
 {
 	struct half_entry half;
 	enum status status = half_index_get(&core->halves, half_queue_offset, &half, &outcome->err);
 
-	if (status == ST_AGAIN)
+	if (status == ST_AGAIN || status == ST_NOTFOUND)
 		return status;
 	if (status != ST_OK)
 		return core_refuse(outcome, RESP_SYSTEM_ERROR, "resend of half message %" PRIu64 ": %s", half_queue_offset,
@@ -331,11 +332,13 @@ static enum status send_one(struct core *core, const struct send_request *reques
 		result->log_offset = commitlog_appended(core->log);
 		return recall_by_message(core, topic->name, known.timer_del_uniqkey, &in.wanted, request->client_id, outcome);
 	}
-	if (half && resends_find(core->resends, core_resend_name(core, group, unique_key), &known_half))
-		return answer_resend(core, known_half, result, outcome);
+	if (half && resends_find(core->resends, core_resend_name(core, group, unique_key), &known_half)) {
+		status = answer_resend(core, known_half, result, outcome);
+		if (status != ST_NOTFOUND)
+			return status;
+	}
 	/* After the resends: they need no room. */
-	if (half)
-		status = reserve_half(core, group, outcome);
+	status = half ? reserve_half(core, group, outcome) : ST_OK;
 	if (status != ST_OK)
 		return status;
 	status = build_properties(core, request->properties, &known, unique_key, half, &in, outcome);

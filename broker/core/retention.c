@@ -199,11 +199,25 @@ static bool carry(struct core *core, uint64_t body_offset, struct placed *at)
 	return true;
 }
 
-/* Open halves whose body is in the oldest segment; some each tick, over the table round and round. */
-static void carry_halves(struct core *core)
+/* Where the expired segments end that have something open in them; 0: there is none. Not of the oldest alone: what it
+ * waits for (a decision's reference) would keep the open ones of the next ones uncarried meanwhile, their decisions would
+ * then keep those, and so on. */
+static uint64_t carry_before(const struct core *core)
+{
+	const struct retention *retention = &core->retention;
+	uint64_t end = 0;
+
+	for (size_t i = 0; i < retention->count && is_expired(core, i); i++) {
+		if (retention->segments[i].open_count > 0)
+			end = retention->segments[i].end;
+	}
+	return end;
+}
+
+/* Open halves whose body lies before `end`; some each tick, over the table round and round. */
+static void carry_halves(struct core *core, uint64_t end)
 {
 	struct retention *retention = &core->retention;
-	uint64_t end = retention->segments[0].end;
 	struct placed at;
 
 	for (int looked = 0, carried = 0; looked < SLOTS_PER_TICK && carried < CARRIES_PER_TICK; looked++) {
@@ -223,10 +237,9 @@ static void carry_halves(struct core *core)
 	}
 }
 
-static void carry_delayed(struct core *core)
+static void carry_delayed(struct core *core, uint64_t end)
 {
 	struct retention *retention = &core->retention;
-	uint64_t end = retention->segments[0].end;
 	struct placed at;
 
 	for (int looked = 0, carried = 0; looked < SLOTS_PER_TICK && carried < CARRIES_PER_TICK; looked++) {
@@ -342,15 +355,14 @@ static void trim_halves(struct core *core)
 
 void retention_tick(struct core *core)
 {
-	struct retention *retention = &core->retention;
-
 	if (learn_segments(core) != ST_OK)
 		return;
 	while (may_drop_oldest(core) && drop_oldest(core))
 		;
-	if (retention->count > 1 && retention->segments[0].open_count > 0 && is_expired(core, 0)) {
-		carry_halves(core);
-		carry_delayed(core);
+	uint64_t end = carry_before(core);
+	if (end > 0) {
+		carry_halves(core, end);
+		carry_delayed(core, end);
 	}
 	trim_queues(core);
 	if (commitlog_start(core->log) > LOG_SEGMENT_HEADER_SIZE)

@@ -3,7 +3,7 @@
  * Knows of each segment when its youngest record was stored, what is open in it (undecided halves, undelivered delayed
  * messages) and the last record that refers to a body in it. The oldest segment goes when it is past its time or the
  * log is past its size, nothing open lies in it, the last record that refers into it is past that too, and no snapshot,
- * projection needs it. Open bodies in its way are carried to the log's end, some each tick.
+ * projection needs it. Open bodies in segments past their time are carried to the log's end, some each tick.
  *
  * Beyond that: queues whose topic keeps its messages for a shorter time hide older ones, and index entries of what is
  * gone are trimmed, a few queues each tick.

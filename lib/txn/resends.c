@@ -78,15 +78,21 @@ static bool look_up(const struct resends *resends, struct hash128 name, struct h
 	return false;
 }
 
+/* The name of the decided one at this place in the ring is still its own; *cursor is then at it. */
+static bool has_its_name(const struct resends *resends, uint32_t at, struct hash_cursor *cursor)
+{
+	uint32_t value;
+
+	return look_up(resends, resends->ring[at].name, cursor, &value) && value == (at | DECIDED);
+}
+
 static void forget_oldest(struct resends *resends)
 {
-	uint32_t at = (uint32_t)(resends->head % resends->window), value;
+	uint32_t at = (uint32_t)(resends->head % resends->window);
 	struct hash_cursor cursor;
-	bool found = look_up(resends, resends->ring[at].name, &cursor, &value);
 
-	assert(found && value == (at | DECIDED));
-	(void)found;
-	hash_index_remove(&resends->index, &cursor);
+	if (has_its_name(resends, at, &cursor))
+		hash_index_remove(&resends->index, &cursor);
 	resends->head++;
 }
 
@@ -105,15 +111,29 @@ static void make_place(struct resends *resends)
 		forget_oldest(resends);
 }
 
+/* Whether half `n` may have this name. An open one keeps its name, a decided one gives it away: who opened the other had
+ * forgotten it. Leaves the name without owner if so. */
+static bool take_name(struct resends *resends, struct hash128 name, uint64_t n)
+{
+	struct hash_cursor cursor;
+	uint32_t known;
+
+	if (!look_up(resends, name, &cursor, &known))
+		return true;
+	if ((known & DECIDED) == 0 || resends->ring[known & ~DECIDED].half_queue_offset == n)
+		return false;
+	hash_index_remove(&resends->index, &cursor);
+	return true;
+}
+
 /* --- use ----------------------------------------------------------------------------------------------- */
 
 void resends_open(struct resends *resends, const struct pending *entry)
 {
-	uint32_t slot = pending_slot(resends->table, entry), known;
-	struct hash_cursor cursor;
+	uint32_t slot = pending_slot(resends->table, entry);
 
 	assert(slot < DECIDED);
-	if (!look_up(resends, entry->name, &cursor, &known))
+	if (take_name(resends, entry->name, entry->half_queue_offset))
 		hash_index_put(&resends->index, hash_of(entry->name), slot);
 }
 
@@ -134,10 +154,7 @@ void resends_close(struct resends *resends, const struct pending *entry)
 
 void resends_load(struct resends *resends, const struct resend *decided)
 {
-	struct hash_cursor cursor;
-	uint32_t known;
-
-	if (resends->window == 0 || look_up(resends, decided->name, &cursor, &known))
+	if (resends->window == 0 || !take_name(resends, decided->name, decided->half_queue_offset))
 		return;
 	make_place(resends);
 	hash_index_put(&resends->index, hash_of(decided->name), remember(resends, decided));
@@ -163,7 +180,10 @@ bool resends_find(const struct resends *resends, struct hash128 name, uint64_t *
 bool resends_next(const struct resends *resends, uint64_t *cursor, struct resend *out)
 {
 	uint64_t number = *cursor > resends->head ? *cursor : resends->head;
+	struct hash_cursor place;
 
+	while (number < resends->tail && !has_its_name(resends, (uint32_t)(number % resends->window), &place))
+		number++;
 	*cursor = number;
 	if (number >= resends->tail)
 		return false;

@@ -28,7 +28,8 @@ enum status resends_reserve(struct resends *resends) MUST_USE;
  * each, as ever. ST_NOMEM. */
 enum status resends_reserve_total(struct resends *resends, uint32_t count) MUST_USE;
 
-/* A half was opened: entry->name is set. If the name is known already, the first one that had it counts. */
+/* A half was opened: entry->name is set. Of open ones with the same name the first counts; a decided one gives way: whoever
+ * opened this one had forgotten it. */
 void resends_open(struct resends *resends, const struct pending *entry);
 /* It is being decided: to be called before pending_remove. The oldest decided one is forgotten if the window is full. */
 void resends_close(struct resends *resends, const struct pending *entry);
@@ -45,7 +46,7 @@ struct resend {
  * starts at 0. Halves may be opened and closed between the calls: one that is there during the whole walk is seen
  * exactly once, one that comes meanwhile is seen at the end. */
 bool resends_next(const struct resends *resends, uint64_t *cursor, struct resend *out);
-/* Takes in what a walk gave; a name that is known already stays as it is. Room must be reserved. */
+/* Takes in what a walk gave: an open one with that name stays, a decided one gives way. Room must be reserved. */
 void resends_load(struct resends *resends, const struct resend *decided);
 
 /* Open and decided ones that it knows. */

@@ -116,7 +116,7 @@ static inline void change_group(struct traffic *t)
 
 static inline void do_something(struct traffic *t)
 {
-	if (!t->keeps && chance(t, 40) == 0)
+	if (chance(t, 40) == 0)
 		change_group(t);
 	if (!t->keeps && chance(t, 60) == 0)
 		delete_something(t);

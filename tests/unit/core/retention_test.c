@@ -103,6 +103,62 @@ static void test_a_carried_timer_is_recalled(void)
 	fixture_destroy(f);
 }
 
+/* Decided, once its record can be read. */
+static void commit_late(struct fixture *f, const struct send_result *half)
+{
+	struct outcome outcome = { 0 };
+	enum status status;
+
+	while ((status = fixture_end(f, half, OUTCOME_COMMIT, false, &outcome)) == ST_AGAIN)
+		fixture_disk(f, true);
+	CU_ASSERT_EQUAL_FATAL(status, ST_OK);
+}
+
+/* Each half is committed when its segment is next to go: what is long past its time is not held for its sake over and over. */
+static void test_late_decisions_do_not_hold_the_log_one_after_the_other(void)
+{
+	enum { HALVES = 30 };
+	struct fixture *f = create();
+	struct send_result halves[HALVES];
+	size_t decided = 0;
+	char key[16];
+
+	for (size_t i = 0; i < HALVES; i++) {
+		snprintf(key, sizeof(key), "half-%zu", i);
+		halves[i] = must_send(f, (struct sent){ .topic = "t", .key = key, .half = true });
+		grow(f, 1);
+		while (decided < i && halves[decided].log_offset < f->core->retention.segments[1].end)
+			commit_late(f, &halves[decided++]);
+	}
+	CU_ASSERT_TRUE(f->core->retention.carried_count > 0);
+	CU_ASSERT_TRUE(f->core->retention.count <= 2 * KEPT_SEGMENTS + 2);
+	fixture_destroy(f);
+}
+
+/* The key of a half that was decided so long ago that the log holds nothing of it is not taken for its resend. */
+static void test_a_key_is_free_again_when_its_half_is_gone(void)
+{
+	struct fixture *f = create();
+	struct sent sent = { .topic = "t", .key = "order-1", .half = true };
+	struct send_result first = must_send(f, sent), second, again;
+
+	commit_late(f, &first);
+	CU_ASSERT_EQUAL(must_send(f, sent).queue_offset, first.queue_offset);
+	grow(f, 8);
+	CU_ASSERT_TRUE(commitlog_start(f->log) > first.log_offset);
+	second = must_send(f, sent);
+	CU_ASSERT_NOT_EQUAL(second.queue_offset, first.queue_offset);
+	again = must_send(f, sent);
+	CU_ASSERT_EQUAL(again.queue_offset, second.queue_offset);
+	fixture_disk(f, true);
+	fixture_restart(f);
+	again = must_send(f, sent);
+	CU_ASSERT_EQUAL(again.queue_offset, second.queue_offset);
+	CU_ASSERT_EQUAL(core_stats(f->core).pending_now, 1);
+	commit_late(f, &second);
+	fixture_destroy(f);
+}
+
 /* Whoever projects the log elsewhere says how far he has come; what is behind that stays. */
 static void test_the_log_waits_for_whoever_reads_it(void)
 {
@@ -281,6 +337,8 @@ int main(void)
 	static const struct check_test tests[] = {
 		CHECK_TEST(test_a_delayed_message_outlives_its_segment),
 		CHECK_TEST(test_a_carried_timer_is_recalled),
+		CHECK_TEST(test_late_decisions_do_not_hold_the_log_one_after_the_other),
+		CHECK_TEST(test_a_key_is_free_again_when_its_half_is_gone),
 		CHECK_TEST(test_the_log_waits_for_whoever_reads_it),
 		CHECK_TEST(test_a_decision_frees_nothing_before_it_is_durable),
 		CHECK_TEST(test_a_snapshot_waits_for_the_disk),

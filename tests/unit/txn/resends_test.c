@@ -102,7 +102,7 @@ static void test_open_ones_outlast_the_window(void)
 	unmake(&f);
 }
 
-static void test_first_copy_counts(void)
+static void test_first_open_copy_counts(void)
 {
 	struct fixture f = make(10);
 	struct hash128 name = { 1, 2 };
@@ -114,16 +114,51 @@ static void test_first_copy_counts(void)
 	CU_ASSERT_TRUE(resends_find(f.resends, name, &found));
 	CU_ASSERT_EQUAL(found, 5);
 	CU_ASSERT_EQUAL(resends_count(f.resends), 1);
-	/* Also when the second one is decided, and when the first one was. */
+	/* Also when the second one is decided. */
 	decide(&f, 6);
 	CU_ASSERT_TRUE(resends_find(f.resends, name, &found));
 	CU_ASSERT_EQUAL(found, 5);
 	decide(&f, 5);
-	open_as(&f, 7, name);
-	CU_ASSERT_TRUE(resends_find(f.resends, name, &found));
-	CU_ASSERT_EQUAL(found, 5);
-	decide(&f, 7);
 	CU_ASSERT_EQUAL(resends_count(f.resends), 1);
+	unmake(&f);
+}
+
+/* What is open, and then what was decided last, has the name; the ring forgets the one that lost it all the same. */
+static void test_decided_one_gives_its_name_away(void)
+{
+	struct fixture f = make(3);
+	struct hash128 name = { 1, 2 };
+	struct resend decided;
+	uint64_t found, cursor = 0;
+
+	open_as(&f, 5, name);
+	decide(&f, 5);
+	open_as(&f, 6, name);
+	CU_ASSERT_TRUE(resends_find(f.resends, name, &found));
+	CU_ASSERT_EQUAL(found, 6);
+	CU_ASSERT_FALSE(resends_next(f.resends, &cursor, &decided));
+	decide(&f, 6);
+	CU_ASSERT_TRUE(resends_find(f.resends, name, &found));
+	CU_ASSERT_EQUAL(found, 6);
+	CU_ASSERT_EQUAL(resends_count(f.resends), 1);
+	cursor = 0;
+	CU_ASSERT_TRUE(resends_next(f.resends, &cursor, &decided));
+	CU_ASSERT_EQUAL(decided.half_queue_offset, 6);
+	CU_ASSERT_FALSE(resends_next(f.resends, &cursor, &decided));
+	/* A replay from a snapshot that had it as decided opens it once more. */
+	open_as(&f, 6, name);
+	decide(&f, 6);
+	CU_ASSERT_EQUAL_FATAL(resends_reserve(f.resends), ST_OK);
+	resends_load(f.resends, &(struct resend){ name, 7 });
+	CU_ASSERT_TRUE(resends_find(f.resends, name, &found));
+	CU_ASSERT_EQUAL(found, 7);
+	for (uint64_t n = 100; n < 103; n++) {
+		CU_ASSERT_TRUE(resends_find(f.resends, name, &found));
+		open_one(&f, n);
+		decide(&f, n);
+	}
+	CU_ASSERT_FALSE(resends_find(f.resends, name, &found));
+	CU_ASSERT_EQUAL(resends_count(f.resends), 3);
 	unmake(&f);
 }
 
@@ -248,7 +283,8 @@ int main(void)
 	static const struct check_test tests[] = {
 		CHECK_TEST(test_decided_ones_leave_oldest_decision_first),
 		CHECK_TEST(test_open_ones_outlast_the_window),
-		CHECK_TEST(test_first_copy_counts),
+		CHECK_TEST(test_first_open_copy_counts),
+		CHECK_TEST(test_decided_one_gives_its_name_away),
 		CHECK_TEST(test_names_that_differ_in_one_bit),
 		CHECK_TEST(test_window_of_zero_knows_open_ones_only),
 		CHECK_TEST(test_random_openings_and_decisions),
