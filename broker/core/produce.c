@@ -169,13 +169,15 @@ static enum status store_message(struct core *core, struct incoming *in, struct 
 
 /* --- half messages --------------------------------------------------------------------------------------- */
 
-/* ST_NOTFOUND: it was decided so long ago that the log holds nothing of it any more; then this is no resend. */
-static enum status answer_resend(struct core *core, uint64_t half_queue_offset, struct send_result *result,
-				 struct outcome *outcome)
+/* ST_NOTFOUND: it is no resend, or one of a half that was decided so long ago that the log holds nothing of it any more. */
+static enum status answer_resend(struct core *core, struct hash128 name, struct send_result *result, struct outcome *outcome)
 {
 	struct half_entry half;
-	enum status status = half_index_get(&core->halves, half_queue_offset, &half, &outcome->err);
+	uint64_t half_queue_offset;
 
+	if (!resends_find(core->resends, name, &half_queue_offset))
+		return ST_NOTFOUND;
+	enum status status = half_index_get(&core->halves, half_queue_offset, &half, &outcome->err);
 	if (status == ST_AGAIN || status == ST_NOTFOUND)
 		return status;
 	if (status != ST_OK)
@@ -311,7 +313,6 @@ static enum status send_one(struct core *core, const struct send_request *reques
 {
 	struct known_properties known;
 	struct incoming in = { 0 };
-	uint64_t known_half;
 
 	properties_scan(request->properties, &known);
 	bool half = property_value_is_true(known.tran_msg) && !request->reply &&
@@ -332,15 +333,15 @@ static enum status send_one(struct core *core, const struct send_request *reques
 		result->log_offset = commitlog_appended(core->log);
 		return recall_by_message(core, topic->name, known.timer_del_uniqkey, &in.wanted, request->client_id, outcome);
 	}
-	if (half && resends_find(core->resends, core_resend_name(core, group, unique_key), &known_half)) {
-		status = answer_resend(core, known_half, result, outcome);
+	if (half) {
+		status = answer_resend(core, core_resend_name(core, group, unique_key), result, outcome);
 		if (status != ST_NOTFOUND)
 			return status;
+		/* After the resends: they need no room. */
+		status = reserve_half(core, group, outcome);
+		if (status != ST_OK)
+			return status;
 	}
-	/* After the resends: they need no room. */
-	status = half ? reserve_half(core, group, outcome) : ST_OK;
-	if (status != ST_OK)
-		return status;
 	status = build_properties(core, request->properties, &known, unique_key, half, &in, outcome);
 	if (status != ST_OK)
 		return status;
