@@ -41,9 +41,13 @@ static enum status halves_end(const struct core *core, struct half_entry *last, 
 	for (; end > half_index_min(&core->halves); end--) {
 		enum status status = half_index_get(&core->halves, end - 1, last, err);
 
-		if (status != ST_OK && status != ST_NOTFOUND)
+		if (status == ST_NOTFOUND) {
+			*last = (struct half_entry){ 0 }; /* Of the past. */
+			break;
+		}
+		if (status != ST_OK)
 			return status;
-		if (status == ST_OK && last->half_offset < core_committed_offset(core))
+		if (last->half_offset < core_committed_offset(core))
 			break;
 	}
 	*out = end;

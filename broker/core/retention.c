@@ -334,23 +334,66 @@ static void trim_queues(struct core *core)
 	}
 }
 
-/* Decided halves whose record is gone are not asked for any more, up to the oldest that is open. */
+/* Decided, and neither its record nor its decision is in the log any more: nobody may ask for it. ST_AGAIN, ST_CORRUPT:
+ * nobody knows. */
+static enum status half_is_past(const struct core *core, uint64_t n, bool *past_out)
+{
+	struct half_entry entry;
+	uint64_t start = commitlog_start(core->log);
+
+	*past_out = false;
+	if (pending_find(core->pending, n) != NULL)
+		return ST_OK;
+	enum status status = half_index_get(&core->halves, n, &entry, NULL);
+	*past_out = status == ST_NOTFOUND || (status == ST_OK && entry.half_offset < start && entry.decision_offset < start);
+	return status == ST_NOTFOUND ? ST_OK : status;
+}
+
+/* The index forgets halves of the past, up to the oldest that is not. */
 static void trim_halves(struct core *core)
 {
 	struct retention *retention = &core->retention;
-	uint64_t next = half_index_max(&core->halves);
-	struct half_entry entry;
+	struct half_index *halves = &core->halves;
+	bool past = true;
 
-	if (retention->oldest_open < half_index_min(&core->halves))
-		retention->oldest_open = half_index_min(&core->halves);
-	for (int i = 0; i < HALVES_PER_TICK && retention->oldest_open < next; i++, retention->oldest_open++) {
-		if (pending_find(core->pending, retention->oldest_open) != NULL)
+	if (retention->oldest_open < half_index_min(halves))
+		retention->oldest_open = half_index_min(halves);
+	for (int i = 0; i < HALVES_PER_TICK && past; i++) {
+		retention->oldest_open = half_index_skip_gap(halves, retention->oldest_open);
+		if (retention->oldest_open == half_index_max(halves) || half_is_past(core, retention->oldest_open, &past) != ST_OK)
 			break;
-		enum status status = half_index_get(&core->halves, retention->oldest_open, &entry, NULL);
-		if (status != ST_NOTFOUND && (status != ST_OK || entry.half_offset >= commitlog_start(core->log)))
-			break;
+		retention->oldest_open += past;
 	}
-	half_index_trim(&core->halves, retention->oldest_open);
+	half_index_trim(halves, retention->oldest_open);
+}
+
+/* Behind an old open half, pages on which there are only such go one by one: a single one that is parked would keep the
+ * entries of all that come after it. Halves lie in the log in their order; the first page that the log still reaches is
+ * where this stops. What is open on a page that was passed keeps that page until it is trimmed. */
+static void drop_halves(struct core *core)
+{
+	struct retention *retention = &core->retention;
+	struct half_index *halves = &core->halves;
+	uint64_t first = retention->halves_looked > retention->oldest_open ? retention->halves_looked : retention->oldest_open, n;
+
+	for (int looked = 0; looked < HALVES_PER_TICK; first = n) {
+		bool past = true, kept = false;
+
+		retention->halves_looked = first = half_index_skip_gap(halves, first);
+		n = half_index_page_end(halves, first);
+		if (n > half_index_max(halves))
+			return; /* The last one is still being filled. */
+		for (uint64_t i = first; i < n; i++, looked++) {
+			if (half_is_past(core, i, &past) != ST_OK)
+				return;
+			if (!past && pending_find(core->pending, i) == NULL)
+				return;
+			kept |= !past;
+		}
+		if (!kept)
+			half_index_drop_page(halves, first);
+	}
+	retention->halves_looked = first;
 }
 
 void retention_tick(struct core *core)
@@ -365,6 +408,8 @@ void retention_tick(struct core *core)
 		carry_delayed(core, end);
 	}
 	trim_queues(core);
-	if (commitlog_start(core->log) > LOG_SEGMENT_HEADER_SIZE)
+	if (commitlog_start(core->log) > LOG_SEGMENT_HEADER_SIZE) {
 		trim_halves(core);
+		drop_halves(core);
+	}
 }

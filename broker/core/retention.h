@@ -40,7 +40,8 @@ struct retention {
 	size_t carry_delay_cursor; /* ... and over delayed messages. */
 	struct topic *trim_topic; /* Next to be looked at. */
 	uint32_t trim_queue;
-	uint64_t oldest_open;    /* Every half before this one is decided. */
+	uint64_t oldest_open;    /* Every half before this one is decided and of the past. */
+	uint64_t halves_looked;  /* Pages of the half index before this one were looked at for halves of the past. */
 };
 
 void retention_deinit(struct retention *retention);

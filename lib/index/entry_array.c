@@ -149,6 +149,27 @@ void entry_array_trim(struct entry_array *array, uint64_t min)
 	memmove(array->pages, array->pages + gone, array->page_count * sizeof(*array->pages));
 }
 
+void entry_array_drop_page(struct entry_array *array, uint64_t index)
+{
+	assert(index >= array->min && index < array->max);
+	uint32_t *page = &array->pages[index / array->per_page - array->first_group];
+
+	if (*page != ENTRY_NO_PAGE)
+		pagefile_release(array->pf, *page);
+	*page = ENTRY_NO_PAGE;
+}
+
+uint64_t entry_array_skip_gap(const struct entry_array *array, uint64_t index)
+{
+	uint64_t group = index / array->per_page, begun = group;
+
+	while (group < entry_array_end_group(array) && entry_array_page(array, group) == ENTRY_NO_PAGE)
+		group++;
+	if (group > begun)
+		index = group * array->per_page;
+	return index < array->max ? index : array->max;
+}
+
 void entry_array_clear(struct entry_array *array)
 {
 	for (uint32_t i = 0; i < array->page_count; i++) {

@@ -2,7 +2,7 @@
  *
  * Entry n lies at a fixed place of page n / entries_per_page; the page table costs 4 bytes a page. Putting is
  * idempotent: replay writes the same entry to the same place again. Gaps read as zeros. Old entries are trimmed from the
- * front. The page table is what a snapshot keeps of an array.
+ * front, or dropped by whole pages, which leaves a gap. The page table is what a snapshot keeps of an array.
  * Threads: the loop's, like its pagefile. */
 #ifndef ESCROW_INDEX_ENTRY_ARRAY_H
 #define ESCROW_INDEX_ENTRY_ARRAY_H
@@ -46,6 +46,12 @@ enum status entry_array_view(const struct entry_array *array, uint64_t index, co
 
 /* Entries below `min` are not wanted any more; their pages go back. `min` may be max (nothing is left). */
 void entry_array_trim(struct entry_array *array, uint64_t min);
+
+/* The entries that share a page with `index` are not wanted any more and read as zeros from now on; the page goes back.
+ * `index` lies in [min, max). */
+void entry_array_drop_page(struct entry_array *array, uint64_t index);
+/* `index`, or if it lies in a gap of whole pages the first entry behind that; at most max. `index` lies in [min, max]. */
+uint64_t entry_array_skip_gap(const struct entry_array *array, uint64_t index);
 
 /* Everything goes, as if nothing had ever been put; the pages go back. */
 void entry_array_clear(struct entry_array *array);

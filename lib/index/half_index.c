@@ -67,8 +67,8 @@ enum status half_index_find(const struct half_index *index, uint64_t half_offset
 		uint64_t begun = low + (high - low) / 2, middle = begun;
 		enum status status = half_index_get(index, middle, out, err);
 
-		/* A gap, after the index was built anew: the next one that is known. */
-		while (status == ST_NOTFOUND && ++middle < high)
+		/* A gap: the next one that is known. */
+		while (status == ST_NOTFOUND && (middle = half_index_skip_gap(index, middle + 1)) < high)
 			status = half_index_get(index, middle, out, err);
 		if (status == ST_NOTFOUND) {
 			high = begun;

@@ -49,6 +49,19 @@ enum status half_index_find(const struct half_index *index, uint64_t half_offset
 static inline void half_index_trim(struct half_index *index, uint64_t min) { entry_array_trim(&index->array, min); }
 static inline uint64_t half_index_min(const struct half_index *index) { return index->array.min; }
 
+/* A way to drop decided ones in the middle, which an old open one keeps from being trimmed. Positions of the page that `n` is
+ * on end before half_index_page_end(n); half_index_drop_page makes all of them unknown. */
+static inline uint64_t half_index_page_end(const struct half_index *index, uint64_t n)
+{
+	return (n / index->array.per_page + 1) * index->array.per_page;
+}
+static inline void half_index_drop_page(struct half_index *index, uint64_t n) { entry_array_drop_page(&index->array, n); }
+/* The first position from `n` on that may be known. */
+static inline uint64_t half_index_skip_gap(const struct half_index *index, uint64_t n)
+{
+	return entry_array_skip_gap(&index->array, n);
+}
+
 /* One past the highest position put: the next half's number. */
 static inline uint64_t half_index_max(const struct half_index *index) { return index->array.max; }
 

@@ -159,6 +159,51 @@ static void test_a_key_is_free_again_when_its_half_is_gone(void)
 	fixture_destroy(f);
 }
 
+static size_t half_pages(const struct fixture *f)
+{
+	const struct entry_array *array = &f->core->halves.array;
+	size_t count = 0;
+
+	for (uint32_t i = 0; i < array->page_count; i++)
+		count += array->pages[i] != ENTRY_NO_PAGE;
+	return count;
+}
+
+/* The index forgets what was decided after an open half and is of the past; that half's own decision it remembers for as
+ * long as any other's, however old the half. */
+static void test_an_old_open_half_keeps_only_itself(void)
+{
+	enum { HALVES = 3000 };
+	struct fixture *f = create();
+	struct send_result old = must_send(f, (struct sent){ .topic = "t", .key = "old", .half = true }), gone = { 0 }, half;
+	struct outcome outcome = { 0 };
+	char key[16];
+
+	for (int i = 0; i < HALVES; i++) {
+		snprintf(key, sizeof(key), "half-%d", i);
+		half = must_send(f, (struct sent){ .topic = "t", .key = key, .half = true });
+		commit_late(f, &half);
+		fixture_disk(f, true);
+		gone = i == HALVES / 2 ? half : gone;
+	}
+	CU_ASSERT_TRUE(half_pages(f) >= HALVES * HALF_ENTRY_SIZE / PAGEFILE_PAGE_SIZE);
+	grow(f, 10);
+	CU_ASSERT_TRUE(commitlog_start(f->log) > half.log_offset);
+	CU_ASSERT_TRUE(half_pages(f) <= 2); /* Its own, and the last one. */
+	fixture_restart(f);
+	CU_ASSERT_TRUE(half_pages(f) <= 2);
+	CU_ASSERT_EQUAL(fixture_end(f, &gone, OUTCOME_COMMIT, false, &outcome), ST_DENIED);
+	CU_ASSERT_EQUAL(outcome.code, RESP_SYSTEM_ERROR);
+	commit_late(f, &old);
+	fixture_disk(f, true);
+	grow(f, 1);
+	commit_late(f, &old);
+	CU_ASSERT_EQUAL(half_index_min(&f->core->halves), old.queue_offset);
+	grow(f, 10);
+	CU_ASSERT_EQUAL(half_index_min(&f->core->halves), HALVES + 1);
+	fixture_destroy(f);
+}
+
 /* Whoever projects the log elsewhere says how far he has come; what is behind that stays. */
 static void test_the_log_waits_for_whoever_reads_it(void)
 {
@@ -339,6 +384,7 @@ int main(void)
 		CHECK_TEST(test_a_carried_timer_is_recalled),
 		CHECK_TEST(test_late_decisions_do_not_hold_the_log_one_after_the_other),
 		CHECK_TEST(test_a_key_is_free_again_when_its_half_is_gone),
+		CHECK_TEST(test_an_old_open_half_keeps_only_itself),
 		CHECK_TEST(test_the_log_waits_for_whoever_reads_it),
 		CHECK_TEST(test_a_decision_frees_nothing_before_it_is_durable),
 		CHECK_TEST(test_a_snapshot_waits_for_the_disk),

@@ -349,6 +349,49 @@ static void test_half_index_remembers_states(void)
 	memdisk_destroy(disk);
 }
 
+/* Pages in the middle go; what is behind them is found as before, and their places can be filled again. */
+static void test_half_index_without_its_middle(void)
+{
+	enum { HALVES = 20000, KEPT = 700 };
+	struct memdisk *disk = memdisk_create();
+	struct pagefile *pf = open_small(disk, true);
+	struct half_index index;
+	struct half_entry got;
+	uint64_t n, found, end;
+
+	half_index_init(&index, pf);
+	for (n = 0; n < HALVES; n++) {
+		struct half_entry entry = { .half_offset = 1000 + n, .state = 1 };
+		CU_ASSERT_EQUAL_FATAL(half_index_put(&index, n, &entry, NULL), ST_OK);
+	}
+	CU_ASSERT_EQUAL(half_index_skip_gap(&index, 5), 5);
+	CU_ASSERT_EQUAL(half_index_skip_gap(&index, HALVES), HALVES);
+	uint64_t free_pages = pagefile_stats(pf).free_pages, dropped = 0;
+	uint64_t first = half_index_page_end(&index, KEPT);
+	for (n = first; half_index_page_end(&index, n) < HALVES; n = end, dropped++) {
+		end = half_index_page_end(&index, n);
+		half_index_drop_page(&index, n + 3);
+		half_index_drop_page(&index, n);
+	}
+	CU_ASSERT_EQUAL(pagefile_stats(pf).free_pages, free_pages + dropped);
+	CU_ASSERT_EQUAL(half_index_skip_gap(&index, first), n);
+	CU_ASSERT_EQUAL(half_index_skip_gap(&index, first - 1), first - 1);
+	CU_ASSERT_EQUAL(half_index_skip_gap(&index, n - 1), n);
+	for (uint64_t i = 0; i < HALVES; i++) {
+		bool kept = i < first || i >= n;
+		CU_ASSERT_EQUAL_FATAL(half_index_get(&index, i, &got, NULL), kept ? ST_OK : ST_NOTFOUND);
+		CU_ASSERT_EQUAL_FATAL(half_index_find(&index, 1000 + i, &found, &got, NULL), kept ? ST_OK : ST_NOTFOUND);
+		CU_ASSERT_TRUE_FATAL(!kept || found == i);
+	}
+	CU_ASSERT_EQUAL(half_index_put(&index, first + 1, &(struct half_entry){ .half_offset = 1001 + first, .state = 2 }, NULL), ST_OK);
+	CU_ASSERT_EQUAL(half_index_get(&index, first + 1, &got, NULL), ST_OK);
+	CU_ASSERT_EQUAL(got.state, 2);
+	CU_ASSERT_EQUAL(half_index_get(&index, first, &got, NULL), ST_NOTFOUND);
+	half_index_deinit(&index);
+	pagefile_close(pf);
+	memdisk_destroy(disk);
+}
+
 static void test_start_empties_the_file(void)
 {
 	struct memdisk *disk = memdisk_create();
@@ -377,6 +420,7 @@ int main(void)
 		CHECK_TEST(test_damaged_entry_is_refused),
 		CHECK_TEST(test_search_by_time),
 		CHECK_TEST(test_half_index_remembers_states),
+		CHECK_TEST(test_half_index_without_its_middle),
 		CHECK_TEST(test_start_empties_the_file),
 	};
 
