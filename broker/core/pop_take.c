@@ -245,8 +245,10 @@ static enum status take_new(struct taking *t, uint64_t min)
 	if (status != ST_OK)
 		return status;
 	add_items(t, &pulled, t->request->order ? POP_ORDERLY : POP_CHECK_OUT);
-	if (!t->request->peek && pulled.next_offset > t->row->scanned)
-		t->row->scanned = pulled.next_offset;
+	/* Past what does not fit, not past what is being given out: that may fail yet. */
+	uint64_t scanned = pulled.item_count > 0 ? core->pull_items[0].queue_offset : pulled.next_offset;
+	if (!t->request->peek && scanned > t->row->scanned)
+		t->row->scanned = scanned;
 	if (!t->request->peek && pulled.item_count == 0)
 		pop_note_position(core, t->row);
 	t->result->unseen |= pulled.item_count == 0 && pulled.next_offset < t->queue->visible_offset;

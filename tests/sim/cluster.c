@@ -24,6 +24,7 @@ enum { REST_STEP_US = 500000, REST_STEPS_MAX = 600, RESUME_EVERY = 8,
 
 static struct producer producers[PRODUCERS_MAX];
 static struct consumer consumers[CONSUMERS_MAX];
+static struct popper poppers[POPPERS_MAX];
 static struct namesrv_node *name_servers[NAME_SERVERS];
 static const char *name_server_addresses[NAME_SERVERS];
 
@@ -45,6 +46,11 @@ int cluster_consumers(void)
 struct consumer *cluster_consumer(int index)
 {
 	return &consumers[index];
+}
+
+struct popper *cluster_popper(int index)
+{
+	return &poppers[index];
 }
 
 struct namesrv_node *cluster_namesrv(int index)
@@ -85,6 +91,7 @@ static void start_clients(void)
 	static const int producer_groups[PRODUCERS_MAX] = { 0, 0, 1, 2 };
 	static const char *const consumer_names[CONSUMERS_MAX] = { "billing-1", "billing-2", "shipping-1", "shipping-2" };
 	static const int consumer_groups[CONSUMERS_MAX] = { 0, 0, 1, 1 };
+	static const char *const popper_names[POPPERS_MAX] = { "dispatch-1", "dispatch-2" };
 
 	for (int i = 0; i < PRODUCERS_MAX; i++) {
 		producer_init(&producers[i], producer_names[i], producer_groups[i]);
@@ -93,6 +100,10 @@ static void start_clients(void)
 	for (int i = 0; i < CONSUMERS_MAX; i++) {
 		consumer_init(&consumers[i], consumer_names[i], consumer_groups[i]);
 		consumer_start(&consumers[i]);
+	}
+	for (int i = 0; i < POPPERS_MAX; i++) {
+		popper_init(&poppers[i], popper_names[i]);
+		popper_start(&poppers[i]);
 	}
 	admin_begin();
 	ledger_begin();
@@ -120,6 +131,8 @@ void cluster_end(void)
 		producer_die(&producers[i]);
 	for (int i = 0; i < CONSUMERS_MAX; i++)
 		consumer_die(&consumers[i]);
+	for (int i = 0; i < POPPERS_MAX; i++)
+		popper_die(&poppers[i]);
 	for (int i = 0; i < settings()->brokers; i++)
 		broker_node_destroy(broker_node(i));
 	for (int i = 0; i < NAME_SERVERS; i++)
@@ -162,6 +175,8 @@ static void heal(void)
 		producer_start(&producers[i]);
 	for (int i = 0; i < CONSUMERS_MAX; i++)
 		consumer_start(&consumers[i]);
+	for (int i = 0; i < POPPERS_MAX; i++)
+		popper_start(&poppers[i]);
 }
 
 /* Halves that are parked stay so until somebody acts: most are resumed, a few are left. */
@@ -194,6 +209,8 @@ static const char *broker_is_busy(struct broker_node *node)
 	struct core_stats stats = core_stats(core);
 	if (stats.in_doubt_now > 0)
 		return "transactions are in doubt";
+	if (core->pops.live > 0)
+		return "messages that POP gave out are not settled";
 	if (core->delays.count > 0)
 		return "delayed messages wait";
 	if (commitlog_durable(core->log) < commitlog_appended(core->log))

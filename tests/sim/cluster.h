@@ -5,6 +5,7 @@
 
 #include "tests/sim/consumer.h"
 #include "tests/sim/namesrv_node.h"
+#include "tests/sim/popper.h"
 #include "tests/sim/producer.h"
 
 /* Room for so many items. Everybody starts. */
@@ -15,6 +16,7 @@ int cluster_producers(void);
 struct producer *cluster_producer(int index);
 int cluster_consumers(void);
 struct consumer *cluster_consumer(int index);
+struct popper *cluster_popper(int index); /* Below POPPERS_MAX. */
 struct namesrv_node *cluster_namesrv(int index);
 
 /* Every fault ends, everybody is there and tells the truth, and time runs until nothing is open any more. That it does not

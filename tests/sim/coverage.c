@@ -5,20 +5,10 @@
 
 #include "lib/txn/txn_state.h"
 
-/* Record kinds of the format that this version does not write yet. One that is written after all belongs to the others. */
-static const unsigned unwritten[] = { LOG_POP };
 /* Retention is tests/crash's: here the end compares everything that was ever sent. */
-static const unsigned elsewhere = LOG_CARRY;
-
 static bool is_written(unsigned kind)
 {
-	if (kind == elsewhere)
-		return false;
-	for (size_t i = 0; i < sizeof(unwritten) / sizeof(unwritten[0]); i++) {
-		if (unwritten[i] == kind)
-			return false;
-	}
-	return true;
+	return kind != LOG_CARRY;
 }
 
 /* The steps that lib/txn's table lets a decision take. */

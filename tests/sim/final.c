@@ -152,6 +152,12 @@ static void check_sent_back(const struct item *item)
 	}
 }
 
+static void check_popped(const struct item *item)
+{
+	if (item->published > 0 && !item->pop_done && !item->pop_dead)
+		violation("I1", "%s was never consumed by %s, nor is it a dead letter", item->key, pop_group_name());
+}
+
 static void check_items(const struct fate *fates)
 {
 	for (uint32_t i = 0; i < model_item_end() && !violated(); i++) {
@@ -164,6 +170,7 @@ static void check_items(const struct fate *fates)
 		else
 			check_plain(item);
 		check_sent_back(item);
+		check_popped(item);
 	}
 }
 

@@ -27,6 +27,7 @@ struct seen_queue {
 	struct seen *seen;
 	uint64_t capacity, dense_end;
 	uint8_t *consumed[CONSUMER_GROUPS]; /* A byte a message; same capacity. */
+	uint8_t *popped;
 	int64_t offset_max[CONSUMER_GROUPS]; /* The highest one that the group ever asked to be kept. */
 };
 
@@ -62,6 +63,7 @@ void model_end(void)
 		for (int p = 0; p < PLACES_MAX; p++) {
 			for (int q = 0; q < QUEUES_MAX; q++) {
 				free(model.queues[b][p][q].seen);
+				free(model.queues[b][p][q].popped);
 				for (int g = 0; g < CONSUMER_GROUPS; g++)
 					free(model.queues[b][p][q].consumed[g]);
 			}
@@ -313,7 +315,12 @@ struct span model_place_name(int place, uint8_t out[256])
 		return span_of(topic_name(place));
 	if (place < place_dead(0))
 		return retry_topic_name(span_of(consumer_group_name(place - TOPICS_MAX)), out);
-	return dlq_topic_name(span_of(consumer_group_name(place - place_dead(0))), out);
+	if (place < place_pop_retry(0))
+		return dlq_topic_name(span_of(consumer_group_name(place - place_dead(0))), out);
+	if (place == place_pop_dead())
+		return dlq_topic_name(span_of(pop_group_name()), out);
+	snprintf((char *)out, 256, "%%RETRY%%%s_%s", pop_group_name(), topic_name(place - place_pop_retry(0)));
+	return span_of((const char *)out);
 }
 
 int model_place_of(struct span topic)
@@ -334,6 +341,13 @@ static struct seen_queue *queue_at(int broker, int place, int queue)
 	return &model.queues[broker][place][queue];
 }
 
+static uint8_t *grown(uint8_t *bytes, uint64_t old, uint64_t capacity)
+{
+	bytes = must(realloc(bytes, capacity));
+	memset(bytes + old, 0, capacity - old);
+	return bytes;
+}
+
 static struct seen *seen_at(struct seen_queue *queue, uint64_t offset)
 {
 	if (offset >= queue->capacity) {
@@ -343,10 +357,9 @@ static struct seen *seen_at(struct seen_queue *queue, uint64_t offset)
 			capacity *= 2;
 		queue->seen = must(realloc(queue->seen, capacity * sizeof(*queue->seen)));
 		memset(queue->seen + queue->capacity, 0, (capacity - queue->capacity) * sizeof(*queue->seen));
-		for (int g = 0; g < CONSUMER_GROUPS; g++) {
-			queue->consumed[g] = must(realloc(queue->consumed[g], capacity));
-			memset(queue->consumed[g] + queue->capacity, 0, capacity - queue->capacity);
-		}
+		for (int g = 0; g < CONSUMER_GROUPS; g++)
+			queue->consumed[g] = grown(queue->consumed[g], queue->capacity, capacity);
+		queue->popped = grown(queue->popped, queue->capacity, capacity);
 		queue->capacity = capacity;
 	}
 	return &queue->seen[offset];
@@ -363,7 +376,7 @@ static void check_content(const struct item *item, int place, const struct messa
 		violation("I3", "the tag of %s is %.*s", item->key, SPAN_ARGS(known.tags));
 	if (place < TOPICS_MAX && place != item->topic)
 		violation("I3", "%s is in topic %s", item->key, topic_name(place));
-	if (place >= TOPICS_MAX && !span_is(known.retry_topic, topic_name(item->topic)))
+	if (place >= TOPICS_MAX && place < place_pop_retry(0) && !span_is(known.retry_topic, topic_name(item->topic)))
 		violation("I3", "%s came back with RETRY_TOPIC %.*s", item->key, SPAN_ARGS(known.retry_topic));
 }
 
@@ -383,6 +396,11 @@ static void check_due(const struct item *item, int broker)
 /* The first time that it is seen there. */
 static void check_new(struct item *item, int broker, int place, const struct message *message)
 {
+	if (place >= place_pop_retry(0)) {
+		item->pop_dead |= place == place_pop_dead();
+		event_seen(place == place_pop_dead() ? SEEN_POP_DEAD : SEEN_POP_AGAIN);
+		return;
+	}
 	if (place >= TOPICS_MAX) {
 		int group = place < place_dead(0) ? place - TOPICS_MAX : place - place_dead(0);
 
@@ -472,6 +490,37 @@ bool model_seen_time(int broker, int place, int queue_id, uint64_t offset, int64
 		return false;
 	*store_ms_out = queue->seen[offset].store_ms;
 	return true;
+}
+
+struct item *model_popped(int broker, int place, const struct message *message)
+{
+	struct seen_queue *queue = queue_at(broker, place, message->queue_id);
+	struct item *item = model_saw(broker, place, message->queue_id, message);
+
+	if (item == NULL)
+		return NULL;
+	uint8_t *popped = &queue->popped[message->queue_offset];
+	if (*popped != 0)
+		violation("I2", "POP gives %s out again, at offset %" PRId64 " of queue %d of place %d", item->key, message->queue_offset,
+			  message->queue_id, place);
+	*popped = 1;
+	return item;
+}
+
+void model_pop_done(struct item *item)
+{
+	item->pop_done = true;
+}
+
+/* Each copy that comes again is of one that was not settled, but for a crash between the copy and its settlement. */
+void model_pop_acked(struct item *item, int broker, int64_t asked_us, int64_t invisible_ms)
+{
+	uint32_t copies = item->transactional ? 1 : item->sends;
+
+	if (model.last_jump_us[broker] >= asked_us || engine_now_us() >= asked_us + invisible_ms * 1000 - TICK_US)
+		return;
+	if (++item->pop_settled > copies + broker_node_life(broker_node(broker)))
+		violation("I2", "POP settled %s %u times, it was stored %u times at most", item->key, item->pop_settled, copies);
 }
 
 void model_back_asked(struct item *item, int group)

@@ -4,7 +4,8 @@
  *
  *   I1  an acknowledged half or message rests on what is committed; a half sent again gets the same offsets; what was seen at a
  *       place stays there; an acknowledged consumer offset is told again
- *   I2  a transaction is published at most once; two opposite decisions are not both acknowledged
+ *   I2  a transaction is published at most once; two opposite decisions are not both acknowledged; what POP gave out, and
+ *       was settled in time, is not given out again
  *   I3  what is seen was sent by somebody, is intact, was asked to be committed, is due
  *   I4  an END that is refused was decided otherwise
  *   I5  nobody is asked about a transaction before its time
@@ -23,7 +24,7 @@
 #include "lib/wire/message.h"
 #include "tests/sim/settings.h"
 
-enum { KEY_SIZE = 32, PLACES_MAX = TOPICS_MAX + 2 * CONSUMER_GROUPS };
+enum { KEY_SIZE = 32, PLACES_MAX = 2 * TOPICS_MAX + 2 * CONSUMER_GROUPS + 1 };
 
 enum local { LOCAL_OPEN, LOCAL_COMMITTED, LOCAL_ROLLED_BACK };
 
@@ -63,6 +64,8 @@ struct item {
 	uint32_t published;      /* Places in its own topic. */
 	uint32_t back_asked[CONSUMER_GROUPS], back_acked[CONSUMER_GROUPS];
 	uint32_t came_back[CONSUMER_GROUPS]; /* Places in the group's retry and dead-letter topics. */
+	uint32_t pop_settled;    /* Acknowledgements of POP that were answered in time. */
+	bool pop_done, pop_dead; /* The POP group acknowledged it once at least; it is among its dead letters. */
 };
 
 /* Numbers of items are below `item_max`. Items do not move. */
@@ -99,7 +102,8 @@ struct item *model_checked(struct span key, int broker, uint64_t half_offset, ui
 
 /* --- topics ---------------------------------------------------------------------------------------------------------- */
 
-/* Places: topics, then retry topics, then dead-letter topics of the consumer groups. */
+/* Places: topics, then retry topics, then dead-letter topics of the consumer groups, then the POP group's retry topics, one for
+ * each topic, and its dead-letter topic. */
 int model_place_of(struct span topic);  /* -1: not one of ours. */
 struct span model_place_name(int place, uint8_t out[256]);
 static inline int place_retry(int group)
@@ -109,6 +113,15 @@ static inline int place_retry(int group)
 static inline int place_dead(int group)
 {
 	return TOPICS_MAX + CONSUMER_GROUPS + group;
+}
+
+static inline int place_pop_retry(int topic)
+{
+	return TOPICS_MAX + 2 * CONSUMER_GROUPS + topic;
+}
+static inline int place_pop_dead(void)
+{
+	return PLACES_MAX - 1;
 }
 
 /* --- seeing ---------------------------------------------------------------------------------------------------------- */
@@ -121,6 +134,13 @@ uint64_t model_dense_end(int broker, int place, int queue);
 uint32_t model_item_at(int broker, int place, int queue, uint64_t queue_offset);
 /* The store time of a message that was seen there; false if none was. */
 bool model_seen_time(int broker, int place, int queue, uint64_t queue_offset, int64_t *store_ms_out);
+
+/* A message was given out by POP: model_saw, and its place is given out once, ever. */
+struct item *model_popped(int broker, int place, const struct message *message);
+/* It is being acknowledged: at least that must become of each. */
+void model_pop_done(struct item *item);
+/* An acknowledgement was answered with success; of a message that was asked for at `asked_us` for `invisible_ms`. */
+void model_pop_acked(struct item *item, int broker, int64_t asked_us, int64_t invisible_ms);
 
 void model_back_asked(struct item *item, int group);
 void model_back_acked(struct item *item, int group);

@@ -246,13 +246,26 @@ static void on_consumer_back(void *context)
 	consumer_start(context);
 }
 
+static void on_popper_back(void *context)
+{
+	popper_start(context);
+}
+
 void operation_client_dies(uint32_t number, struct chance *chance)
 {
 	struct producer *producer = cluster_producer((int)chance_below(chance, (uint64_t)cluster_producers()));
 	struct consumer *consumer = cluster_consumer((int)chance_below(chance, (uint64_t)cluster_consumers()));
+	struct popper *popper = cluster_popper((int)chance_below(chance, POPPERS_MAX));
 	int64_t away_us = chance_skewed(chance, 100000, 20 * SECOND_US);
 
 	(void)number;
+	if (popper_runs(popper) && chance_one_in(chance, 3)) {
+		note("%s dies", popper->node.process->name);
+		fault_seen(FAULT_CONSUMER);
+		popper_die(popper);
+		engine_after(NULL, away_us, on_popper_back, popper);
+		return;
+	}
 	if (chance_one_in(chance, 2)) {
 		if (!producer_runs(producer))
 			return;

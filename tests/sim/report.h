@@ -54,6 +54,8 @@
 	X(SEEN_LONG_POLL, "a pull waited for its message")                                 \
 	X(SEEN_RETRY, "a message came back for another attempt")                           \
 	X(SEEN_DEAD_LETTER, "a message became a dead letter")                              \
+	X(SEEN_POP_AGAIN, "a message that POP gave out came again")                        \
+	X(SEEN_POP_DEAD, "a message that POP gave out became a dead letter")               \
 	X(SEEN_DELAYED, "a delayed message was delivered")                                 \
 	X(SEEN_DELAYED_TXN, "a delayed transaction was delivered")                         \
 	X(SEEN_RECALL, "a timer was taken back")                                           \

@@ -88,3 +88,8 @@ bool consumer_group_wants(int group, int tag)
 {
 	return group == 0 || tag < 2;
 }
+
+const char *pop_group_name(void)
+{
+	return "dispatch";
+}

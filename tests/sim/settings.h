@@ -16,6 +16,7 @@ enum {
 	PRODUCERS_MAX = 4,
 	CONSUMER_GROUPS = 2,
 	CONSUMERS_MAX = 4,
+	POPPERS_MAX = 2,
 	DELAY_LEVELS = 6,
 };
 
@@ -54,6 +55,8 @@ const char *consumer_group_name(int group);
 /* The tag expression that the group subscribes to. */
 const char *consumer_group_expression(int group);
 bool consumer_group_wants(int group, int tag);
+/* The group that consumes by POP, everything. */
+const char *pop_group_name(void);
 enum { TAGS = 3 };
 const char *tag_name(int tag);
 

@@ -122,6 +122,33 @@ static void test_each_message_is_given_out_once(void)
 	fixture_destroy(f);
 }
 
+/* The log has no room for the check-out: nothing was given out, and nothing may be passed over. */
+static void test_without_room_nothing_is_passed_over(void)
+{
+	struct fixture *f = fixture_create(NULL);
+	struct pop_request request;
+	struct pop_result result;
+	struct popped popped = { 0 };
+	struct send_result sent;
+	struct outcome outcome;
+
+	send(f, "k0", 0);
+	request = prepared(f, &whole_topic);
+	while (fixture_send(f, (struct sent){ .topic = "t", .key = "more", .queue_id = 1 }, &sent, &outcome) == ST_OK)
+		; /* Until the ring is full: the disk stands still. */
+	enum status status = core_pop(f->core, &request, &result, &outcome);
+	for (int i = 0; i < 10000 && status == ST_OK; i++) /* A record of POP is smaller. */
+		status = core_pop(f->core, &request, &result, &outcome);
+	CU_ASSERT_EQUAL(status, ST_AGAIN);
+	CU_ASSERT_EQUAL(f->core->pops.live, 0);
+	fixture_disk(f, true);
+	CU_ASSERT_EQUAL(position(f, "t", 0), 0);
+	CU_ASSERT_TRUE(pop(f, &whole_topic, &popped) > 0);
+	CU_ASSERT_TRUE(span_is(property_get(popped.messages[0].properties, PROPERTY_UNIQ_KEY), "k0"));
+	buffer_deinit(&popped.bytes);
+	fixture_destroy(f);
+}
+
 static void test_position_stays_behind_the_oldest(void)
 {
 	struct fixture *f = fixture_create(NULL);
@@ -543,6 +570,7 @@ int main(void)
 {
 	static const struct check_test tests[] = {
 		CHECK_TEST(test_each_message_is_given_out_once),
+		CHECK_TEST(test_without_room_nothing_is_passed_over),
 		CHECK_TEST(test_position_stays_behind_the_oldest),
 		CHECK_TEST(test_handles_that_do_not_fit_are_refused),
 		CHECK_TEST(test_what_lapses_comes_again),
