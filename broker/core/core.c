@@ -22,7 +22,7 @@
 #include "checkback/checkback.h"
 #include "lib/index/pagefile.h"
 
-enum { RESERVED_MIN = 1024 * 1024, EXPIRE_INTERVAL_MS = 10 * 1000, DELIVERIES_PER_TICK = 1000, RECORD_SCRATCH_MAX = 32 * 1024 * 1024 };
+enum { FULL_OFFSET_INTERVAL_MS = 60 * 1000, EXPIRE_INTERVAL_MS = 10 * 1000, DELIVERIES_PER_TICK = 1000, RECORD_SCRATCH_MAX = 32 * 1024 * 1024 };
 
 /* --- small steps shared by the operations (state.h) ---------------------------------------------------- */
 
@@ -49,32 +49,6 @@ enum status core_accept(struct outcome *outcome, uint64_t wait_offset)
 {
 	outcome->code = RESP_SUCCESS;
 	outcome->wait_offset = wait_offset;
-	return ST_OK;
-}
-
-enum status core_no_room(struct core *core, size_t payload_size, struct outcome *outcome)
-{
-	struct errinfo why;
-
-	if (commitlog_failed(core->log, &why))
-		return core_refuse(outcome, RESP_SERVICE_NOT_AVAILABLE, "the log has failed: %s", why.text);
-	if (payload_size > commitlog_payload_max(core->log))
-		return core_refuse(outcome, RESP_MESSAGE_ILLEGAL, "the message is over what the log takes: %zu bytes",
-				   payload_size);
-	return ST_AGAIN;
-}
-
-enum status core_check_disk(struct core *core, size_t payload_size, struct outcome *outcome)
-{
-	/* RocketMQ's code and words, which its clients know. */
-	if (core->disk_level == DISK_FULL) {
-		statistics_put_failed(core->statistics);
-		return core_refuse(outcome, RESP_SERVICE_NOT_AVAILABLE,
-				   "service not available now. The broker's disk is full: free space or add some; transactions can "
-				   "be ended and messages consumed meanwhile");
-	}
-	if (commitlog_prepared_ahead(core->log) < core_reserved_bytes(core) + commitlog_record_size(payload_size))
-		return ST_AGAIN;
 	return ST_OK;
 }
 
@@ -310,7 +284,7 @@ static bool recall_outlived(struct core *core, const struct delayed *entry)
 	struct placed at = { .size = (uint32_t)commitlog_record_size(size) };
 	struct errinfo err;
 
-	uint8_t *payload = commitlog_begin(core->log, LOG_TIMER_CANCEL, size, &at.offset);
+	uint8_t *payload = room_begin(core, ROOM_DELIVERY, LOG_TIMER_CANCEL, size, &at.offset);
 	if (payload == NULL)
 		return false;
 	record_timer_cancel_encode(&r, payload);
@@ -352,7 +326,7 @@ static void deliver_due(struct core *core)
 		struct placed at = { .size = (uint32_t)commitlog_record_size(size) };
 		struct errinfo err;
 
-		uint8_t *payload = commitlog_begin(core->log, LOG_DELIVER, size, &at.offset);
+		uint8_t *payload = room_begin(core, ROOM_DELIVERY, LOG_DELIVER, size, &at.offset);
 		if (payload == NULL)
 			return;
 		record_deliver_encode(&r, payload);
@@ -379,6 +353,14 @@ void core_answer_holds(struct core *core)
 	pop_waits_sweep(core, true);
 }
 
+/* On a full disk what is set aside must last: the last word of many, seldom. */
+static int64_t offset_interval(const struct core *core)
+{
+	int64_t interval_ms = core->config.offset_flush_interval_ms;
+
+	return core->disk_level == DISK_FULL && interval_ms < FULL_OFFSET_INTERVAL_MS ? FULL_OFFSET_INTERVAL_MS : interval_ms;
+}
+
 void core_tick(struct core *core)
 {
 	deliver_due(core);
@@ -387,7 +369,7 @@ void core_tick(struct core *core)
 	pop_waits_sweep(core, false);
 	checkback_tick(core->checkback, core->mono_ms);
 	if (core->mono_ms >= core->next_offset_flush_ms) {
-		core->next_offset_flush_ms = core->mono_ms + core->config.offset_flush_interval_ms;
+		core->next_offset_flush_ms = core->mono_ms + offset_interval(core);
 		if (core_flush_offsets(core) == ST_AGAIN)
 			core->next_offset_flush_ms = core->mono_ms;
 	}
@@ -436,22 +418,6 @@ void core_committed(struct core *core)
 		if (queue != NULL)
 			pop_waits_arrived(core, queue->topic);
 	}
-}
-
-/* --- the disk ------------------------------------------------------------------------------------------- */
-
-void core_set_disk_level(struct core *core, enum disk_level level)
-{
-	core->disk_level = level;
-}
-
-uint64_t core_reserved_bytes(const struct core *core)
-{
-	/* A decision takes 200 to 300 bytes; offsets and checks live on what is left over. A quarter of a segment is always
-	 * prepared, unless the disk is full. */
-	uint64_t most = core->config.segment_bytes / 8, wanted = RESERVED_MIN + 320ull * pending_count(core->pending);
-
-	return wanted < most ? wanted : most;
 }
 
 void core_set_log_pin(struct core *core, uint64_t offset)

@@ -367,6 +367,11 @@ size_t offsets_dirty(const struct offsets *offsets, struct offsets_entry *out, s
 	return count;
 }
 
+size_t offsets_place_count(const struct offsets *offsets)
+{
+	return offsets->place_count;
+}
+
 size_t offsets_dirty_count(const struct offsets *offsets)
 {
 	return offsets->dirty_count;

@@ -64,6 +64,8 @@ struct offsets_entry {
 };
 /* Up to `max` dirty values, oldest change first. They stay dirty until offsets_apply says the same value. */
 size_t offsets_dirty(const struct offsets *offsets, struct offsets_entry *out, size_t max);
+/* Queues that have a place. */
+size_t offsets_place_count(const struct offsets *offsets);
 size_t offsets_dirty_count(const struct offsets *offsets);
 
 /* A walk over all stored values; { 0 } at first. False at the end. Rows and cells never go, so what is there during the

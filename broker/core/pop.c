@@ -148,7 +148,7 @@ enum status pop_record(struct core *core, const struct record_pop *events, size_
 {
 	size_t size = record_pops_size(events, count);
 	uint64_t offset;
-	uint8_t *payload = commitlog_begin(core->log, LOG_POP, size, &offset);
+	uint8_t *payload = room_begin(core, ROOM_PROGRESS, LOG_POP, size, &offset);
 
 	if (payload == NULL)
 		return core_no_room(core, size, outcome);

@@ -17,7 +17,7 @@ enum status progress_record_offsets(struct core *core, const struct record_offse
 {
 	size_t size = record_offsets_size(offsets, count);
 	uint64_t offset;
-	uint8_t *payload = commitlog_begin(core->log, LOG_OFFSETS, size, &offset);
+	uint8_t *payload = room_begin(core, ROOM_PROGRESS, LOG_OFFSETS, size, &offset);
 
 	if (payload == NULL)
 		return core_no_room(core, size, outcome);
@@ -90,10 +90,12 @@ enum status core_update_offset(struct core *core, struct span group_name, struct
 		return core_accept(outcome, commitlog_appended(core->log));
 	struct record_offset record = { group->name, topic->name, (uint32_t)queue_id, offset };
 	status = progress_record_offsets(core, &record, 1, outcome);
-	if (status != ST_AGAIN)
+	if (status == ST_OK)
 		return status;
 	/* Run again later it could overtake a newer word: take it as a one-way update, and do not call it durable. */
 	offsets_note(core->offsets, topic->id, group->id, (uint32_t)queue_id, offset);
+	if (status != ST_AGAIN)
+		return status;
 	return core_refuse(outcome, RESP_SYSTEM_BUSY, "[PCBUSY_CLEAN_QUEUE]the log has no room at the moment");
 }
 

@@ -75,7 +75,7 @@ static enum status cancel(struct core *core, const struct delayed *entry, struct
 					 .topic = topic, .unique_key = unique_key };
 	size_t size = record_timer_cancel_size(&r);
 	struct placed at = { .size = (uint32_t)commitlog_record_size(size) };
-	uint8_t *payload = commitlog_begin(core->log, LOG_TIMER_CANCEL, size, &at.offset);
+	uint8_t *payload = room_begin(core, ROOM_PROGRESS, LOG_TIMER_CANCEL, size, &at.offset);
 
 	if (payload == NULL)
 		return core_no_room(core, size, outcome);

@@ -187,7 +187,7 @@ static bool carry(struct core *core, uint64_t body_offset, struct placed *at)
 	buffer_append_span(&core->kept, body.payload);
 	struct record_carry r = { body.origin_offset, (uint8_t)body.kind, buffer_span(&core->kept) };
 	size_t size = record_carry_size(&r);
-	uint8_t *payload = core->kept.failed ? NULL : commitlog_begin(core->log, LOG_CARRY, size, &at->offset);
+	uint8_t *payload = core->kept.failed ? NULL : room_begin(core, ROOM_CARRY, LOG_CARRY, size, &at->offset);
 	if (payload == NULL)
 		return false;
 	record_carry_encode(&r, payload);

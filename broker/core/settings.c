@@ -207,7 +207,7 @@ enum status settings_record_topic(struct core *core, const struct record_topic *
 {
 	size_t size = record_topic_size(r);
 	struct placed at = { .size = (uint32_t)commitlog_record_size(size) };
-	uint8_t *payload = commitlog_begin(core->log, LOG_TOPIC, size, &at.offset);
+	uint8_t *payload = room_begin(core, ROOM_PROGRESS, LOG_TOPIC, size, &at.offset);
 
 	if (payload == NULL)
 		return core_no_room(core, size, outcome);
@@ -257,7 +257,7 @@ enum status settings_record_group(struct core *core, const struct record_group *
 	if (reserved != ST_OK)
 		return reserved;
 	size_t size = record_group_size(r);
-	uint8_t *payload = commitlog_begin(core->log, LOG_GROUP, size, &offset);
+	uint8_t *payload = room_begin(core, ROOM_PROGRESS, LOG_GROUP, size, &offset);
 	if (payload == NULL)
 		return core_no_room(core, size, outcome);
 	record_group_encode(r, payload);

@@ -142,7 +142,7 @@ static void put_mark(struct snapshotter *s)
 	struct record_snapshot_mark mark = { .snapshot_offset = s->newest_from, .generation = s->generation,
 					     .file_size = s->stats.last_bytes, .when_ms = core_store_time(s->core) };
 	uint64_t offset;
-	uint8_t *payload = commitlog_begin(s->core->log, LOG_SNAPSHOT_MARK, record_snapshot_mark_size(&mark), &offset);
+	uint8_t *payload = room_begin(s->core, ROOM_PROGRESS, LOG_SNAPSHOT_MARK, record_snapshot_mark_size(&mark), &offset);
 
 	if (payload == NULL)
 		return;

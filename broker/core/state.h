@@ -17,6 +17,7 @@
 #include "broker/core/pull.h"
 #include "broker/core/replay.h"
 #include "broker/core/retention.h"
+#include "broker/core/room.h"
 #include "broker/core/statistics.h"
 #include "broker/core/topics.h"
 #include "broker/core/visibility.h"
@@ -108,10 +109,6 @@ struct core {
 	struct core_stats stats;
 };
 
-/* After commitlog_begin gave NULL: ST_AGAIN, or the refusal when waiting would not help. */
-enum status core_no_room(struct core *core, size_t payload_size, struct outcome *outcome);
-/* Before something new is taken in: is there room besides what is reserved for decisions? ST_AGAIN: not yet. */
-enum status core_check_disk(struct core *core, size_t payload_size, struct outcome *outcome) MUST_USE;
 /* The time to store now. */
 int64_t core_store_time(struct core *core);
 

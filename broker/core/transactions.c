@@ -114,6 +114,15 @@ static enum status place(struct core *core, const struct record_half *half, stru
 	return ST_OK;
 }
 
+/* What only parks or resumes ends nothing: the transaction will need the room of its decision later. */
+static bool has_room(const struct core *core, const struct record_decision *r)
+{
+	size_t size = record_decision_size(r);
+	bool ends = r->outcome == OUTCOME_COMMIT || r->outcome == OUTCOME_ROLLBACK;
+
+	return room_has(core, ends ? ROOM_DECISION : ROOM_PROGRESS, size) && commitlog_room(core->log) >= commitlog_record_size(size);
+}
+
 static enum status record_decided(struct core *core, const struct pending *entry, const struct stored_half *stored,
 			  enum record_outcome outcome_asked, enum record_who who, struct span who_text,
 			  struct outcome *outcome)
@@ -149,7 +158,7 @@ static enum status record_decided(struct core *core, const struct pending *entry
 	/* A resumed one starts to count anew: what was counted before must stand before that in the log. */
 	if (outcome_asked == OUTCOME_RESUME)
 		transactions_record_checks(core);
-	if (commitlog_room(core->log) < commitlog_record_size(record_decision_size(&r)))
+	if ((outcome_asked == OUTCOME_RESUME && core->check_count > 0) || !has_room(core, &r))
 		return core_no_room(core, record_decision_size(&r), outcome);
 	append_decision(core, &r, &at);
 	return core_accept(outcome, at.offset + at.size);
@@ -212,7 +221,7 @@ static uint64_t record_conflict(struct core *core, const struct end_request *req
 	uint8_t *payload = NULL;
 
 	if (core->conflict_count < CONFLICTS_PER_SECOND)
-		payload = commitlog_begin(core->log, LOG_CONFLICT, record_conflict_size(&r), &offset);
+		payload = room_begin(core, ROOM_PROGRESS, LOG_CONFLICT, record_conflict_size(&r), &offset);
 	if (payload == NULL) {
 		core->conflict_suppressed++;
 		return 0;
@@ -425,7 +434,7 @@ void transactions_record_checks(struct core *core)
 	if (core->check_count == 0)
 		return;
 	size_t size = record_checks_size(core->checks, core->check_count);
-	uint8_t *payload = commitlog_begin(core->log, LOG_CHECK, size, &offset);
+	uint8_t *payload = room_begin(core, ROOM_PROGRESS, LOG_CHECK, size, &offset);
 	if (payload == NULL)
 		return;
 	record_checks_encode(core->checks, core->check_count, payload);

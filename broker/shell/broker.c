@@ -313,8 +313,9 @@ static uint64_t projector_pin(struct broker *broker)
 static void watch_disk(struct broker *broker)
 {
 	static const char *const texts[] = { [DISK_OK] = "ok", [DISK_LOW] = "low", [DISK_FULL] = "full" };
-	enum disk_level level = disk_level(broker->disk, core_reserved_bytes(broker->core));
 
+	disk_set_reserved(broker->disk, core_reserved_bytes(broker->core));
+	enum disk_level level = disk_level(broker->disk);
 	if (level == broker->disk_level)
 		return;
 	broker->disk_level = level;

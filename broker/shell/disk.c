@@ -13,7 +13,8 @@
 #include "lib/log/commitlog.h"
 #include "lib/net/worker.h"
 
-/* Zero-filling competes with the flusher for the disk: so far ahead it goes at once, further only while the log rests. */
+/* Zero-filling competes with the flusher for the disk: so far ahead of what is set aside it goes at once, further only while the
+ * log rests. */
 enum { PREPARE_AHEAD = 128 * 1024 * 1024, REST_MS = 200 };
 enum { SYNC_INTERVAL_MS = 500, SPACE_INTERVAL_MS = 1000, SMALL_DISK_PARTS = 16, LAST_BYTES = 128 * 1024, FULL_PAUSE_MS = 1000, WARM_MAX = 64, WARM_BYTES_MAX = 32 * 1024 * 1024 };
 
@@ -66,6 +67,7 @@ struct disk {
 	struct space_work space;
 	int64_t next_space_ms;
 	uint64_t free_bytes, total_bytes;
+	uint64_t reserved_bytes; /* Of prepared log, not for new messages. */
 	bool prepare_full;     /* The last try to prepare the log found no space. */
 	int64_t index_after_ms;
 	int64_t now_ms, last_sync_ms, last_flush_ms, prepare_after_ms;
@@ -248,11 +250,16 @@ static bool is_out_of_space(const struct disk *disk)
 	return disk->prepare_full || is_short(disk);
 }
 
-enum disk_level disk_level(const struct disk *disk, uint64_t reserved_bytes)
+void disk_set_reserved(struct disk *disk, uint64_t bytes)
+{
+	disk->reserved_bytes = bytes;
+}
+
+enum disk_level disk_level(const struct disk *disk)
 {
 	uint64_t used = disk->total_bytes - disk->free_bytes;
 
-	if (is_out_of_space(disk) && commitlog_prepared_ahead(disk->log) < reserved_bytes + LAST_BYTES)
+	if (is_out_of_space(disk) && commitlog_prepared_ahead(disk->log) < disk->reserved_bytes + LAST_BYTES)
 		return DISK_FULL;
 	if (is_out_of_space(disk) || used / 100 * 100 > disk->total_bytes / 100 * disk->limits.warn_percent)
 		return DISK_LOW;
@@ -261,7 +268,7 @@ enum disk_level disk_level(const struct disk *disk, uint64_t reserved_bytes)
 
 static void start_housekeeping(struct disk *disk)
 {
-	bool wanted = commitlog_prepared_ahead(disk->log) < PREPARE_AHEAD || disk->now_ms - disk->last_flush_ms >= REST_MS;
+	bool wanted = commitlog_prepared_ahead(disk->log) < PREPARE_AHEAD + disk->reserved_bytes || disk->now_ms - disk->last_flush_ms >= REST_MS;
 
 	commitlog_keep_spares(disk->log, !is_out_of_space(disk));
 	/* Without space for more, what was given up may still be used again or removed. */

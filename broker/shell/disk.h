@@ -42,8 +42,10 @@ void disk_turn_end(struct disk *disk, int64_t now_ms);
 enum status disk_warm(struct disk *disk, uint64_t offset, uint32_t size, void (*done)(void *context), void *context) MUST_USE;
 /* Tells the system that [offset, offset + size) of the log will be read soon; nothing if that cannot be done now. */
 void disk_read_ahead(struct disk *disk, uint64_t offset, uint32_t size);
-/* As of a second ago at most. `reserved_bytes` of prepared log are not for new messages. */
-enum disk_level disk_level(const struct disk *disk, uint64_t reserved_bytes);
+/* So many bytes of prepared log are not for new messages (core_reserved_bytes). */
+void disk_set_reserved(struct disk *disk, uint64_t bytes);
+/* As of a second ago at most. */
+enum disk_level disk_level(const struct disk *disk);
 uint64_t disk_free_bytes(const struct disk *disk);
 /* Of the file system, as far as it may be used: what is used and what is free. */
 uint64_t disk_total_bytes(const struct disk *disk);

@@ -195,6 +195,8 @@ struct log_prepare_job {
 bool commitlog_take_prepare(struct commitlog *log, struct log_prepare_job *out) MUST_USE;
 /* Bytes that are prepared ahead of the tail: a caller that has enough may put jobs off while the disk is busy. */
 uint64_t commitlog_prepared_ahead(const struct commitlog *log);
+/* So many of them would be left behind a record with this payload, with what is lost when it goes to the next segment. */
+uint64_t commitlog_ahead_after(const struct commitlog *log, uint64_t payload_size);
 /* Any one thread, at low priority. Blocks on the disk. */
 void log_prepare_run(struct log_prepare_job *job);
 /* ST_FULL: no space; the job is offered again at the next take (wait a while), appends go on while there is room.

@@ -101,8 +101,19 @@ uint64_t commitlog_prepared_ahead(const struct commitlog *log)
 	uint64_t ahead = log_less(tail->base + tail->prepared, log->appended);
 
 	for (size_t i = log->tail + 1; i < log->segment_count; i++)
-		ahead += log->segments[i].prepared;
+		ahead += log_less(log->segments[i].prepared, LOG_SEGMENT_HEADER_SIZE);
 	return ahead;
+}
+
+uint64_t commitlog_ahead_after(const struct commitlog *log, uint64_t payload_size)
+{
+	const struct segment *tail = &log->segments[log->tail];
+	uint64_t size = commitlog_record_size(payload_size) + (log->batch_open ? 0 : LOG_BATCH_SIZE);
+	uint64_t ahead = commitlog_prepared_ahead(log);
+
+	if (size > tail->base + tail->size - log->appended)
+		size += log_less(tail->base + tail->prepared, log->appended);
+	return log_less(ahead, size);
 }
 
 /* Memory for the ring, from the tail on; once there is log prepared, because that is what a start waits for. */

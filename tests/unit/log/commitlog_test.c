@@ -99,7 +99,9 @@ static void test_room_is_a_promise_and_full_ring_pushes_back(void)
 					size %= 200;
 				if (commitlog_record_size(size) > room)
 					break;
+				uint64_t left = commitlog_ahead_after(log, size);
 				CU_ASSERT_TRUE_FATAL(append(log, NULL, LOG_MESSAGE, size, 1));
+				CU_ASSERT_EQUAL(commitlog_prepared_ahead(log), left);
 				room -= commitlog_record_size(size);
 				if (check_random(&random) % 8 == 0)
 					break;
