@@ -13,9 +13,9 @@
 #include "lib/index/snapshot_file.h"
 #include "lib/record/record_settings.h"
 
-enum { RETRY_MS = 10 * 1000, SIZE_FACTOR = 2 };
+enum { RETRY_MS = 10 * 1000, SIZE_FACTOR = 2, GROWTH_PARTS = 5, OPEN_BYTES = 69, DELAYED_BYTES = 55 };
 
-enum phase { PHASE_IDLE, PHASE_SLICES, PHASE_SETTLE, PHASE_FINISHING };
+enum phase { PHASE_IDLE, PHASE_SLICES, PHASE_SETTLE, PHASE_FINISHING, PHASE_DISCARD };
 
 struct snapshotter {
 	struct core *core;
@@ -29,9 +29,23 @@ struct snapshotter {
 	uint64_t generation;
 	uint64_t newest_from, older_from; /* Those on the disk; 0: none. */
 	int64_t not_before_ms;
+	uint64_t rest_bytes;   /* Of the last one, besides what was open. */
+	uint64_t room;         /* Bytes that one may take. */
+	bool put_off;          /* It was said that one would not fit. */
 	bool mark_due;
 	struct snapshotter_stats stats;
 };
+
+/* The items of what is open: most of a large snapshot, and what changes most. */
+static uint64_t open_bytes(const struct core *core)
+{
+	return OPEN_BYTES * (uint64_t)pending_count(core->pending) + DELAYED_BYTES * (uint64_t)core->delays.count;
+}
+
+static uint64_t less(uint64_t a, uint64_t b)
+{
+	return a > b ? a - b : 0;
+}
 
 struct snapshotter *snapshotter_create(struct core *core, const struct store *store)
 {
@@ -44,6 +58,8 @@ struct snapshotter *snapshotter_create(struct core *core, const struct store *st
 	s->generation = store->snapshot_generation;
 	s->newest_from = store->snapshot_from;
 	s->older_from = store->older_from;
+	s->rest_bytes = less(store->snapshot_bytes, open_bytes(core));
+	s->room = UINT64_MAX;
 	core->retention.snapshot_pin = s->older_from;
 	return s;
 }
@@ -66,6 +82,11 @@ void snapshotter_want(struct snapshotter *s)
 	s->wanted = true;
 }
 
+void snapshotter_set_room(struct snapshotter *s, uint64_t bytes)
+{
+	s->room = bytes;
+}
+
 struct snapshotter_stats snapshotter_stats(const struct snapshotter *s)
 {
 	return s->stats;
@@ -84,6 +105,20 @@ static bool is_due(const struct snapshotter *s)
 	return s->wanted || (after > 0 && grown >= after);
 }
 
+/* As large as the last one, with what is open now, and a fifth more. One that ends in the middle would only take from the log
+ * what space is left. */
+static bool fits(struct snapshotter *s)
+{
+	uint64_t expected = s->rest_bytes + open_bytes(s->core), wanted = expected + expected / GROWTH_PARTS;
+	bool missing = wanted > s->room;
+
+	if (missing && !s->put_off)
+		log_error("store", "no space for a snapshot", "needed_bytes=%" PRIu64 " free_bytes=%" PRIu64
+			  " note=\"until then the log is kept from the older one on\" hint=\"free space or add some\"", wanted, s->room);
+	s->put_off = missing;
+	return !missing;
+}
+
 static void begin(struct snapshotter *s)
 {
 	struct snapshot_header header = { .from = commitlog_appended(s->core->log), .generation = ++s->generation,
@@ -100,11 +135,16 @@ static void begin(struct snapshotter *s)
 	s->phase = PHASE_SLICES;
 }
 
+/* A job that failed has removed its file; without one, a last job does. */
 static void give_up(struct snapshotter *s, const char *reason)
 {
 	log_warn("store", "snapshot failed", "from=%" PRIu64 " reason=\"%s\" note=\"tried again later\"", s->job.from, reason);
-	snapshot_job_deinit(&s->job);
-	s->phase = PHASE_IDLE;
+	if (s->job.result == ST_FULL && less(s->job.file_offset, open_bytes(s->core)) > s->rest_bytes)
+		s->rest_bytes = less(s->job.file_offset, open_bytes(s->core));
+	s->job.discard = s->job.file != NULL;
+	s->phase = s->job.discard ? PHASE_DISCARD : PHASE_IDLE;
+	if (!s->job.discard)
+		snapshot_job_deinit(&s->job);
 	s->not_before_ms = s->core->mono_ms + RETRY_MS;
 	s->stats.failed++;
 }
@@ -159,7 +199,7 @@ void snapshotter_step(struct snapshotter *s)
 		put_mark(s);
 	switch (s->phase) {
 	case PHASE_IDLE:
-		if (is_due(s))
+		if (is_due(s) && fits(s))
 			begin(s);
 		break;
 	case PHASE_SLICES:
@@ -170,6 +210,7 @@ void snapshotter_step(struct snapshotter *s)
 		settle(s);
 		break;
 	case PHASE_FINISHING:
+	case PHASE_DISCARD:
 		break;
 	}
 }
@@ -180,6 +221,10 @@ struct snapshot_job *snapshotter_take(struct snapshotter *s)
 {
 	bool full = buffer_size(&s->job.data) >= SNAPSHOT_SLICE_BYTES;
 
+	if (s->phase == PHASE_DISCARD && !s->job_out) {
+		s->job_out = true;
+		return &s->job;
+	}
 	if (s->job_out || s->phase == PHASE_IDLE || (s->phase == PHASE_SLICES && !full) || buffer_size(&s->job.data) == 0)
 		return NULL;
 	if (s->phase == PHASE_SETTLE && !full)
@@ -196,6 +241,7 @@ static void succeeded(struct snapshotter *s)
 	pagefile_snapshot_done(s->core->files);
 	snapshot_job_deinit(&s->job);
 	s->phase = PHASE_IDLE;
+	s->rest_bytes = less(s->job.file_offset, open_bytes(s->core));
 	s->mark_due = true;
 	s->stats.taken++;
 	s->stats.last_from = s->newest_from;
@@ -215,6 +261,9 @@ enum status snapshotter_done(struct snapshotter *s, struct errinfo *err)
 		give_up(s, s->job.err.text);
 	} else if (s->phase == PHASE_FINISHING) {
 		succeeded(s);
+	} else if (s->phase == PHASE_DISCARD) {
+		snapshot_job_deinit(&s->job);
+		s->phase = PHASE_IDLE;
 	}
 	return status;
 }

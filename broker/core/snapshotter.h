@@ -6,8 +6,9 @@
  *     finish    the end chunk; index pages and file synced, renamed; a SNAPSHOT_MARK record
  *
  * The log that a start replays is bounded by `snapshot_bytes`, or by a multiple of the last snapshot's own size when that
- * is more (writing 700 MB for each 256 MB of log would be half of all writing). A snapshot that fails (full disk) is tried
- * again later; the broker does not depend on it.
+ * is more (writing 700 MB for each 256 MB of log would be half of all writing). A snapshot that fails (full disk) is removed and
+ * tried again later, and one that would not fit is not begun; the broker does not depend on it, but the log is kept from the
+ * older one on until there are two newer ones.
  * Threads: the loop thread; jobs run on any one thread. */
 #ifndef ESCROW_CORE_SNAPSHOTTER_H
 #define ESCROW_CORE_SNAPSHOTTER_H
@@ -37,6 +38,9 @@ enum status snapshotter_done(struct snapshotter *snapshotter, struct errinfo *er
 bool snapshotter_busy(const struct snapshotter *snapshotter);
 /* Begin one at the next step, however little the log has grown (an operator's or a test's wish). */
 void snapshotter_want(struct snapshotter *snapshotter);
+
+/* Bytes that a snapshot may take now, on a disk that is known to have them. Before the first call: any number. */
+void snapshotter_set_room(struct snapshotter *snapshotter, uint64_t bytes);
 
 struct snapshotter_stats {
 	uint64_t taken, failed;

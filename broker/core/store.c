@@ -13,13 +13,15 @@ static void warn_passed_over(const char *why)
 	log_warn("store", "snapshot passed over", "reason=\"%s\" note=\"the older one and a longer replay serve\"", why);
 }
 
-static enum status choose_snapshot(struct store *store, struct errinfo *err)
+static enum status choose_snapshot(struct store *store, struct snapshot_choice *choice, struct errinfo *err)
 {
-	enum status status = snapshot_open_newest(store->vfs, store->root, warn_passed_over, &store->snapshot,
-						  &store->older_from, err);
+	enum status status = snapshot_open_newest(store->vfs, store->root, warn_passed_over, choice, err);
 
+	store->snapshot = choice->reader;
 	if (status != ST_OK || store->snapshot == NULL)
 		return status;
+	store->older_from = choice->older;
+	store->snapshot_bytes = snapshot_file_size(store->snapshot);
 	store->snapshot_from = snapshot_header(store->snapshot)->from;
 	store->snapshot_generation = snapshot_header(store->snapshot)->generation;
 	return ST_OK;
@@ -71,13 +73,16 @@ enum status store_open(const struct store_config *config, const struct vfs *vfs,
 	*out = (struct store){ .vfs = vfs };
 	if (snprintf(out->root, sizeof(out->root), "%s", config->log.root) >= (int)sizeof(out->root))
 		return errinfo_set(err, ST_TOOBIG, "store directory's path is over %zu bytes", sizeof(out->root) - 1);
-	enum status status = choose_snapshot(out, err);
+	struct snapshot_choice choice = { 0 };
+	enum status status = choose_snapshot(out, &choice, err);
 	if (status == ST_OK)
 		status = open_log(out, config, err);
 	if (status == ST_OK)
 		status = open_pages(out, config, err);
-	if (status == ST_OK)
+	if (status == ST_OK) {
+		snapshot_tidy(vfs, out->root, &choice);
 		return ST_OK;
+	}
 	enum status closed = store_close(out, false, NULL);
 	(void)closed; /* The first failure is the one to tell. */
 	return status;

@@ -1,7 +1,7 @@
 /* What does a start read, and in which order? The log, the index pages and the newest snapshot that is whole.
  *
- * A snapshot that is damaged is passed over with a warning for the older one; that costs a longer replay. Without any the
- * whole log is replayed, as long as it begins at its beginning. An index file that is lost is built anew from the log. The
+ * A snapshot that is damaged is passed over with a warning for the older one, and set aside; that costs a longer replay. Without
+ * any the whole log is replayed, as long as it begins at its beginning. An index file that is lost is built anew from the log. The
  * log's lock guards all of it.
  * Threads: the loop thread. Blocks on the disk. */
 #ifndef ESCROW_CORE_STORE_H
@@ -28,6 +28,7 @@ struct store {
 	struct snapshot_reader *snapshot; /* For core_open; store_loaded closes it. NULL: none. */
 	bool rebuild_index;               /* The index file is lost: core_open fills it from the log. */
 	uint64_t snapshot_from;           /* Of the one that was loaded; 0: none. */
+	uint64_t snapshot_bytes;          /* Its file's size. */
 	uint64_t snapshot_generation;
 	uint64_t older_from;              /* Of the older one that is kept; 0: none. */
 };

@@ -178,10 +178,22 @@ static void snapshot_done(struct work *work)
 		disk->callbacks.failed(disk->callbacks.context, &err);
 }
 
+/* What is set aside of the log and is not prepared yet comes first. */
+static uint64_t snapshot_room(const struct disk *disk)
+{
+	uint64_t ahead = commitlog_prepared_ahead(disk->log);
+	uint64_t missing = ahead < disk->reserved_bytes ? disk->reserved_bytes - ahead : 0;
+
+	if (disk->total_bytes == 0)
+		return UINT64_MAX; /* Not known. */
+	return disk->free_bytes > missing ? disk->free_bytes - missing : 0;
+}
+
 static void start_snapshot(struct disk *disk)
 {
 	if (disk->snapshot.out)
 		return;
+	snapshotter_set_room(disk->snapshotter, snapshot_room(disk));
 	snapshotter_step(disk->snapshotter);
 	disk->snapshot.job = snapshotter_take(disk->snapshotter);
 	if (disk->snapshot.job == NULL)

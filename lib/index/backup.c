@@ -79,9 +79,9 @@ static enum status sync_dirs(struct backup *b, struct errinfo *err)
 static enum status find_snapshot(const struct vfs *vfs, const char *root, uint64_t *from_out, struct log_known *known,
 				 uint32_t *page_count, struct errinfo *err)
 {
-	struct snapshot_reader *reader = NULL;
-	uint64_t older;
-	enum status status = snapshot_open_newest(vfs, root, NULL, &reader, &older, err);
+	struct snapshot_choice choice;
+	enum status status = snapshot_open_newest(vfs, root, NULL, &choice, err);
+	struct snapshot_reader *reader = choice.reader;
 
 	*from_out = 0;
 	*known = (struct log_known){ 0 };

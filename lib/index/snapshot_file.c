@@ -19,8 +19,8 @@ enum {
 	END_PAYLOAD = 16,
 	SYNC_EACH = 16 << 20, /* Smooths the disk's work: not all of a large file at the end. */
 	NAME_DIGITS = 20,
-	SNAPSHOTS_TRIED = 8,
 };
+static const char TEMPORARY[] = ".tmp", DAMAGED[] = ".damaged";
 
 /* --- encoding --------------------------------------------------------------------------------------------------- */
 
@@ -149,7 +149,7 @@ static enum status open_file(struct snapshot_job *job, struct errinfo *err)
 	char path[SNAPSHOT_PATH_SIZE];
 	enum status status = vfs_mkdir(job->vfs, job->dir, err);
 
-	file_path(job->dir, job->from, ".tmp", path);
+	file_path(job->dir, job->from, TEMPORARY, path);
 	if (status == ST_OK)
 		status = vfs_sync_dir(job->vfs, job->root, err);
 	if (status == ST_OK)
@@ -196,7 +196,7 @@ static enum status remove_old(void *context, const char *name)
 	char path[SNAPSHOT_PATH_SIZE];
 	size_t digits = strspn(name, "0123456789");
 
-	if (digits != NAME_DIGITS || (name[digits] != '\0' && strcmp(name + digits, ".tmp") != 0))
+	if (digits != NAME_DIGITS || (name[digits] != '\0' && strcmp(name + digits, TEMPORARY) != 0 && strcmp(name + digits, DAMAGED) != 0))
 		return ST_OK;
 	for (size_t i = 0; i < sweep->kept_count && name[digits] == '\0'; i++) {
 		char kept[NAME_DIGITS + 1];
@@ -228,7 +228,7 @@ static enum status finish(struct snapshot_job *job, struct errinfo *err)
 	enum status status = pagefile_sync(job->pages, err);
 
 	job->sync_failed = status == ST_IO;
-	file_path(job->dir, job->from, ".tmp", temporary);
+	file_path(job->dir, job->from, TEMPORARY, temporary);
 	file_path(job->dir, job->from, "", path);
 	if (status == ST_OK)
 		status = sync_file(job, err);
@@ -238,16 +238,29 @@ static enum status finish(struct snapshot_job *job, struct errinfo *err)
 		status = vfs_sync_dir(job->vfs, job->dir, err);
 	if (status == ST_OK)
 		remove_all_old(job);
-	vfs_close(job->file);
-	job->file = NULL;
 	return status;
+}
+
+/* Nothing will come of the file: its space may be what others miss. */
+static void discard(struct snapshot_job *job)
+{
+	char path[SNAPSHOT_PATH_SIZE];
+
+	file_path(job->dir, job->from, TEMPORARY, path);
+	(void)!vfs_unlink(job->vfs, path, NULL); /* Else the next start does it. */
 }
 
 void snapshot_job_run(struct snapshot_job *job)
 {
-	job->result = write_data(job, &job->err);
-	if (job->result == ST_OK && job->finish)
+	job->result = job->discard ? ST_OK : write_data(job, &job->err);
+	if (job->result == ST_OK && job->finish && !job->discard)
 		job->result = finish(job, &job->err);
+	if (job->result == ST_OK && !job->finish && !job->discard)
+		return;
+	vfs_close(job->file);
+	job->file = NULL;
+	if (job->result != ST_OK || job->discard)
+		discard(job);
 }
 
 /* --- reading ---------------------------------------------------------------------------------------------------- */
@@ -398,19 +411,18 @@ enum status snapshot_open(const struct vfs *vfs, const char *root, uint64_t from
 }
 
 enum status snapshot_open_newest(const struct vfs *vfs, const char *root, void (*passed_over)(const char *why),
-				 struct snapshot_reader **out, uint64_t *older_out, struct errinfo *err)
+				 struct snapshot_choice *out, struct errinfo *err)
 {
 	uint64_t offsets[SNAPSHOTS_TRIED];
 	size_t count = 0;
 	enum status status = snapshot_list(vfs, root, offsets, SNAPSHOTS_TRIED, &count, err);
 
-	*out = NULL;
-	*older_out = 0;
+	*out = (struct snapshot_choice){ 0 };
 	for (size_t i = 0; status == ST_OK && i < count; i++) {
 		struct errinfo why;
-		enum status opened = snapshot_open(vfs, root, offsets[i], out, &why);
+		enum status opened = snapshot_open(vfs, root, offsets[i], &out->reader, &why);
 		if (opened == ST_OK) {
-			*older_out = i + 1 < count ? offsets[i + 1] : 0;
+			out->older = i + 1 < count ? offsets[i + 1] : 0;
 			return ST_OK;
 		}
 		if (opened != ST_CORRUPT && opened != ST_NOTFOUND) {
@@ -418,10 +430,42 @@ enum status snapshot_open_newest(const struct vfs *vfs, const char *root, void (
 				*err = why;
 			return opened;
 		}
+		out->damaged[out->damaged_count++] = offsets[i];
 		if (passed_over != NULL)
 			passed_over(why.text);
 	}
 	return status;
+}
+
+struct tidying {
+	const struct vfs *vfs;
+	char dir[SNAPSHOT_PATH_SIZE];
+};
+
+static enum status remove_temporary(void *context, const char *name)
+{
+	const struct tidying *tidying = context;
+	char path[SNAPSHOT_PATH_SIZE];
+
+	if (strspn(name, "0123456789") != NAME_DIGITS || strcmp(name + NAME_DIGITS, TEMPORARY) != 0)
+		return ST_OK;
+	snprintf(path, sizeof(path), "%.540s/%.40s", tidying->dir, name);
+	(void)!vfs_unlink(tidying->vfs, path, NULL);
+	return ST_OK;
+}
+
+void snapshot_tidy(const struct vfs *vfs, const char *root, const struct snapshot_choice *choice)
+{
+	struct tidying tidying = { .vfs = vfs };
+	char path[SNAPSHOT_PATH_SIZE], aside[SNAPSHOT_PATH_SIZE];
+
+	dir_path(root, tidying.dir);
+	(void)!vfs_list(vfs, tidying.dir, remove_temporary, &tidying, NULL);
+	for (size_t i = 0; i < choice->damaged_count; i++) {
+		file_path(tidying.dir, choice->damaged[i], "", path);
+		file_path(tidying.dir, choice->damaged[i], DAMAGED, aside);
+		(void)!vfs_rename(vfs, path, aside, NULL);
+	}
 }
 
 void snapshot_close(struct snapshot_reader *reader)
@@ -441,6 +485,11 @@ const struct snapshot_header *snapshot_header(const struct snapshot_reader *read
 const struct snapshot_end *snapshot_end(const struct snapshot_reader *reader)
 {
 	return &reader->end;
+}
+
+uint64_t snapshot_file_size(const struct snapshot_reader *reader)
+{
+	return reader->file_size;
 }
 
 const char *snapshot_path(const struct snapshot_reader *reader)

@@ -2,7 +2,8 @@
  *
  * <store>/snapshots/<log offset, 20 digits>: a header, chunks, an end chunk; format in docs/formats/snapshots.md. What
  * the chunks hold is the core's; each has a section number, the count of its items and a checksum. A file gets its name
- * (by rename from *.tmp) when all of it is durable, and the index pages it refers to are too; the two newest are kept.
+ * (by rename from *.tmp) when all of it is durable, and the index pages it refers to are too; the two newest are kept. One
+ * that was damaged when it was to be read is called *.damaged from then on and does not count.
  *
  * Writing goes through jobs: the loop fills a buffer with chunks, a worker writes it. Reading blocks, at start only; a
  * file is verified from end to end before anything in it is believed.
@@ -22,6 +23,7 @@ struct pagefile;
 enum {
 	SNAPSHOT_FORMAT_VERSION = 1,
 	SNAPSHOT_KEPT = 2,
+	SNAPSHOTS_TRIED = 8,           /* At a start, until one is whole. */
 	SNAPSHOT_CHUNK_MAX = 16 << 20, /* Payload of a chunk. */
 	SNAPSHOT_PATH_SIZE = 600,
 	SNAPSHOT_SECTIONS_MAX = 16,    /* Section numbers are below. */
@@ -59,6 +61,7 @@ struct snapshot_job {
 	struct buffer data;         /* Written and emptied by each run. */
 	struct pagefile *pages;     /* Synced before the file gets its name. */
 	bool finish;                /* The data ends with the end chunk. */
+	bool discard;               /* The file is to go: nothing will come of it. */
 	uint64_t unsynced;
 	bool sync_failed;           /* A sync failed: what the files hold is in doubt, the process should stop. */
 	enum status result;
@@ -69,10 +72,10 @@ struct snapshot_job {
 void snapshot_job_init(struct snapshot_job *job, const struct vfs *vfs, const char *root, uint64_t from,
 		       struct pagefile *pages);
 /* Any one thread. Writes job->data; with `finish` makes everything durable, gives the file its name and removes all but
- * the SNAPSHOT_KEPT newest. ST_IO, ST_FULL in job->result: the snapshot is lost, the broker is not, unless a sync failed.
- * Blocks. */
+ * the SNAPSHOT_KEPT newest. ST_IO, ST_FULL in job->result: the snapshot is lost and its *.tmp file gone, the broker is not,
+ * unless a sync failed. With `discard` removes the *.tmp file and nothing else. Blocks. */
 void snapshot_job_run(struct snapshot_job *job);
-/* Closes and forgets. A *.tmp file stays for the next snapshot or start to remove. */
+/* Closes and forgets. A *.tmp file that was not discarded stays for the next snapshot or start to remove. */
 void snapshot_job_deinit(struct snapshot_job *job);
 
 /* --- reading ---------------------------------------------------------------------------------------------------- */
@@ -86,15 +89,26 @@ struct snapshot_reader;
 /* Opens and verifies all of the file. ST_CORRUPT names file and offset; ST_VERSION: written by a newer version. */
 enum status snapshot_open(const struct vfs *vfs, const char *root, uint64_t from, struct snapshot_reader **out,
 			  struct errinfo *err) MUST_USE;
-/* The newest that is whole; *out NULL without any. Damaged ones are passed over, and `passed_over` (NULL: nobody) hears why
- * of each. *older_out: the offset of the one before it, unread; 0 without. Other errors as snapshot_open. */
+/* The newest that is whole, and what was met on the way to it. */
+struct snapshot_choice {
+	struct snapshot_reader *reader; /* NULL: none is whole. */
+	uint64_t older;                 /* The offset of the one before it, unread; 0: none. */
+	uint64_t damaged[SNAPSHOTS_TRIED];
+	size_t damaged_count;           /* Newer ones that were passed over; `passed_over` (NULL: nobody) hears why of each. */
+};
+/* Errors as snapshot_open, but for damage. */
 enum status snapshot_open_newest(const struct vfs *vfs, const char *root, void (*passed_over)(const char *why),
-				 struct snapshot_reader **out, uint64_t *older_out, struct errinfo *err) MUST_USE;
+				 struct snapshot_choice *out, struct errinfo *err) MUST_USE;
+/* Whoever has the store's lock, at a start, when what was chosen serves: removes what interrupted snapshots left and calls the
+ * damaged ones *.damaged, so that they do not count as kept; the next snapshot removes them. What cannot be done now is done
+ * another time. */
+void snapshot_tidy(const struct vfs *vfs, const char *root, const struct snapshot_choice *choice);
 /* NULL is allowed. */
 void snapshot_close(struct snapshot_reader *reader);
 const struct snapshot_header *snapshot_header(const struct snapshot_reader *reader);
 const struct snapshot_end *snapshot_end(const struct snapshot_reader *reader);
 const char *snapshot_path(const struct snapshot_reader *reader);
+uint64_t snapshot_file_size(const struct snapshot_reader *reader);
 /* Payload that the file has in all chunks of this section. */
 uint64_t snapshot_section_bytes(const struct snapshot_reader *reader, unsigned section);
 

@@ -146,6 +146,38 @@ static void test_damaged_snapshot_gives_way_to_the_older_one(void)
 	fixture_destroy(f);
 }
 
+/* Of the two that are kept, none is one that cannot serve. */
+static void test_damaged_snapshot_does_not_count_as_kept(void)
+{
+	struct fixture *f = fixture_create(NULL);
+	uint64_t offsets[4];
+	char path[64];
+	size_t size, count = 0;
+
+	for (int i = 0; i < 2; i++) {
+		(void)must_send(f, (struct sent){ .topic = "t", .key = "k" });
+		fixture_snapshot(f);
+	}
+	uint64_t older = f->core->retention.snapshot_pin;
+	memdisk_data(f->disk, newest_snapshot(f, path), &size)[size / 2] ^= 1;
+	memdisk_kill(f->disk);
+	fixture_close(f);
+	fixture_open(f);
+	CU_ASSERT_EQUAL(f->store.snapshot_from, older);
+	fixture_snapshot(f);
+	CU_ASSERT_EQUAL(snapshot_list(memdisk_vfs(f->disk), "/store", offsets, 4, &count, NULL), ST_OK);
+	CU_ASSERT_EQUAL_FATAL(count, 2);
+	CU_ASSERT_EQUAL(offsets[1], older);
+	for (size_t i = 0; i < count; i++) {
+		struct snapshot_reader *reader;
+		CU_ASSERT_EQUAL_FATAL(snapshot_open(memdisk_vfs(f->disk), "/store", offsets[i], &reader, NULL), ST_OK);
+		snapshot_close(reader);
+	}
+	/* The damaged one is gone, too. */
+	CU_ASSERT_PTR_NULL(memdisk_data(f->disk, strcat(path, ".damaged"), &size));
+	fixture_destroy(f);
+}
+
 /* Two stores with the same history have snapshots of the same name; each is for its own log. */
 static void test_snapshot_of_another_log_is_refused(void)
 {
@@ -168,6 +200,175 @@ static void test_snapshot_of_another_log_is_refused(void)
 	memdisk_destroy(f->disk);
 	free(f);
 	fixture_destroy(other);
+}
+
+/* --- snapshots that fail ------------------------------------------------------------------------------------------------ */
+
+static enum status count_leftover(void *context, const char *name)
+{
+	size_t size = strlen(name);
+
+	*(unsigned *)context += size > 4 && strcmp(name + size - 4, ".tmp") == 0;
+	return ST_OK;
+}
+
+static unsigned leftovers(const struct fixture *f)
+{
+	unsigned count = 0;
+
+	CU_ASSERT_EQUAL(vfs_list(memdisk_vfs(f->disk), "/store/snapshots", count_leftover, &count, NULL), ST_OK);
+	return count;
+}
+
+static void flush_pages(struct fixture *f, enum status expected)
+{
+	struct pagefile_flush_job pages;
+	struct errinfo err;
+
+	while (pagefile_take_flush(f->files, &pages)) {
+		pagefile_flush_run(&pages);
+		CU_ASSERT_EQUAL(pagefile_flush_done(f->files, &pages, &err), expected);
+		if (expected != ST_OK)
+			return;
+	}
+}
+
+/* Steps until there is a job to run; NULL: none comes. */
+static struct snapshot_job *next_job(struct fixture *f)
+{
+	struct snapshot_job *job = NULL;
+
+	for (int i = 0; i < 100 && job == NULL; i++) {
+		snapshotter_step(f->snapshotter);
+		job = snapshotter_take(f->snapshotter);
+	}
+	return job;
+}
+
+static struct snapshot_job *first_job(struct fixture *f)
+{
+	clock_manual_advance(&f->clock, 60 * 1000);
+	core_set_time(f->core, f->clock.wall_now_ms, f->clock.mono_now_ms);
+	snapshotter_want(f->snapshotter);
+	snapshotter_step(f->snapshotter);
+	flush_pages(f, ST_OK);
+	return next_job(f);
+}
+
+/* The first job's n-th change of the disk fails. */
+static void fail_snapshot(struct fixture *f, uint64_t n, enum memdisk_fault fault)
+{
+	struct snapshot_job *job = first_job(f);
+	struct errinfo err;
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(job);
+	memdisk_fail(f->disk, n, fault, false);
+	snapshot_job_run(job);
+	memdisk_fail(f->disk, 0, fault, false);
+	CU_ASSERT_NOT_EQUAL(snapshotter_done(f->snapshotter, &err), ST_OK);
+}
+
+/* A disk that is full gets its space back at once. */
+static void test_failed_snapshots_leave_no_files(void)
+{
+	struct fixture *f = fixture_create(NULL);
+
+	(void)must_send(f, (struct sent){ .topic = "t", .key = "k" });
+	fixture_disk(f, true);
+	fail_snapshot(f, 4, MEMDISK_ENOSPC); /* Directory, its sync, the file; then its first bytes. */
+	CU_ASSERT_EQUAL(leftovers(f), 0);
+	fail_snapshot(f, 3, MEMDISK_ENOSPC);
+	CU_ASSERT_EQUAL(leftovers(f), 0);
+	fixture_destroy(f);
+}
+
+static void test_what_an_interrupted_snapshot_left_goes_at_start(void)
+{
+	struct fixture *f = fixture_create(NULL);
+
+	(void)must_send(f, (struct sent){ .topic = "t", .key = "k" });
+	fixture_snapshot(f);
+	memdisk_put(f->disk, "/store/snapshots/00000000000000009000.tmp", "ESCROW", 6);
+	memdisk_put(f->disk, "/store/snapshots/mine.tmp", "ESCROW", 6);
+	fixture_restart(f);
+	CU_ASSERT_EQUAL(leftovers(f), 1); /* Not ours. */
+	fixture_destroy(f);
+}
+
+static struct fixture *create_with_many_halves(int count)
+{
+	struct core_config config = fixture_config();
+	char key[16];
+
+	config.pending_max = config.pending_group_max = (uint64_t)count;
+	struct fixture *f = fixture_create(&config);
+	for (int i = 0; i < count; i++) {
+		snprintf(key, sizeof(key), "k-%d", i);
+		(void)must_send(f, (struct sent){ .topic = "t", .key = key, .half = true });
+		fixture_disk(f, true);
+	}
+	return f;
+}
+
+/* Its file is there already when the index fails to follow. */
+static void test_a_snapshot_that_is_given_up_is_removed(void)
+{
+	struct fixture *f = create_with_many_halves(4000);
+	struct snapshot_job *job = NULL;
+	struct errinfo err;
+
+	snapshotter_want(f->snapshotter);
+	job = next_job(f);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(job);
+	snapshot_job_run(job);
+	CU_ASSERT_EQUAL(snapshotter_done(f->snapshotter, &err), ST_OK);
+	CU_ASSERT_EQUAL(leftovers(f), 1);
+	memdisk_fail(f->disk, 1, MEMDISK_ENOSPC, false);
+	flush_pages(f, ST_FULL);
+	for (int i = 0; i < 100 && snapshotter_stats(f->snapshotter).failed == 0; i++) {
+		job = next_job(f);
+		if (job == NULL)
+			continue;
+		snapshot_job_run(job);
+		CU_ASSERT_EQUAL(snapshotter_done(f->snapshotter, &err), ST_OK);
+	}
+	CU_ASSERT_EQUAL(snapshotter_stats(f->snapshotter).failed, 1);
+	CU_ASSERT_FALSE(snapshotter_busy(f->snapshotter));
+	CU_ASSERT_EQUAL(leftovers(f), 0);
+	flush_pages(f, ST_OK);
+	clock_manual_advance(&f->clock, 60 * 1000);
+	core_set_time(f->core, f->clock.wall_now_ms, f->clock.mono_now_ms);
+	fixture_snapshot(f);
+	fixture_destroy(f);
+}
+
+/* It would take the space that the log may need, and end in the middle. */
+static void test_a_snapshot_that_does_not_fit_is_not_begun(void)
+{
+	struct fixture *f = create_with_many_halves(1000);
+	struct outcome outcome;
+
+	fixture_snapshot(f);
+	uint64_t size = snapshotter_stats(f->snapshotter).last_bytes;
+	for (int restart = 0; restart < 2; restart++) {
+		(void)must_send(f, (struct sent){ .topic = "t", .key = "k" });
+		fixture_disk(f, true);
+		snapshotter_set_room(f->snapshotter, size + size / 10);
+		snapshotter_want(f->snapshotter);
+		CU_ASSERT_PTR_NULL(next_job(f));
+		CU_ASSERT_FALSE(snapshotter_busy(f->snapshotter));
+		fixture_restart(f);
+	}
+	/* With less that is open it is smaller. */
+	for (uint64_t n = 0; n < 900; n++) {
+		const struct pending *entry = pending_find(f->core->pending, n);
+		struct send_result half = { .queue_offset = n, .log_offset = entry->half_offset };
+		CU_ASSERT_EQUAL_FATAL(fixture_end(f, &half, OUTCOME_ROLLBACK, false, &outcome), ST_OK);
+		fixture_disk(f, true);
+	}
+	snapshotter_set_room(f->snapshotter, size);
+	fixture_snapshot(f);
+	fixture_destroy(f);
 }
 
 static void test_retention_drops_and_carries(void)
@@ -377,7 +578,12 @@ int main(void)
 		CHECK_TEST(test_start_from_a_snapshot_is_the_replay_of_everything),
 		CHECK_TEST(test_start_with_nothing_behind_the_snapshot_opens_a_new_epoch),
 		CHECK_TEST(test_damaged_snapshot_gives_way_to_the_older_one),
+		CHECK_TEST(test_damaged_snapshot_does_not_count_as_kept),
 		CHECK_TEST(test_snapshot_of_another_log_is_refused),
+		CHECK_TEST(test_failed_snapshots_leave_no_files),
+		CHECK_TEST(test_what_an_interrupted_snapshot_left_goes_at_start),
+		CHECK_TEST(test_a_snapshot_that_is_given_up_is_removed),
+		CHECK_TEST(test_a_snapshot_that_does_not_fit_is_not_begun),
 		CHECK_TEST(test_retention_drops_and_carries),
 		CHECK_TEST(test_power_cuts_while_the_log_goes_round),
 		CHECK_TEST(test_lost_index_is_built_anew),
