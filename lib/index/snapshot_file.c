@@ -144,6 +144,15 @@ void snapshot_job_deinit(struct snapshot_job *job)
 	buffer_deinit(&job->data);
 }
 
+/* A failed sync is never tried again: what the disk holds is in doubt, of names as well as of bytes. */
+static enum status sync_dir(struct snapshot_job *job, const char *dir, struct errinfo *err)
+{
+	enum status status = vfs_sync_dir(job->vfs, dir, err);
+
+	job->sync_failed = job->sync_failed || status == ST_IO;
+	return status;
+}
+
 static enum status open_file(struct snapshot_job *job, struct errinfo *err)
 {
 	char path[SNAPSHOT_PATH_SIZE];
@@ -151,7 +160,7 @@ static enum status open_file(struct snapshot_job *job, struct errinfo *err)
 
 	file_path(job->dir, job->from, TEMPORARY, path);
 	if (status == ST_OK)
-		status = vfs_sync_dir(job->vfs, job->root, err);
+		status = sync_dir(job, job->root, err);
 	if (status == ST_OK)
 		status = vfs_open(job->vfs, path, VFS_WRITE | VFS_CREATE | VFS_TRUNCATE, &job->file, err);
 	return status;
@@ -235,7 +244,7 @@ static enum status finish(struct snapshot_job *job, struct errinfo *err)
 	if (status == ST_OK)
 		status = vfs_rename(job->vfs, temporary, path, err);
 	if (status == ST_OK)
-		status = vfs_sync_dir(job->vfs, job->dir, err);
+		status = sync_dir(job, job->dir, err);
 	if (status == ST_OK)
 		remove_all_old(job);
 	return status;
