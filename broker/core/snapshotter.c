@@ -149,6 +149,13 @@ static void give_up(struct snapshotter *s, const char *reason)
 	s->stats.failed++;
 }
 
+/* Check-backs that found no room in the log yet: it must say what a snapshot says. Not on a full disk, where that may take long,
+ * and the counts are right all the same. */
+static bool checks_wait(const struct core *core)
+{
+	return core->check_count > 0 && core->disk_level != DISK_FULL;
+}
+
 static void next_slice(struct snapshotter *s)
 {
 	if (!snapshot_slice(s->core, &s->cursor, &s->job.data)) {
@@ -203,7 +210,7 @@ void snapshotter_step(struct snapshotter *s)
 			begin(s);
 		break;
 	case PHASE_SLICES:
-		if (buffer_size(&s->job.data) < SNAPSHOT_SLICE_BYTES)
+		if (buffer_size(&s->job.data) < SNAPSHOT_SLICE_BYTES && !checks_wait(s->core))
 			next_slice(s);
 		break;
 	case PHASE_SETTLE:
