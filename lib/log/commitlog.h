@@ -82,7 +82,8 @@ struct commitlog;
 
 /* Locks the store, checks the end of the log (recovery.h; replay checks every record from where it begins), cuts a torn tail (and says so
  * in a warning), rewrites and syncs what a power cut may have left in the page cache only, zeroes what was cut, and
- * opens a new epoch. Creates an empty log when there is none. Blocks; call before serving.
+ * opens a new epoch. Creates an empty log when there is none. A full disk is no obstacle as long as the epoch's record (64 bytes)
+ * fits into what is prepared. Blocks; call before serving.
  * ST_LOCKED: another process owns the store. ST_CORRUPT: damage below what was durable; the text names file and
  * offset. ST_VERSION: written by a newer version. ST_INVALID: configuration, or another cluster's log.
  * ST_FULL, ST_IO, ST_NOMEM. On failure nothing is held. */

@@ -327,6 +327,19 @@ static enum status make_next(struct commitlog *log, struct errinfo *err)
 	return ST_OK;
 }
 
+/* On a full disk what is prepared must do: with room for the EPOCH record a start has all it needs. */
+static enum status prepare_tail(struct commitlog *log, struct errinfo *err)
+{
+	enum status status = commitlog_prepare_inline(log, log->prepare_chunk, err);
+	const struct segment *tail = status == ST_FULL && log->segment_count > 0 ? &log->segments[log->tail] : NULL;
+
+	if (tail == NULL || log->appended + LOG_EPOCH_SIZE > tail->base + tail->prepared)
+		return status;
+	log_warn("log", "no space to prepare the log", "prepared_bytes=%" PRIu64 " note=\"what is prepared serves\"",
+		 tail->base + tail->prepared - log->appended);
+	return ST_OK;
+}
+
 /* The tail is where the check says; makes sure that this is in a segment that exists, with room prepared. */
 static enum status place_tail(struct commitlog *log, struct errinfo *err)
 {
@@ -343,7 +356,7 @@ static enum status place_tail(struct commitlog *log, struct errinfo *err)
 		}
 	}
 	if (status == ST_OK)
-		status = commitlog_prepare_inline(log, log->prepare_chunk, err);
+		status = prepare_tail(log, err);
 	if (status == ST_OK && log->appended == 0)
 		log->appended = log->written = log->durable = log->ring_floor = LOG_SEGMENT_HEADER_SIZE;
 	return status;

@@ -242,11 +242,10 @@ static enum status posix_lock(void *context, const char *path, struct vfs_file *
 		goto err_after_open;
 	}
 	struct vfs_piece piece = { pid, (size_t)snprintf(pid, sizeof(pid), "%ld\n", (long)getpid()) };
-	if (ftruncate(file_fd(file), 0) != 0)
+	status = posix_write(file, 0, &piece, 1, err);
+	if (status == ST_OK && ftruncate(file_fd(file), (off_t)piece.size) != 0)
 		status = fail(err, "truncate", path, errno);
-	else
-		status = posix_write(file, 0, &piece, 1, err);
-	if (status != ST_OK)
+	if (status != ST_OK && status != ST_FULL) /* Full: it may name an older holder, and is a lock all the same. */
 		goto err_after_open;
 	*out = file;
 	return ST_OK;

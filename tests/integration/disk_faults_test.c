@@ -2,7 +2,7 @@
  *
  * Nothing is acknowledged before its sync has returned. After the first failure of the log's file nothing is acknowledged
  * any more and the process ends with code 1 and one line that says why; what was acknowledged before is there at the next
- * start. On a full disk the broker stays. */
+ * start. On a full disk the broker stays, and starts. */
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -278,9 +278,19 @@ static void fill_disk(const char *path, bool fill)
 	close(fd);
 }
 
+/* It ends without warning and is started again, still without space. */
+static void restart_on_full_disk(struct program *broker, struct raw **raw, const char *ballast)
+{
+	raw_close(*raw);
+	(void)program_stop(broker, SIGKILL, NULL);
+	fill_disk(ballast, true);
+	*broker = start_plain_broker();
+	*raw = raw_must_connect(broker->port);
+}
+
 static void test_a_full_disk_stops_nobody(void)
 {
-	struct raw_half half, open_half;
+	struct raw_half half, open_half, late_half;
 	char mounted[400], ballast[420], key[16];
 	int sent = 0, refused = 0;
 
@@ -295,6 +305,7 @@ static void test_a_full_disk_stops_nobody(void)
 	struct program broker = start_plain_broker();
 	struct raw *raw = raw_must_connect(broker.port);
 	CU_ASSERT_EQUAL(raw_half_send(raw, "g", "orders", "open", 100, &open_half), RESP_SUCCESS);
+	CU_ASSERT_EQUAL(raw_half_send(raw, "g", "orders", "late", 100, &late_half), RESP_SUCCESS);
 	fill_disk(ballast, true);
 	while (refused == 0 && sent < 100000) {
 		snprintf(key, sizeof(key), "S%d", sent);
@@ -309,13 +320,17 @@ static void test_a_full_disk_stops_nobody(void)
 	CU_ASSERT_EQUAL(raw_end(raw, "g", "open", &open_half, 8), RESP_SUCCESS);
 	CU_ASSERT_EQUAL(raw_read_queue(raw, "readers", "orders", 0, NULL, NULL), 1);
 	CU_ASSERT_TRUE(raw_heartbeat(raw, "p@1", "g"));
+	restart_on_full_disk(&broker, &raw, ballast);
+	CU_ASSERT_EQUAL(raw_end(raw, "g", "late", &late_half, 8), RESP_SUCCESS);
+	CU_ASSERT_EQUAL(raw_read_queue(raw, "readers", "orders", 0, NULL, NULL), 2);
+	CU_ASSERT_NOT_EQUAL(raw_half_send(raw, "g", "orders", "more", 20000, &half), RESP_SUCCESS);
 	fill_disk(ballast, false);
 	int64_t since = raw_now_ms();
 	while (raw_half_send(raw, "g", "orders", "after", 20000, &half) != RESP_SUCCESS && raw_now_ms() < since + PATIENCE_MS)
 		usleep(50000);
 	printf(" [%d sent before the disk was full, again after %d ms]", sent, (int)(raw_now_ms() - since));
 	CU_ASSERT_EQUAL(raw_end(raw, "g", "after", &half, 8), RESP_SUCCESS);
-	CU_ASSERT_EQUAL(raw_read_queue(raw, "readers", "orders", 0, NULL, NULL), 2);
+	CU_ASSERT_EQUAL(raw_read_queue(raw, "readers", "orders", 0, NULL, NULL), 3);
 	raw_close(raw);
 	CU_ASSERT_EQUAL(program_stop(&broker, SIGTERM, NULL), 0);
 	CU_ASSERT_EQUAL(umount(mounted), 0);

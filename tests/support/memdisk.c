@@ -93,6 +93,8 @@ static enum status mem_open(void *context, const char *path, unsigned flags, str
 		return errinfo_set(err, ST_NOTFOUND, "open %s: no such file", path);
 	if (name != NULL && !(flags & VFS_TRUNCATE) && looks_away(disk))
 		return injected(disk, "open", path, false, err);
+	if (name == NULL && disk->full)
+		return errinfo_set(err, ST_FULL, "open %s: no space left", path);
 	if ((name == NULL || (flags & VFS_TRUNCATE)) && strikes(disk))
 		return injected(disk, "open", path, true, err);
 	if (name == NULL) {
@@ -171,6 +173,8 @@ static enum status mem_write(struct vfs_file *file, uint64_t offset, const struc
 	if (fails && disk->fault != MEMDISK_SHORT_WRITE)
 		return injected(disk, "write", file->path, true, err);
 	for (size_t i = 0; i < count; i++) {
+		if (disk->full && offset + pieces[i].size > mem(file)->node->size)
+			return errinfo_set(err, ST_FULL, "write %s: no space left", file->path);
 		size_t size = fails ? pieces[i].size / 2 : pieces[i].size;
 		node_write(mem(file)->node, offset, pieces[i].data, size);
 		trace_write(disk->trace, mem(file)->node, offset, size);
@@ -404,6 +408,11 @@ void memdisk_trace(struct memdisk *disk, struct disk_trace *trace)
 {
 	assert(trace == NULL || (disk->visible.count == 0 && disk->dir_count == 0));
 	disk->trace = trace;
+}
+
+void memdisk_set_full(struct memdisk *disk, bool full)
+{
+	disk->full = full;
 }
 
 void memdisk_set_cold(struct memdisk *disk, bool cold)

@@ -51,6 +51,8 @@ void memdisk_fail_looks(struct memdisk *disk, uint64_t countdown);
 uint64_t memdisk_fault_left(const struct memdisk *disk);
 /* True while the disk itself allocates: a test that makes allocations fail leaves those alone. */
 extern _Thread_local volatile bool memdisk_allocates;
+/* While set, what would make a new file or a longer one fails with ST_FULL; everything else goes on. */
+void memdisk_set_full(struct memdisk *disk, bool full);
 /* All vfs_read_nowait give ST_AGAIN while set (a cold page cache). */
 void memdisk_set_cold(struct memdisk *disk, bool cold);
 

@@ -59,7 +59,7 @@ struct memdisk {
 	uint32_t next_node_id;
 	uint64_t countdown, read_countdown, look_countdown;
 	enum memdisk_fault fault;
-	bool sticky, struck, cold;
+	bool sticky, struck, cold, full;
 	struct memdisk_stats stats;
 	struct disk_trace *trace; /* NULL: nobody listens. */
 };

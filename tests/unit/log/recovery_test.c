@@ -665,6 +665,58 @@ static void test_full_disk_stops_preparing_but_not_the_log(void)
 	memdisk_destroy(disk);
 }
 
+/* What is prepared is used up to so many bytes, then the process ends; at the next start the disk is full. */
+static enum status start_on_full_disk(struct memdisk *disk, uint64_t left, struct history *h, struct errinfo *err)
+{
+	struct commitlog_config config = small_config();
+	struct commitlog *log = must_open(disk, &config);
+	uint64_t ahead;
+
+	while ((ahead = commitlog_prepared_ahead(log)) > left) {
+		uint64_t most = ahead - left - LOG_ENVELOPE_SIZE - LOG_BATCH_SIZE;
+		CU_ASSERT_TRUE_FATAL(append(log, h, LOG_MESSAGE, ahead - left > 2000 ? 1000 : most, 1));
+		flush_all(log);
+	}
+	CU_ASSERT_EQUAL(ahead, left);
+	abandon(log);
+	memdisk_kill(disk);
+	memdisk_set_full(disk, true);
+	return try_open(disk, &config, err);
+}
+
+static void test_full_disk_does_not_prevent_a_start(void)
+{
+	struct memdisk *disk = memdisk_create();
+	struct commitlog_config config = small_config();
+	struct history h = { 0 };
+	struct errinfo err;
+
+	CU_ASSERT_EQUAL_FATAL(start_on_full_disk(disk, 1000, &h, &err), ST_OK);
+	struct commitlog *log = must_open(disk, &config);
+	CU_ASSERT_EQUAL(replay_matches(log, &h), h.count);
+	CU_ASSERT_TRUE(append(log, &h, LOG_DECISION, 200, 1));
+	flush_all(log);
+	CU_ASSERT_EQUAL(prepare(log), ST_FULL);
+	abandon(log);
+	memdisk_kill(disk);
+	memdisk_set_full(disk, false);
+	CU_ASSERT_EQUAL(recovered_count(disk, &h), h.count);
+	history_free(&h);
+	memdisk_destroy(disk);
+}
+
+static void test_start_without_room_for_an_epoch_says_that_the_disk_is_full(void)
+{
+	struct memdisk *disk = memdisk_create();
+	struct history h = { 0 };
+	struct errinfo err = { .text = "" };
+
+	CU_ASSERT_EQUAL(start_on_full_disk(disk, 56, &h, &err), ST_FULL);
+	CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "no space left"));
+	history_free(&h);
+	memdisk_destroy(disk);
+}
+
 static void test_failed_reads_are_errors_not_ends(void)
 {
 	struct history h = { 0 };
@@ -702,6 +754,8 @@ int main(void)
 		CHECK_TEST(test_power_cuts_lose_nothing_durable),
 		CHECK_TEST(test_failing_disk_loses_nothing_durable),
 		CHECK_TEST(test_full_disk_stops_preparing_but_not_the_log),
+		CHECK_TEST(test_full_disk_does_not_prevent_a_start),
+		CHECK_TEST(test_start_without_room_for_an_epoch_says_that_the_disk_is_full),
 		CHECK_TEST(test_failed_reads_are_errors_not_ends),
 	};
 
