@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "broker/core/store_owner.h"
 #include "lib/base/logging.h"
 #include "lib/index/pagefile.h"
 #include "lib/index/snapshot_file.h"
@@ -77,6 +78,8 @@ enum status store_open(const struct store_config *config, const struct vfs *vfs,
 	enum status status = choose_snapshot(out, &choice, err);
 	if (status == ST_OK)
 		status = open_log(out, config, err);
+	if (status == ST_OK && config->broker_name != NULL)
+		status = store_owner_check(vfs, out->root, config->broker_name, err);
 	if (status == ST_OK)
 		status = open_pages(out, config, err);
 	if (status == ST_OK) {

@@ -18,6 +18,7 @@ struct snapshot_reader;
 struct store_config {
 	struct commitlog_config log; /* `known` is filled in. */
 	uint64_t index_cache_bytes;  /* See pagefile_config. */
+	const char *broker_name;     /* Whose store it must be (store_owner.h); NULL: anybody's. */
 };
 
 struct store {

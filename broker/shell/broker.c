@@ -410,7 +410,7 @@ static enum status open_store(struct broker *broker, struct errinfo *err)
 		.log = { .root = config->store_path_root_dir, .cluster = config->broker_cluster_name,
 			 .segment_size = (uint64_t)config->mapped_file_size_commit_log & ~(uint64_t)4095,
 			 .ring_size = (uint64_t)config->tail_ring_size, .prepare_chunk = DISK_PREPARE_CHUNK },
-		.index_cache_bytes = (uint64_t)config->index_cache_size,
+		.index_cache_bytes = (uint64_t)config->index_cache_size, .broker_name = config->broker_name,
 	};
 	enum status status = make_dirs(config->store_path_root_dir, err);
 
