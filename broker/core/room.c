@@ -55,6 +55,7 @@ uint64_t room_kept(const struct core *core, enum room room)
 	case ROOM_DECISION: return 0;
 	case ROOM_DELIVERY: return s.decisions;
 	case ROOM_PROGRESS: return s.decisions + s.deliveries;
+	case ROOM_CHECK: return s.decisions + s.deliveries + s.progress / 2;
 	case ROOM_CARRY: return s.decisions + s.deliveries + s.progress;
 	case ROOM_NEW: break;
 	}

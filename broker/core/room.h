@@ -5,7 +5,7 @@
  *
  *     decisions     a commit or rollback of every open half; parking is no end, and counts as progress
  *     deliveries    of every delayed message that waits
- *     progress      offsets, POP, check-backs, settings, marks
+ *     progress      offsets, POP, settings, marks; half of it also check-backs and conflicts, of which there may be many
  *     carrying      open bodies in expired segments, which lets those go: space comes back
  *     new messages  stop when only these shares are left
  *
@@ -26,7 +26,7 @@ struct core;
 struct outcome;
 
 /* The most urgent first. */
-enum room { ROOM_DECISION, ROOM_DELIVERY, ROOM_PROGRESS, ROOM_CARRY, ROOM_NEW };
+enum room { ROOM_DECISION, ROOM_DELIVERY, ROOM_PROGRESS, ROOM_CHECK, ROOM_CARRY, ROOM_NEW };
 
 /* Bytes ahead of the log's tail that must stay for what is more urgent. */
 uint64_t room_kept(const struct core *core, enum room room);

@@ -221,7 +221,7 @@ static uint64_t record_conflict(struct core *core, const struct end_request *req
 	uint8_t *payload = NULL;
 
 	if (core->conflict_count < CONFLICTS_PER_SECOND)
-		payload = room_begin(core, ROOM_PROGRESS, LOG_CONFLICT, record_conflict_size(&r), &offset);
+		payload = room_begin(core, ROOM_CHECK, LOG_CONFLICT, record_conflict_size(&r), &offset);
 	if (payload == NULL) {
 		core->conflict_suppressed++;
 		return 0;
@@ -434,7 +434,7 @@ void transactions_record_checks(struct core *core)
 	if (core->check_count == 0)
 		return;
 	size_t size = record_checks_size(core->checks, core->check_count);
-	uint8_t *payload = room_begin(core, ROOM_PROGRESS, LOG_CHECK, size, &offset);
+	uint8_t *payload = room_begin(core, ROOM_CHECK, LOG_CHECK, size, &offset);
 	if (payload == NULL)
 		return;
 	record_checks_encode(core->checks, core->check_count, payload);

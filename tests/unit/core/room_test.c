@@ -188,6 +188,30 @@ static void test_an_offset_that_finds_no_room_is_refused_in_words(void)
 	end_all(&t);
 }
 
+/* Producers that never know would be asked again and again: that leaves offsets their room. */
+static void test_check_backs_leave_offsets_their_room(void)
+{
+	static const struct span group = SPAN_LITERAL("producers");
+	struct heartbeat heartbeat = { .client_id = SPAN_LITERAL("10.0.0.1@1"), .producer_groups = &group, .producer_count = 1 };
+	struct full t = create_full();
+	struct outcome outcome;
+
+	CU_ASSERT_EQUAL(core_heartbeat(t.f->core, PRODUCER, &(struct host){ 0 }, 0, 453, &heartbeat, &outcome), ST_OK);
+	for (int i = 0; i < 200; i++) {
+		struct end_request unknown = { .group = group, .from_check = true, .client_id = SPAN_LITERAL("10.0.0.1@1"), .conn_id = PRODUCER };
+		for (int h = 0; h < HALVES; h++) {
+			unknown.half_queue_offset = t.halves[h].queue_offset;
+			unknown.half_offset = t.halves[h].log_offset;
+			CU_ASSERT_EQUAL(core_end_transaction(t.f->core, &unknown, &outcome), ST_OK);
+		}
+		stand(t.f, 1);
+	}
+	CU_ASSERT_TRUE(t.f->core->check_count > 0);
+	CU_ASSERT_TRUE(commitlog_prepared_ahead(t.f->log) >= room_kept(t.f->core, ROOM_CHECK));
+	CU_ASSERT_EQUAL(core_update_offset(t.f->core, SPAN_LITERAL("readers"), SPAN_LITERAL("bulk"), 0, 7, true, &outcome), ST_OK);
+	end_all(&t);
+}
+
 /* Parking ends nothing: it may not take the room of the decisions. */
 static void test_parking_leaves_decisions_their_room(void)
 {
@@ -253,6 +277,7 @@ static void test_room_grows_with_what_is_open(void)
 	(void)must_send(f, (struct sent){ .topic = "t", .key = "d", .delay_level = 4 });
 	CU_ASSERT_EQUAL(room_kept(f->core, ROOM_DELIVERY), half);
 	CU_ASSERT_TRUE(room_kept(f->core, ROOM_PROGRESS) >= half + 150);
+	CU_ASSERT_TRUE(room_kept(f->core, ROOM_CHECK) >= room_kept(f->core, ROOM_PROGRESS) + 512 * 1024);
 	CU_ASSERT_TRUE(room_kept(f->core, ROOM_CARRY) >= room_kept(f->core, ROOM_PROGRESS) + 1024 * 1024);
 	CU_ASSERT_TRUE(room_kept(f->core, ROOM_NEW) > room_kept(f->core, ROOM_CARRY));
 	fixture_destroy(f);
@@ -266,6 +291,7 @@ int main(void)
 		CHECK_TEST(test_offsets_leave_decisions_their_room),
 		CHECK_TEST(test_offsets_are_written_seldom_on_a_full_disk),
 		CHECK_TEST(test_an_offset_that_finds_no_room_is_refused_in_words),
+		CHECK_TEST(test_check_backs_leave_offsets_their_room),
 		CHECK_TEST(test_parking_leaves_decisions_their_room),
 		CHECK_TEST(test_carrying_has_room_when_messages_have_none),
 		CHECK_TEST(test_a_snapshot_waits_for_checks_that_wait_for_room),
