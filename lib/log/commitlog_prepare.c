@@ -160,7 +160,8 @@ static bool wants_next_segment(const struct commitlog *log)
 	if (log->segment_count == 0)
 		return true;
 	const struct segment *tail = &log->segments[log->tail];
-	return log->tail + 1 == log->segment_count && log->appended - tail->base > tail->size / 4;
+	/* With one of the same size: when a quarter of it is used. Behind a smaller one earlier. */
+	return log->tail + 1 == log->segment_count && log_less(tail->base + tail->size, log->appended) < log->segment_size / 4 * 3;
 }
 
 /* The file that was given up first, if nobody reads in it any more. */
