@@ -181,7 +181,7 @@ static bool make_parts(struct core *core)
 	buffer_init(&core->kept, RECORD_SCRATCH_MAX);
 	buffer_init(&core->cold, RECORD_SCRATCH_MAX);
 	core->windows = windows_create();
-	core->names = names_create(config->name_max, config->name_max / 4);
+	core->names = names_create();
 	core->offsets = offsets_create();
 	core->members = members_create(config->member_max);
 	core->locks = locks_create(config->lock_max);
@@ -193,10 +193,21 @@ static bool make_parts(struct core *core)
 	    core->statistics == NULL || core->resends == NULL ||
 	    buffer_reserve(&core->record, 64 * 1024) == NULL)
 		return false;
-	core->topics = topics_create(core->names, core->files, config->topic_max);
-	core->groups = groups_create(core->names, config->group_max);
+	core->topics = topics_create(core->names, core->files);
+	core->groups = groups_create(core->names);
 	core->checkback = checkback_create(&config->checkback, core->pending, &effects, core->mono_ms);
 	return core->topics != NULL && core->groups != NULL && core->checkback != NULL;
+}
+
+/* Limits bind what is new: replay took whatever the log holds. */
+static void set_limits(struct core *core)
+{
+	const struct core_config *config = &core->config;
+
+	names_set_limits(core->names, config->name_max, config->name_max / 4);
+	topics_set_limit(core->topics, config->topic_max);
+	groups_set_limit(core->groups, config->group_max);
+	offsets_set_limits(core->offsets, config->offset_row_max, 16 * (size_t)config->offset_row_max);
 }
 
 enum status core_open(const struct core_config *config, const struct store *store, int64_t wall_ms, int64_t mono_ms,
@@ -226,7 +237,7 @@ enum status core_open(const struct core_config *config, const struct store *stor
 		core_close(core);
 		return status;
 	}
-	offsets_set_limits(core->offsets, config->offset_row_max, 16 * (size_t)config->offset_row_max);
+	set_limits(core);
 	topics_touch(core->topics, wall_ms);
 	core->stats = (struct core_stats){ 0 };
 	*core_out = core;
