@@ -22,7 +22,7 @@
 #include "checkback/checkback.h"
 #include "lib/index/pagefile.h"
 
-enum { RESERVED_MIN = 1024 * 1024, EXPIRE_INTERVAL_MS = 10 * 1000, DELIVERIES_PER_TICK = 1000, RECORD_SCRATCH_MAX = 32 * 1024 * 1024 };
+enum { RESERVED_MIN = 1024 * 1024, EXPIRE_INTERVAL_MS = 10 * 1000, WAIT_SWEEP_INTERVAL_MS = 50, DELIVERIES_PER_TICK = 1000, RECORD_SCRATCH_MAX = 32 * 1024 * 1024 };
 
 /* --- small steps shared by the operations (state.h) ---------------------------------------------------- */
 
@@ -373,14 +373,19 @@ static void deliver_due(struct core *core)
 	}
 }
 
-static void sweep_holds(struct core *core)
+/* What waits and whose time is up. Not with each tick: there may be a hundred thousand. */
+static void sweep_waiting(struct core *core)
 {
 	struct hold *hold, *next;
 
+	if (core->mono_ms < core->next_wait_sweep_ms)
+		return;
+	core->next_wait_sweep_ms = core->mono_ms + WAIT_SWEEP_INTERVAL_MS;
 	DL_FOREACH_SAFE2(core->holds.all, hold, next, all_next) {
 		if (hold->deadline_mono_ms <= core->mono_ms)
 			holds_finish(&core->holds, hold, core->effects.hold_ready, core->effects.context, true);
 	}
+	pop_waits_sweep(core, false);
 }
 
 void core_answer_holds(struct core *core)
@@ -393,9 +398,8 @@ void core_answer_holds(struct core *core)
 void core_tick(struct core *core)
 {
 	deliver_due(core);
-	sweep_holds(core);
+	sweep_waiting(core);
 	pop_revive_tick(core);
-	pop_waits_sweep(core, false);
 	checkback_tick(core->checkback, core->mono_ms);
 	if (core->mono_ms >= core->next_offset_flush_ms) {
 		core->next_offset_flush_ms = core->mono_ms + core->config.offset_flush_interval_ms;
