@@ -14,15 +14,17 @@ static enum status no_memory(struct errinfo *err)
 
 /* --- queues ------------------------------------------------------------------------------------------ */
 
-static enum status find_topic(struct core *core, struct span name, const char *kind, struct topic **out,
-			      struct errinfo *err)
+/* The topic of a record's message; also one that was deleted: what was on its way to it still comes to its place. One that no
+ * TOPIC record made was a topic that the broker makes at each start, under a name that it had then (its own, or the cluster's);
+ * it is an ordinary one now. */
+static enum status find_topic(struct core *core, struct span name, struct topic **out, struct errinfo *err)
 {
-	/* Also one that was deleted: what was on its way to it still comes to its place. */
+	static const struct topic_settings settings = { .read_queue_nums = 1, .write_queue_nums = 1, .perm = PERM_READ | PERM_WRITE };
+
 	*out = topics_find_any(core->topics, name);
 	if (*out != NULL)
 		return ST_OK;
-	return errinfo_set(err, ST_CORRUPT, "%s record names topic %.*s, which no TOPIC record made", kind,
-			   SPAN_ARGS(name));
+	return topics_put(core->topics, name, &settings, false, out) == ST_OK ? ST_OK : no_memory(err);
 }
 
 static enum status make_queue(struct core *core, struct topic *topic, uint32_t id, struct queue **out,
@@ -129,7 +131,7 @@ enum status apply_message(struct core *core, const struct placed *at, const stru
 {
 	struct topic *topic;
 	struct queue *queue;
-	enum status status = find_topic(core, r->topic, "MESSAGE", &topic, err);
+	enum status status = find_topic(core, r->topic, &topic, err);
 
 	if (status == ST_OK)
 		status = apply_reserve_message(core, topic, r, &queue, err);
@@ -175,7 +177,7 @@ enum status apply_deliver(struct core *core, const struct placed *at, const stru
 {
 	struct topic *topic;
 	struct queue *queue;
-	enum status status = find_topic(core, r->topic, "DELIVER", &topic, err);
+	enum status status = find_topic(core, r->topic, &topic, err);
 
 	if (status == ST_OK)
 		status = make_queue(core, topic, r->queue_id, &queue, err);
@@ -371,7 +373,7 @@ enum status apply_decision(struct core *core, const struct placed *at, const str
 		return errinfo_set(err, ST_CORRUPT, "DECISION record at %" PRIu64 ": half %" PRIu64 " is not open", at->offset,
 				   r->half_queue_offset);
 	if (r->outcome == OUTCOME_COMMIT)
-		status = find_topic(core, r->topic, "DECISION", &topic, err);
+		status = find_topic(core, r->topic, &topic, err);
 	if (status == ST_OK)
 		status = apply_reserve_decision(core, topic, r, &queue, err);
 	if (status == ST_OK && !(fuzzy && r->half_queue_offset < half_index_min(&core->halves)))

@@ -22,7 +22,8 @@
 #include "checkback/checkback.h"
 #include "lib/index/pagefile.h"
 
-enum { FULL_OFFSET_INTERVAL_MS = 60 * 1000, EXPIRE_INTERVAL_MS = 10 * 1000, DELIVERIES_PER_TICK = 1000, RECORD_SCRATCH_MAX = 32 * 1024 * 1024 };
+enum { FULL_OFFSET_INTERVAL_MS = 60 * 1000, EXPIRE_INTERVAL_MS = 10 * 1000, WAIT_SWEEP_INTERVAL_MS = 50, DELIVERIES_PER_TICK = 1000,
+       RECORD_SCRATCH_MAX = 32 * 1024 * 1024 };
 
 /* --- small steps shared by the operations (state.h) ---------------------------------------------------- */
 
@@ -155,7 +156,7 @@ static bool make_parts(struct core *core)
 	buffer_init(&core->kept, RECORD_SCRATCH_MAX);
 	buffer_init(&core->cold, RECORD_SCRATCH_MAX);
 	core->windows = windows_create();
-	core->names = names_create(config->name_max, config->name_max / 4);
+	core->names = names_create();
 	core->offsets = offsets_create();
 	core->members = members_create(config->member_max);
 	core->locks = locks_create(config->lock_max);
@@ -167,10 +168,21 @@ static bool make_parts(struct core *core)
 	    core->statistics == NULL || core->resends == NULL ||
 	    buffer_reserve(&core->record, 64 * 1024) == NULL)
 		return false;
-	core->topics = topics_create(core->names, core->files, config->topic_max);
-	core->groups = groups_create(core->names, config->group_max);
+	core->topics = topics_create(core->names, core->files);
+	core->groups = groups_create(core->names);
 	core->checkback = checkback_create(&config->checkback, core->pending, &effects, core->mono_ms);
 	return core->topics != NULL && core->groups != NULL && core->checkback != NULL;
+}
+
+/* Limits bind what is new: replay took whatever the log holds. */
+static void set_limits(struct core *core)
+{
+	const struct core_config *config = &core->config;
+
+	names_set_limits(core->names, config->name_max, config->name_max / 4);
+	topics_set_limit(core->topics, config->topic_max);
+	groups_set_limit(core->groups, config->group_max);
+	offsets_set_limits(core->offsets, config->offset_row_max, 16 * (size_t)config->offset_row_max);
 }
 
 enum status core_open(const struct core_config *config, const struct store *store, int64_t wall_ms, int64_t mono_ms,
@@ -200,7 +212,7 @@ enum status core_open(const struct core_config *config, const struct store *stor
 		core_close(core);
 		return status;
 	}
-	offsets_set_limits(core->offsets, config->offset_row_max, 16 * (size_t)config->offset_row_max);
+	set_limits(core);
 	topics_touch(core->topics, wall_ms);
 	core->stats = (struct core_stats){ 0 };
 	*core_out = core;
@@ -336,14 +348,19 @@ static void deliver_due(struct core *core)
 	}
 }
 
-static void sweep_holds(struct core *core)
+/* What waits and whose time is up. Not with each tick: there may be a hundred thousand. */
+static void sweep_waiting(struct core *core)
 {
 	struct hold *hold, *next;
 
+	if (core->mono_ms < core->next_wait_sweep_ms)
+		return;
+	core->next_wait_sweep_ms = core->mono_ms + WAIT_SWEEP_INTERVAL_MS;
 	DL_FOREACH_SAFE2(core->holds.all, hold, next, all_next) {
 		if (hold->deadline_mono_ms <= core->mono_ms)
 			holds_finish(&core->holds, hold, core->effects.hold_ready, core->effects.context, true);
 	}
+	pop_waits_sweep(core, false);
 }
 
 void core_answer_holds(struct core *core)
@@ -364,9 +381,8 @@ static int64_t offset_interval(const struct core *core)
 void core_tick(struct core *core)
 {
 	deliver_due(core);
-	sweep_holds(core);
+	sweep_waiting(core);
 	pop_revive_tick(core);
-	pop_waits_sweep(core, false);
 	checkback_tick(core->checkback, core->mono_ms);
 	if (core->mono_ms >= core->next_offset_flush_ms) {
 		core->next_offset_flush_ms = core->mono_ms + offset_interval(core);

@@ -12,15 +12,20 @@ struct groups {
 	uint32_t live_count;
 };
 
-struct groups *groups_create(struct names *names, uint32_t group_max)
+struct groups *groups_create(struct names *names)
 {
 	struct groups *groups = calloc(1, sizeof(*groups));
 
 	if (groups == NULL)
 		return NULL;
 	groups->names = names;
-	groups->group_max = group_max;
+	groups->group_max = UINT32_MAX;
 	return groups;
+}
+
+void groups_set_limit(struct groups *groups, uint32_t group_max)
+{
+	groups->group_max = group_max;
 }
 
 void groups_destroy(struct groups *groups)

@@ -30,8 +30,11 @@ struct consumer_group {
 
 struct groups;
 
-struct groups *groups_create(struct names *names, uint32_t group_max);
+/* Without a limit, until it is given one. NULL when out of memory. */
+struct groups *groups_create(struct names *names);
 void groups_destroy(struct groups *groups);
+/* Live ones; binds what is new from now on. */
+void groups_set_limit(struct groups *groups, uint32_t group_max);
 
 /* Live ones. */
 uint32_t groups_count(const struct groups *groups);

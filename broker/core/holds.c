@@ -144,6 +144,11 @@ enum status holds_add(struct holds *holds, const struct hold *wanted)
 		free(hold);
 		return ST_NOMEM;
 	}
+	if (conn_index_add(&holds->by_conn, hold->conn_id, &hold->by_conn) != ST_OK) {
+		drop_links(holds, hold);
+		free(hold);
+		return ST_NOMEM;
+	}
 	if (hold->link_count == 0)
 		DL_APPEND2(queue->asked_holds, hold, asked_prev, asked_next);
 	if (queue->holds == NULL)
@@ -166,6 +171,7 @@ static void unlink_hold(struct holds *holds, struct hold *hold)
 	hold->queue->asked_cost -= cost_of(&hold->pull);
 	DL_DELETE2(hold->queue->holds, hold, queue_prev, queue_next);
 	DL_DELETE2(holds->all, hold, all_prev, all_next);
+	conn_index_remove(&holds->by_conn, &hold->by_conn);
 	holds->count--;
 }
 
@@ -190,10 +196,8 @@ void holds_finish(struct holds *holds, struct hold *hold, hold_ready ready, void
 
 void holds_remove_connection(struct holds *holds, uint64_t conn_id)
 {
-	struct hold *hold, *next;
+	struct conn_link *link;
 
-	DL_FOREACH_SAFE2(holds->all, hold, next, all_next) {
-		if (hold->conn_id == conn_id)
-			holds_remove(holds, hold);
-	}
+	while ((link = conn_index_first(&holds->by_conn, conn_id)) != NULL)
+		holds_remove(holds, (struct hold *)link);
 }

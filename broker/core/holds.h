@@ -1,7 +1,7 @@
 /* Long polling: pulls that found nothing and wait for their queue.
  *
  * A hold remembers the whole pull, so that it can be run again when a new entry of the queue fits it, or when its time is up.
- * Each hold is in its queue's list and in one list of all, which the core's tick sweeps. Those that want a few tags are found by
+ * Each hold is in its queue's list, found by its connection, and in one list of all, which the core's tick sweeps. Those that want a few tags are found by
  * (queue, tag) as well, so that a new message wakes whom it concerns without a look at the others; those that want everything,
  * SQL92 or very many tags are in the queue's list of holds to be asked one by one. wake.h has the wake-up.
  * Bounded in number, and for each queue in what those cost that are asked: an arrival may not keep the loop for long. A closed
@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "broker/core/conn_index.h"
 #include "broker/core/pull_request.h"
 #include "lib/base/status.h"
 
@@ -27,6 +28,7 @@ struct hold_link {
 };
 
 struct hold {
+	struct conn_link by_conn; /* First: casts. */
 	struct hold *queue_prev, *queue_next;
 	struct hold *asked_prev, *asked_next; /* While link_count is 0. */
 	struct hold *all_prev, *all_next;
@@ -43,6 +45,7 @@ struct hold {
 struct holds {
 	struct hold *all;
 	struct hold_bucket *buckets;
+	struct conn_index by_conn;
 	size_t count;
 	size_t hold_max;
 };

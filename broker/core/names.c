@@ -22,16 +22,21 @@ struct names {
 	uint32_t soft_count;
 };
 
-struct names *names_create(uint32_t name_max, uint32_t soft_max)
+struct names *names_create(void)
 {
 	struct names *names = calloc(1, sizeof(*names));
 
 	if (names == NULL)
 		return NULL;
 	names->end = 1;
+	names_set_limits(names, UINT32_MAX - 1, UINT32_MAX);
+	return names;
+}
+
+void names_set_limits(struct names *names, uint32_t name_max, uint32_t soft_max)
+{
 	names->name_max = name_max;
 	names->soft_max = soft_max;
-	return names;
 }
 
 void names_destroy(struct names *names)

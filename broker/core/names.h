@@ -2,7 +2,7 @@
  * transactions hold four bytes instead of text.
  *
  * Ids start at 1 (0 = no name) and are never reused while the process lives; they are not stored anywhere.
- * Bounded: a peer can invent names, so the table refuses beyond `name_max`.
+ * Bounded: a peer can invent names, so the table refuses beyond its limit.
  * Threads: the loop thread. */
 #ifndef ESCROW_CORE_NAMES_H
 #define ESCROW_CORE_NAMES_H
@@ -14,9 +14,12 @@
 
 struct names;
 
-/* `soft_max` of the names may be given to what nobody records (names_intern_soft). NULL when out of memory. */
-struct names *names_create(uint32_t name_max, uint32_t soft_max);
+/* Without limits, until it is given some. NULL when out of memory. */
+struct names *names_create(void);
 void names_destroy(struct names *names);
+/* Binds what is new from now on: there are more than `name_max` names already, perhaps. `soft_max` of them may be given to what
+ * nobody records (names_intern_soft). */
+void names_set_limits(struct names *names, uint32_t name_max, uint32_t soft_max);
 
 /* The id of `name`, given out now if it is new. ST_FULL beyond the limit, ST_NOMEM; *id_out is 0 then. */
 enum status names_intern(struct names *names, struct span name, uint32_t *id_out) MUST_USE;

@@ -18,6 +18,10 @@ bool pop_waits_add(struct core *core, const struct pop_wait *wanted)
 	if (wait == NULL)
 		return false;
 	*wait = *wanted;
+	if (conn_index_add(&waits->by_conn, wait->conn_id, &wait->by_conn) != ST_OK) {
+		free(wait);
+		return false;
+	}
 	(void)expression_hold(wait->request.expression);
 	wait->topic = topic;
 	wait->deadline_mono_ms = core->mono_ms + wait_ms;
@@ -44,6 +48,7 @@ static void remove_wait(struct pop_waits *waits, struct pop_wait *wait)
 {
 	DL_DELETE2(wait->topic->pop_waits, wait, topic_prev, topic_next);
 	DL_DELETE2(waits->all, wait, all_prev, all_next);
+	conn_index_remove(&waits->by_conn, &wait->by_conn);
 	waits->count--;
 	expression_release(wait->request.expression);
 	free(wait);
@@ -51,12 +56,10 @@ static void remove_wait(struct pop_waits *waits, struct pop_wait *wait)
 
 void pop_waits_remove_connection(struct core *core, uint64_t conn_id)
 {
-	struct pop_wait *wait, *next;
+	struct conn_link *link;
 
-	DL_FOREACH_SAFE2(core->pop_waits.all, wait, next, all_next) {
-		if (wait->conn_id == conn_id)
-			remove_wait(&core->pop_waits, wait);
-	}
+	while ((link = conn_index_first(&core->pop_waits.by_conn, conn_id)) != NULL)
+		remove_wait(&core->pop_waits, (struct pop_wait *)link);
 }
 
 /* True when it is answered, and gone. */

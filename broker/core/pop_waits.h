@@ -10,12 +10,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "broker/core/conn_index.h"
 #include "broker/core/pop.h"
 
 struct core;
 struct topic;
 
 struct pop_wait {
+	struct conn_link by_conn; /* First: casts. */
 	struct pop_wait *topic_prev, *topic_next;
 	struct pop_wait *all_prev, *all_next;
 	struct topic *topic;
@@ -29,6 +31,7 @@ struct pop_wait {
 
 struct pop_waits {
 	struct pop_wait *all;
+	struct conn_index by_conn;
 	size_t count;
 	struct topic *arrived; /* Linked by pop_arrived_next. */
 };

@@ -8,19 +8,29 @@
 #include "broker/core/settings.h"
 #include "broker/core/snapshot.h"
 #include "broker/core/state.h"
-#include "lib/base/logging.h"
 #include "checkback/checkback.h"
+#include "lib/base/array.h"
+#include "lib/base/logging.h"
 #include "lib/index/pagefile.h"
 #include "lib/index/snapshot_file.h"
 
 /* Of an item of open transactions: how long, and where its name stands. */
 enum { PENDING_ITEM_SIZE = 69, PENDING_ITEM_NAME = 24, PENDING_AHEAD = 16 };
 
+/* A name gets its id of this process when something refers to it: what peers only mentioned is not taken along for ever. */
+struct loaded_name {
+	uint32_t own;          /* 0: none yet. */
+	uint16_t size;
+	uint64_t at;           /* Where its text begins. */
+};
+
 struct load {
 	struct core *core;
 	struct reader in;      /* The rest of the chunk. */
-	uint32_t *names;       /* Ids of this process by those of the snapshot; 0: unknown. */
-	uint32_t name_end;
+	struct loaded_name *names; /* By the snapshot's ids. */
+	size_t name_end, name_capacity;
+	struct buffer texts;   /* Of the names. */
+	bool starved;          /* There was no memory for a name, or for its topic. */
 	uint8_t *used;         /* A bit for each index page that belongs to somebody. */
 	uint32_t page_count;
 	bool index_lost;
@@ -29,14 +39,14 @@ struct load {
 	struct errinfo *err;
 };
 
-static enum status bad(struct load *load, const char *what)
-{
-	return errinfo_set(load->err, ST_CORRUPT, "%s", what);
-}
-
 static enum status no_memory(struct load *load)
 {
 	return errinfo_set(load->err, ST_NOMEM, "out of memory");
+}
+
+static enum status bad(struct load *load, const char *what)
+{
+	return load->starved ? no_memory(load) : errinfo_set(load->err, ST_CORRUPT, "%s", what);
 }
 
 /* A time in ms, or a count: far from where sums of two overflow. */
@@ -68,32 +78,38 @@ static enum status load_state(struct load *load)
 
 static enum status load_name(struct load *load)
 {
-	uint32_t id = reader_u32(&load->in), own;
+	uint32_t id = reader_u32(&load->in);
 	struct span text = reader_take(&load->in, reader_u16(&load->in));
 
 	if (load->in.failed)
 		return ST_OK; /* Told by the caller. */
 	if (id != load->name_end)
 		return bad(load, "names are out of order");
-	uint32_t *grown = realloc(load->names, ((size_t)id + 1) * sizeof(*grown));
-	if (grown == NULL)
+	struct loaded_name *names = array_with_room(load->names, load->name_end, &load->name_capacity, sizeof(*names));
+	if (names == NULL)
 		return no_memory(load);
-	load->names = grown;
-	if (names_intern(load->core->names, text, &own) == ST_NOMEM)
-		return no_memory(load);
-	load->names[id] = own; /* 0 when the limit was lowered: what refers to it will say so. */
-	load->name_end = id + 1;
-	return ST_OK;
+	load->names = names;
+	names[load->name_end++] = (struct loaded_name){ .size = (uint16_t)text.size, .at = buffer_size(&load->texts) };
+	buffer_append_span(&load->texts, text);
+	return load->texts.failed ? no_memory(load) : ST_OK;
 }
 
-static uint32_t name_of(const struct load *load, uint32_t id)
+/* 0: no such name, or no memory for it. */
+static uint32_t name_of(struct load *load, uint32_t id)
 {
-	return id < load->name_end ? load->names[id] : 0;
+	struct loaded_name *name = id > 0 && id < load->name_end ? &load->names[id] : NULL;
+
+	if (name == NULL)
+		return 0;
+	struct span text = { buffer_span(&load->texts).data + name->at, name->size };
+	if (name->own == 0)
+		load->starved |= names_intern(load->core->names, text, &name->own) != ST_OK;
+	return name->own;
 }
 
 /* A topic that was made between the slice of the topics and the one that names it is not there yet: its TOPIC record, which
- * replay will come to, makes it what it is. NULL: no such name, or no room. */
-static struct topic *topic_of(const struct load *load, uint32_t id)
+ * replay will come to, makes it what it is. NULL: no such name, or no memory. */
+static struct topic *topic_of(struct load *load, uint32_t id)
 {
 	struct core *core = load->core;
 	uint32_t own = name_of(load, id);
@@ -101,8 +117,7 @@ static struct topic *topic_of(const struct load *load, uint32_t id)
 
 	if (own == 0 || topic != NULL)
 		return topic;
-	if (topics_reserve(core->topics, names_text(core->names, own), 0) != ST_OK)
-		return NULL;
+	load->starved = topics_reserve(core->topics, names_text(core->names, own), 0) != ST_OK;
 	return topics_find_any(core->topics, names_text(core->names, own));
 }
 
@@ -472,7 +487,7 @@ static enum status load_chunk(struct load *load, const struct snapshot_chunk *ch
 
 enum status snapshot_load(struct core *core, struct snapshot_reader *snapshot, bool index_lost, struct errinfo *err)
 {
-	struct load load = { .core = core, .err = err, .name_end = 1, .page_count = snapshot_end(snapshot)->page_count,
+	struct load load = { .core = core, .err = err, .page_count = snapshot_end(snapshot)->page_count,
 			     .index_lost = index_lost, .durable = snapshot_end(snapshot)->durable,
 			     .elapsed_ms = core->wall_ms - snapshot_header(snapshot)->wall_ms };
 	struct snapshot_chunk chunk;
@@ -481,7 +496,9 @@ enum status snapshot_load(struct core *core, struct snapshot_reader *snapshot, b
 	if (load.elapsed_ms < 0)
 		load.elapsed_ms = 0;
 	load.used = calloc(1, load.page_count / 8 + 1);
-	load.names = calloc(1, sizeof(*load.names));
+	load.names = array_with_room(NULL, 0, &load.name_capacity, sizeof(*load.names));
+	load.name_end = 1; /* 0 is no name. */
+	buffer_init(&load.texts, 0);
 	if (load.used == NULL || load.names == NULL)
 		status = no_memory(&load);
 	if (status == ST_OK)
@@ -496,5 +513,6 @@ enum status snapshot_load(struct core *core, struct snapshot_reader *snapshot, b
 		status = pagefile_release_unused(core->files, load.used) == ST_OK ? ST_OK : no_memory(&load);
 	free(load.used);
 	free(load.names);
+	buffer_deinit(&load.texts);
 	return status;
 }

@@ -83,6 +83,7 @@ struct core {
 	int64_t store_time_ms;        /* The last stored time: never decreasing along the log. */
 	int64_t next_offset_flush_ms; /* Monotonic, like the next two. */
 	int64_t next_expire_ms;
+	int64_t next_wait_sweep_ms;
 	int64_t conflict_window_ms;
 	uint32_t conflict_count;
 	uint32_t conflict_suppressed;

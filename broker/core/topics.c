@@ -16,7 +16,7 @@ struct topics {
 	struct topics_version version;
 };
 
-struct topics *topics_create(struct names *names, struct pagefile *files, uint32_t topic_max)
+struct topics *topics_create(struct names *names, struct pagefile *files)
 {
 	struct topics *topics = calloc(1, sizeof(*topics));
 
@@ -24,8 +24,13 @@ struct topics *topics_create(struct names *names, struct pagefile *files, uint32
 		return NULL;
 	topics->names = names;
 	topics->files = files;
-	topics->topic_max = topic_max;
+	topics->topic_max = UINT32_MAX;
 	return topics;
+}
+
+void topics_set_limit(struct topics *topics, uint32_t topic_max)
+{
+	topics->topic_max = topic_max;
 }
 
 static void free_topic(struct topic *topic)

@@ -80,9 +80,11 @@ static inline bool topic_outlived(const struct topic *topic, uint64_t log_offset
 
 struct topics;
 
-/* `files` holds the consume queues and outlives the table. NULL when out of memory. */
-struct topics *topics_create(struct names *names, struct pagefile *files, uint32_t topic_max);
+/* `files` holds the consume queues and outlives the table. Without a limit, until it is given one. NULL when out of memory. */
+struct topics *topics_create(struct names *names, struct pagefile *files);
 void topics_destroy(struct topics *topics);
+/* Live ones; binds what is new from now on. */
+void topics_set_limit(struct topics *topics, uint32_t topic_max);
 
 /* A live topic, or NULL. */
 struct topic *topics_find(const struct topics *topics, struct span name);

@@ -30,8 +30,8 @@ uint64_t oplog_hold_from(struct oplog_hold *hold, uint64_t cursor, uint64_t dura
 	if (hold->max_bytes == 0)
 		return cursor;
 	enum oplog_hold_level level = level_of(behind, hold->max_bytes);
-	if (level != hold->level)
+	if (level != hold->level && cursor != 0)
 		report(level, behind, hold->max_bytes);
-	hold->level = level;
+	hold->level = cursor == 0 ? hold->level : level;
 	return level == OPLOG_HOLD_OVER ? durable - hold->max_bytes : cursor;
 }

@@ -17,8 +17,8 @@ struct oplog_hold {
 	enum oplog_hold_level level;
 };
 
-/* The log offset from which on segments must be kept for a projector whose rows are written up to `cursor`. Logs a change of
- * the level. */
+/* The log offset from which on segments must be kept for a projector whose rows are written up to `cursor`; 0: nobody knows
+ * yet. Logs a change of the level, once it is known. */
 uint64_t oplog_hold_from(struct oplog_hold *hold, uint64_t cursor, uint64_t durable);
 
 #endif

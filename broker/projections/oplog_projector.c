@@ -217,6 +217,20 @@ static enum status restart_at_cursor(struct oplog_projector *p, struct errinfo *
 	return st;
 }
 
+/* Was what is to be read dropped meanwhile, because the log waits no longer (oplog_hold.h)? Then what looks like damage is none:
+ * the file is gone, or another segment's. */
+static bool was_overtaken(const struct oplog_projector *p)
+{
+	struct logreader *first;
+	struct errinfo err;
+
+	if (logreader_open(vfs_posix(), p->store_root, 0, &first, &err) != ST_OK)
+		return false;
+	uint64_t start = logreader_position(first);
+	logreader_close(first);
+	return start > logreader_position(p->reader);
+}
+
 static enum status connect_writer(struct oplog_projector *p, struct errinfo *err)
 {
 	uint64_t position;
@@ -313,6 +327,8 @@ enum status oplog_projector_turn(struct oplog_projector *p, int64_t *sleep_ms, s
 	maintain(p);
 	if (!p->batch_sealed)
 		st = fill_batch(p, err);
+	if (st == ST_CORRUPT && was_overtaken(p))
+		return restart_at_cursor(p, err);
 	if (st != ST_OK)
 		return st;
 	if (must_write(p)) {

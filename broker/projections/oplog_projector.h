@@ -27,7 +27,7 @@ enum oplog_state {
 
 struct oplog_status {
 	enum oplog_state state;
-	uint64_t cursor;          /* Everything below is in MySQL. Segments from here on must be kept. */
+	uint64_t cursor;          /* Everything below is in MySQL. Segments from here on must be kept. 0: not known yet. */
 	uint64_t durable;         /* As last told by oplog_projector_advance. */
 	uint64_t lag_bytes;       /* durable - position read; 0 when current. */
 	uint64_t young_count;     /* Open transactions that have no row yet. */

@@ -23,6 +23,15 @@ struct name_server {
 	int64_t next_ms;
 };
 
+/* The list of topics as it is sent. Kept until it changes: with 100,000 topics it takes a tenth of a second to make. */
+struct announcement {
+	struct buffer body;
+	struct topics_version version;
+	uint32_t forbidden;
+	uint32_t crc;
+	bool made, compressed;
+};
+
 struct registrar {
 	struct loop *loop;
 	struct client *client;
@@ -32,6 +41,7 @@ struct registrar {
 	struct name_server servers[NAME_SERVERS_MAX];
 	int server_count;
 	uint32_t forbidden;
+	struct announcement announced;
 	bool started;
 	bool stopping;
 };
@@ -108,40 +118,67 @@ static struct broker_header header_of(const struct registrar_config *config)
 	};
 }
 
+static bool is_current(const struct registrar *registrar)
+{
+	const struct announcement *announced = &registrar->announced;
+	struct topics_version version = topics_version(registrar->topics);
+
+	return announced->made && announced->forbidden == registrar->forbidden && announced->version.counter == version.counter &&
+	       announced->version.timestamp_ms == version.timestamp_ms;
+}
+
+/* ST_NOMEM; ST_TOOBIG. */
+static enum status announce(struct registrar *registrar, struct errinfo *err)
+{
+	struct announcement *announced = &registrar->announced;
+	struct topic_table table;
+	enum status status = ST_OK;
+
+	if (is_current(registrar))
+		return ST_OK;
+	if (topic_table_make(registrar->topics, &table) != ST_OK)
+		return errinfo_set(err, ST_NOMEM, "no memory for the list of topics");
+	for (size_t i = 0; i < table.count; i++)
+		table.topics[i].perm &= ~(int32_t)registrar->forbidden;
+	buffer_deinit(&announced->body);
+	buffer_init(&announced->body, REGISTER_BODY_SIZE_MAX);
+	/* A name server takes so many topics as JSON, and many more in the compressed form (which loses only the order flag
+	 * and topicSysFlag). */
+	announced->compressed = table.count > JSON_TOPICS_MAX;
+	if (announced->compressed)
+		status = register_body_encode_compressed(&announced->body, &table.version, table.topics, table.count, err);
+	else
+		register_body_encode(&announced->body, &table.version, table.topics, table.count);
+	if (status == ST_OK && announced->body.failed)
+		status = errinfo_set(err, ST_TOOBIG, "the list of topics is too long");
+	announced->crc = register_body_crc(buffer_span(&announced->body));
+	announced->forbidden = registrar->forbidden;
+	announced->version = topics_version(registrar->topics);
+	announced->made = status == ST_OK;
+	topic_table_free(&table);
+	return status;
+}
+
 static void register_at(struct registrar *registrar, struct name_server *server)
 {
 	struct broker_header header = header_of(&registrar->config);
-	struct topic_table table;
-	struct buffer body;
 	struct errinfo err;
+	struct encoder *encoder = NULL;
 
-	if (topic_table_make(registrar->topics, &table) != ST_OK)
-		return;
-	for (size_t i = 0; i < table.count; i++)
-		table.topics[i].perm &= ~(int32_t)registrar->forbidden;
-	buffer_init(&body, REGISTER_BODY_SIZE_MAX);
-	/* A name server takes so many topics as JSON, and many more in the compressed form (which loses only the order flag
-	 * and topicSysFlag). */
-	header.compressed = table.count > JSON_TOPICS_MAX;
-	if (!header.compressed)
-		register_body_encode(&body, &table.version, table.topics, table.count);
-	else if (register_body_encode_compressed(&body, &table.version, table.topics, table.count, &err) != ST_OK)
-		body.failed = true;
-	header.body_crc32 = register_body_crc(buffer_span(&body));
-	struct encoder *encoder = body.failed ? NULL : client_begin(registrar->client, server->address, REQ_REGISTER_BROKER,
-								    false, &err);
+	if (announce(registrar, &err) == ST_OK)
+		encoder = client_begin(registrar->client, server->address, REQ_REGISTER_BROKER, false, &err);
 	if (encoder == NULL) {
-		failed(server, body.failed ? "the list of topics is too long" : err.text);
-	} else {
-		server->asking = true;
-		server->dirty = false;
-		register_broker_encode(encoder, &header);
-		command_body(encoder);
-		buffer_append_span(encoder->out, buffer_span(&body));
-		client_send(registrar->client, TIMEOUT_MS, on_answer, server);
+		failed(server, err.text);
+		return;
 	}
-	buffer_deinit(&body);
-	topic_table_free(&table);
+	header.compressed = registrar->announced.compressed;
+	header.body_crc32 = registrar->announced.crc;
+	server->asking = true;
+	server->dirty = false;
+	register_broker_encode(encoder, &header);
+	command_body(encoder);
+	buffer_append_span(encoder->out, buffer_span(&registrar->announced.body));
+	client_send(registrar->client, TIMEOUT_MS, on_answer, server);
 }
 
 void registrar_turn_end(struct registrar *registrar)
@@ -248,5 +285,6 @@ void registrar_destroy(struct registrar *registrar)
 	if (registrar == NULL)
 		return;
 	loop_timer_stop(&registrar->timer);
+	buffer_deinit(&registrar->announced.body);
 	free(registrar);
 }

@@ -933,6 +933,29 @@ static void test_a_gap_in_the_log_is_passed_and_noted(void)
 	close_log(&log);
 }
 
+/* The same while it reads: the segment under its hands goes, and the one behind. */
+static void test_a_projector_that_is_overtaken_goes_on(void)
+{
+	struct oplog_config config = broker_options();
+	char command[600];
+	struct test_log log;
+
+	fresh_database();
+	new_log(&log, "overtaken");
+	put_many(&log, 10, noon);
+	struct oplog_projector *projector = start_projector(&log, &config);
+	wait_projected(&log, projector);
+	put_many(&log, 25000, noon);
+	snprintf(command, sizeof(command), "cd %s/commitlog && rm $(ls | head -2)", log.root);
+	CU_ASSERT_EQUAL_FATAL(system(command), 0);
+	oplog_projector_advance(projector, commitlog_durable(log.log));
+	wait_projected(&log, projector);
+	CU_ASSERT_NOT_EQUAL(status_of(projector).state, OPLOG_STOPPED);
+	CU_ASSERT_EQUAL(sql_u64("SELECT COUNT(*) FROM broker_log WHERE skipped_bytes > 1000000"), 1);
+	oplog_projector_stop(projector, 1000);
+	close_log(&log);
+}
+
 /* Runs escrow-log and gives what it wrote to standard error; caller frees. */
 static char *escrow_log_complaint(const char *arguments, int *exit_status_out)
 {
@@ -1044,6 +1067,7 @@ int main(void)
 		CHECK_TEST(test_a_cursor_ahead_of_the_log_stops_the_projector),
 		CHECK_TEST(test_a_damaged_log_stops_the_projector_and_is_found_by_check),
 		CHECK_TEST(test_a_gap_in_the_log_is_passed_and_noted),
+		CHECK_TEST(test_a_projector_that_is_overtaken_goes_on),
 		CHECK_TEST(test_escrow_log_says_what_is_wrong_with_a_command),
 		CHECK_TEST(test_rows_of_other_days_find_their_partition),
 		CHECK_TEST(test_the_speed),

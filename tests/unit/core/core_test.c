@@ -592,7 +592,7 @@ static void test_waiting_pulls_end_with_their_time_or_connection(void)
 	core_connection_gone(f->core, CONSUMER + 1);
 	fixture_advance(f, 4990);
 	CU_ASSERT_EQUAL(f->woken_count, 0);
-	fixture_advance(f, 10);
+	fixture_advance(f, 60); /* They are looked at each 50 ms. */
 	CU_ASSERT_EQUAL_FATAL(f->woken_count, 1);
 	CU_ASSERT_TRUE(f->woken[0] == 1 && f->expired[0]);
 	core_answer_holds(f->core);

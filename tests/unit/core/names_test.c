@@ -13,9 +13,18 @@ static uint32_t intern(struct names *names, const char *text)
 	return id;
 }
 
+static struct names *create(uint32_t name_max, uint32_t soft_max)
+{
+	struct names *names = names_create();
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(names);
+	names_set_limits(names, name_max, soft_max);
+	return names;
+}
+
 static void test_ids_are_dense_and_stay(void)
 {
-	struct names *names = names_create(1000, 1000);
+	struct names *names = create(1000, 1000);
 	char text[32];
 
 	CU_ASSERT_EQUAL(names_find(names, span_of("a")), 0);
@@ -38,7 +47,7 @@ static void test_ids_are_dense_and_stay(void)
 /* Names are bytes: neither a zero byte nor a common beginning makes two of them one. */
 static void test_names_are_told_apart_by_all_their_bytes(void)
 {
-	struct names *names = names_create(10, 10);
+	struct names *names = create(10, 10);
 	uint32_t one, two, three;
 
 	CU_ASSERT_EQUAL(names_intern(names, (struct span){ (const uint8_t *)"a\0b", 3 }, &one), ST_OK);
@@ -52,7 +61,7 @@ static void test_names_are_told_apart_by_all_their_bytes(void)
 
 static void test_limit_refuses_new_names_only(void)
 {
-	struct names *names = names_create(2, 2);
+	struct names *names = create(2, 2);
 	uint32_t id = 99;
 
 	CU_ASSERT_EQUAL(intern(names, "a"), 1);

@@ -84,10 +84,6 @@ static void test_records_that_do_not_fit_are_refused(void)
 	check_refused(f, ST_CORRUPT, "queue offset 2 of t/0, expected 1");
 
 	f = fixture_create(NULL);
-	put_message(f, (struct record_message){ .topic = SPAN_LITERAL("unknown"), .message = SPAN_LITERAL("xx") });
-	check_refused(f, ST_CORRUPT, "names topic unknown");
-
-	f = fixture_create(NULL);
 	(void)must_send(f, (struct sent){ .topic = "t", .key = "k" });
 	put_message(f, (struct record_message){ .queue_id = TOPIC_QUEUE_MAX, .topic = SPAN_LITERAL("t"), .message = SPAN_LITERAL("xx") });
 	check_refused(f, ST_INVALID, "queue id 1024 is over 1023");

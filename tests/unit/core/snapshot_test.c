@@ -599,6 +599,118 @@ static void test_full_disk_refuses_what_is_new_only(void)
 	fixture_destroy(f);
 }
 
+/* --- limits and names over a start --------------------------------------------------------------------------------------- */
+
+static void must_start(struct fixture *f)
+{
+	struct errinfo err = { ST_OK, "" };
+
+	fixture_close(f);
+	CU_ASSERT_EQUAL_FATAL(fixture_try_open(f, &err), ST_OK);
+}
+
+static enum status put_topic(struct fixture *f, const char *name)
+{
+	struct topic_settings settings = { .read_queue_nums = 1, .write_queue_nums = 1, .perm = PERM_READ | PERM_WRITE };
+	struct outcome outcome = { 0 };
+	enum status status = core_put_topic(f->core, span_of(name), &settings, &outcome);
+
+	fixture_disk(f, true);
+	return status;
+}
+
+static enum status put_group(struct fixture *f, const char *name)
+{
+	struct group_config config = group_config_default();
+	struct outcome outcome = { 0 };
+	enum status status = core_put_group(f->core, span_of(name), &config, &outcome);
+
+	fixture_disk(f, true);
+	return status;
+}
+
+/* As many as the limit allows, and deleted ones besides: a snapshot's list is longer than the limit. */
+static void test_limits_do_not_bind_what_is_there(void)
+{
+	struct fixture *f = fixture_create(NULL);
+	struct outcome outcome = { 0 };
+	char name[32];
+	int topics = 0, groups = 0;
+
+	do
+		snprintf(name, sizeof(name), "t-%d", topics);
+	while (put_topic(f, name) == ST_OK && ++topics < 1000);
+	do
+		snprintf(name, sizeof(name), "g-%d", groups);
+	while (put_group(f, name) == ST_OK && ++groups < 1000);
+	CU_ASSERT_TRUE_FATAL(topics > 2 && topics < 1000 && groups > 2 && groups < 1000);
+	CU_ASSERT_EQUAL(core_delete_topic(f->core, SPAN_LITERAL("t-0"), &outcome), ST_OK);
+	CU_ASSERT_EQUAL(core_delete_group(f->core, SPAN_LITERAL("g-0"), true, &outcome), ST_OK);
+	CU_ASSERT_EQUAL(put_topic(f, "t-new"), ST_OK);
+	CU_ASSERT_EQUAL(put_group(f, "g-new"), ST_OK);
+	CU_ASSERT_EQUAL(core_delete_topic(f->core, SPAN_LITERAL("t-new"), &outcome), ST_OK);
+	CU_ASSERT_EQUAL(core_delete_group(f->core, SPAN_LITERAL("g-new"), true, &outcome), ST_OK);
+	CU_ASSERT_EQUAL(put_topic(f, "t-0"), ST_OK);
+	CU_ASSERT_EQUAL(put_group(f, "g-0"), ST_OK);
+	must_start(f); /* From the log ... */
+	fixture_snapshot(f);
+	must_start(f); /* ... and from a snapshot; */
+	CU_ASSERT_NOT_EQUAL(f->store.snapshot_from, 0);
+	CU_ASSERT_NOT_EQUAL(put_topic(f, "t-more"), ST_OK);
+	f->config.topic_max = f->config.group_max = 2; /* also when there may be fewer now. */
+	f->config.name_max = 10;
+	must_start(f);
+	CU_ASSERT_PTR_NOT_NULL(topics_find(f->core->topics, SPAN_LITERAL("t-0")));
+	CU_ASSERT_PTR_NOT_NULL(groups_find(f->core->groups, SPAN_LITERAL("g-0")));
+	CU_ASSERT_NOT_EQUAL(put_topic(f, "t-more"), ST_OK);
+	fixture_destroy(f);
+}
+
+/* Names that clients only mention do not become more with each snapshot and start. */
+static void test_mentioned_names_do_not_pile_up(void)
+{
+	struct core_config config = fixture_config();
+	struct outcome outcome = { 0 };
+	char name[32];
+
+	config.member_max = 100000;
+	struct fixture *f = fixture_create(&config);
+	for (int start = 0; start < 6; start++) {
+		for (int i = 0; i < 400; i++) {
+			snprintf(name, sizeof(name), "producer-%d-%d", start, i);
+			struct span group = span_of(name);
+			struct heartbeat heartbeat = { .client_id = SPAN_LITERAL("c"), .producer_groups = &group, .producer_count = 1 };
+			(void)!core_heartbeat(f->core, PRODUCER, &(struct host){ 0 }, 0, 453, &heartbeat, &outcome);
+		}
+		(void)must_send(f, (struct sent){ .topic = "t", .key = "k" });
+		fixture_disk(f, true);
+		fixture_snapshot(f);
+		fixture_restart(f);
+		CU_ASSERT_TRUE(names_end(f->core->names) < 100);
+	}
+	CU_ASSERT_EQUAL(put_topic(f, "brand-new"), ST_OK);
+	fixture_destroy(f);
+}
+
+/* A broker has a topic of its own name, which no record makes. What was sent to it outlasts the name. */
+static void test_a_broker_may_change_its_name(void)
+{
+	struct fixture *f = fixture_create(NULL);
+	struct pulled p = { 0 };
+
+	(void)must_send(f, (struct sent){ .topic = "a", .key = "k" });
+	fixture_disk(f, true);
+	CU_ASSERT_STRING_EQUAL(f->config.broker_name, "a");
+	f->config.broker_name = "b";
+	must_start(f);
+	CU_ASSERT_EQUAL(fixture_pull(f, "a", 0, 0, "*", &p), 1);
+	fixture_snapshot(f);
+	must_start(f);
+	CU_ASSERT_EQUAL(fixture_pull(f, "a", 0, 0, "*", &p), 1);
+	pulled_free(&p);
+	fixture_destroy(f);
+}
+
 int main(void)
 {
 	static const struct check_test tests[] = {
@@ -619,6 +731,9 @@ int main(void)
 		CHECK_TEST(test_without_snapshots_nothing_goes),
 		CHECK_TEST(test_topic_keeps_its_messages_for_a_shorter_time),
 		CHECK_TEST(test_full_disk_refuses_what_is_new_only),
+		CHECK_TEST(test_limits_do_not_bind_what_is_there),
+		CHECK_TEST(test_mentioned_names_do_not_pile_up),
+		CHECK_TEST(test_a_broker_may_change_its_name),
 	};
 
 	log_set_level(LOGLEVEL_ERROR);

@@ -35,6 +35,16 @@ static void test_beyond_it_only_the_limit_is_kept(void)
 	CU_ASSERT_EQUAL(hold.level, OPLOG_HOLD_NEAR);
 }
 
+/* Before MySQL has said how far it is: the limit holds, but nothing is known that could be told. */
+static void test_an_unknown_cursor_is_bounded_and_not_told(void)
+{
+	struct oplog_hold hold = { .max_bytes = 1000 };
+
+	CU_ASSERT_EQUAL(oplog_hold_from(&hold, 0, 900), 0);
+	CU_ASSERT_EQUAL(oplog_hold_from(&hold, 0, 9000), 8000);
+	CU_ASSERT_EQUAL(hold.level, OPLOG_HOLD_NEAR);
+}
+
 static void test_a_cursor_ahead_of_the_log_holds_itself(void)
 {
 	struct oplog_hold hold = { .max_bytes = 1000 };
@@ -49,6 +59,7 @@ int main(void)
 		CHECK_TEST(test_without_a_limit_all_is_kept),
 		CHECK_TEST(test_up_to_the_limit_the_cursor_holds),
 		CHECK_TEST(test_beyond_it_only_the_limit_is_kept),
+		CHECK_TEST(test_an_unknown_cursor_is_bounded_and_not_told),
 		CHECK_TEST(test_a_cursor_ahead_of_the_log_holds_itself),
 	};
 
