@@ -22,7 +22,7 @@
 static const struct config_option broker_options[] = {
 	TEXT("brokerClusterName", broker_cluster_name, "DefaultCluster", "Cluster that this broker belongs to."),
 	TEXT("brokerName", broker_name, "",
-	     "Name under which clients know this broker; the host name when empty."),
+	     "Name under which clients know this broker; the host name when empty. The store is this name's alone."),
 	NUMBER("brokerId", broker_id, "0", NULL, 0, 0, "0 is the master; this version has masters only."),
 	TEXT("brokerIP1", broker_ip1, "127.0.0.1",
 	     "IPv4 address that clients are told to connect to, and that is part of every message id."),
