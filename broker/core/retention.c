@@ -13,6 +13,7 @@ enum {
 	CARRIES_PER_TICK = 200,
 	QUEUES_PER_TICK = 64,     /* Trimmed. */
 	HALVES_PER_TICK = 4096,   /* Looked at for the oldest open one. */
+	CARRY_AGAIN_MS = 10 * 60 * 1000,
 };
 
 void retention_deinit(struct retention *retention)
@@ -174,29 +175,54 @@ static bool drop_oldest(struct core *core)
 
 /* --- carrying ----------------------------------------------------------------------------------------------------------- */
 
-/* Appends the record at `body_offset` once more, under the name that it has. False: not now. */
-static bool carry(struct core *core, uint64_t body_offset, struct placed *at)
+/* Appends the record at `body_offset` once more, under the name that it has. ST_AGAIN: not now. Else: it cannot be carried as
+ * things are. */
+static enum status carry(struct core *core, uint64_t body_offset, struct placed *at, struct errinfo *err)
 {
 	struct stored_body body = { 0 };
-	struct errinfo err;
+	enum status status = core_read_body(core, body_offset, &body, err); /* From disk, with the wish that the shell serves. */
 
-	if (core_read_body(core, body_offset, &body, &err) != ST_OK)
-		return false; /* From disk, with the wish that the shell serves. */
+	if (status != ST_OK)
+		return status == ST_NOMEM ? ST_AGAIN : status;
 	/* The payload may lie in the tail's memory, which beginning a record may overwrite. */
 	buffer_reset(&core->kept);
 	buffer_append_span(&core->kept, body.payload);
 	struct record_carry r = { body.origin_offset, (uint8_t)body.kind, buffer_span(&core->kept) };
 	size_t size = record_carry_size(&r);
+	if (size > commitlog_payload_max(core->log))
+		return errinfo_set(err, ST_TOOBIG, "%zu bytes, the log takes %zu at once", size, commitlog_payload_max(core->log));
 	uint8_t *payload = core->kept.failed ? NULL : commitlog_begin(core->log, LOG_CARRY, size, &at->offset);
 	if (payload == NULL)
-		return false;
+		return ST_AGAIN;
 	record_carry_encode(&r, payload);
 	commitlog_commit(core->log);
 	at->size = (uint32_t)commitlog_record_size(size);
-	if (apply_carry(core, at, &r, &err) != ST_OK)
-		core_state_broken(core, &err);
+	if (apply_carry(core, at, &r, err) != ST_OK)
+		core_state_broken(core, err);
 	core->retention.carried_count++;
-	return true;
+	return ST_OK;
+}
+
+/* A body that cannot be carried keeps its segment, and so the log from there on. What else is open in that segment need not
+ * move meanwhile; what is open in the others does. */
+static void leave_segment(struct core *core, const char *whose, uint64_t number, uint64_t body_offset, const struct errinfo *why)
+{
+	struct retained_segment *segment = segment_of(core, body_offset);
+
+	if (segment == NULL)
+		return;
+	segment->carry_after_ms = core->mono_ms + CARRY_AGAIN_MS;
+	core->retention.left_count++;
+	log_error("log", "an open body cannot be carried: the log keeps all from its segment on", "%s=%llu log_offset=%llu segment=%020llu "
+		  "reason=\"%s\" hint=\"stop the broker, %s and start it again\"",
+		  whose, (unsigned long long)number, (unsigned long long)body_offset, (unsigned long long)segment->base, why->text,
+		  why->code == ST_TOOBIG ? "give mappedFileSizeCommitLog and tailRingSize the values that they had"
+					 : "restore the segment from a backup");
+}
+
+static bool is_left(const struct core *core, const struct retained_segment *segment)
+{
+	return segment == NULL || segment->carry_after_ms > core->mono_ms;
 }
 
 /* Where the expired segments end that have something open in them; 0: there is none. Not of the oldest alone: what it
@@ -208,10 +234,15 @@ static uint64_t carry_before(const struct core *core)
 	uint64_t end = 0;
 
 	for (size_t i = 0; i < retention->count && is_expired(core, i); i++) {
-		if (retention->segments[i].open_count > 0)
+		if (retention->segments[i].open_count > 0 && !is_left(core, &retention->segments[i]))
 			end = retention->segments[i].end;
 	}
 	return end;
+}
+
+static bool must_move(struct core *core, uint64_t body_offset, uint64_t end)
+{
+	return body_offset < end && !is_left(core, segment_of(core, body_offset));
 }
 
 /* Open halves whose body lies before `end`; some each tick, over the table round and round. */
@@ -219,6 +250,7 @@ static void carry_halves(struct core *core, uint64_t end)
 {
 	struct retention *retention = &core->retention;
 	struct placed at;
+	struct errinfo err;
 
 	for (int looked = 0, carried = 0; looked < SLOTS_PER_TICK && carried < CARRIES_PER_TICK; looked++) {
 		uint32_t before = retention->carry_cursor;
@@ -227,12 +259,15 @@ static void carry_halves(struct core *core, uint64_t end)
 			retention->carry_cursor = 0;
 			return;
 		}
-		if (entry->body_offset >= end)
+		if (!must_move(core, entry->body_offset, end))
 			continue;
-		if (!carry(core, entry->body_offset, &at)) {
+		enum status status = carry(core, entry->body_offset, &at, &err);
+		if (status == ST_AGAIN) {
 			retention->carry_cursor = before;
 			return;
 		}
+		if (status != ST_OK)
+			leave_segment(core, "half_message", entry->half_queue_offset, entry->body_offset, &err);
 		carried++;
 	}
 }
@@ -241,6 +276,7 @@ static void carry_delayed(struct core *core, uint64_t end)
 {
 	struct retention *retention = &core->retention;
 	struct placed at;
+	struct errinfo err;
 
 	for (int looked = 0, carried = 0; looked < SLOTS_PER_TICK && carried < CARRIES_PER_TICK; looked++) {
 		size_t before = retention->carry_delay_cursor;
@@ -249,13 +285,17 @@ static void carry_delayed(struct core *core, uint64_t end)
 			retention->carry_delay_cursor = 0;
 			return;
 		}
-		if (entry.body_offset >= end)
+		if (!must_move(core, entry.body_offset, end))
 			continue;
-		if (!carry(core, entry.body_offset, &at)) {
+		enum status status = carry(core, entry.body_offset, &at, &err);
+		if (status == ST_AGAIN) {
 			retention->carry_delay_cursor = before;
 			return;
 		}
-		apply_move_delayed(core, &entry, at.offset);
+		if (status == ST_OK)
+			apply_move_delayed(core, &entry, at.offset);
+		else
+			leave_segment(core, "delayed_message", entry.naming_offset, entry.body_offset, &err);
 		carried++;
 	}
 }

@@ -27,6 +27,7 @@ struct retained_segment {
 	int64_t newest_ms;    /* Of its youngest record; 0: none yet. */
 	uint64_t last_ref;    /* Log offset of the last record that refers to a body in here from a later segment; 0: none. */
 	uint64_t open_count;  /* Undecided halves and undelivered delayed messages whose body is here. */
+	int64_t carry_after_ms; /* Monotonic: until then a body in here that cannot be carried is let be, and those beside it. */
 	uint64_t closed_at;   /* Log offset behind the record that closed the last one: until it is durable, it may be lost. */
 };
 
@@ -36,6 +37,7 @@ struct retention {
 	uint64_t snapshot_pin;   /* From here on the older snapshot needs the log; 0: there are not two of them yet. */
 	uint64_t outer_pin;      /* From here on a projection does; UINT64_MAX: none. */
 	uint64_t carried_count;  /* CARRY records written since the start. */
+	uint64_t left_count;     /* Times that a body could not be carried. */
 	uint32_t carry_cursor;   /* Where the walk over open halves stands, ... */
 	size_t carry_delay_cursor; /* ... and over delayed messages. */
 	struct topic *trim_topic; /* Next to be looked at. */

@@ -9,22 +9,28 @@
 
 enum { SEGMENT = LOG_SEGMENT_SIZE_MIN, KEPT_SEGMENTS = 3 };
 
-static struct fixture *create_with(uint64_t retention_bytes, uint64_t snapshot_bytes)
+static struct fixture *create_from(struct core_config config)
 {
-	struct core_config config = fixture_config();
 	struct fixture *f = calloc(1, sizeof(*f));
 
 	if (f == NULL)
 		abort();
-	config.retention_bytes = retention_bytes;
-	config.snapshot_bytes = snapshot_bytes;
-	config.segment_bytes = SEGMENT;
-	f->segment_size = SEGMENT;
+	f->segment_size = config.segment_bytes;
 	f->disk = memdisk_create();
 	f->config = config;
 	clock_manual_init(&f->clock, FIXTURE_WALL_MS, FIXTURE_START_MS);
 	fixture_open(f);
 	return f;
+}
+
+static struct fixture *create_with(uint64_t retention_bytes, uint64_t snapshot_bytes)
+{
+	struct core_config config = fixture_config();
+
+	config.retention_bytes = retention_bytes;
+	config.snapshot_bytes = snapshot_bytes;
+	config.segment_bytes = SEGMENT;
+	return create_from(config);
 }
 
 static struct fixture *create(void)
@@ -377,11 +383,89 @@ static void test_a_damaged_entry_is_named_to_a_search(void)
 	fixture_destroy(f);
 }
 
+static struct send_result send_half(struct fixture *f, size_t size)
+{
+	static uint8_t body[64 * 1024];
+	struct send_result result = { 0 };
+	struct outcome outcome = { 0 };
+	struct send_request request = { .producer_group = SPAN_LITERAL("producers"), .topic = SPAN_LITERAL("t"),
+					.default_topic = SPAN_LITERAL("TBW102"), .default_topic_queue_nums = 4,
+					.body = { body, size }, .max_reconsume_times = -1, .conn_id = PRODUCER,
+					.properties = SPAN_LITERAL("TRAN_MSG\001true\002") };
+
+	CU_ASSERT_EQUAL_FATAL(core_send(f->core, &request, &result, &outcome), ST_OK);
+	fixture_disk(f, true);
+	return result;
+}
+
+/* Open ones that come after it are carried, halves and delayed messages; it and its segment stay, and a line says so. */
+static void check_others_are_carried(struct fixture *f, const struct send_result *stuck)
+{
+	struct send_result half = must_send(f, (struct sent){ .topic = "t", .key = "half", .half = true });
+	struct send_result delayed = must_send(f, (struct sent){ .topic = "t", .key = "later", .delay_level = 4 });
+	struct delayed waits;
+
+	grow(f, 40);
+	CU_ASSERT_NOT_EQUAL(pending_find(f->core->pending, half.queue_offset)->body_offset, half.log_offset);
+	CU_ASSERT_TRUE_FATAL(delays_first(&f->core->delays, &waits));
+	CU_ASSERT_EQUAL(waits.naming_offset, delayed.log_offset);
+	CU_ASSERT_NOT_EQUAL(waits.body_offset, delayed.log_offset);
+	CU_ASSERT_EQUAL(pending_find(f->core->pending, stuck->queue_offset)->body_offset, stuck->log_offset);
+	CU_ASSERT_TRUE(commitlog_start(f->log) < stuck->log_offset);
+	CU_ASSERT_EQUAL(f->core->retention.left_count, 1); /* Not at each tick. */
+}
+
+/* Segments of the first run take a half that those of the second do not. */
+static void test_a_body_that_became_too_large_holds_up_no_other(void)
+{
+	struct core_config config = fixture_config();
+	struct outcome outcome = { 0 };
+
+	config.retention_bytes = KEPT_SEGMENTS * SEGMENT;
+	config.snapshot_bytes = SEGMENT / 2;
+	config.segment_bytes = 4 * SEGMENT;
+	config.max_message_size = 100 * 1024;
+	struct fixture *f = create_from(config);
+	struct send_result large = send_half(f, 60 * 1024);
+	f->segment_size = f->config.segment_bytes = SEGMENT;
+	fixture_restart(f);
+	grow(f, 12);
+	check_others_are_carried(f, &large);
+	/* It can still be decided; then the log goes. */
+	CU_ASSERT_EQUAL(fixture_end(f, &large, OUTCOME_ROLLBACK, false, &outcome), ST_OK);
+	grow(f, 8);
+	CU_ASSERT_TRUE(commitlog_start(f->log) > large.log_offset);
+	fixture_destroy(f);
+}
+
+static void test_a_damaged_body_holds_up_no_other(void)
+{
+	struct fixture *f = create_with(12 * SEGMENT, SEGMENT / 2); /* More than the ring holds. */
+	struct send_result damaged = send_half(f, 1000);
+	size_t size;
+
+	grow(f, 10);
+	uint8_t *bytes = memdisk_data(f->disk, "/store/commitlog/00000000000000000000", &size);
+	bytes[damaged.log_offset + 500] ^= 1;
+	check_others_are_carried(f, &damaged);
+	clock_manual_advance(&f->clock, 3600 * 1000); /* It is tried again, now and then. */
+	core_set_time(f->core, f->clock.wall_now_ms, f->clock.mono_now_ms);
+	core_tick(f->core);
+	CU_ASSERT_EQUAL(f->core->retention.left_count, 2);
+	memdisk_data(f->disk, "/store/commitlog/00000000000000000000", &size)[damaged.log_offset + 500] ^= 1;
+	clock_manual_advance(&f->clock, 3600 * 1000);
+	grow(f, 4);
+	CU_ASSERT_TRUE(commitlog_start(f->log) > damaged.log_offset);
+	fixture_destroy(f);
+}
+
 int main(void)
 {
 	static const struct check_test tests[] = {
 		CHECK_TEST(test_a_delayed_message_outlives_its_segment),
 		CHECK_TEST(test_a_carried_timer_is_recalled),
+		CHECK_TEST(test_a_body_that_became_too_large_holds_up_no_other),
+		CHECK_TEST(test_a_damaged_body_holds_up_no_other),
 		CHECK_TEST(test_late_decisions_do_not_hold_the_log_one_after_the_other),
 		CHECK_TEST(test_a_key_is_free_again_when_its_half_is_gone),
 		CHECK_TEST(test_an_old_open_half_keeps_only_itself),
