@@ -239,6 +239,7 @@ enum status core_open(const struct core_config *config, const struct store *stor
 	}
 	set_limits(core);
 	topics_touch(core->topics, wall_ms);
+	retention_start(core);
 	core->stats = (struct core_stats){ 0 };
 	*core_out = core;
 	return ST_OK;

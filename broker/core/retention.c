@@ -55,6 +55,36 @@ enum status retention_open(struct core *core)
 	return learn_segments(core);
 }
 
+/* No stored time is after now, whatever the wall clock said when it was stored. */
+static void clamp_times(struct retention *retention)
+{
+	for (size_t i = 0; i < retention->count; i++) {
+		if (retention->segments[i].newest_ms > retention->clock.now_ms)
+			retention->segments[i].newest_ms = retention->clock.now_ms;
+	}
+}
+
+void retention_start(struct core *core)
+{
+	retention_clock_start(&core->retention.clock, core->wall_ms, core->mono_ms, core->store_time_ms);
+	clamp_times(&core->retention);
+}
+
+static void run_clock(struct core *core)
+{
+	struct retention *retention = &core->retention;
+	int64_t set_by = retention_clock_run(&retention->clock, core->wall_ms, core->mono_ms);
+
+	if (set_by == 0)
+		return;
+	log_warn("log", "the wall clock was set: retention goes by it from now on, nothing is older for that", "by_ms=%lld", (long long)set_by);
+	for (size_t i = 0; i < retention->count && set_by > 0; i++) {
+		if (retention->segments[i].newest_ms != 0)
+			retention->segments[i].newest_ms += set_by;
+	}
+	clamp_times(retention);
+}
+
 /* NULL: in no segment that is kept. */
 static struct retained_segment *segment_of(struct core *core, uint64_t offset)
 {
@@ -84,8 +114,10 @@ void retention_note_record(struct core *core, uint64_t offset, int64_t when_ms)
 
 	if (segment == NULL)
 		return;
-	if (segment->newest_ms < when_ms)
-		segment->newest_ms = when_ms;
+	/* In replay what was stored is all that is known. */
+	int64_t now_ms = core->replay.active ? when_ms : core->retention.clock.now_ms;
+	if (segment->newest_ms < now_ms)
+		segment->newest_ms = now_ms;
 	if (segment->oldest_ms == 0)
 		segment->oldest_ms = when_ms;
 }
@@ -125,17 +157,25 @@ static uint64_t bytes_behind(const struct core *core, size_t index)
 	return commitlog_appended(core->log) - core->retention.segments[index].end;
 }
 
-/* Past its time, or past the log's size. The tail never is. */
+/* Past the log's size. The tail never is. */
+static bool is_over_size(const struct core *core, size_t index)
+{
+	return index + 1 < core->retention.count && core->config.retention_bytes > 0 &&
+	       bytes_behind(core, index) >= core->config.retention_bytes;
+}
+
+/* Past its time. */
+static bool is_over_time(const struct core *core, size_t index)
+{
+	const struct retention *retention = &core->retention;
+
+	return index + 1 < retention->count && core->config.retention_ms > 0 &&
+	       retention->clock.now_ms - retention->segments[index].newest_ms > core->config.retention_ms;
+}
+
 static bool is_expired(const struct core *core, size_t index)
 {
-	const struct core_config *config = &core->config;
-	const struct retained_segment *segment = &core->retention.segments[index];
-
-	if (index + 1 >= core->retention.count)
-		return false;
-	if (config->retention_bytes > 0 && bytes_behind(core, index) >= config->retention_bytes)
-		return true;
-	return config->retention_ms > 0 && core->wall_ms - segment->newest_ms > config->retention_ms;
+	return is_over_size(core, index) || is_over_time(core, index);
 }
 
 /* The segment with the last record that refers into the oldest one; that one when there is none. */
@@ -148,14 +188,22 @@ static size_t last_referrer(const struct retention *retention)
 	return index;
 }
 
+/* The oldest segments up to `last`; for their age not right after the broker was away. */
+static bool may_expire(const struct core *core, size_t last)
+{
+	return is_over_size(core, last) || (is_over_time(core, last) && !retention_clock_grace(&core->retention.clock));
+}
+
 static bool may_drop_oldest(const struct core *core)
 {
 	const struct retention *retention = &core->retention;
+	const struct retained_segment *oldest = &retention->segments[0];
 
-	return retention->count > 1 && retention->segments[0].open_count == 0 &&
-	       retention->segments[0].closed_at <= commitlog_durable(core->log) &&
-	       retention->segments[0].end <= retention->snapshot_pin &&
-	       retention->segments[0].end <= retention->outer_pin && is_expired(core, last_referrer(retention));
+	return retention->count > 1 && oldest->open_count == 0 &&
+	       oldest->closed_at <= commitlog_durable(core->log) &&
+	       oldest->end <= retention->snapshot_pin &&
+	       oldest->end <= retention->outer_pin &&
+	       may_expire(core, last_referrer(retention));
 }
 
 /* False without memory for it: the next tick tries again. */
@@ -347,9 +395,9 @@ static void trim_by_time(struct core *core, struct queue *queue)
 	int64_t keep_ms = queue->topic->reserve_ms;
 	uint64_t min = 0;
 
-	if (keep_ms <= 0 || queue->visible_offset == consume_queue_min(&queue->entries))
+	if (keep_ms <= 0 || retention_clock_grace(&core->retention.clock) || queue->visible_offset == consume_queue_min(&queue->entries))
 		return;
-	if (consume_queue_find_time(&queue->entries, queue->visible_offset, core->wall_ms - keep_ms, CQ_LOWER, &min, NULL) == ST_OK)
+	if (consume_queue_find_time(&queue->entries, queue->visible_offset, core->retention.clock.now_ms - keep_ms, CQ_LOWER, &min, NULL) == ST_OK)
 		consume_queue_trim(&queue->entries, min);
 }
 
@@ -438,6 +486,7 @@ static void drop_halves(struct core *core)
 
 void retention_tick(struct core *core)
 {
+	run_clock(core);
 	if (learn_segments(core) != ST_OK)
 		return;
 	while (may_drop_oldest(core) && drop_oldest(core))

@@ -1,6 +1,6 @@
 /* Which of the oldest segments may go, and what must be carried first?
  *
- * Knows of each segment when its youngest record was stored, what is open in it (undecided halves, undelivered delayed
+ * Knows of each segment when its youngest record was stored (by its own clock, retention_clock.h), what is open in it (undecided halves, undelivered delayed
  * messages) and the last record that refers to a body in it. The oldest segment goes when it is past its time or the
  * log is past its size, nothing open lies in it, the last record that refers into it is past that too, and no snapshot,
  * projection needs it. Open bodies in segments past their time are carried to the log's end, some each tick.
@@ -15,6 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "broker/core/retention_clock.h"
 #include "lib/base/status.h"
 
 struct core;
@@ -24,7 +25,7 @@ struct topic;
 struct retained_segment {
 	uint64_t base, end;
 	int64_t oldest_ms;    /* Store time of the first record that was seen since the start; 0: none yet. */
-	int64_t newest_ms;    /* Of its youngest record; 0: none yet. */
+	int64_t newest_ms;    /* Of its youngest record, by the clock of retention; 0: none yet. */
 	uint64_t last_ref;    /* Log offset of the last record that refers to a body in here from a later segment; 0: none. */
 	uint64_t open_count;  /* Undecided halves and undelivered delayed messages whose body is here. */
 	int64_t carry_after_ms; /* Monotonic: until then a body in here that cannot be carried is let be, and those beside it. */
@@ -34,6 +35,7 @@ struct retained_segment {
 struct retention {
 	struct retained_segment *segments; /* As the log's, oldest first. */
 	size_t count, capacity;
+	struct retention_clock clock;
 	uint64_t snapshot_pin;   /* From here on the older snapshot needs the log; 0: there are not two of them yet. */
 	uint64_t outer_pin;      /* From here on a projection does; UINT64_MAX: none. */
 	uint64_t carried_count;  /* CARRY records written since the start. */
@@ -49,6 +51,8 @@ struct retention {
 void retention_deinit(struct retention *retention);
 /* Takes over the log's segments; before anything is applied. ST_NOMEM. */
 enum status retention_open(struct core *core) MUST_USE;
+/* All is applied that the log holds: the broker begins to serve. */
+void retention_start(struct core *core);
 
 /* --- for apply: what the records say ------------------------------------------------------------------------------- */
 void retention_note_record(struct core *core, uint64_t offset, int64_t when_ms);
