@@ -14,6 +14,7 @@ enum {
 	QUEUES_PER_TICK = 64,     /* Trimmed. */
 	HALVES_PER_TICK = 4096,   /* Looked at for the oldest open one. */
 	CARRY_AGAIN_MS = 10 * 60 * 1000,
+	WARN_INTERVAL_MS = 3600 * 1000,
 };
 
 void retention_deinit(struct retention *retention)
@@ -68,6 +69,8 @@ void retention_start(struct core *core)
 {
 	retention_clock_start(&core->retention.clock, core->wall_ms, core->mono_ms, core->store_time_ms);
 	clamp_times(&core->retention);
+	core->retention.seen_end = commitlog_appended(core->log);
+	core->retention.credit = (int64_t)core->config.segment_bytes;
 }
 
 static void run_clock(struct core *core)
@@ -223,6 +226,11 @@ static bool drop_oldest(struct core *core)
 
 /* --- carrying ----------------------------------------------------------------------------------------------------------- */
 
+/* Bodies before `end` are to be carried; from `aged_end` on only while there is credit. */
+struct carry_range {
+	uint64_t aged_end, end;
+};
+
 /* Appends the record at `body_offset` once more, under the name that it has. ST_AGAIN: not now. Else: it cannot be carried as
  * things are. */
 static enum status carry(struct core *core, uint64_t body_offset, struct placed *at, struct errinfo *err)
@@ -251,6 +259,13 @@ static enum status carry(struct core *core, uint64_t body_offset, struct placed 
 	return ST_OK;
 }
 
+/* What is carried because it is past its time is not counted. */
+static void spend_credit(struct retention *retention, uint64_t body_offset, const struct carry_range *range, uint32_t size)
+{
+	if (body_offset >= range->aged_end)
+		retention->credit -= size;
+}
+
 /* A body that cannot be carried keeps its segment, and so the log from there on. What else is open in that segment need not
  * move meanwhile; what is open in the others does. */
 static void leave_segment(struct core *core, const char *whose, uint64_t number, uint64_t body_offset, const struct errinfo *why)
@@ -273,28 +288,62 @@ static bool is_left(const struct core *core, const struct retained_segment *segm
 	return segment == NULL || segment->carry_after_ms > core->mono_ms;
 }
 
-/* Where the expired segments end that have something open in them; 0: there is none. Not of the oldest alone: what it
- * waits for (a decision's reference) would keep the open ones of the next ones uncarried meanwhile, their decisions would
- * then keep those, and so on. */
-static uint64_t carry_before(const struct core *core)
+/* For the log's size no more is carried than others append, and what was saved up of a segment: what is open may take more room than
+ * the log should, and would chase itself round and round. So an idle broker rests, and the log grows to about twice of
+ * what is open. */
+static void earn_credit(struct retention *retention, uint64_t end, uint64_t most)
+{
+	retention->credit += (int64_t)(end - retention->seen_end);
+	if (retention->credit > (int64_t)most)
+		retention->credit = (int64_t)most;
+	retention->seen_end = end;
+}
+
+static void warn_of_size(struct core *core)
+{
+	struct retention *retention = &core->retention;
+	uint64_t kept = commitlog_appended(core->log) - commitlog_start(core->log), limit = core->config.retention_bytes;
+
+	if (limit == 0 || kept < 2 * limit || retention->credit > 0 || core->mono_ms < retention->warn_after_ms)
+		return;
+	retention->warn_after_ms = core->mono_ms + WARN_INTERVAL_MS;
+	log_warn("log", "what is open takes more room than logRetentionBytes: the log is larger", "log_bytes=%llu limit=%llu halves=%u "
+		 "delayed=%zu hint=\"raise logRetentionBytes, or see why so many halves are undecided\"",
+		 (unsigned long long)kept, (unsigned long long)limit, pending_count(core->pending), core->delays.count);
+}
+
+/* The expired segments that have something open in them. Not the oldest alone: what it waits for (a decision's reference)
+ * would keep the open ones of the next ones uncarried meanwhile, their decisions would then keep those, and so on. */
+static struct carry_range find_range(const struct core *core)
 {
 	const struct retention *retention = &core->retention;
-	uint64_t end = 0;
+	struct carry_range range = { 0, 0 };
 
 	for (size_t i = 0; i < retention->count && is_expired(core, i); i++) {
-		if (retention->segments[i].open_count > 0 && !is_left(core, &retention->segments[i]))
-			end = retention->segments[i].end;
+		const struct retained_segment *segment = &retention->segments[i];
+		if (segment->open_count == 0 || is_left(core, segment))
+			continue;
+		if (is_over_time(core, i))
+			range.aged_end = segment->end;
+		if (is_over_time(core, i) || retention->credit > 0)
+			range.end = segment->end;
 	}
-	return end;
+	return range;
 }
 
-static bool must_move(struct core *core, uint64_t body_offset, uint64_t end)
+static bool must_move(struct core *core, uint64_t body_offset, const struct carry_range *range)
 {
-	return body_offset < end && !is_left(core, segment_of(core, body_offset));
+	return body_offset < range->end && !is_left(core, segment_of(core, body_offset));
 }
 
-/* Open halves whose body lies before `end`; some each tick, over the table round and round. */
-static void carry_halves(struct core *core, uint64_t end)
+/* The walk stops there and goes on from there, or it would always be the same few that are carried. */
+static bool lacks_credit(const struct retention *retention, uint64_t body_offset, const struct carry_range *range)
+{
+	return body_offset >= range->aged_end && retention->credit <= 0;
+}
+
+/* Open halves whose body lies there; some each tick, over the table round and round. */
+static void carry_halves(struct core *core, const struct carry_range *range)
 {
 	struct retention *retention = &core->retention;
 	struct placed at;
@@ -307,20 +356,23 @@ static void carry_halves(struct core *core, uint64_t end)
 			retention->carry_cursor = 0;
 			return;
 		}
-		if (!must_move(core, entry->body_offset, end))
+		if (!must_move(core, entry->body_offset, range))
 			continue;
-		enum status status = carry(core, entry->body_offset, &at, &err);
+		uint64_t from = entry->body_offset;
+		enum status status = lacks_credit(retention, from, range) ? ST_AGAIN : carry(core, from, &at, &err);
 		if (status == ST_AGAIN) {
 			retention->carry_cursor = before;
 			return;
 		}
-		if (status != ST_OK)
-			leave_segment(core, "half_message", entry->half_queue_offset, entry->body_offset, &err);
+		if (status == ST_OK)
+			spend_credit(retention, from, range, at.size);
+		else
+			leave_segment(core, "half_message", entry->half_queue_offset, from, &err);
 		carried++;
 	}
 }
 
-static void carry_delayed(struct core *core, uint64_t end)
+static void carry_delayed(struct core *core, const struct carry_range *range)
 {
 	struct retention *retention = &core->retention;
 	struct placed at;
@@ -333,19 +385,35 @@ static void carry_delayed(struct core *core, uint64_t end)
 			retention->carry_delay_cursor = 0;
 			return;
 		}
-		if (!must_move(core, entry.body_offset, end))
+		if (!must_move(core, entry.body_offset, range))
 			continue;
-		enum status status = carry(core, entry.body_offset, &at, &err);
+		enum status status = lacks_credit(retention, entry.body_offset, range) ? ST_AGAIN : carry(core, entry.body_offset, &at, &err);
 		if (status == ST_AGAIN) {
 			retention->carry_delay_cursor = before;
 			return;
 		}
-		if (status == ST_OK)
+		if (status == ST_OK) {
 			apply_move_delayed(core, &entry, at.offset);
-		else
+			spend_credit(retention, entry.body_offset, range, at.size);
+		} else {
 			leave_segment(core, "delayed_message", entry.naming_offset, entry.body_offset, &err);
+		}
 		carried++;
 	}
+}
+
+static void carry_open(struct core *core)
+{
+	struct retention *retention = &core->retention;
+
+	earn_credit(retention, commitlog_appended(core->log), core->config.segment_bytes);
+	struct carry_range range = find_range(core);
+	if (range.end > 0) {
+		carry_halves(core, &range);
+		carry_delayed(core, &range);
+	}
+	retention->seen_end = commitlog_appended(core->log);
+	warn_of_size(core);
 }
 
 /* --- trimming ----------------------------------------------------------------------------------------------------------- */
@@ -491,11 +559,7 @@ void retention_tick(struct core *core)
 		return;
 	while (may_drop_oldest(core) && drop_oldest(core))
 		;
-	uint64_t end = carry_before(core);
-	if (end > 0) {
-		carry_halves(core, end);
-		carry_delayed(core, end);
-	}
+	carry_open(core);
 	trim_queues(core);
 	if (commitlog_start(core->log) > LOG_SEGMENT_HEADER_SIZE) {
 		trim_halves(core);

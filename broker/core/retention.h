@@ -40,6 +40,9 @@ struct retention {
 	uint64_t outer_pin;      /* From here on a projection does; UINT64_MAX: none. */
 	uint64_t carried_count;  /* CARRY records written since the start. */
 	uint64_t left_count;     /* Times that a body could not be carried. */
+	uint64_t seen_end;       /* Of the log, after the last tick: what comes behind, others have appended. */
+	int64_t credit;          /* Bytes that may be carried because the log is past its size. */
+	int64_t warn_after_ms;   /* Monotonic: when to say again that this is not enough; 0: not said yet. */
 	uint32_t carry_cursor;   /* Where the walk over open halves stands, ... */
 	size_t carry_delay_cursor; /* ... and over delayed messages. */
 	struct topic *trim_topic; /* Next to be looked at. */

@@ -469,6 +469,37 @@ static void test_a_damaged_body_holds_up_no_other(void)
 	fixture_destroy(f);
 }
 
+static uint64_t bytes_since(const struct fixture *f, uint64_t before)
+{
+	return commitlog_appended(f->log) - before;
+}
+
+/* What is open takes twice the room that the log should: a broker that nobody uses rests, and one that is used lets the log
+ * grow to some times of what is open, not for ever, and writes as much again as its clients do at most. */
+static void test_what_is_open_does_not_chase_itself(void)
+{
+	enum { HALVES = 300, OPEN_BYTES = HALVES * 1300, OPEN_SEGMENTS = OPEN_BYTES / SEGMENT + 1 };
+	struct fixture *f = create();
+	uint64_t before;
+
+	for (int i = 0; i < HALVES; i++)
+		(void)send_half(f, 1000);
+	before = commitlog_appended(f->log);
+	for (int i = 0; i < 2000; i++) {
+		core_tick(f->core);
+		fixture_disk(f, true);
+		fixture_snapshot_step(f);
+	}
+	CU_ASSERT_TRUE(bytes_since(f, before) < 2 * SEGMENT);
+	CU_ASSERT_TRUE(f->core->retention.warn_after_ms > 0); /* Said, once. */
+	before = f->core->retention.carried_count;
+	grow(f, 100);
+	CU_ASSERT_TRUE(f->core->retention.carried_count - before > HALVES);
+	CU_ASSERT_TRUE((f->core->retention.carried_count - before) * (OPEN_BYTES / HALVES) < 55 * SEGMENT);
+	CU_ASSERT_TRUE(f->core->retention.count < 3 * OPEN_SEGMENTS);
+	fixture_destroy(f);
+}
+
 /* --- by age ------------------------------------------------------------------------------------------------------------- */
 
 #define HOUR_MS (3600 * 1000ll)
@@ -659,6 +690,7 @@ int main(void)
 		CHECK_TEST(test_the_older_snapshot_keeps_its_log),
 		CHECK_TEST(test_a_lost_body_is_told_at_the_start),
 		CHECK_TEST(test_a_damaged_entry_is_named_to_a_search),
+		CHECK_TEST(test_what_is_open_does_not_chase_itself),
 		CHECK_TEST(test_what_is_old_goes),
 		CHECK_TEST(test_one_wrong_time_does_not_end_retention),
 		CHECK_TEST(test_a_tick_of_a_wrong_clock_drops_nothing),
