@@ -497,6 +497,29 @@ bool core_take_cold_read(struct core *core, uint64_t *offset_out, uint32_t *size
 	return true;
 }
 
+bool core_keep_wish(struct core *core, enum wisher wisher)
+{
+	struct wish wish = { 0, 0 };
+
+	return core_take_cold_read(core, &wish.offset, &wish.size) && wishes_add(&core->wishes, wisher, &wish);
+}
+
+void core_keep_cold_read(struct core *core)
+{
+	(void)core_keep_wish(core, WISH_EFFECT);
+}
+
+bool core_take_own_read(struct core *core, uint64_t *offset_out, uint32_t *size_out)
+{
+	struct wish wish;
+
+	if (!wishes_take(&core->wishes, &wish))
+		return false;
+	*offset_out = wish.offset;
+	*size_out = wish.size;
+	return true;
+}
+
 void core_correct_half(const struct core *core, uint64_t half_queue_offset, struct half_entry *half)
 {
 	const struct pending *entry = pending_find(core->pending, half_queue_offset);

@@ -50,7 +50,8 @@ static enum status check_room(const struct revival *v, const struct stored_messa
 }
 
 /* The stored message; ST_NOTFOUND when it is not kept any more, ST_CORRUPT when the log cannot give it, ST_IO: the index. */
-static enum status read_lapsed(struct revival *v, uint64_t offset, struct stored_message *stored, uint64_t *log_offset, struct errinfo *err)
+static enum status read_lapsed(struct revival *v, uint64_t offset, struct stored_message *stored, uint64_t *log_offset,
+			       struct errinfo *err)
 {
 	const struct queue *queue = topic_queue(v->topic, v->row->key.queue_id);
 	struct cq_entry place;
@@ -123,7 +124,7 @@ static void sweep_row(struct revival *v)
 {
 	const struct pop_entry *entry = pop_row_from(v->row, 0);
 	int64_t now = v->core->wall_ms;
-	bool left = false;
+	bool left = false, waits = false;
 
 	while (entry != NULL) {
 		uint64_t offset = entry->offset;
@@ -132,12 +133,15 @@ static void sweep_row(struct revival *v)
 			pop_waits_arrived(v->core, v->topic);
 		if (!entry->orderly && has_lapsed(v, entry)) {
 			enum status status = v->budget-- <= 0 ? ST_AGAIN : revive(v, entry);
-			if (status == ST_AGAIN)
+			if (status == ST_AGAIN && !core_keep_wish(v->core, WISH_REVIVE))
 				return; /* The row stays due. */
-			left |= status != ST_OK;
+			waits |= status == ST_AGAIN;
+			left |= status == ST_TOOBIG;
 		}
 		entry = pop_row_from(v->row, offset + 1);
 	}
+	if (waits) /* For the disk. */
+		return;
 	pop_row_look(v->row, now);
 	if (left && v->row->due_ms < now + LEFT_MS)
 		v->row->due_ms = now + LEFT_MS; /* What is left is tried now and then. */

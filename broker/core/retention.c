@@ -9,11 +9,13 @@
 #include "lib/base/logging.h"
 
 enum {
-	SLOTS_PER_TICK = 20000,   /* Entries looked at for a body in the oldest segment. */
-	CARRIES_PER_TICK = 200,
+	SLOTS_PER_TICK = 20000,   /* Looked at for a body in an expired segment: less than a millisecond. */
+	CARRIES_PER_TICK = 200,   /* Of each walk, ... */
+	CARRY_BYTES_PER_TICK = 1024 * 1024, /* ... which are copied twice: a millisecond, or one body. */
 	QUEUES_PER_TICK = 64,     /* Trimmed. */
 	HALVES_PER_TICK = 4096,   /* Looked at for the oldest open one. */
 	CARRY_AGAIN_MS = 10 * 60 * 1000,
+	DISK_WAIT_MS = 30 * 1000,
 	WARN_INTERVAL_MS = 3600 * 1000,
 };
 
@@ -80,7 +82,8 @@ static void run_clock(struct core *core)
 
 	if (set_by == 0)
 		return;
-	log_warn("log", "the wall clock was set: retention goes by it from now on, nothing is older for that", "by_ms=%lld", (long long)set_by);
+	log_warn("log", "the wall clock was set: retention goes by it from now on, nothing is older for that", "by_ms=%lld",
+		 (long long)set_by);
 	for (size_t i = 0; i < retention->count && set_by > 0; i++) {
 		if (retention->segments[i].newest_ms != 0)
 			retention->segments[i].newest_ms += set_by;
@@ -276,8 +279,8 @@ static void leave_segment(struct core *core, const char *whose, uint64_t number,
 		return;
 	segment->carry_after_ms = core->mono_ms + CARRY_AGAIN_MS;
 	core->retention.left_count++;
-	log_error("log", "an open body cannot be carried: the log keeps all from its segment on", "%s=%llu log_offset=%llu segment=%020llu "
-		  "reason=\"%s\" hint=\"stop the broker, %s and start it again\"",
+	log_error("log", "an open body cannot be carried: the log keeps all from its segment on",
+		  "%s=%llu log_offset=%llu segment=%020llu reason=\"%s\" hint=\"stop the broker, %s and start it again\"",
 		  whose, (unsigned long long)number, (unsigned long long)body_offset, (unsigned long long)segment->base, why->text,
 		  why->code == ST_TOOBIG ? "give mappedFileSizeCommitLog and tailRingSize the values that they had"
 					 : "restore the segment from a backup");
@@ -288,8 +291,8 @@ static bool is_left(const struct core *core, const struct retained_segment *segm
 	return segment == NULL || segment->carry_after_ms > core->mono_ms;
 }
 
-/* For the log's size no more is carried than others append, and what was saved up of a segment: what is open may take more room than
- * the log should, and would chase itself round and round. So an idle broker rests, and the log grows to about twice of
+/* For the log's size no more is carried than others append, and a segment that was saved up: what is open may take more room
+ * than the log should, and would chase itself round and round. So an idle broker rests, and the log grows to about twice of
  * what is open. */
 static void earn_credit(struct retention *retention, uint64_t end, uint64_t most)
 {
@@ -342,64 +345,114 @@ static bool lacks_credit(const struct retention *retention, uint64_t body_offset
 	return body_offset >= range->aged_end && retention->credit <= 0;
 }
 
-/* Open halves whose body lies there; some each tick, over the table round and round. */
+/* A walk over what is open, within one tick; round and round over many. */
+struct carry_walk {
+	const struct carry_range *range;
+	const char *whose;
+	enum wisher wisher;
+	struct carry_wait *wait;  /* Of this walk's first body that the disk has not given. */
+	size_t slots_left;
+	unsigned carries_left;
+	uint64_t bytes_left;
+	bool waits;               /* There is such a body in this tick's walk. */
+};
+
+static struct carry_walk begin_walk(const struct carry_range *range, const char *whose, enum wisher wisher,
+				    struct carry_wait *wait)
+{
+	return (struct carry_walk){ .range = range, .whose = whose, .wisher = wisher, .wait = wait, .slots_left = SLOTS_PER_TICK,
+				    .carries_left = CARRIES_PER_TICK, .bytes_left = CARRY_BYTES_PER_TICK };
+}
+
+/* How long the walk waits for the disk to give it the first body that it lacks. False: too long, this one is let be. */
+static bool may_wait(struct core *core, struct carry_walk *walk, uint64_t body_offset)
+{
+	if (walk->waits)
+		return true;
+	if (walk->wait->body_offset != body_offset)
+		*walk->wait = (struct carry_wait){ body_offset, core->mono_ms };
+	walk->waits = core->mono_ms - walk->wait->since_ms <= DISK_WAIT_MS;
+	return walk->waits;
+}
+
+/* ST_OK: carried, or let be. ST_AGAIN: not now; the walk goes on and comes back to it. ST_BUSY: it ends before it. */
+static enum status carry_body(struct core *core, struct carry_walk *walk, uint64_t number, uint64_t body_offset,
+			      struct placed *at)
+{
+	struct errinfo err;
+
+	at->size = 0;
+	if (!must_move(core, body_offset, walk->range))
+		return ST_OK;
+	if (walk->carries_left == 0 || walk->bytes_left == 0 || lacks_credit(&core->retention, body_offset, walk->range))
+		return ST_BUSY;
+	enum status status = carry(core, body_offset, at, &err);
+	if (status == ST_AGAIN) {
+		if (!core_keep_wish(core, walk->wisher))
+			return ST_BUSY;
+		if (may_wait(core, walk, body_offset))
+			return ST_AGAIN;
+		status = errinfo_set(&err, ST_IO, "the disk has not given it for %d s", DISK_WAIT_MS / 1000);
+	}
+	if (status != ST_OK) {
+		leave_segment(core, walk->whose, number, body_offset, &err);
+		return ST_OK;
+	}
+	spend_credit(&core->retention, body_offset, walk->range, at->size);
+	walk->carries_left--;
+	walk->bytes_left -= at->size < walk->bytes_left ? at->size : walk->bytes_left;
+	return ST_OK;
+}
+
 static void carry_halves(struct core *core, const struct carry_range *range)
 {
 	struct retention *retention = &core->retention;
+	struct carry_walk walk = begin_walk(range, "half_message", WISH_CARRY_HALF, &retention->half_wait);
+	uint32_t back = UINT32_MAX;
 	struct placed at;
-	struct errinfo err;
 
-	for (int looked = 0, carried = 0; looked < SLOTS_PER_TICK && carried < CARRIES_PER_TICK; looked++) {
+	for (; walk.slots_left > 0; walk.slots_left--) {
 		uint32_t before = retention->carry_cursor;
 		const struct pending *entry = pending_next(core->pending, &retention->carry_cursor);
 		if (entry == NULL) {
 			retention->carry_cursor = 0;
-			return;
+			break;
 		}
-		if (!must_move(core, entry->body_offset, range))
-			continue;
-		uint64_t from = entry->body_offset;
-		enum status status = lacks_credit(retention, from, range) ? ST_AGAIN : carry(core, from, &at, &err);
-		if (status == ST_AGAIN) {
-			retention->carry_cursor = before;
-			return;
-		}
-		if (status == ST_OK)
-			spend_credit(retention, from, range, at.size);
-		else
-			leave_segment(core, "half_message", entry->half_queue_offset, from, &err);
-		carried++;
+		enum status status = carry_body(core, &walk, entry->half_queue_offset, entry->body_offset, &at);
+		if (status != ST_OK && back > before)
+			back = before;
+		if (status == ST_BUSY)
+			break;
 	}
+	if (back != UINT32_MAX)
+		retention->carry_cursor = back;
 }
 
 static void carry_delayed(struct core *core, const struct carry_range *range)
 {
 	struct retention *retention = &core->retention;
+	struct carry_walk walk = begin_walk(range, "delayed_message", WISH_CARRY_DELAYED, &retention->delayed_wait);
+	size_t back = SIZE_MAX;
+	struct delayed entry;
 	struct placed at;
-	struct errinfo err;
 
-	for (int looked = 0, carried = 0; looked < SLOTS_PER_TICK && carried < CARRIES_PER_TICK; looked++) {
+	while (walk.slots_left > 0) {
 		size_t before = retention->carry_delay_cursor;
-		struct delayed entry;
-		if (!delays_next(&core->delays, &retention->carry_delay_cursor, &entry)) {
-			retention->carry_delay_cursor = 0;
-			return;
+		if (!delays_next_within(&core->delays, &retention->carry_delay_cursor, &walk.slots_left, &entry)) {
+			if (walk.slots_left > 0)
+				retention->carry_delay_cursor = 0;
+			break;
 		}
-		if (!must_move(core, entry.body_offset, range))
-			continue;
-		enum status status = lacks_credit(retention, entry.body_offset, range) ? ST_AGAIN : carry(core, entry.body_offset, &at, &err);
-		if (status == ST_AGAIN) {
-			retention->carry_delay_cursor = before;
-			return;
-		}
-		if (status == ST_OK) {
+		enum status status = carry_body(core, &walk, entry.naming_offset, entry.body_offset, &at);
+		if (at.size > 0)
 			apply_move_delayed(core, &entry, at.offset);
-			spend_credit(retention, entry.body_offset, range, at.size);
-		} else {
-			leave_segment(core, "delayed_message", entry.naming_offset, entry.body_offset, &err);
-		}
-		carried++;
+		if (status != ST_OK && back > before)
+			back = before;
+		if (status == ST_BUSY)
+			break;
 	}
+	if (back != SIZE_MAX)
+		retention->carry_delay_cursor = back;
 }
 
 static void carry_open(struct core *core)
@@ -465,7 +518,8 @@ static void trim_by_time(struct core *core, struct queue *queue)
 
 	if (keep_ms <= 0 || retention_clock_grace(&core->retention.clock) || queue->visible_offset == consume_queue_min(&queue->entries))
 		return;
-	if (consume_queue_find_time(&queue->entries, queue->visible_offset, core->retention.clock.now_ms - keep_ms, CQ_LOWER, &min, NULL) == ST_OK)
+	int64_t since_ms = core->retention.clock.now_ms - keep_ms;
+	if (consume_queue_find_time(&queue->entries, queue->visible_offset, since_ms, CQ_LOWER, &min, NULL) == ST_OK)
 		consume_queue_trim(&queue->entries, min);
 }
 

@@ -1,9 +1,10 @@
 /* Which of the oldest segments may go, and what must be carried first?
  *
- * Knows of each segment when its youngest record was stored (by its own clock, retention_clock.h), what is open in it (undecided halves, undelivered delayed
- * messages) and the last record that refers to a body in it. The oldest segment goes when it is past its time or the
- * log is past its size, nothing open lies in it, the last record that refers into it is past that too, and no snapshot,
- * projection needs it. Open bodies in segments past their time are carried to the log's end, some each tick.
+ * Knows of each segment when its youngest record was stored (by its own clock, retention_clock.h), what is open in it
+ * (undecided halves, undelivered delayed messages) and the last record that refers to a body in it. The oldest segment goes
+ * when it is past its time or the log is past its size, nothing open lies in it, the last record that refers into it is past
+ * that too, and no snapshot, projection needs it. Open bodies in segments that have expired are carried to the log's end, some
+ * each tick; for the log's size no more than others append. What cannot be carried is told, and keeps its segment.
  *
  * Beyond that: queues whose topic keeps its messages for a shorter time hide older ones, and index entries of what is
  * gone are trimmed, a few queues each tick.
@@ -32,6 +33,12 @@ struct retained_segment {
 	uint64_t closed_at;   /* Log offset behind the record that closed the last one: until it is durable, it may be lost. */
 };
 
+/* Since when (monotonic) carrying waits for the disk to give a body. */
+struct carry_wait {
+	uint64_t body_offset;
+	int64_t since_ms;
+};
+
 struct retention {
 	struct retained_segment *segments; /* As the log's, oldest first. */
 	size_t count, capacity;
@@ -45,6 +52,7 @@ struct retention {
 	int64_t warn_after_ms;   /* Monotonic: when to say again that this is not enough; 0: not said yet. */
 	uint32_t carry_cursor;   /* Where the walk over open halves stands, ... */
 	size_t carry_delay_cursor; /* ... and over delayed messages. */
+	struct carry_wait half_wait, delayed_wait;
 	struct topic *trim_topic; /* Next to be looked at. */
 	uint32_t trim_queue;
 	uint64_t oldest_open;    /* Every half before this one is decided and of the past. */

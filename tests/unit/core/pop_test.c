@@ -271,6 +271,29 @@ static void check_others_come_again(struct fixture *f)
 	buffer_deinit(&again.bytes);
 }
 
+/* Several at once, and they come when they have been read. */
+static void test_what_lapses_is_read_from_the_disk(void)
+{
+	struct fixture *f = fixture_create(NULL);
+	struct popped again = { 0 };
+	struct send_result first = pop_three(f, "k0");
+	uint64_t offset;
+	uint32_t size;
+
+	memdisk_set_cold(f->disk, true);
+	fixture_advance(f, INVISIBLE_MS + 200);
+	for (int i = 0; i < 3; i++) {
+		CU_ASSERT_TRUE_FATAL(core_take_own_read(f->core, &offset, &size));
+		CU_ASSERT_TRUE(offset >= first.log_offset && (i > 0 || offset == first.log_offset));
+	}
+	CU_ASSERT_FALSE(core_take_own_read(f->core, &offset, &size));
+	memdisk_set_cold(f->disk, false);
+	fixture_advance(f, 200);
+	CU_ASSERT_EQUAL(pop(f, &whole_topic, &again), 3);
+	buffer_deinit(&again.bytes);
+	fixture_destroy(f);
+}
+
 /* Nobody will ever be given it again: it must not hold the group's position. */
 static void test_a_damaged_message_is_passed_over(void)
 {
@@ -643,6 +666,7 @@ int main(void)
 		CHECK_TEST(test_position_stays_behind_the_oldest),
 		CHECK_TEST(test_handles_that_do_not_fit_are_refused),
 		CHECK_TEST(test_what_lapses_comes_again),
+		CHECK_TEST(test_what_lapses_is_read_from_the_disk),
 		CHECK_TEST(test_a_damaged_message_is_passed_over),
 		CHECK_TEST(test_a_message_that_became_too_large_waits),
 		CHECK_TEST(test_invisible_time_is_changed),

@@ -673,6 +673,105 @@ static void test_a_topic_hides_nothing_for_a_wrong_clock(void)
 	fixture_destroy(f);
 }
 
+/* --- from the disk, and not too much at once --------------------------------------------------------------------------- */
+
+/* Halves and delayed messages that are only on the disk, and past their time with the next tick. */
+static struct fixture *create_cold(unsigned count, struct send_result *halves)
+{
+	struct fixture *f = create_aging();
+
+	for (unsigned i = 0; i < count; i++) {
+		halves[i] = send_half(f, 1000);
+		(void)must_send(f, (struct sent){ .topic = "t", .key = "later", .more = "TIMER_DELAY_SEC\001259200\002" });
+	}
+	grow_slowly(f, 12, 1000);
+	idle(f, 2 * HOUR_MS);
+	memdisk_set_cold(f->disk, true);
+	f->core->config.retention_ms = HOUR_MS;
+	return f;
+}
+
+static size_t take_own_reads(struct fixture *f, uint64_t *offsets, size_t max)
+{
+	size_t count = 0;
+	uint32_t size;
+
+	while (count < max && core_take_own_read(f->core, &offsets[count], &size)) {
+		CU_ASSERT_TRUE(size > 0);
+		count++;
+	}
+	return count;
+}
+
+/* Several are asked for at once, of both kinds in turn; what was read is carried. */
+static void test_nobody_waits_for_the_others_disk(void)
+{
+	struct send_result halves[4];
+	struct fixture *f = create_cold(4, halves);
+	uint64_t offsets[32];
+	size_t count;
+
+	fixture_advance(f, 100);
+	count = take_own_reads(f, offsets, 32);
+	CU_ASSERT_EQUAL_FATAL(count, 8);
+	for (size_t i = 0; i < 4; i++) {
+		CU_ASSERT_TRUE(offsets[2 * i] == halves[i].log_offset || offsets[2 * i + 1] == halves[i].log_offset);
+		CU_ASSERT_TRUE(offsets[2 * i] > halves[i].log_offset || offsets[2 * i + 1] > halves[i].log_offset);
+	}
+	CU_ASSERT_EQUAL(f->core->retention.carried_count, 0);
+	memdisk_set_cold(f->disk, false);
+	fixture_advance(f, 100);
+	CU_ASSERT_EQUAL(f->core->retention.carried_count, 8);
+	CU_ASSERT_EQUAL(take_own_reads(f, offsets, 32), 0);
+	fixture_destroy(f);
+}
+
+/* A disk that never gives it: others are carried meanwhile, and after half a minute a line says so. */
+static void test_a_body_that_the_disk_never_gives_holds_up_no_other(void)
+{
+	struct send_result cold;
+	struct fixture *f = create_cold(1, &cold);
+	struct send_result later = send_half(f, 100);
+
+	grow_slowly(f, 2, 1000);
+	idle(f, 2 * HOUR_MS);
+	CU_ASSERT_NOT_EQUAL(pending_find(f->core->pending, later.queue_offset)->body_offset, later.log_offset);
+	CU_ASSERT_EQUAL(pending_find(f->core->pending, cold.queue_offset)->body_offset, cold.log_offset);
+	CU_ASSERT_TRUE(f->core->retention.left_count > 0);
+	memdisk_set_cold(f->disk, false);
+	idle(f, HOUR_MS / 2);
+	CU_ASSERT_NOT_EQUAL(pending_find(f->core->pending, cold.queue_offset)->body_offset, cold.log_offset);
+	fixture_destroy(f);
+}
+
+/* Large bodies do not hold up a tick, however many are past their time. */
+static void test_a_tick_carries_a_megabyte(void)
+{
+	enum { HALVES = 200, LARGE = 15 * 1000 };
+	struct core_config config = fixture_config();
+
+	config.retention_ms = HOUR_MS;
+	config.snapshot_bytes = config.segment_bytes = 8 * 1024 * 1024;
+	struct fixture *f = create_from(config);
+	fixture_close(f);
+	f->ring_size = 8 * 1024 * 1024;
+	fixture_open(f);
+	for (int i = 0; i < HALVES; i++)
+		(void)send_half(f, LARGE);
+	uint64_t end = f->core->retention.segments[0].end;
+	while (commitlog_appended(f->log) < end)
+		store_one(f, 1);
+	clock_manual_advance(&f->clock, 2 * HOUR_MS);
+	core_set_time(f->core, f->clock.wall_now_ms, f->clock.mono_now_ms);
+	for (int i = 1; i <= 2; i++) {
+		core_tick(f->core);
+		CU_ASSERT_TRUE(f->core->retention.carried_count * LARGE > (uint64_t)i * 1000 * 1000);
+		CU_ASSERT_TRUE(f->core->retention.carried_count * LARGE < (uint64_t)i * 1100 * 1000);
+		fixture_disk(f, true);
+	}
+	fixture_destroy(f);
+}
+
 int main(void)
 {
 	static const struct check_test tests[] = {
@@ -698,6 +797,9 @@ int main(void)
 		CHECK_TEST(test_a_start_with_a_wrong_clock_drops_nothing),
 		CHECK_TEST(test_there_is_a_grace_after_a_long_absence),
 		CHECK_TEST(test_a_topic_hides_nothing_for_a_wrong_clock),
+		CHECK_TEST(test_nobody_waits_for_the_others_disk),
+		CHECK_TEST(test_a_body_that_the_disk_never_gives_holds_up_no_other),
+		CHECK_TEST(test_a_tick_carries_a_megabyte),
 	};
 	log_set_level(LOGLEVEL_ERROR);
 	return check_main("retention", tests, sizeof(tests) / sizeof(tests[0]));
