@@ -71,6 +71,9 @@ void retention_start(struct core *core)
 {
 	retention_clock_start(&core->retention.clock, core->wall_ms, core->mono_ms, core->store_time_ms);
 	clamp_times(&core->retention);
+	if (retention_clock_grace(&core->retention.clock))
+		log_info("log", "nothing goes for its age yet, consumers come first", "for_ms=%lld",
+			 (long long)(core->retention.clock.grace_until_ms - core->mono_ms));
 	core->retention.seen_end = commitlog_appended(core->log);
 	core->retention.credit = (int64_t)core->config.segment_bytes;
 }
