@@ -214,6 +214,7 @@ enum status core_open(const struct core_config *config, const struct store *stor
 	}
 	set_limits(core);
 	topics_touch(core->topics, wall_ms);
+	retention_start(core);
 	core->stats = (struct core_stats){ 0 };
 	*core_out = core;
 	return ST_OK;
@@ -460,6 +461,29 @@ bool core_take_cold_read(struct core *core, uint64_t *offset_out, uint32_t *size
 	*offset_out = core->wish_offset;
 	*size_out = core->wish_size;
 	core->wish_size = 0;
+	return true;
+}
+
+bool core_keep_wish(struct core *core, enum wisher wisher)
+{
+	struct wish wish = { 0, 0 };
+
+	return core_take_cold_read(core, &wish.offset, &wish.size) && wishes_add(&core->wishes, wisher, &wish);
+}
+
+void core_keep_cold_read(struct core *core)
+{
+	(void)core_keep_wish(core, WISH_EFFECT);
+}
+
+bool core_take_own_read(struct core *core, uint64_t *offset_out, uint32_t *size_out)
+{
+	struct wish wish;
+
+	if (!wishes_take(&core->wishes, &wish))
+		return false;
+	*offset_out = wish.offset;
+	*size_out = wish.size;
 	return true;
 }
 

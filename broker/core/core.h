@@ -104,6 +104,11 @@ void core_begin_request(struct core *core);
 /* After ST_AGAIN: the bytes of the log to read from disk before the request is run again; false if it waits for
  * room in the log instead. Clears the wish. */
 bool core_take_cold_read(struct core *core, uint64_t *offset_out, uint32_t *size_out);
+/* The same for an effect that failed with ST_AGAIN (ask): what it needs is read for its next try. */
+void core_keep_cold_read(struct core *core);
+/* After a tick: what the core wants to have read of its own accord, one after the other; false when there is no more. The
+ * next ticks try again, whether it was read or not. */
+bool core_take_own_read(struct core *core, uint64_t *offset_out, uint32_t *size_out);
 /* After a request: a consumer that is behind will read the READ_AHEAD_SIZE bytes of the log at *offset_out soon. */
 enum { READ_AHEAD_SIZE = 2 * 1024 * 1024 };
 bool core_take_read_ahead(struct core *core, uint64_t *offset_out);

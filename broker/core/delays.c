@@ -273,17 +273,25 @@ void delays_move(struct delays *delays, uint32_t slot, uint64_t body_offset, uin
 
 /* --- looking ----------------------------------------------------------------------------------------------- */
 
-bool delays_next(const struct delays *delays, size_t *cursor, struct delayed *out)
+bool delays_next_within(const struct delays *delays, size_t *cursor, size_t *slots_left, struct delayed *out)
 {
-	while (*cursor < capacity(delays)) {
+	for (; *cursor < capacity(delays) && *slots_left > 0; (*slots_left)--) {
 		uint32_t slot = (uint32_t)(*cursor)++;
 
 		if (slot_at(delays, slot)->used) {
+			(*slots_left)--;
 			unpack(delays, slot, out);
 			return true;
 		}
 	}
 	return false;
+}
+
+bool delays_next(const struct delays *delays, size_t *cursor, struct delayed *out)
+{
+	size_t slots_left = SIZE_MAX;
+
+	return delays_next_within(delays, cursor, &slots_left, out);
 }
 
 struct hash_cursor delays_look(const struct delays *delays, uint32_t recall)

@@ -61,6 +61,9 @@ void delays_move(struct delays *delays, uint32_t slot, uint64_t body_offset, uin
 /* The next entry from slot *cursor on (0 at first), in no order; false at the end. What stays in through the whole walk is
  * met exactly once, whatever is added and removed meanwhile. */
 bool delays_next(const struct delays *delays, size_t *cursor, struct delayed *out);
+/* The same over *slots_left slots at most, in use or not, which are taken off: false with none left, too; the walk may go on
+ * then. */
+bool delays_next_within(const struct delays *delays, size_t *cursor, size_t *slots_left, struct delayed *out);
 /* Those with this recall hash, the first 16 of them, one by one: *cursor is begun with delays_look and lives until something is added or removed. */
 struct hash_cursor delays_look(const struct delays *delays, uint32_t recall);
 bool delays_find(const struct delays *delays, struct hash_cursor *cursor, struct delayed *out);

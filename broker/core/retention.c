@@ -9,10 +9,14 @@
 #include "lib/base/logging.h"
 
 enum {
-	SLOTS_PER_TICK = 20000,   /* Entries looked at for a body in the oldest segment. */
-	CARRIES_PER_TICK = 200,
+	SLOTS_PER_TICK = 20000,   /* Looked at for a body in an expired segment: less than a millisecond. */
+	CARRIES_PER_TICK = 200,   /* Of each walk, ... */
+	CARRY_BYTES_PER_TICK = 1024 * 1024, /* ... which are copied twice: a millisecond, or one body. */
 	QUEUES_PER_TICK = 64,     /* Trimmed. */
 	HALVES_PER_TICK = 4096,   /* Looked at for the oldest open one. */
+	CARRY_AGAIN_MS = 10 * 60 * 1000,
+	DISK_WAIT_MS = 30 * 1000,
+	WARN_INTERVAL_MS = 3600 * 1000,
 };
 
 void retention_deinit(struct retention *retention)
@@ -54,6 +58,42 @@ enum status retention_open(struct core *core)
 	return learn_segments(core);
 }
 
+/* No stored time is after now, whatever the wall clock said when it was stored. */
+static void clamp_times(struct retention *retention)
+{
+	for (size_t i = 0; i < retention->count; i++) {
+		if (retention->segments[i].newest_ms > retention->clock.now_ms)
+			retention->segments[i].newest_ms = retention->clock.now_ms;
+	}
+}
+
+void retention_start(struct core *core)
+{
+	retention_clock_start(&core->retention.clock, core->wall_ms, core->mono_ms, core->store_time_ms);
+	clamp_times(&core->retention);
+	if (retention_clock_grace(&core->retention.clock))
+		log_info("log", "nothing goes for its age yet, consumers come first", "for_ms=%lld",
+			 (long long)(core->retention.clock.grace_until_ms - core->mono_ms));
+	core->retention.seen_end = commitlog_appended(core->log);
+	core->retention.credit = (int64_t)core->config.segment_bytes;
+}
+
+static void run_clock(struct core *core)
+{
+	struct retention *retention = &core->retention;
+	int64_t set_by = retention_clock_run(&retention->clock, core->wall_ms, core->mono_ms);
+
+	if (set_by == 0)
+		return;
+	log_warn("log", "the wall clock was set: retention goes by it from now on, nothing is older for that", "by_ms=%lld",
+		 (long long)set_by);
+	for (size_t i = 0; i < retention->count && set_by > 0; i++) {
+		if (retention->segments[i].newest_ms != 0)
+			retention->segments[i].newest_ms += set_by;
+	}
+	clamp_times(retention);
+}
+
 /* NULL: in no segment that is kept. */
 static struct retained_segment *segment_of(struct core *core, uint64_t offset)
 {
@@ -83,8 +123,10 @@ void retention_note_record(struct core *core, uint64_t offset, int64_t when_ms)
 
 	if (segment == NULL)
 		return;
-	if (segment->newest_ms < when_ms)
-		segment->newest_ms = when_ms;
+	/* In replay what was stored is all that is known. */
+	int64_t now_ms = core->replay.active ? when_ms : core->retention.clock.now_ms;
+	if (segment->newest_ms < now_ms)
+		segment->newest_ms = now_ms;
 	if (segment->oldest_ms == 0)
 		segment->oldest_ms = when_ms;
 }
@@ -124,17 +166,25 @@ static uint64_t bytes_behind(const struct core *core, size_t index)
 	return commitlog_appended(core->log) - core->retention.segments[index].end;
 }
 
-/* Past its time, or past the log's size. The tail never is. */
+/* Past the log's size. The tail never is. */
+static bool is_over_size(const struct core *core, size_t index)
+{
+	return index + 1 < core->retention.count && core->config.retention_bytes > 0 &&
+	       bytes_behind(core, index) >= core->config.retention_bytes;
+}
+
+/* Past its time. */
+static bool is_over_time(const struct core *core, size_t index)
+{
+	const struct retention *retention = &core->retention;
+
+	return index + 1 < retention->count && core->config.retention_ms > 0 &&
+	       retention->clock.now_ms - retention->segments[index].newest_ms > core->config.retention_ms;
+}
+
 static bool is_expired(const struct core *core, size_t index)
 {
-	const struct core_config *config = &core->config;
-	const struct retained_segment *segment = &core->retention.segments[index];
-
-	if (index + 1 >= core->retention.count)
-		return false;
-	if (config->retention_bytes > 0 && bytes_behind(core, index) >= config->retention_bytes)
-		return true;
-	return config->retention_ms > 0 && core->wall_ms - segment->newest_ms > config->retention_ms;
+	return is_over_size(core, index) || is_over_time(core, index);
 }
 
 /* The segment with the last record that refers into the oldest one; that one when there is none. */
@@ -147,14 +197,22 @@ static size_t last_referrer(const struct retention *retention)
 	return index;
 }
 
+/* The oldest segments up to `last`; for their age not right after the broker was away. */
+static bool may_expire(const struct core *core, size_t last)
+{
+	return is_over_size(core, last) || (is_over_time(core, last) && !retention_clock_grace(&core->retention.clock));
+}
+
 static bool may_drop_oldest(const struct core *core)
 {
 	const struct retention *retention = &core->retention;
+	const struct retained_segment *oldest = &retention->segments[0];
 
-	return retention->count > 1 && retention->segments[0].open_count == 0 &&
-	       retention->segments[0].closed_at <= commitlog_durable(core->log) &&
-	       retention->segments[0].end <= retention->snapshot_pin &&
-	       retention->segments[0].end <= retention->outer_pin && is_expired(core, last_referrer(retention));
+	return retention->count > 1 && oldest->open_count == 0 &&
+	       oldest->closed_at <= commitlog_durable(core->log) &&
+	       oldest->end <= retention->snapshot_pin &&
+	       oldest->end <= retention->outer_pin &&
+	       may_expire(core, last_referrer(retention));
 }
 
 /* False without memory for it: the next tick tries again. */
@@ -174,90 +232,244 @@ static bool drop_oldest(struct core *core)
 
 /* --- carrying ----------------------------------------------------------------------------------------------------------- */
 
-/* Appends the record at `body_offset` once more, under the name that it has. False: not now. */
-static bool carry(struct core *core, uint64_t body_offset, struct placed *at)
+/* Bodies before `end` are to be carried; from `aged_end` on only while there is credit. */
+struct carry_range {
+	uint64_t aged_end, end;
+};
+
+/* Appends the record at `body_offset` once more, under the name that it has. ST_AGAIN: not now. Else: it cannot be carried as
+ * things are. */
+static enum status carry(struct core *core, uint64_t body_offset, struct placed *at, struct errinfo *err)
 {
 	struct stored_body body = { 0 };
-	struct errinfo err;
+	enum status status = core_read_body(core, body_offset, &body, err); /* From disk, with the wish that the shell serves. */
 
-	if (core_read_body(core, body_offset, &body, &err) != ST_OK)
-		return false; /* From disk, with the wish that the shell serves. */
+	if (status != ST_OK)
+		return status == ST_NOMEM ? ST_AGAIN : status;
 	/* The payload may lie in the tail's memory, which beginning a record may overwrite. */
 	buffer_reset(&core->kept);
 	buffer_append_span(&core->kept, body.payload);
 	struct record_carry r = { body.origin_offset, (uint8_t)body.kind, buffer_span(&core->kept) };
 	size_t size = record_carry_size(&r);
+	if (size > commitlog_payload_max(core->log))
+		return errinfo_set(err, ST_TOOBIG, "%zu bytes, the log takes %zu at once", size, commitlog_payload_max(core->log));
 	uint8_t *payload = core->kept.failed ? NULL : room_begin(core, ROOM_CARRY, LOG_CARRY, size, &at->offset);
 	if (payload == NULL)
-		return false;
+		return ST_AGAIN;
 	record_carry_encode(&r, payload);
 	commitlog_commit(core->log);
 	at->size = (uint32_t)commitlog_record_size(size);
-	if (apply_carry(core, at, &r, &err) != ST_OK)
-		core_state_broken(core, &err);
+	if (apply_carry(core, at, &r, err) != ST_OK)
+		core_state_broken(core, err);
 	core->retention.carried_count++;
-	return true;
+	return ST_OK;
 }
 
-/* Where the expired segments end that have something open in them; 0: there is none. Not of the oldest alone: what it
- * waits for (a decision's reference) would keep the open ones of the next ones uncarried meanwhile, their decisions would
- * then keep those, and so on. */
-static uint64_t carry_before(const struct core *core)
+/* What is carried because it is past its time is not counted. */
+static void spend_credit(struct retention *retention, uint64_t body_offset, const struct carry_range *range, uint32_t size)
 {
-	const struct retention *retention = &core->retention;
-	uint64_t end = 0;
-
-	for (size_t i = 0; i < retention->count && is_expired(core, i); i++) {
-		if (retention->segments[i].open_count > 0)
-			end = retention->segments[i].end;
-	}
-	return end;
+	if (body_offset >= range->aged_end)
+		retention->credit -= size;
 }
 
-/* Open halves whose body lies before `end`; some each tick, over the table round and round. */
-static void carry_halves(struct core *core, uint64_t end)
+/* A body that cannot be carried keeps its segment, and so the log from there on. What else is open in that segment need not
+ * move meanwhile; what is open in the others does. */
+static void leave_segment(struct core *core, const char *whose, uint64_t number, uint64_t body_offset, const struct errinfo *why)
+{
+	struct retained_segment *segment = segment_of(core, body_offset);
+
+	if (segment == NULL)
+		return;
+	segment->carry_after_ms = core->mono_ms + CARRY_AGAIN_MS;
+	core->retention.left_count++;
+	log_error("log", "an open body cannot be carried: the log keeps all from its segment on",
+		  "%s=%llu log_offset=%llu segment=%020llu reason=\"%s\" hint=\"stop the broker, %s and start it again\"",
+		  whose, (unsigned long long)number, (unsigned long long)body_offset, (unsigned long long)segment->base, why->text,
+		  why->code == ST_TOOBIG ? "give mappedFileSizeCommitLog and tailRingSize the values that they had"
+					 : "restore the segment from a backup");
+}
+
+static bool is_left(const struct core *core, const struct retained_segment *segment)
+{
+	return segment == NULL || segment->carry_after_ms > core->mono_ms;
+}
+
+/* For the log's size no more is carried than others append, and a segment that was saved up: what is open may take more room
+ * than the log should, and would chase itself round and round. So an idle broker rests, and the log grows to about twice of
+ * what is open. */
+static void earn_credit(struct retention *retention, uint64_t end, uint64_t most)
+{
+	retention->credit += (int64_t)(end - retention->seen_end);
+	if (retention->credit > (int64_t)most)
+		retention->credit = (int64_t)most;
+	retention->seen_end = end;
+}
+
+static void warn_of_size(struct core *core)
 {
 	struct retention *retention = &core->retention;
+	uint64_t kept = commitlog_appended(core->log) - commitlog_start(core->log), limit = core->config.retention_bytes;
+
+	if (limit == 0 || kept < 2 * limit || retention->credit > 0 || core->mono_ms < retention->warn_after_ms)
+		return;
+	retention->warn_after_ms = core->mono_ms + WARN_INTERVAL_MS;
+	log_warn("log", "what is open takes more room than logRetentionBytes: the log is larger", "log_bytes=%llu limit=%llu halves=%u "
+		 "delayed=%zu hint=\"raise logRetentionBytes, or see why so many halves are undecided\"",
+		 (unsigned long long)kept, (unsigned long long)limit, pending_count(core->pending), core->delays.count);
+}
+
+/* The expired segments that have something open in them. Not the oldest alone: what it waits for (a decision's reference)
+ * would keep the open ones of the next ones uncarried meanwhile, their decisions would then keep those, and so on. */
+static struct carry_range find_range(const struct core *core)
+{
+	const struct retention *retention = &core->retention;
+	struct carry_range range = { 0, 0 };
+
+	for (size_t i = 0; i < retention->count && is_expired(core, i); i++) {
+		const struct retained_segment *segment = &retention->segments[i];
+		if (segment->open_count == 0 || is_left(core, segment))
+			continue;
+		if (is_over_time(core, i))
+			range.aged_end = segment->end;
+		if (is_over_time(core, i) || retention->credit > 0)
+			range.end = segment->end;
+	}
+	return range;
+}
+
+static bool must_move(struct core *core, uint64_t body_offset, const struct carry_range *range)
+{
+	return body_offset < range->end && !is_left(core, segment_of(core, body_offset));
+}
+
+/* The walk stops there and goes on from there, or it would always be the same few that are carried. */
+static bool lacks_credit(const struct retention *retention, uint64_t body_offset, const struct carry_range *range)
+{
+	return body_offset >= range->aged_end && retention->credit <= 0;
+}
+
+/* A walk over what is open, within one tick; round and round over many. */
+struct carry_walk {
+	const struct carry_range *range;
+	const char *whose;
+	enum wisher wisher;
+	struct carry_wait *wait;  /* Of this walk's first body that the disk has not given. */
+	size_t slots_left;
+	unsigned carries_left;
+	uint64_t bytes_left;
+	bool waits;               /* There is such a body in this tick's walk. */
+};
+
+static struct carry_walk begin_walk(const struct carry_range *range, const char *whose, enum wisher wisher,
+				    struct carry_wait *wait)
+{
+	return (struct carry_walk){ .range = range, .whose = whose, .wisher = wisher, .wait = wait, .slots_left = SLOTS_PER_TICK,
+				    .carries_left = CARRIES_PER_TICK, .bytes_left = CARRY_BYTES_PER_TICK };
+}
+
+/* How long the walk waits for the disk to give it the first body that it lacks. False: too long, this one is let be. */
+static bool may_wait(struct core *core, struct carry_walk *walk, uint64_t body_offset)
+{
+	if (walk->waits)
+		return true;
+	if (walk->wait->body_offset != body_offset)
+		*walk->wait = (struct carry_wait){ body_offset, core->mono_ms };
+	walk->waits = core->mono_ms - walk->wait->since_ms <= DISK_WAIT_MS;
+	return walk->waits;
+}
+
+/* ST_OK: carried, or let be. ST_AGAIN: not now; the walk goes on and comes back to it. ST_BUSY: it ends before it. */
+static enum status carry_body(struct core *core, struct carry_walk *walk, uint64_t number, uint64_t body_offset,
+			      struct placed *at)
+{
+	struct errinfo err;
+
+	at->size = 0;
+	if (!must_move(core, body_offset, walk->range))
+		return ST_OK;
+	if (walk->carries_left == 0 || walk->bytes_left == 0 || lacks_credit(&core->retention, body_offset, walk->range))
+		return ST_BUSY;
+	enum status status = carry(core, body_offset, at, &err);
+	if (status == ST_AGAIN) {
+		if (!core_keep_wish(core, walk->wisher))
+			return ST_BUSY;
+		if (may_wait(core, walk, body_offset))
+			return ST_AGAIN;
+		status = errinfo_set(&err, ST_IO, "the disk has not given it for %d s", DISK_WAIT_MS / 1000);
+	}
+	if (status != ST_OK) {
+		leave_segment(core, walk->whose, number, body_offset, &err);
+		return ST_OK;
+	}
+	spend_credit(&core->retention, body_offset, walk->range, at->size);
+	walk->carries_left--;
+	walk->bytes_left -= at->size < walk->bytes_left ? at->size : walk->bytes_left;
+	return ST_OK;
+}
+
+static void carry_halves(struct core *core, const struct carry_range *range)
+{
+	struct retention *retention = &core->retention;
+	struct carry_walk walk = begin_walk(range, "half_message", WISH_CARRY_HALF, &retention->half_wait);
+	uint32_t back = UINT32_MAX;
 	struct placed at;
 
-	for (int looked = 0, carried = 0; looked < SLOTS_PER_TICK && carried < CARRIES_PER_TICK; looked++) {
+	for (; walk.slots_left > 0; walk.slots_left--) {
 		uint32_t before = retention->carry_cursor;
 		const struct pending *entry = pending_next(core->pending, &retention->carry_cursor);
 		if (entry == NULL) {
 			retention->carry_cursor = 0;
-			return;
+			break;
 		}
-		if (entry->body_offset >= end)
-			continue;
-		if (!carry(core, entry->body_offset, &at)) {
-			retention->carry_cursor = before;
-			return;
-		}
-		carried++;
+		enum status status = carry_body(core, &walk, entry->half_queue_offset, entry->body_offset, &at);
+		if (status != ST_OK && back > before)
+			back = before;
+		if (status == ST_BUSY)
+			break;
 	}
+	if (back != UINT32_MAX)
+		retention->carry_cursor = back;
 }
 
-static void carry_delayed(struct core *core, uint64_t end)
+static void carry_delayed(struct core *core, const struct carry_range *range)
 {
 	struct retention *retention = &core->retention;
+	struct carry_walk walk = begin_walk(range, "delayed_message", WISH_CARRY_DELAYED, &retention->delayed_wait);
+	size_t back = SIZE_MAX;
+	struct delayed entry;
 	struct placed at;
 
-	for (int looked = 0, carried = 0; looked < SLOTS_PER_TICK && carried < CARRIES_PER_TICK; looked++) {
+	while (walk.slots_left > 0) {
 		size_t before = retention->carry_delay_cursor;
-		struct delayed entry;
-		if (!delays_next(&core->delays, &retention->carry_delay_cursor, &entry)) {
-			retention->carry_delay_cursor = 0;
-			return;
+		if (!delays_next_within(&core->delays, &retention->carry_delay_cursor, &walk.slots_left, &entry)) {
+			if (walk.slots_left > 0)
+				retention->carry_delay_cursor = 0;
+			break;
 		}
-		if (entry.body_offset >= end)
-			continue;
-		if (!carry(core, entry.body_offset, &at)) {
-			retention->carry_delay_cursor = before;
-			return;
-		}
-		apply_move_delayed(core, &entry, at.offset);
-		carried++;
+		enum status status = carry_body(core, &walk, entry.naming_offset, entry.body_offset, &at);
+		if (at.size > 0)
+			apply_move_delayed(core, &entry, at.offset);
+		if (status != ST_OK && back > before)
+			back = before;
+		if (status == ST_BUSY)
+			break;
 	}
+	if (back != SIZE_MAX)
+		retention->carry_delay_cursor = back;
+}
+
+static void carry_open(struct core *core)
+{
+	struct retention *retention = &core->retention;
+
+	earn_credit(retention, commitlog_appended(core->log), core->config.segment_bytes);
+	struct carry_range range = find_range(core);
+	if (range.end > 0) {
+		carry_halves(core, &range);
+		carry_delayed(core, &range);
+	}
+	retention->seen_end = commitlog_appended(core->log);
+	warn_of_size(core);
 }
 
 /* --- trimming ----------------------------------------------------------------------------------------------------------- */
@@ -307,9 +519,10 @@ static void trim_by_time(struct core *core, struct queue *queue)
 	int64_t keep_ms = queue->topic->reserve_ms;
 	uint64_t min = 0;
 
-	if (keep_ms <= 0 || queue->visible_offset == consume_queue_min(&queue->entries))
+	if (keep_ms <= 0 || retention_clock_grace(&core->retention.clock) || queue->visible_offset == consume_queue_min(&queue->entries))
 		return;
-	if (consume_queue_find_time(&queue->entries, queue->visible_offset, core->wall_ms - keep_ms, CQ_LOWER, &min, NULL) == ST_OK)
+	int64_t since_ms = core->retention.clock.now_ms - keep_ms;
+	if (consume_queue_find_time(&queue->entries, queue->visible_offset, since_ms, CQ_LOWER, &min, NULL) == ST_OK)
 		consume_queue_trim(&queue->entries, min);
 }
 
@@ -398,15 +611,12 @@ static void drop_halves(struct core *core)
 
 void retention_tick(struct core *core)
 {
+	run_clock(core);
 	if (learn_segments(core) != ST_OK)
 		return;
 	while (may_drop_oldest(core) && drop_oldest(core))
 		;
-	uint64_t end = carry_before(core);
-	if (end > 0) {
-		carry_halves(core, end);
-		carry_delayed(core, end);
-	}
+	carry_open(core);
 	trim_queues(core);
 	if (commitlog_start(core->log) > LOG_SEGMENT_HEADER_SIZE) {
 		trim_halves(core);

@@ -22,6 +22,7 @@
 #include "broker/core/topics.h"
 #include "broker/core/visibility.h"
 #include "broker/core/windows.h"
+#include "broker/core/wishes.h"
 #include "lib/base/hash.h"
 #include "lib/index/half_index.h"
 #include "lib/log/commitlog.h"
@@ -92,6 +93,7 @@ struct core {
 
 	uint64_t wish_offset;         /* After ST_AGAIN: what to read from disk; size 0 = room in the log. */
 	uint32_t wish_size;
+	struct wishes wishes;         /* Of what the core does of its own accord. */
 	uint64_t read_ahead;          /* Log offset of what consumers that are behind come to next; 0: nothing. */
 	uint64_t wish_window;         /* Of the pull under way: a window that the page cache lacks; or NO_WINDOW. */
 
@@ -115,6 +117,10 @@ int64_t core_store_time(struct core *core);
 
 /* The record at `offset`; ST_AGAIN sets the wish. Valid until the next record is begun or read. */
 enum status core_read_record(struct core *core, uint64_t offset, struct log_record *out, struct errinfo *err) MUST_USE;
+
+/* After ST_AGAIN, for what the core does of its own accord: keeps the wish for the shell. False: there was none (room in the
+ * log or an index page is waited for), or this kind of work has wished enough for now. */
+bool core_keep_wish(struct core *core, enum wisher wisher);
 
 /* What was stored as a MESSAGE or HALF, wherever it lies now. */
 struct stored_body {

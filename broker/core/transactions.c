@@ -423,7 +423,10 @@ void transactions_exhausted(void *context, struct pending *entry)
 	struct outcome outcome = { 0 };
 
 	/* On any failure check-back calls again. */
-	if (core_read_half(core, entry->body_offset, &stored, &outcome.err) == ST_OK)
+	enum status status = core_read_half(core, entry->body_offset, &stored, &outcome.err);
+	if (status == ST_AGAIN)
+		(void)core_keep_wish(core, WISH_EXHAUSTED);
+	if (status == ST_OK)
 		(void)!decide(core, entry, &stored, outcomes[core->config.checkback.policy], WHO_POLICY, SPAN_NONE, &outcome);
 }
 

@@ -30,7 +30,7 @@
 #include "lib/net/service.h"
 
 enum { TICK_MS = 10, STOP_LIMIT_MS = 3000, PROJECTOR_GRACE_MS = 1000, PARKED_BYTES_MAX = 64 * 1024 * 1024,
-       REPORT_INTERVAL_MS = 60 * 1000 };
+       REPORT_INTERVAL_MS = 60 * 1000, OWN_READ_MIN = 64 * 1024 };
 
 struct broker {
 	struct broker_config *config; /* &options. */
@@ -65,6 +65,7 @@ struct broker {
 	struct log_gate decode_gate;
 	struct command command;
 	struct command_scratch scratch;
+	uint32_t own_reads;    /* Under way for the core itself. */
 };
 
 static void set_time(struct broker *broker)
@@ -191,15 +192,25 @@ static void on_conn_close(void *context, struct conn *conn)
 
 /* --- effects of the core ------------------------------------------------------------------------------------ */
 
+static void on_own_read(void *context)
+{
+	((struct broker *)context)->own_reads--;
+}
+
 /* What the core wants of its own accord and has only on disk (a half to ask about, a body to carry): have it read, so that
- * the next try finds it in the page cache. */
-static void warm_for_core(struct broker *broker)
+ * the next try finds it in the page cache. One batch at a time, so that requests find the reader free; with what lies
+ * behind it, which is often wanted next. */
+static void read_for_core(struct broker *broker)
 {
 	uint64_t offset;
 	uint32_t size;
 
-	if (core_take_cold_read(broker->core, &offset, &size))
-		(void)(disk_warm(broker->disk, offset, size, NULL, NULL) == ST_OK);
+	if (broker->own_reads > 0)
+		return;
+	while (core_take_own_read(broker->core, &offset, &size)) {
+		if (disk_warm(broker->disk, offset, size > OWN_READ_MIN ? size : OWN_READ_MIN, on_own_read, broker) == ST_OK)
+			broker->own_reads++;
+	}
 }
 
 static bool effect_ask(void *context, uint64_t conn, uint64_t half_queue_offset, uint64_t half_offset)
@@ -208,7 +219,7 @@ static bool effect_ask(void *context, uint64_t conn, uint64_t half_queue_offset,
 
 	if (handlers_ask(&broker->handlers, conn, half_queue_offset, half_offset))
 		return true;
-	warm_for_core(broker);
+	core_keep_cold_read(broker->core);
 	return false;
 }
 
@@ -337,7 +348,8 @@ static void on_tick(void *context)
 	core_begin_request(broker->core);
 	core_tick(broker->core);
 	relays_tick(&broker->handlers, core_now_ms(broker->core));
-	warm_for_core(broker); /* A half whose checks are exhausted, a body to be carried. */
+	core_keep_cold_read(broker->core); /* Of a pull that waited. */
+	read_for_core(broker);
 	if (broker->key_searches != NULL)
 		key_searches_tick(broker->key_searches, loop_now_ms(broker->loop));
 	if (broker->routes != NULL && !broker->stopping)

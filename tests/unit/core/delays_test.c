@@ -158,6 +158,32 @@ static size_t count_named(const struct delays *delays, uint32_t recall)
 }
 
 /* A client that sends one name for ever gets no long searches out of it. */
+/* A walk may be bounded: what once was in use is passed slot by slot, too. */
+static void test_a_walk_is_bounded(void)
+{
+	enum { SLOTS = 10000, BOUND = 1000 };
+	struct delayed out;
+	struct delays delays;
+	size_t cursor = 0, left = BOUND, met = 0;
+
+	delays_init(&delays, SLOTS);
+	for (uint64_t i = 0; i < SLOTS; i++)
+		add(&delays, 100, i);
+	for (uint64_t i = 0; i < SLOTS - 1; i++) /* All but the last one, which is in the last slot. */
+		remove_first(&delays);
+	CU_ASSERT_FALSE(delays_next_within(&delays, &cursor, &left, &out));
+	CU_ASSERT_EQUAL(left, 0);
+	CU_ASSERT_EQUAL(cursor, BOUND);
+	for (int i = 0; i < 2 * SLOTS / BOUND; i++, left = BOUND)
+		met += delays_next_within(&delays, &cursor, &left, &out);
+	CU_ASSERT_EQUAL(met, 1);
+	CU_ASSERT_EQUAL(out.naming_offset, SLOTS - 1);
+	left = BOUND;
+	CU_ASSERT_FALSE(delays_next_within(&delays, &cursor, &left, &out));
+	CU_ASSERT_EQUAL(left, BOUND); /* At the end. */
+	delays_deinit(&delays);
+}
+
 static void test_few_of_one_name_are_found(void)
 {
 	struct delays delays;
@@ -205,6 +231,7 @@ int main(void)
 		CHECK_TEST(test_limit_is_exact),
 		CHECK_TEST(test_random_use_against_a_search),
 		CHECK_TEST(test_every_field_is_kept),
+		CHECK_TEST(test_a_walk_is_bounded),
 		CHECK_TEST(test_few_of_one_name_are_found),
 		CHECK_TEST(test_memory_of_many),
 	};

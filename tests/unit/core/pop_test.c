@@ -239,6 +239,98 @@ static void test_what_lapses_comes_again(void)
 	fixture_destroy(f);
 }
 
+/* Three are checked out; then so much is stored that the ring does not hold them any more. */
+static struct send_result pop_three(struct fixture *f, const char *first)
+{
+	static char text[8 * 1024];
+	struct popped popped = { 0 };
+	struct send_result sent = must_send(f, (struct sent){ .topic = "t", .key = first, .queue_id = 0 });
+
+	fixture_disk(f, true);
+	send(f, "k1", 0);
+	send(f, "k2", 0);
+	CU_ASSERT_EQUAL_FATAL(pop(f, &whole_topic, &popped), 3);
+	buffer_deinit(&popped.bytes);
+	memset(text, 'x', sizeof(text) - 1);
+	for (int i = 0; i < 60; i++) {
+		must_send(f, (struct sent){ .topic = "other", .key = text });
+		fixture_disk(f, true);
+	}
+	return sent;
+}
+
+/* The first of three that have lapsed cannot be given: the others are. */
+static void check_others_come_again(struct fixture *f)
+{
+	struct popped again = { 0 };
+
+	fixture_advance(f, INVISIBLE_MS + 200);
+	CU_ASSERT_EQUAL_FATAL(pop(f, &whole_topic, &again), 2);
+	CU_ASSERT_TRUE(span_is(property_get(again.messages[0].properties, PROPERTY_UNIQ_KEY), "k1"));
+	CU_ASSERT_TRUE(span_is(property_get(again.messages[1].properties, PROPERTY_UNIQ_KEY), "k2"));
+	buffer_deinit(&again.bytes);
+}
+
+/* Several at once, and they come when they have been read. */
+static void test_what_lapses_is_read_from_the_disk(void)
+{
+	struct fixture *f = fixture_create(NULL);
+	struct popped again = { 0 };
+	struct send_result first = pop_three(f, "k0");
+	uint64_t offset;
+	uint32_t size;
+
+	memdisk_set_cold(f->disk, true);
+	fixture_advance(f, INVISIBLE_MS + 200);
+	for (int i = 0; i < 3; i++) {
+		CU_ASSERT_TRUE_FATAL(core_take_own_read(f->core, &offset, &size));
+		CU_ASSERT_TRUE(offset >= first.log_offset && (i > 0 || offset == first.log_offset));
+	}
+	CU_ASSERT_FALSE(core_take_own_read(f->core, &offset, &size));
+	memdisk_set_cold(f->disk, false);
+	fixture_advance(f, 200);
+	CU_ASSERT_EQUAL(pop(f, &whole_topic, &again), 3);
+	buffer_deinit(&again.bytes);
+	fixture_destroy(f);
+}
+
+/* Nobody will ever be given it again: it must not hold the group's position. */
+static void test_a_damaged_message_is_passed_over(void)
+{
+	struct fixture *f = fixture_create(NULL);
+	struct send_result damaged = pop_three(f, "k0");
+	size_t size;
+
+	memdisk_data(f->disk, "/store/commitlog/00000000000000000000", &size)[damaged.log_offset + 100] ^= 1;
+	check_others_come_again(f);
+	CU_ASSERT_EQUAL(position(f, "t", 0), 3);
+	fixture_destroy(f);
+}
+
+/* The log takes less at once than it did: what does not fit now stays checked out, and comes when it fits. */
+static void test_a_message_that_became_too_large_waits(void)
+{
+	static char large[16 * 1024];
+	struct core_config config = fixture_config();
+	struct popped again = { 0 };
+
+	memset(large, 'x', sizeof(large) - 500);
+	config.max_message_size = 100 * 1024;
+	struct fixture *f = fixture_create(&config);
+	(void)pop_three(f, large);
+	f->segment_size = LOG_SEGMENT_SIZE_MIN;
+	fixture_restart(f);
+	check_others_come_again(f);
+	CU_ASSERT_EQUAL(position(f, "t", 0), 0);
+	f->segment_size = 0;
+	fixture_restart(f);
+	fixture_advance(f, 61 * 1000);
+	CU_ASSERT_EQUAL(pop(f, &whole_topic, &again), 3);
+	CU_ASSERT_EQUAL(position(f, "t", 0), 3);
+	buffer_deinit(&again.bytes);
+	fixture_destroy(f);
+}
+
 static void test_invisible_time_is_changed(void)
 {
 	struct fixture *f = fixture_create(NULL);
@@ -574,6 +666,9 @@ int main(void)
 		CHECK_TEST(test_position_stays_behind_the_oldest),
 		CHECK_TEST(test_handles_that_do_not_fit_are_refused),
 		CHECK_TEST(test_what_lapses_comes_again),
+		CHECK_TEST(test_what_lapses_is_read_from_the_disk),
+		CHECK_TEST(test_a_damaged_message_is_passed_over),
+		CHECK_TEST(test_a_message_that_became_too_large_waits),
 		CHECK_TEST(test_invisible_time_is_changed),
 		CHECK_TEST(test_after_the_last_retry_it_is_dead),
 		CHECK_TEST(test_order_holds_the_queue_up),

@@ -9,17 +9,13 @@
 
 enum { SEGMENT = LOG_SEGMENT_SIZE_MIN, KEPT_SEGMENTS = 3 };
 
-static struct fixture *create_with(uint64_t retention_bytes, uint64_t snapshot_bytes)
+static struct fixture *create_from(struct core_config config)
 {
-	struct core_config config = fixture_config();
 	struct fixture *f = calloc(1, sizeof(*f));
 
 	if (f == NULL)
 		abort();
-	config.retention_bytes = retention_bytes;
-	config.snapshot_bytes = snapshot_bytes;
-	config.segment_bytes = SEGMENT;
-	f->segment_size = SEGMENT;
+	f->segment_size = config.segment_bytes;
 	f->disk = memdisk_create();
 	f->config = config;
 	clock_manual_init(&f->clock, FIXTURE_WALL_MS, FIXTURE_START_MS);
@@ -27,32 +23,52 @@ static struct fixture *create_with(uint64_t retention_bytes, uint64_t snapshot_b
 	return f;
 }
 
+static struct fixture *create_with(uint64_t retention_bytes, uint64_t snapshot_bytes)
+{
+	struct core_config config = fixture_config();
+
+	config.retention_bytes = retention_bytes;
+	config.snapshot_bytes = snapshot_bytes;
+	config.segment_bytes = SEGMENT;
+	return create_from(config);
+}
+
 static struct fixture *create(void)
 {
 	return create_with(KEPT_SEGMENTS * SEGMENT, SEGMENT / 2);
 }
 
-/* Messages, snapshots and ticks until the log has grown by so many segments. */
-static void grow(struct fixture *f, unsigned segments)
+/* One message, and what follows from it. */
+static void store_one(struct fixture *f, int64_t advance_ms)
 {
 	static char body[4000];
 	struct send_request request = { .producer_group = SPAN_LITERAL("p"), .topic = SPAN_LITERAL("bulk"),
 					.default_topic = SPAN_LITERAL("TBW102"), .default_topic_queue_nums = 4,
 					.body = { (const uint8_t *)body, sizeof(body) }, .max_reconsume_times = -1 };
+	struct send_result result = { 0 };
+	struct outcome outcome = { 0 };
+
+	CU_ASSERT_EQUAL_FATAL(core_send(f->core, &request, &result, &outcome), ST_OK);
+	fixture_disk(f, true);
+	fixture_snapshot_step(f);
+	clock_manual_advance(&f->clock, advance_ms);
+	core_set_time(f->core, f->clock.wall_now_ms, f->clock.mono_now_ms);
+	core_tick(f->core);
+	fixture_disk(f, true);
+}
+
+/* Messages, snapshots and ticks until the log has grown by so many segments. */
+static void grow_slowly(struct fixture *f, unsigned segments, int64_t advance_ms)
+{
 	uint64_t until = commitlog_appended(f->log) + (uint64_t)segments * SEGMENT;
 
-	while (commitlog_appended(f->log) < until) {
-		struct send_result result = { 0 };
-		struct outcome outcome = { 0 };
+	while (commitlog_appended(f->log) < until)
+		store_one(f, advance_ms);
+}
 
-		CU_ASSERT_EQUAL_FATAL(core_send(f->core, &request, &result, &outcome), ST_OK);
-		fixture_disk(f, true);
-		fixture_snapshot_step(f);
-		clock_manual_advance(&f->clock, 1);
-		core_set_time(f->core, f->clock.wall_now_ms, f->clock.mono_now_ms);
-		core_tick(f->core);
-		fixture_disk(f, true);
-	}
+static void grow(struct fixture *f, unsigned segments)
+{
+	grow_slowly(f, segments, 1);
 }
 
 static void test_a_delayed_message_outlives_its_segment(void)
@@ -377,11 +393,392 @@ static void test_a_damaged_entry_is_named_to_a_search(void)
 	fixture_destroy(f);
 }
 
+static struct send_result send_half(struct fixture *f, size_t size)
+{
+	static uint8_t body[64 * 1024];
+	struct send_result result = { 0 };
+	struct outcome outcome = { 0 };
+	struct send_request request = { .producer_group = SPAN_LITERAL("producers"), .topic = SPAN_LITERAL("t"),
+					.default_topic = SPAN_LITERAL("TBW102"), .default_topic_queue_nums = 4,
+					.body = { body, size }, .max_reconsume_times = -1, .conn_id = PRODUCER,
+					.properties = SPAN_LITERAL("TRAN_MSG\001true\002") };
+
+	CU_ASSERT_EQUAL_FATAL(core_send(f->core, &request, &result, &outcome), ST_OK);
+	fixture_disk(f, true);
+	return result;
+}
+
+/* Open ones that come after it are carried, halves and delayed messages; it and its segment stay, and a line says so. */
+static void check_others_are_carried(struct fixture *f, const struct send_result *stuck)
+{
+	struct send_result half = must_send(f, (struct sent){ .topic = "t", .key = "half", .half = true });
+	struct send_result delayed = must_send(f, (struct sent){ .topic = "t", .key = "later", .delay_level = 4 });
+	struct delayed waits;
+
+	grow(f, 40);
+	CU_ASSERT_NOT_EQUAL(pending_find(f->core->pending, half.queue_offset)->body_offset, half.log_offset);
+	CU_ASSERT_TRUE_FATAL(delays_first(&f->core->delays, &waits));
+	CU_ASSERT_EQUAL(waits.naming_offset, delayed.log_offset);
+	CU_ASSERT_NOT_EQUAL(waits.body_offset, delayed.log_offset);
+	CU_ASSERT_EQUAL(pending_find(f->core->pending, stuck->queue_offset)->body_offset, stuck->log_offset);
+	CU_ASSERT_TRUE(commitlog_start(f->log) < stuck->log_offset);
+	CU_ASSERT_EQUAL(f->core->retention.left_count, 1); /* Not at each tick. */
+}
+
+/* Segments of the first run take a half that those of the second do not. */
+static void test_a_body_that_became_too_large_holds_up_no_other(void)
+{
+	struct core_config config = fixture_config();
+	struct outcome outcome = { 0 };
+
+	config.retention_bytes = KEPT_SEGMENTS * SEGMENT;
+	config.snapshot_bytes = SEGMENT / 2;
+	config.segment_bytes = 4 * SEGMENT;
+	config.max_message_size = 100 * 1024;
+	struct fixture *f = create_from(config);
+	struct send_result large = send_half(f, 60 * 1024);
+	f->segment_size = f->config.segment_bytes = SEGMENT;
+	fixture_restart(f);
+	grow(f, 12);
+	check_others_are_carried(f, &large);
+	/* It can still be decided; then the log goes. */
+	CU_ASSERT_EQUAL(fixture_end(f, &large, OUTCOME_ROLLBACK, false, &outcome), ST_OK);
+	grow(f, 8);
+	CU_ASSERT_TRUE(commitlog_start(f->log) > large.log_offset);
+	fixture_destroy(f);
+}
+
+static void test_a_damaged_body_holds_up_no_other(void)
+{
+	struct fixture *f = create_with(12 * SEGMENT, SEGMENT / 2); /* More than the ring holds. */
+	struct send_result damaged = send_half(f, 1000);
+	size_t size;
+
+	grow(f, 10);
+	uint8_t *bytes = memdisk_data(f->disk, "/store/commitlog/00000000000000000000", &size);
+	bytes[damaged.log_offset + 500] ^= 1;
+	check_others_are_carried(f, &damaged);
+	clock_manual_advance(&f->clock, 3600 * 1000); /* It is tried again, now and then. */
+	core_set_time(f->core, f->clock.wall_now_ms, f->clock.mono_now_ms);
+	core_tick(f->core);
+	CU_ASSERT_EQUAL(f->core->retention.left_count, 2);
+	memdisk_data(f->disk, "/store/commitlog/00000000000000000000", &size)[damaged.log_offset + 500] ^= 1;
+	clock_manual_advance(&f->clock, 3600 * 1000);
+	grow(f, 4);
+	CU_ASSERT_TRUE(commitlog_start(f->log) > damaged.log_offset);
+	fixture_destroy(f);
+}
+
+static uint64_t bytes_since(const struct fixture *f, uint64_t before)
+{
+	return commitlog_appended(f->log) - before;
+}
+
+/* What is open takes twice the room that the log should: a broker that nobody uses rests, and one that is used lets the log
+ * grow to some times of what is open, not for ever, and writes as much again as its clients do at most. */
+static void test_what_is_open_does_not_chase_itself(void)
+{
+	enum { HALVES = 300, OPEN_BYTES = HALVES * 1300, OPEN_SEGMENTS = OPEN_BYTES / SEGMENT + 1 };
+	struct fixture *f = create();
+	uint64_t before;
+
+	for (int i = 0; i < HALVES; i++)
+		(void)send_half(f, 1000);
+	before = commitlog_appended(f->log);
+	for (int i = 0; i < 2000; i++) {
+		core_tick(f->core);
+		fixture_disk(f, true);
+		fixture_snapshot_step(f);
+	}
+	CU_ASSERT_TRUE(bytes_since(f, before) < 2 * SEGMENT);
+	CU_ASSERT_TRUE(f->core->retention.warn_after_ms > 0); /* Said, once. */
+	before = f->core->retention.carried_count;
+	grow(f, 100);
+	CU_ASSERT_TRUE(f->core->retention.carried_count - before > HALVES);
+	CU_ASSERT_TRUE((f->core->retention.carried_count - before) * (OPEN_BYTES / HALVES) < 55 * SEGMENT);
+	CU_ASSERT_TRUE(f->core->retention.count < 3 * OPEN_SEGMENTS);
+	fixture_destroy(f);
+}
+
+/* --- by age ------------------------------------------------------------------------------------------------------------- */
+
+#define HOUR_MS (3600 * 1000ll)
+enum { PINNED = 4 }; /* Segments that the older snapshot needs, or that were written after it. */
+#define TEN_YEARS_MS (10 * 365 * 24 * HOUR_MS)
+
+/* Three days, as by default; 16 messages fill a segment. */
+static struct fixture *create_aging(void)
+{
+	struct core_config config = fixture_config();
+
+	config.retention_ms = 72 * HOUR_MS;
+	config.snapshot_bytes = SEGMENT / 2;
+	config.segment_bytes = SEGMENT;
+	return create_from(config);
+}
+
+/* Ticks each minute. */
+static void idle(struct fixture *f, int64_t ms)
+{
+	for (; ms > 0; ms -= 60 * 1000) {
+		clock_manual_advance(&f->clock, 60 * 1000);
+		core_set_time(f->core, f->clock.wall_now_ms, f->clock.mono_now_ms);
+		core_tick(f->core);
+		fixture_disk(f, true);
+	}
+}
+
+static void jump(struct fixture *f, int64_t by_ms)
+{
+	f->clock.wall_now_ms += by_ms;
+}
+
+static size_t kept(const struct fixture *f)
+{
+	return f->core->retention.count;
+}
+
+static void test_what_is_old_goes(void)
+{
+	struct fixture *f = create_aging();
+
+	grow_slowly(f, 10, 1000);
+	idle(f, 71 * HOUR_MS);
+	CU_ASSERT_TRUE(kept(f) > 10);
+	idle(f, 2 * HOUR_MS);
+	CU_ASSERT_TRUE(kept(f) <= PINNED);
+	fixture_destroy(f);
+}
+
+/* The clock was ten years ahead for one message, which is in every stored time since. */
+static void check_ten_days_after(bool with_restarts)
+{
+	struct fixture *f = create_aging();
+
+	jump(f, TEN_YEARS_MS);
+	store_one(f, 10);
+	jump(f, -TEN_YEARS_MS);
+	for (int day = 0; day < 10; day++) {
+		grow_slowly(f, 4, HOUR_MS / 4);
+		idle(f, 8 * HOUR_MS);
+		if (with_restarts)
+			fixture_restart(f);
+	}
+	CU_ASSERT_TRUE(kept(f) >= 4 * 3);
+	CU_ASSERT_TRUE(kept(f) <= 4 * 4 + PINNED);
+	fixture_destroy(f);
+}
+
+static void test_one_wrong_time_does_not_end_retention(void)
+{
+	check_ten_days_after(false);
+	check_ten_days_after(true);
+}
+
+static void test_a_tick_of_a_wrong_clock_drops_nothing(void)
+{
+	struct fixture *f = create_aging();
+	size_t before;
+
+	grow_slowly(f, 10, 1000);
+	before = kept(f);
+	jump(f, TEN_YEARS_MS);
+	core_set_time(f->core, f->clock.wall_now_ms, f->clock.mono_now_ms);
+	core_tick(f->core);
+	jump(f, -TEN_YEARS_MS);
+	idle(f, HOUR_MS);
+	CU_ASSERT_EQUAL(kept(f), before);
+	fixture_destroy(f);
+}
+
+/* A wall clock that stays where it jumped to is believed, but nothing is older for that; nor does anything stay for good when
+ * it jumps back. */
+static void test_a_clock_that_was_set_makes_nothing_older(void)
+{
+	struct fixture *f = create_aging();
+	size_t before;
+
+	for (int back = 0; back < 2; back++) {
+		grow_slowly(f, 10, 1000);
+		before = kept(f);
+		jump(f, back != 0 ? -TEN_YEARS_MS : TEN_YEARS_MS);
+		idle(f, 70 * HOUR_MS);
+		CU_ASSERT_EQUAL(kept(f), before);
+		grow_slowly(f, 2, 1000);
+		idle(f, 4 * HOUR_MS);
+		CU_ASSERT_TRUE(kept(f) <= PINNED);
+	}
+	fixture_destroy(f);
+}
+
+/* Started with a clock that is far ahead; it is set right soon. */
+static void test_a_start_with_a_wrong_clock_drops_nothing(void)
+{
+	struct fixture *f = create_aging();
+	size_t before;
+
+	grow_slowly(f, 10, 1000);
+	fixture_close(f);
+	jump(f, TEN_YEARS_MS);
+	fixture_open(f);
+	before = kept(f);
+	idle(f, HOUR_MS / 2);
+	jump(f, -TEN_YEARS_MS);
+	idle(f, 70 * HOUR_MS);
+	CU_ASSERT_EQUAL(kept(f), before);
+	idle(f, 4 * HOUR_MS);
+	CU_ASSERT_TRUE(kept(f) < before);
+	fixture_destroy(f);
+}
+
+/* Down over a long weekend: consumers have an hour before what is too old goes. So it is when the machine stood still. */
+static void test_there_is_a_grace_after_a_long_absence(void)
+{
+	for (int stood_still = 0; stood_still < 2; stood_still++) {
+		struct fixture *f = create_aging();
+		size_t before;
+
+		grow_slowly(f, 10, 1000);
+		clock_manual_advance(&f->clock, 100 * HOUR_MS);
+		if (!stood_still)
+			fixture_restart(f);
+		before = kept(f);
+		idle(f, HOUR_MS - 2 * 60 * 1000);
+		CU_ASSERT_EQUAL(kept(f), before);
+		idle(f, 4 * 60 * 1000);
+		CU_ASSERT_TRUE(kept(f) <= PINNED);
+		fixture_destroy(f);
+	}
+}
+
+/* A topic with a shorter time of its own. */
+static void test_a_topic_hides_nothing_for_a_wrong_clock(void)
+{
+	struct fixture *f = create_aging();
+	struct topic_settings settings = { .read_queue_nums = 1, .write_queue_nums = 1, .perm = 6 };
+	struct outcome outcome = { 0 };
+	struct pulled p = { .count = 0 };
+
+	CU_ASSERT_EQUAL(core_put_topic(f->core, SPAN_LITERAL("t"), &settings, &outcome), ST_OK);
+	(void)must_send(f, (struct sent){ .topic = "t", .key = "k" });
+	fixture_disk(f, true);
+	topics_find_any(f->core->topics, SPAN_LITERAL("t"))->reserve_ms = HOUR_MS;
+	jump(f, TEN_YEARS_MS);
+	idle(f, 5 * 60 * 1000);
+	jump(f, -TEN_YEARS_MS);
+	CU_ASSERT_EQUAL(fixture_pull(f, "t", 0, 0, "*", &p), 1);
+	idle(f, HOUR_MS);
+	CU_ASSERT_EQUAL(fixture_pull(f, "t", 0, 0, "*", &p), 0);
+	pulled_free(&p);
+	fixture_destroy(f);
+}
+
+/* --- from the disk, and not too much at once --------------------------------------------------------------------------- */
+
+/* Halves and delayed messages that are only on the disk, and past their time with the next tick. */
+static struct fixture *create_cold(unsigned count, struct send_result *halves)
+{
+	struct fixture *f = create_aging();
+
+	for (unsigned i = 0; i < count; i++) {
+		halves[i] = send_half(f, 1000);
+		(void)must_send(f, (struct sent){ .topic = "t", .key = "later", .more = "TIMER_DELAY_SEC\001259200\002" });
+	}
+	grow_slowly(f, 12, 1000);
+	idle(f, 2 * HOUR_MS);
+	memdisk_set_cold(f->disk, true);
+	f->core->config.retention_ms = HOUR_MS;
+	return f;
+}
+
+static size_t take_own_reads(struct fixture *f, uint64_t *offsets, size_t max)
+{
+	size_t count = 0;
+	uint32_t size;
+
+	while (count < max && core_take_own_read(f->core, &offsets[count], &size)) {
+		CU_ASSERT_TRUE(size > 0);
+		count++;
+	}
+	return count;
+}
+
+/* Several are asked for at once, of both kinds in turn; what was read is carried. */
+static void test_nobody_waits_for_the_others_disk(void)
+{
+	struct send_result halves[4];
+	struct fixture *f = create_cold(4, halves);
+	uint64_t offsets[32];
+	size_t count;
+
+	fixture_advance(f, 100);
+	count = take_own_reads(f, offsets, 32);
+	CU_ASSERT_EQUAL_FATAL(count, 8);
+	for (size_t i = 0; i < 4; i++) {
+		CU_ASSERT_TRUE(offsets[2 * i] == halves[i].log_offset || offsets[2 * i + 1] == halves[i].log_offset);
+		CU_ASSERT_TRUE(offsets[2 * i] > halves[i].log_offset || offsets[2 * i + 1] > halves[i].log_offset);
+	}
+	CU_ASSERT_EQUAL(f->core->retention.carried_count, 0);
+	memdisk_set_cold(f->disk, false);
+	fixture_advance(f, 100);
+	CU_ASSERT_EQUAL(f->core->retention.carried_count, 8);
+	CU_ASSERT_EQUAL(take_own_reads(f, offsets, 32), 0);
+	fixture_destroy(f);
+}
+
+/* A disk that never gives it: others are carried meanwhile, and after half a minute a line says so. */
+static void test_a_body_that_the_disk_never_gives_holds_up_no_other(void)
+{
+	struct send_result cold;
+	struct fixture *f = create_cold(1, &cold);
+	struct send_result later = send_half(f, 100);
+
+	grow_slowly(f, 2, 1000);
+	idle(f, 2 * HOUR_MS);
+	CU_ASSERT_NOT_EQUAL(pending_find(f->core->pending, later.queue_offset)->body_offset, later.log_offset);
+	CU_ASSERT_EQUAL(pending_find(f->core->pending, cold.queue_offset)->body_offset, cold.log_offset);
+	CU_ASSERT_TRUE(f->core->retention.left_count > 0);
+	memdisk_set_cold(f->disk, false);
+	idle(f, HOUR_MS / 2);
+	CU_ASSERT_NOT_EQUAL(pending_find(f->core->pending, cold.queue_offset)->body_offset, cold.log_offset);
+	fixture_destroy(f);
+}
+
+/* Large bodies do not hold up a tick, however many are past their time. */
+static void test_a_tick_carries_a_megabyte(void)
+{
+	enum { HALVES = 200, LARGE = 15 * 1000 };
+	struct core_config config = fixture_config();
+
+	config.retention_ms = HOUR_MS;
+	config.snapshot_bytes = config.segment_bytes = 8 * 1024 * 1024;
+	struct fixture *f = create_from(config);
+	fixture_close(f);
+	f->ring_size = 8 * 1024 * 1024;
+	fixture_open(f);
+	for (int i = 0; i < HALVES; i++)
+		(void)send_half(f, LARGE);
+	uint64_t end = f->core->retention.segments[0].end;
+	while (commitlog_appended(f->log) < end)
+		store_one(f, 1);
+	clock_manual_advance(&f->clock, 2 * HOUR_MS);
+	core_set_time(f->core, f->clock.wall_now_ms, f->clock.mono_now_ms);
+	for (int i = 1; i <= 2; i++) {
+		core_tick(f->core);
+		CU_ASSERT_TRUE(f->core->retention.carried_count * LARGE > (uint64_t)i * 1000 * 1000);
+		CU_ASSERT_TRUE(f->core->retention.carried_count * LARGE < (uint64_t)i * 1100 * 1000);
+		fixture_disk(f, true);
+	}
+	fixture_destroy(f);
+}
+
 int main(void)
 {
 	static const struct check_test tests[] = {
 		CHECK_TEST(test_a_delayed_message_outlives_its_segment),
 		CHECK_TEST(test_a_carried_timer_is_recalled),
+		CHECK_TEST(test_a_body_that_became_too_large_holds_up_no_other),
+		CHECK_TEST(test_a_damaged_body_holds_up_no_other),
 		CHECK_TEST(test_late_decisions_do_not_hold_the_log_one_after_the_other),
 		CHECK_TEST(test_a_key_is_free_again_when_its_half_is_gone),
 		CHECK_TEST(test_an_old_open_half_keeps_only_itself),
@@ -392,6 +789,17 @@ int main(void)
 		CHECK_TEST(test_the_older_snapshot_keeps_its_log),
 		CHECK_TEST(test_a_lost_body_is_told_at_the_start),
 		CHECK_TEST(test_a_damaged_entry_is_named_to_a_search),
+		CHECK_TEST(test_what_is_open_does_not_chase_itself),
+		CHECK_TEST(test_what_is_old_goes),
+		CHECK_TEST(test_one_wrong_time_does_not_end_retention),
+		CHECK_TEST(test_a_tick_of_a_wrong_clock_drops_nothing),
+		CHECK_TEST(test_a_clock_that_was_set_makes_nothing_older),
+		CHECK_TEST(test_a_start_with_a_wrong_clock_drops_nothing),
+		CHECK_TEST(test_there_is_a_grace_after_a_long_absence),
+		CHECK_TEST(test_a_topic_hides_nothing_for_a_wrong_clock),
+		CHECK_TEST(test_nobody_waits_for_the_others_disk),
+		CHECK_TEST(test_a_body_that_the_disk_never_gives_holds_up_no_other),
+		CHECK_TEST(test_a_tick_carries_a_megabyte),
 	};
 	log_set_level(LOGLEVEL_ERROR);
 	return check_main("retention", tests, sizeof(tests) / sizeof(tests[0]));
