@@ -3,7 +3,17 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+
+#include "tools/log/bodies.h"
+
+/* What of a store is looked at. */
+struct view {
+	const struct log_scan *scan;
+	const struct snapshot_items *snapshots;
+	struct bodies *bodies;
+};
 
 const char *start_outcome_text(enum start_outcome outcome)
 {
@@ -57,11 +67,21 @@ static void check_snapshots(const struct log_scan *scan, const struct snapshot_i
 			 newest->from, scan->start);
 		refuse(out, why);
 	}
-	if (newest->needs_from < scan->start) {
-		snprintf(why, sizeof(why), "undecided or delayed messages of the newest snapshot lie at %" PRIu64 ", the log begins at %" PRIu64
-			 ": its oldest segments are missing", newest->needs_from, scan->start);
-		refuse(out, why);
-	}
+}
+
+/* When all is replayed. */
+static void check_bodies(const struct view *view, struct verdict *out)
+{
+	char why[sizeof(out->why)];
+	uint64_t body;
+
+	if (view->bodies->problem[0] != '\0')
+		refuse(out, view->bodies->problem);
+	if (!bodies_lost(view->bodies, out->end, &body))
+		return;
+	snprintf(why, sizeof(why), "the message of an undecided or delayed one is gone with its segment: it was at %" PRIu64
+		 ", the log begins at %" PRIu64, body, view->scan->start);
+	refuse(out, why);
 }
 
 /* Of what a start reads: the first place where no record is. */
@@ -88,15 +108,76 @@ static void check_records(const struct log_scan *scan, struct verdict *out)
 	out->outcome = first->damage ? START_CUTS_DAMAGE : out->cut_bytes > 0 ? START_CUTS : START_CLEAN;
 }
 
-void start_verdict(const struct log_scan *scan, const struct snapshot_items *snapshots, struct verdict *out)
+static void decide(const struct view *view, struct verdict *out)
 {
+	const struct log_scan *scan = view->scan;
+
 	*out = (struct verdict){ .end = scan->end };
-	if (snapshots_newest(snapshots) != NULL && !snapshots->index_lost)
-		out->replay_from = snapshots_newest(snapshots)->from;
+	if (snapshots_newest(view->snapshots) != NULL && !view->snapshots->index_lost)
+		out->replay_from = snapshots_newest(view->snapshots)->from;
 	/* Behind a place that a start does not look at, the log goes on. */
 	if (scan->gap_count > 0 && scan->end < out->replay_from)
 		out->end = scan->leftover_end;
 	check_headers(scan, out);
-	check_snapshots(scan, snapshots, out);
+	check_snapshots(scan, view->snapshots, out);
 	check_records(scan, out);
+	check_bodies(view, out);
+}
+
+/* --- looking ----------------------------------------------------------------------------------------------------------- */
+
+struct looking {
+	struct bodies bodies;
+	scan_visit visit;
+	void *context;
+};
+
+static enum status see_record(void *context, const struct log_record *record, bool beyond, struct errinfo *err)
+{
+	struct looking *looking = context;
+	enum status status = bodies_see(&looking->bodies, record, err);
+
+	return status != ST_OK || looking->visit == NULL ? status : looking->visit(looking->context, record, beyond, err);
+}
+
+/* What the newest snapshot says is open and whose body lies before the first segment. */
+static enum status read_bodies(const struct vfs *vfs, const char *root, const struct snapshot_items *snapshots, struct bodies *out,
+			       struct errinfo *err)
+{
+	const struct snapshot_item *newest = snapshots_newest(snapshots);
+	uint64_t *bases = NULL;
+	char dir[LOG_PATH_SIZE];
+	size_t count = 0;
+
+	if (newest == NULL)
+		return ST_OK;
+	enum status status = log_dir_path(root, dir, err);
+	if (status == ST_OK)
+		status = log_list_segments(vfs, dir, &bases, &count, err);
+	if (status == ST_OK)
+		status = bodies_read(vfs, root, newest->from, bases[0], out, err);
+	free(bases);
+	return status;
+}
+
+enum status start_look(const struct vfs *vfs, const char *root, scan_visit visit, void *context, struct start_look *out,
+		       struct errinfo *err)
+{
+	struct looking looking = { .visit = visit, .context = context };
+
+	*out = (struct start_look){ 0 };
+	enum status status = snapshots_read(vfs, root, &out->snapshots, err);
+	if (status == ST_OK)
+		status = read_bodies(vfs, root, &out->snapshots, &looking.bodies, err);
+	if (status == ST_OK)
+		status = log_scan(vfs, root, snapshots_known(&out->snapshots), see_record, &looking, &out->scan, err);
+	if (status == ST_OK)
+		decide(&(struct view){ &out->scan, &out->snapshots, &looking.bodies }, &out->verdict);
+	bodies_free(&looking.bodies);
+	return status;
+}
+
+void start_look_free(struct start_look *look)
+{
+	log_scan_free(&look->scan);
 }
