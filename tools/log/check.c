@@ -43,7 +43,7 @@ static enum status check_payload(void *context, const struct log_record *record,
 		return ST_OK;
 	if (for_people(check)) {
 		printf("UNREADABLE  %s record at log offset %" PRIu64 ": %s\n"
-		       "            Its checksum is right: written by a newer version, or by a defect. A start refuses it.\n",
+		       "            Its checksum is right: written by a newer version, or by a defect. A start that replays it refuses.\n",
 		       log_kind_text(record->kind), record->offset, facts.why.text);
 		return ST_OK;
 	}
@@ -178,7 +178,13 @@ static enum status see_file(void *context, const char *name)
 
 /* --- gaps ------------------------------------------------------------------------------------------------------------------ */
 
-/* What to do about the first damaged place. */
+/* Does a start look at this place? */
+static bool is_read(const struct check *check, const struct scan_gap *gap)
+{
+	return gap->header || gap->to > check->look.verdict.replay_from;
+}
+
+/* What to do about this damaged place, the one that decides. */
 static void advise(struct check *check, const struct scan_gap *gap, const struct scan_segment *segment)
 {
 	const struct verdict *verdict = &check->look.verdict;
@@ -187,10 +193,10 @@ static void advise(struct check *check, const struct scan_gap *gap, const struct
 	number_text(check->look.scan.beyond_count - gap->beyond_before, lost);
 	if (segment->newer) {
 		snprintf(check->advice, sizeof(check->advice), "Use the newer program for this store.");
-	} else if (verdict->outcome == START_CUTS_DAMAGE) {
+	} else if (verdict->outcome == START_CUTS_DAMAGE && is_read(check, gap)) {
 		snprintf(check->advice, sizeof(check->advice),
 			 "DO NOT START the broker: it searches only %" PRIu64 " bytes behind this place for proof, may take it for a torn "
-			 "tail, and then cuts %s sound records behind it. Restore the file from a copy first.", check->look.scan.window, lost);
+			 "tail, and then cuts %s sound records behind it. Restore the file from a copy first.", gap->window, lost);
 	} else if (verdict->outcome != START_REFUSES) {
 		snprintf(check->advice, sizeof(check->advice),
 			 "A broker starts all the same, because its newest snapshot lies behind this place; but what lies here cannot be "
@@ -233,7 +239,13 @@ static bool is_missing(const struct scan_gap *gap, const struct scan_segment *se
 	return gap->header && gap->from >= segment->end;
 }
 
-static void print_gap(struct check *check, const struct scan_gap *gap, bool first_damage)
+/* The log's files end before it. */
+static bool is_last(const struct check *check, const struct scan_gap *gap)
+{
+	return gap->from >= log_scan_segment(&check->look.scan, gap->to)->end;
+}
+
+static void print_gap(struct check *check, const struct scan_gap *gap, bool decides)
 {
 	const struct scan_segment *segment = log_scan_segment(&check->look.scan, gap->from);
 	char proof[160], extent[64];
@@ -241,13 +253,13 @@ static void print_gap(struct check *check, const struct scan_gap *gap, bool firs
 	if (gap->damage) {
 		if (is_missing(gap, segment))
 			printf("DAMAGE      commitlog/%020" PRIu64 " is missing: log offsets %" PRIu64 " to %" PRIu64 "\n", gap->from, gap->from,
-			       log_scan_segment(&check->look.scan, gap->to)->base);
+			       is_last(check, gap) ? gap->to : log_scan_segment(&check->look.scan, gap->to)->base);
 		else
 			printf("DAMAGE      commitlog/%020" PRIu64 " byte %" PRIu64 " (log offset %" PRIu64 "), %s: %s\n",
 			       segment->base, gap->from - segment->base, gap->from, extent_text(check, gap, extent),
 			       gap->header ? segment->problem : gap->reason);
 		printf("            %s\n", proof_text(gap, proof));
-		if (first_damage) {
+		if (decides) {
 			advise(check, gap, segment);
 			printf("            %s\n", check->advice);
 		}
@@ -283,11 +295,26 @@ static void print_gap_json(struct check *check, const struct scan_gap *gap)
 	line_end(lines);
 }
 
+/* The damaged place to say something about: the first one that a start looks at, else the first one. NULL: there is none. */
+static const struct scan_gap *deciding_gap(const struct check *check)
+{
+	const struct log_scan *scan = &check->look.scan;
+	const struct scan_gap *first = NULL;
+
+	for (size_t i = scan->gap_count; i > 0; i--) {
+		const struct scan_gap *gap = &scan->gaps[i - 1];
+
+		if (gap->damage && (first == NULL || is_read(check, gap) || !is_read(check, first)))
+			first = gap;
+	}
+	return first;
+}
+
 /* All damaged places; of what is torn the first one, because all behind it is cut with it. */
 static void print_gaps(struct check *check)
 {
 	const struct log_scan *scan = &check->look.scan;
-	bool first = true;
+	const struct scan_gap *decides = deciding_gap(check);
 
 	for (size_t i = 0; i < scan->gap_count; i++) {
 		const struct scan_gap *gap = &scan->gaps[i];
@@ -295,10 +322,9 @@ static void print_gaps(struct check *check)
 		if (!gap->damage && scan->leftover_end == gap->from)
 			continue;
 		if (for_people(check))
-			print_gap(check, gap, first && gap->damage);
+			print_gap(check, gap, gap == decides);
 		else
 			print_gap_json(check, gap);
-		first = first && !gap->damage;
 		if (!gap->damage)
 			break;
 	}
@@ -345,7 +371,6 @@ static void print_sum(struct check *check)
 {
 	const struct log_scan *scan = &check->look.scan;
 	const struct verdict *verdict = &check->look.verdict;
-	bool refuses = verdict->outcome == START_REFUSES || check->unreadable_count > 0;
 
 	if (!is_wrong(check)) {
 		printf("ok: %" PRIu64 " records from %" PRIu64 " to %" PRIu64 ", epoch %" PRIu32 ", durable up to %" PRIu64 " at least\n",
@@ -355,7 +380,7 @@ static void print_sum(struct check *check)
 	printf("WRONG: %u damaged places in the log, %u damaged snapshots, %" PRIu64 " unreadable records; %" PRIu64 " records from %"
 	       PRIu64 " to %" PRIu64 " are sound, and %" PRIu64 " behind. A broker %s", damage_count(scan), bad_snapshots(check),
 	       check->unreadable_count, scan->record_count, scan->start, scan->end, scan->beyond_count,
-	       refuses ? start_outcome_text(START_REFUSES) : start_outcome_text(verdict->outcome));
+	       start_outcome_text(verdict->outcome));
 	if (verdict->outcome == START_REFUSES)
 		printf(": %s", verdict->why);
 	printf("\n");
@@ -366,11 +391,10 @@ static void print_sum_json(struct check *check)
 	static const char *const outcomes[] = { "clean", "cuts", "refuses", "cuts damage" };
 	const struct log_scan *scan = &check->look.scan;
 	struct lines *lines = &check->lines;
-	bool unreadable = check->unreadable_count > 0;
 
 	line_begin(lines, "check");
 	line_bool(lines, "ok", !is_wrong(check));
-	line_word(lines, "start", outcomes[unreadable ? START_REFUSES : check->look.verdict.outcome]);
+	line_word(lines, "start", outcomes[check->look.verdict.outcome]);
 	if (check->look.verdict.outcome == START_REFUSES)
 		line_word(lines, "why", check->look.verdict.why);
 	line_u64(lines, "log_start", scan->start);

@@ -371,14 +371,14 @@ static enum status zero_rest(const struct cutting *c, struct errinfo *err)
 	return status;
 }
 
-/* Looks at the result as a start would. */
+/* Looks at the result as a start would. What a sound record says is not of the cut's making. */
 static enum status verify(const struct cutting *c, struct errinfo *err)
 {
 	struct start_look look;
 	enum status status = start_look(c->vfs, c->root, NULL, NULL, &look, err);
 
 	start_look_free(&look);
-	if (status != ST_OK || look.verdict.outcome == START_CLEAN)
+	if (status != ST_OK || look.verdict.outcome == START_CLEAN || look.verdict.unreadable != 0)
 		return status;
 	return errinfo_set(err, ST_CORRUPT, "the log was cut, and a broker still %s%s%s: run escrow-log check",
 			   start_outcome_text(look.verdict.outcome), look.verdict.why[0] != '\0' ? ": " : "", look.verdict.why);

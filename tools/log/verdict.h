@@ -23,6 +23,7 @@ struct verdict {
 	uint64_t cut_bytes;
 	uint64_t cut_records;  /* Sound ones among them. */
 	char why[256];         /* It refuses: the first reason. */
+	uint64_t unreadable;   /* It refuses only because this record's payload cannot be read; 0: no. */
 };
 
 struct start_look {
