@@ -536,12 +536,12 @@ static enum status scan_all(struct scanner *s, struct errinfo *err)
 		scan->end = first->from;
 	else if (first == NULL && scan->end + LOG_ENVELOPE_SIZE > last->end)
 		scan->end = last->end + LOG_SEGMENT_HEADER_SIZE;
-	/* The last segment is full, and the snapshot has seen more of the log. */
-	bool ends_early = !s->in_gap && last->end < s->known.durable;
-	if (ends_early)
+	/* The snapshot may have seen more of the log than there are files. */
+	uint64_t files_end = last->end > s->known.durable ? last->end : s->known.durable;
+	if (files_end > last->end)
 		open_gap(s, last->end, "segment is missing", true);
 	if (status == ST_OK && s->in_gap && (!is_unwritten(s) || s->gap.from < s->known.durable))
-		status = close_gap(s, ends_early ? s->known.durable : last->end, err);
+		status = close_gap(s, files_end, err);
 	if (status == ST_OK)
 		judge(scan, s->known);
 	return status;

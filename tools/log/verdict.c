@@ -36,18 +36,16 @@ static void refuse(struct verdict *out, const char *why)
 	snprintf(out->why, sizeof(out->why), "%s", why);
 }
 
-/* Every segment's header is read, whatever a snapshot has proved, and up to the log's end none may be missing. */
+/* Every segment's header is read, whatever a snapshot has proved; none may be missing that the log reaches. */
 static void check_headers(const struct log_scan *scan, struct verdict *out)
 {
 	for (size_t i = 0; i < scan->segment_count; i++) {
-		if (!scan->segments[i].sound)
-			refuse(out, scan->segments[i].newer ? "a segment was written by a newer version" : "a segment's header is bad");
-		if (i > 0 && scan->segments[i - 1].end < scan->segments[i].base && scan->segments[i].base <= out->end)
+		const struct scan_segment *segment = &scan->segments[i];
+
+		if (!segment->sound)
+			refuse(out, segment->newer ? "a segment was written by a newer version" : "a segment's header is bad");
+		if (i > 0 && segment[-1].end < segment->base && segment[-1].end <= out->end)
 			refuse(out, "a segment is missing");
-	}
-	for (size_t i = 0; i < scan->gap_count; i++) {
-		if (scan->gaps[i].header)
-			refuse(out, "a segment is missing, or its header is bad");
 	}
 }
 

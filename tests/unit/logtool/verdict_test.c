@@ -25,7 +25,8 @@ static bool starts(const struct fixture *from, struct memdisk *disk, struct erri
 	struct fixture *f = calloc(1, sizeof(*f));
 
 	CU_ASSERT_PTR_NOT_NULL_FATAL(f);
-	*f = (struct fixture){ .disk = disk, .config = from->config, .clock = from->clock, .segment_size = from->segment_size };
+	*f = (struct fixture){ .disk = disk, .config = from->config, .clock = from->clock, .segment_size = from->segment_size,
+			       .ring_size = from->ring_size };
 	f->clock.clock.context = &f->clock;
 	bool started = fixture_try_open(f, err) == ST_OK;
 	if (started)
@@ -383,18 +384,35 @@ static void remove_file(struct harm *harm, const char *path)
 	CU_ASSERT_TRUE(memdisk_remove(harm->disk, path));
 }
 
+/* Zeros over several files, wider than a start searches. */
+static void wide_hole(struct harm *harm)
+{
+	uint64_t names[64];
+	size_t count = list(harm, false, names, 64), from = pick(harm, count), segments = 2 + pick(harm, 3);
+	size_t at = LOG_SEGMENT_HEADER_SIZE + pick(harm, SEGMENT - LOG_SEGMENT_HEADER_SIZE) / 8 * 8, size = 0;
+
+	for (size_t i = from; i < from + segments && i < count; i++, at = LOG_SEGMENT_HEADER_SIZE) {
+		char path[64];
+
+		snprintf(path, sizeof(path), "/store/commitlog/%020" PRIu64, names[i]);
+		if (memdisk_data(harm->disk, path, &size) != NULL && at < size)
+			change(harm, path, 1, at, i + 1 == from + segments ? pick(harm, 40000) : SEGMENT);
+	}
+}
+
 static void do_harm(struct harm *harm)
 {
 	char path[64];
 
-	switch (pick(harm, 10)) {
+	switch (pick(harm, 13)) {
 	case 0: say(harm, " power cut;"); memdisk_crash(harm->disk, pick(harm, 1000)); break;
 	case 1: if (some_file(harm, false, true, path)) remove_file(harm, path); break;
 	case 2: if (some_file(harm, false, false, path)) remove_file(harm, path); break;
-	case 3: if (some_file(harm, true, false, path)) remove_file(harm, path); break;
+	case 3: case 8: if (some_file(harm, true, false, path)) remove_file(harm, path); break;
 	case 4: if (some_file(harm, true, true, path)) change_somewhere(harm, path, (unsigned)pick(harm, 4)); break;
 	case 5: case 6: if (some_file(harm, false, false, path)) change_somewhere(harm, path, (unsigned)pick(harm, 4)); break;
 	case 7: change_somewhere(harm, "/store/index.pages", 3); break;
+	case 9: case 10: wide_hole(harm); break;
 	default: change_tail(harm); break;
 	}
 }
@@ -405,14 +423,16 @@ static void test_the_verdict_is_what_a_start_does(void)
 	unsigned counts[4] = { 0 }, wrong = 0;
 
 	for (int i = 0; i < LIVES; i++) {
-		struct fixture *f = create_small(pick(&(struct harm){ .random = &random }, 3) * 2 * SEGMENT);
+		struct fixture *f = create_small(check_random(&random) % 3 * 2 * SEGMENT);
+		f->ring_size = LOG_RING_SIZE_MIN;
+		fixture_restart(f);
 		struct life life = { .f = f, .traffic = traffic_create(f, check_random(&random)) };
 
 		for (int j = 0; j < MOMENTS; j++) {
 			struct harm harm = { .disk = memdisk_clone((live_on(&life), f->disk)), .random = &random };
 			struct verdict verdict;
 
-			for (uint64_t n = pick(&harm, 3); n > 0; n--)
+			for (uint64_t n = pick(&harm, 4); n > 0; n--)
 				do_harm(&harm);
 			wrong += !agree(f, harm.disk, harm.what, &verdict);
 			counts[verdict.outcome]++;
