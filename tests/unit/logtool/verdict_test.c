@@ -152,6 +152,26 @@ static void test_what_is_open_and_gone_is_lost(void)
 	expect_lost((struct sent){ .topic = "t", .key = "k", .more = "TIMER_DELAY_SEC\0013000\002" }); /* May be recalled. */
 }
 
+/* Decided, delivered: behind the snapshot, which knows it as open. */
+static void test_what_is_settled_since_is_not_lost(void)
+{
+	struct fixture *f = create_small(0);
+	struct verdict verdict;
+	struct outcome outcome;
+
+	struct send_result half = must_send(f, (struct sent){ .topic = "t", .key = "h", .half = true });
+	(void)must_send(f, (struct sent){ .topic = "t", .key = "d", .delay_level = 4 });
+	while (commitlog_appended(f->log) < 3 * SEGMENT)
+		one_bulk(f);
+	CU_ASSERT_EQUAL_FATAL(fixture_end(f, &half, OUTCOME_COMMIT, false, &outcome), ST_OK);
+	fixture_advance(f, 21000);
+	CU_ASSERT_EQUAL(f->core->delays.count, 0);
+	CU_ASSERT_TRUE_FATAL(memdisk_remove(f->disk, "/store/commitlog/00000000000000000000"));
+	CU_ASSERT_TRUE(agree(f, f->disk, "settled", &verdict));
+	CU_ASSERT_EQUAL(verdict.outcome, START_CLEAN);
+	fixture_destroy(f);
+}
+
 /* --- the last segment ---------------------------------------------------------------------------------------------------- */
 
 /* What is left ends well, but the snapshot has seen more: refused, and where it ends the log may be cut. */
@@ -452,6 +472,7 @@ int main(void)
 	static const struct check_test tests[] = {
 		CHECK_TEST(test_what_is_carried_is_not_lost),
 		CHECK_TEST(test_what_is_open_and_gone_is_lost),
+		CHECK_TEST(test_what_is_settled_since_is_not_lost),
 		CHECK_TEST(test_the_last_segment_is_gone),
 		CHECK_TEST(test_an_unreadable_record_counts_where_it_is_replayed),
 		CHECK_TEST(test_the_verdict_is_what_a_start_does),
