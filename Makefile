@@ -107,7 +107,8 @@ deps_checkback := checkback lib/txn lib/base
 deps_namesrv  := namesrv lib/net lib/wire lib/base
 deps_core     := broker/core checkback lib/index lib/log lib/txn lib/record lib/filter lib/wire lib/base
 deps_sdk      := client-sdk/src lib/net lib/mysql lib/wire lib/base
-deps_logtool  := tools/log lib/audit lib/index lib/log lib/txn lib/record lib/wire lib/base
+# What a start does is the core's: the tool is held against it.
+deps_logtool  := tools/log broker/core checkback lib/audit lib/index lib/log lib/txn lib/record lib/filter lib/wire lib/base
 deps_projections := broker/projections lib/mysql lib/index lib/record lib/wire lib/log lib/base
 existing       = $(foreach d,$(1),$(if $(call sources,$(d)),$(call archive,$(d))))
 

@@ -183,7 +183,8 @@ static enum status say_damaged(const char *dir, struct log_check_result *result,
 			   dir, result->file, result->reason, result->end - base, result->end, proof, proof_offset);
 }
 
-static enum status check_from(const struct vfs *vfs, const char *root, struct log_known known,
+/* Reads from `from` on, known.from or before it; 0 = from the oldest record. */
+static enum status check_from(const struct vfs *vfs, const char *root, uint64_t from, struct log_known known,
 			      struct log_check_result *result, struct errinfo *err)
 {
 	char dir[LOG_PATH_SIZE];
@@ -194,7 +195,7 @@ static enum status check_from(const struct vfs *vfs, const char *root, struct lo
 
 	*result = (struct log_check_result){ 0 };
 	if (status == ST_OK)
-		status = logreader_open(vfs, root, known.from, &reader, err);
+		status = logreader_open(vfs, root, from, &reader, err);
 	if (status != ST_OK)
 		return status;
 	result->durable_mark = known.durable;
@@ -225,7 +226,7 @@ static enum status check_from(const struct vfs *vfs, const char *root, struct lo
 
 enum status log_check(const struct vfs *vfs, const char *root, struct log_check_result *result, struct errinfo *err)
 {
-	return check_from(vfs, root, (struct log_known){ 0 }, result, err);
+	return check_from(vfs, root, 0, (struct log_known){ 0 }, result, err);
 }
 
 /* Does the segment begin with what looks like a record? */
@@ -275,7 +276,8 @@ static enum status check_headers(const struct vfs *vfs, const char *dir, const u
 static enum status check_last_segments(const struct vfs *vfs, const char *root, const char *dir, const uint64_t *bases,
 				       size_t count, struct log_check_result *result, struct errinfo *err)
 {
-	struct log_known nothing = { 0 }, tail = { 0 };
+	struct log_known nothing = { 0 };
+	uint64_t tail;
 	bool used = false;
 	enum status status = ST_OK;
 
@@ -284,12 +286,12 @@ static enum status check_last_segments(const struct vfs *vfs, const char *root, 
 	if (status != ST_OK)
 		return status;
 	if (used && count > 1) { /* `count` is now the index of the last segment in use: begin one before it. */
-		tail.from = bases[count - 1] + LOG_SEGMENT_HEADER_SIZE;
-		status = check_from(vfs, root, tail, result, err);
-		if (result->damaged || (status == ST_OK && result->durable_mark > tail.from))
+		tail = bases[count - 1] + LOG_SEGMENT_HEADER_SIZE;
+		status = check_from(vfs, root, tail, nothing, result, err);
+		if (result->damaged || (status == ST_OK && result->durable_mark > tail))
 			return status;
 	}
-	return check_from(vfs, root, nothing, result, err);
+	return check_from(vfs, root, 0, nothing, result, err);
 }
 
 enum status log_check_tail(const struct vfs *vfs, const char *root, struct log_known known,
@@ -307,11 +309,9 @@ enum status log_check_tail(const struct vfs *vfs, const char *root, struct log_k
 		return status;
 	*result = (struct log_check_result){ 0 };
 	status = check_headers(vfs, dir, bases, count, &cut, err);
-	/* What a snapshot says of the log before it holds no longer: all of it is read. */
-	if (cut)
-		known = (struct log_known){ 0 };
+	/* The log before a snapshot need not be sound any more: all of it is read. What the snapshot has seen durable was that. */
 	if (status == ST_OK && (cut || known.from != 0))
-		status = check_from(vfs, root, known, result, err);
+		status = check_from(vfs, root, cut ? 0 : known.from, known, result, err);
 	/* Nothing behind the snapshot: which epoch was in force, the records before it say. */
 	if (status == ST_OK && result->record_count == 0)
 		status = check_last_segments(vfs, root, dir, bases, count, result, err);

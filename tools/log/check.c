@@ -18,9 +18,7 @@ struct check {
 	struct lines lines;
 	bool in_use;
 	long pid;
-	struct log_scan scan;
-	struct snapshot_items snapshots;
-	struct verdict verdict;
+	struct start_look look;
 	uint64_t unreadable_count; /* Sound records whose payload cannot be read. */
 	unsigned files_shown;
 	char advice[700];
@@ -45,7 +43,7 @@ static enum status check_payload(void *context, const struct log_record *record,
 		return ST_OK;
 	if (for_people(check)) {
 		printf("UNREADABLE  %s record at log offset %" PRIu64 ": %s\n"
-		       "            Its checksum is right: written by a newer version, or by a defect. A start refuses it.\n",
+		       "            Its checksum is right: written by a newer version, or by a defect. A start that replays it refuses.\n",
 		       log_kind_text(record->kind), record->offset, facts.why.text);
 		return ST_OK;
 	}
@@ -70,14 +68,14 @@ static void print_segment(const struct check *check, const struct scan_segment *
 		if (segment->record_count > 0)
 			printf("            %" PRIu64 " records in it are sound, at %" PRIu64 " to %" PRIu64 "\n", segment->record_count,
 			       segment->first_record, segment->records_end);
-		else if (segment->base >= check->scan.end && segment + 1 == check->scan.segments + check->scan.segment_count)
+		else if (segment->base >= check->look.scan.end && segment + 1 == check->look.scan.segments + check->look.scan.segment_count)
 			printf("            It is the last one and holds no records: the file may be removed.\n");
 		return;
 	}
 	time_text(segment->header.created_ms, made);
 	printf("  epoch %" PRIu32 "  made %s%s", segment->header.first_epoch, made, segment->header.recycled ? "  recycled" : "");
 	if (segment->record_count == 0)
-		printf("  no records%s\n", segment->base >= check->scan.end ? ": prepared" : "");
+		printf("  no records%s\n", segment->base >= check->look.scan.end ? ": prepared" : "");
 	else
 		printf("  %" PRIu64 " records, %" PRIu64 " to %" PRIu64 "\n", segment->record_count, segment->first_record,
 		       segment->records_end);
@@ -110,7 +108,7 @@ static void print_snapshot(const struct check *check, const struct snapshot_item
 
 		printf("snapshot    %020" PRIu64 "  BAD%s\n            %s\n", item->from, text != NULL ? text : "",
 		       item->newer ? "Use the newer program for this store." :
-		       snapshots_newest(&check->snapshots) != NULL ?
+		       snapshots_newest(&check->look.snapshots) != NULL ?
 			       "A start passes it over; the whole one and a longer replay serve. The file may be removed." :
 			       "None is whole: a start replays the whole log, if that is there from its beginning.");
 		return;
@@ -136,7 +134,7 @@ static void print_snapshot_json(struct check *check, const struct snapshot_item 
 
 static void print_store(struct check *check)
 {
-	const struct log_scan *scan = &check->scan;
+	const struct log_scan *scan = &check->look.scan;
 
 	if (for_people(check)) {
 		printf("store       %s%s", check->store, check->in_use ? ": in use" : "");
@@ -153,13 +151,13 @@ static void print_store(struct check *check)
 		else
 			print_segment_json(check, &scan->segments[i]);
 	}
-	for (size_t i = 0; i < check->snapshots.count; i++) {
+	for (size_t i = 0; i < check->look.snapshots.count; i++) {
 		if (for_people(check))
-			print_snapshot(check, &check->snapshots.items[i]);
+			print_snapshot(check, &check->look.snapshots.items[i]);
 		else
-			print_snapshot_json(check, &check->snapshots.items[i]);
+			print_snapshot_json(check, &check->look.snapshots.items[i]);
 	}
-	if (check->snapshots.index_lost && for_people(check))
+	if (check->look.snapshots.index_lost && for_people(check))
 		printf("index       index.pages is lost or cut: the next start builds it anew from the log\n");
 }
 
@@ -180,19 +178,25 @@ static enum status see_file(void *context, const char *name)
 
 /* --- gaps ------------------------------------------------------------------------------------------------------------------ */
 
-/* What to do about the first damaged place. */
+/* Does a start look at this place? */
+static bool is_read(const struct check *check, const struct scan_gap *gap)
+{
+	return gap->header || gap->to > check->look.verdict.replay_from;
+}
+
+/* What to do about this damaged place, the one that decides. */
 static void advise(struct check *check, const struct scan_gap *gap, const struct scan_segment *segment)
 {
-	const struct verdict *verdict = &check->verdict;
+	const struct verdict *verdict = &check->look.verdict;
 	char lost[32];
 
-	number_text(check->scan.beyond_count - gap->beyond_before, lost);
+	number_text(check->look.scan.beyond_count - gap->beyond_before, lost);
 	if (segment->newer) {
 		snprintf(check->advice, sizeof(check->advice), "Use the newer program for this store.");
-	} else if (verdict->outcome == START_CUTS_DAMAGE) {
+	} else if (verdict->outcome == START_CUTS_DAMAGE && is_read(check, gap)) {
 		snprintf(check->advice, sizeof(check->advice),
 			 "DO NOT START the broker: it searches only %" PRIu64 " bytes behind this place for proof, may take it for a torn "
-			 "tail, and then cuts %s sound records behind it. Restore the file from a copy first.", check->scan.window, lost);
+			 "tail, and then cuts %s sound records behind it. Restore the file from a copy first.", gap->window, lost);
 	} else if (verdict->outcome != START_REFUSES) {
 		snprintf(check->advice, sizeof(check->advice),
 			 "A broker starts all the same, because its newest snapshot lies behind this place; but what lies here cannot be "
@@ -222,7 +226,7 @@ static const char *proof_text(const struct scan_gap *gap, char out[160])
 
 static const char *extent_text(const struct check *check, const struct scan_gap *gap, char out[64])
 {
-	if (check->scan.beyond_count == gap->beyond_before)
+	if (check->look.scan.beyond_count == gap->beyond_before)
 		snprintf(out, 64, "and everything behind it");
 	else
 		snprintf(out, 64, "%" PRIu64 " bytes", gap->to - gap->from);
@@ -235,30 +239,36 @@ static bool is_missing(const struct scan_gap *gap, const struct scan_segment *se
 	return gap->header && gap->from >= segment->end;
 }
 
-static void print_gap(struct check *check, const struct scan_gap *gap, bool first_damage)
+/* The log's files end before it. */
+static bool is_last(const struct check *check, const struct scan_gap *gap)
 {
-	const struct scan_segment *segment = log_scan_segment(&check->scan, gap->from);
+	return gap->from >= log_scan_segment(&check->look.scan, gap->to)->end;
+}
+
+static void print_gap(struct check *check, const struct scan_gap *gap, bool decides)
+{
+	const struct scan_segment *segment = log_scan_segment(&check->look.scan, gap->from);
 	char proof[160], extent[64];
 
 	if (gap->damage) {
 		if (is_missing(gap, segment))
 			printf("DAMAGE      commitlog/%020" PRIu64 " is missing: log offsets %" PRIu64 " to %" PRIu64 "\n", gap->from, gap->from,
-			       log_scan_segment(&check->scan, gap->to)->base);
+			       is_last(check, gap) ? gap->to : log_scan_segment(&check->look.scan, gap->to)->base);
 		else
 			printf("DAMAGE      commitlog/%020" PRIu64 " byte %" PRIu64 " (log offset %" PRIu64 "), %s: %s\n",
 			       segment->base, gap->from - segment->base, gap->from, extent_text(check, gap, extent),
 			       gap->header ? segment->problem : gap->reason);
 		printf("            %s\n", proof_text(gap, proof));
-		if (first_damage) {
+		if (decides) {
 			advise(check, gap, segment);
 			printf("            %s\n", check->advice);
 		}
 		return;
 	}
 	printf("torn tail   commitlog/%020" PRIu64 " byte %" PRIu64 " (log offset %" PRIu64 "), %" PRIu64 " bytes", segment->base,
-	       gap->from - segment->base, gap->from, check->scan.leftover_end - gap->from);
-	if (check->scan.beyond_count > gap->beyond_before)
-		printf(" (%" PRIu64 " sound records among them)", check->scan.beyond_count - gap->beyond_before);
+	       gap->from - segment->base, gap->from, check->look.scan.leftover_end - gap->from);
+	if (check->look.scan.beyond_count > gap->beyond_before)
+		printf(" (%" PRIu64 " sound records among them)", check->look.scan.beyond_count - gap->beyond_before);
 	printf(": %s\n            %s\n", gap->reason,
 	       check->in_use ? "The broker is writing there." :
 			       "No later record says that this was durable: a write that the stop cut short (or, what cannot be told\n"
@@ -267,7 +277,7 @@ static void print_gap(struct check *check, const struct scan_gap *gap, bool firs
 
 static void print_gap_json(struct check *check, const struct scan_gap *gap)
 {
-	const struct scan_segment *segment = log_scan_segment(&check->scan, gap->from);
+	const struct scan_segment *segment = log_scan_segment(&check->look.scan, gap->from);
 	struct lines *lines = &check->lines;
 	uint64_t base = is_missing(gap, segment) ? gap->from : segment->base;
 	char file[64];
@@ -277,19 +287,34 @@ static void print_gap_json(struct check *check, const struct scan_gap *gap)
 	line_word(lines, "file", file);
 	line_u64(lines, "byte", gap->from - base);
 	line_u64(lines, "offset", gap->from);
-	line_u64(lines, "bytes", (gap->damage ? gap->to : check->scan.leftover_end) - gap->from);
+	line_u64(lines, "bytes", (gap->damage ? gap->to : check->look.scan.leftover_end) - gap->from);
 	line_word(lines, "reason", gap->header && !is_missing(gap, segment) ? segment->problem : gap->reason);
 	if (gap->proof != 0)
 		line_u64(lines, "proof", gap->proof);
-	line_u64(lines, "records_behind", check->scan.beyond_count - gap->beyond_before);
+	line_u64(lines, "records_behind", check->look.scan.beyond_count - gap->beyond_before);
 	line_end(lines);
+}
+
+/* The damaged place to say something about: the first one that a start looks at, else the first one. NULL: there is none. */
+static const struct scan_gap *deciding_gap(const struct check *check)
+{
+	const struct log_scan *scan = &check->look.scan;
+	const struct scan_gap *first = NULL;
+
+	for (size_t i = scan->gap_count; i > 0; i--) {
+		const struct scan_gap *gap = &scan->gaps[i - 1];
+
+		if (gap->damage && (first == NULL || is_read(check, gap) || !is_read(check, first)))
+			first = gap;
+	}
+	return first;
 }
 
 /* All damaged places; of what is torn the first one, because all behind it is cut with it. */
 static void print_gaps(struct check *check)
 {
-	const struct log_scan *scan = &check->scan;
-	bool first = true;
+	const struct log_scan *scan = &check->look.scan;
+	const struct scan_gap *decides = deciding_gap(check);
 
 	for (size_t i = 0; i < scan->gap_count; i++) {
 		const struct scan_gap *gap = &scan->gaps[i];
@@ -297,10 +322,9 @@ static void print_gaps(struct check *check)
 		if (!gap->damage && scan->leftover_end == gap->from)
 			continue;
 		if (for_people(check))
-			print_gap(check, gap, first && gap->damage);
+			print_gap(check, gap, gap == decides);
 		else
 			print_gap_json(check, gap);
-		first = first && !gap->damage;
 		if (!gap->damage)
 			break;
 	}
@@ -316,15 +340,15 @@ static unsigned bad_snapshots(const struct check *check)
 {
 	unsigned count = 0;
 
-	for (size_t i = 0; i < check->snapshots.count; i++)
-		count += !check->snapshots.items[i].whole;
+	for (size_t i = 0; i < check->look.snapshots.count; i++)
+		count += !check->look.snapshots.items[i].whole;
 	return count;
 }
 
 static bool is_wrong(const struct check *check)
 {
-	return check->scan.damaged || bad_snapshots(check) > 0 || check->unreadable_count > 0 ||
-	       check->verdict.outcome == START_REFUSES;
+	return check->look.scan.damaged || bad_snapshots(check) > 0 || check->unreadable_count > 0 ||
+	       check->look.verdict.outcome == START_REFUSES;
 }
 
 static unsigned damage_count(const struct log_scan *scan)
@@ -345,9 +369,8 @@ static unsigned damage_count(const struct log_scan *scan)
 
 static void print_sum(struct check *check)
 {
-	const struct log_scan *scan = &check->scan;
-	const struct verdict *verdict = &check->verdict;
-	bool refuses = verdict->outcome == START_REFUSES || check->unreadable_count > 0;
+	const struct log_scan *scan = &check->look.scan;
+	const struct verdict *verdict = &check->look.verdict;
 
 	if (!is_wrong(check)) {
 		printf("ok: %" PRIu64 " records from %" PRIu64 " to %" PRIu64 ", epoch %" PRIu32 ", durable up to %" PRIu64 " at least\n",
@@ -357,7 +380,7 @@ static void print_sum(struct check *check)
 	printf("WRONG: %u damaged places in the log, %u damaged snapshots, %" PRIu64 " unreadable records; %" PRIu64 " records from %"
 	       PRIu64 " to %" PRIu64 " are sound, and %" PRIu64 " behind. A broker %s", damage_count(scan), bad_snapshots(check),
 	       check->unreadable_count, scan->record_count, scan->start, scan->end, scan->beyond_count,
-	       refuses ? start_outcome_text(START_REFUSES) : start_outcome_text(verdict->outcome));
+	       start_outcome_text(verdict->outcome));
 	if (verdict->outcome == START_REFUSES)
 		printf(": %s", verdict->why);
 	printf("\n");
@@ -366,23 +389,22 @@ static void print_sum(struct check *check)
 static void print_sum_json(struct check *check)
 {
 	static const char *const outcomes[] = { "clean", "cuts", "refuses", "cuts damage" };
-	const struct log_scan *scan = &check->scan;
+	const struct log_scan *scan = &check->look.scan;
 	struct lines *lines = &check->lines;
-	bool unreadable = check->unreadable_count > 0;
 
 	line_begin(lines, "check");
 	line_bool(lines, "ok", !is_wrong(check));
-	line_word(lines, "start", outcomes[unreadable ? START_REFUSES : check->verdict.outcome]);
-	if (check->verdict.outcome == START_REFUSES)
-		line_word(lines, "why", check->verdict.why);
+	line_word(lines, "start", outcomes[check->look.verdict.outcome]);
+	if (check->look.verdict.outcome == START_REFUSES)
+		line_word(lines, "why", check->look.verdict.why);
 	line_u64(lines, "log_start", scan->start);
-	line_u64(lines, "log_end", check->verdict.end);
+	line_u64(lines, "log_end", check->look.verdict.end);
 	line_u64(lines, "first_bad", scan->gap_count > 0 ? scan->gaps[0].from : 0);
 	line_u64(lines, "durable", scan->durable_mark);
 	line_u64(lines, "epoch", scan->epoch);
 	line_u64(lines, "records", scan->record_count);
 	line_u64(lines, "records_behind", scan->beyond_count);
-	line_u64(lines, "cut_bytes", check->verdict.cut_bytes);
+	line_u64(lines, "cut_bytes", check->look.verdict.cut_bytes);
 	line_u64(lines, "unreadable", check->unreadable_count);
 	line_bool(lines, "in_use", check->in_use);
 	line_end(lines);
@@ -393,15 +415,11 @@ static enum status run_check(struct check *check, struct errinfo *err)
 	char dir[LOG_PATH_SIZE];
 
 	check->in_use = store_is_in_use(check->store, &check->pid);
-	enum status status = snapshots_read(vfs_posix(), check->store, &check->snapshots, err);
-	if (status == ST_OK)
-		status = log_scan(vfs_posix(), check->store, snapshots_known(&check->snapshots), check_payload, check,
-				  &check->scan, err);
+	enum status status = start_look(vfs_posix(), check->store, check_payload, check, &check->look, err);
 	if (status == ST_OK)
 		status = log_dir_path(check->store, dir, err);
 	if (status != ST_OK)
 		return status;
-	start_verdict(&check->scan, &check->snapshots, &check->verdict);
 	print_store(check);
 	status = vfs_list(vfs_posix(), dir, see_file, check, err);
 	if (status != ST_OK)
@@ -429,7 +447,7 @@ static enum status run(int argc, char **argv, bool *found_out, struct errinfo *e
 		*found_out = status == ST_OK && is_wrong(check);
 		lines_deinit(&check->lines);
 	}
-	log_scan_free(&check->scan);
+	start_look_free(&check->look);
 	free(check);
 	return status;
 }

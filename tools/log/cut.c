@@ -213,26 +213,20 @@ static void sum_up(struct planning *p, const struct log_scan *scan, const struct
 enum status cut_make_plan(const struct vfs *vfs, const char *root, uint64_t at, struct cut_plan *out, struct errinfo *err)
 {
 	struct planning p = { .plan = out };
-	struct snapshot_items snapshots;
-	struct log_scan scan = { 0 };
-	struct verdict verdict;
+	struct start_look look;
 
 	*out = (struct cut_plan){ .at = at };
-	enum status status = snapshots_read(vfs, root, &snapshots, err);
+	enum status status = start_look(vfs, root, see_record, &p, &look, err);
 	if (status == ST_OK)
-		status = log_scan(vfs, root, snapshots_known(&snapshots), see_record, &p, &scan, err);
-	if (status == ST_OK) {
-		start_verdict(&scan, &snapshots, &verdict);
-		status = check_place(&p, &scan, &verdict, err);
-	}
+		status = check_place(&p, &look.scan, &look.verdict, err);
 	if (status == ST_OK)
-		status = plan_segments(out, &scan, err);
+		status = plan_segments(out, &look.scan, err);
 	if (status == ST_OK)
-		status = plan_snapshots(out, &scan, &snapshots, err);
+		status = plan_snapshots(out, &look.scan, &look.snapshots, err);
 	if (status == ST_OK)
-		sum_up(&p, &scan, &verdict);
+		sum_up(&p, &look.scan, &look.verdict);
 	free(p.offsets);
-	log_scan_free(&scan);
+	start_look_free(&look);
 	return status;
 }
 
@@ -377,26 +371,17 @@ static enum status zero_rest(const struct cutting *c, struct errinfo *err)
 	return status;
 }
 
-/* Looks at the result as a start would. */
+/* Looks at the result as a start would. What a sound record says is not of the cut's making. */
 static enum status verify(const struct cutting *c, struct errinfo *err)
 {
-	struct snapshot_items snapshots;
-	struct log_scan scan = { 0 };
-	struct verdict verdict;
-	enum status status = snapshots_read(c->vfs, c->root, &snapshots, err);
+	struct start_look look;
+	enum status status = start_look(c->vfs, c->root, NULL, NULL, &look, err);
 
-	if (status == ST_OK)
-		status = log_scan(c->vfs, c->root, snapshots_known(&snapshots), NULL, NULL, &scan, err);
-	if (status != ST_OK) {
-		log_scan_free(&scan);
+	start_look_free(&look);
+	if (status != ST_OK || look.verdict.outcome == START_CLEAN || look.verdict.unreadable != 0)
 		return status;
-	}
-	start_verdict(&scan, &snapshots, &verdict);
-	log_scan_free(&scan);
-	if (verdict.outcome == START_CLEAN)
-		return ST_OK;
 	return errinfo_set(err, ST_CORRUPT, "the log was cut, and a broker still %s%s%s: run escrow-log check",
-			   start_outcome_text(verdict.outcome), verdict.why[0] != '\0' ? ": " : "", verdict.why);
+			   start_outcome_text(look.verdict.outcome), look.verdict.why[0] != '\0' ? ": " : "", look.verdict.why);
 }
 
 enum status cut_execute(const struct vfs *vfs, const char *root, const struct cut_plan *plan, char saved_name[CUT_NAME_SIZE],

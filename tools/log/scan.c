@@ -27,6 +27,7 @@ struct scanner {
 	uint64_t buffer_offset;
 
 	uint32_t epoch;               /* Of the last sound record; 0: none yet. */
+	uint64_t window;              /* Of the last mark. */
 	bool in_gap;
 	struct scan_gap gap;          /* Being measured. */
 	bool going_back;              /* To the gap's beginning, which has been written since. */
@@ -257,7 +258,7 @@ static void open_gap(struct scanner *s, uint64_t offset, const char *reason, boo
 		return;
 	s->in_gap = true;
 	s->gap = (struct scan_gap){ .from = offset, .to = offset, .leftover_end = offset, .reason = reason, .epoch = s->epoch,
-				    .header = header };
+				    .header = header, .window = s->window };
 }
 
 static enum status add_gap(struct scanner *s, struct errinfo *err)
@@ -346,14 +347,16 @@ static enum status skip(struct scanner *s, uint64_t *offset_io, struct errinfo *
 /* --- records ------------------------------------------------------------------------------------------------------ */
 
 /* Marks prove that what lies before them had been durable: also of gaps, if the epoch is not an older one. */
-static void note_mark(struct log_scan *scan, const struct log_record *record)
+static void note_mark(struct scanner *s, const struct log_record *record)
 {
+	struct log_scan *scan = s->out;
 	struct log_mark mark;
 
 	if (!log_mark_of(record, &mark) || mark.durable > record->offset)
 		return;
 	if (mark.durable > scan->durable_mark)
 		scan->durable_mark = mark.durable;
+	s->window = mark.window;
 	if (scan->gap_count == 0)
 		scan->window = mark.window;
 	for (size_t i = scan->gap_count; i > 0 && scan->gaps[i - 1].proof == 0; i--) {
@@ -386,7 +389,7 @@ static enum status take_record(struct scanner *s, const struct log_record *recor
 	if (s->segment->record_count++ == 0)
 		s->segment->first_record = record->offset;
 	s->segment->records_end = record->offset + record->size;
-	note_mark(scan, record);
+	note_mark(s, record);
 	return s->visit == NULL ? ST_OK : s->visit(s->context, record, beyond, err);
 }
 
@@ -481,9 +484,8 @@ static void judge(struct log_scan *scan, struct log_known known)
 		scan->damaged |= gap->damage;
 		if (gap->leftover_end > scan->leftover_end && gap->leftover_end > gap->from)
 			scan->leftover_end = gap->leftover_end;
-		if (i == 0 && gap->proof > gap->from && !gap->header && !gap->proved_by_snapshot && scan->window != 0 &&
-		    gap->proof - gap->from >= scan->window)
-			scan->unnoticed = true;
+		gap->unnoticed = gap->proof > gap->from && !gap->header && gap->from >= known.durable && gap->window != 0 &&
+				 gap->proof - gap->from >= gap->window;
 	}
 	for (size_t i = 0; i < scan->segment_count; i++) {
 		if (scan->gap_count > 0 && scan->segments[i].records_end > scan->leftover_end)
@@ -534,8 +536,12 @@ static enum status scan_all(struct scanner *s, struct errinfo *err)
 		scan->end = first->from;
 	else if (first == NULL && scan->end + LOG_ENVELOPE_SIZE > last->end)
 		scan->end = last->end + LOG_SEGMENT_HEADER_SIZE;
+	/* The snapshot may have seen more of the log than there are files. */
+	uint64_t files_end = last->end > s->known.durable ? last->end : s->known.durable;
+	if (files_end > last->end)
+		open_gap(s, last->end, "segment is missing", true);
 	if (status == ST_OK && s->in_gap && (!is_unwritten(s) || s->gap.from < s->known.durable))
-		status = close_gap(s, last->end, err);
+		status = close_gap(s, files_end, err);
 	if (status == ST_OK)
 		judge(scan, s->known);
 	return status;

@@ -46,6 +46,8 @@ struct scan_gap {
 	bool damage;             /* It had been durable. */
 	uint64_t beyond_before;  /* Sound records behind `end`, but before this gap. */
 	bool header;             /* Its first byte is a segment's header, or a missing segment's. */
+	uint64_t window;         /* A start searches this far behind `from` for proof; 0 = everywhere. */
+	bool unnoticed;          /* Damage whose proof lies beyond that: a start would take it for a torn tail. */
 };
 
 struct log_scan {
@@ -64,11 +66,10 @@ struct log_scan {
 	uint64_t beyond_count;   /* Sound records behind it. */
 	uint64_t durable_mark;   /* Everything below had been synced, the log says. */
 	uint64_t leftover_end;   /* After the last byte behind `end` that this log wrote; == end when there is none. */
-	uint64_t window;         /* A start searches this far behind `end` for proof; 0 = everywhere. */
+	uint64_t window;         /* Of the last mark before `end`. */
 	uint64_t stale_count;    /* Records of an older epoch behind `end`. */
 	bool recycled_tail;      /* Bytes of a file's former life lie behind the end. */
 	bool damaged;            /* Some gap is damage, or a segment's header is bad, or one is missing. */
-	bool unnoticed;          /* Damage whose proof lies beyond the window: a start would take it for a torn tail. */
 };
 
 /* Each sound record, in log order. `beyond`: behind the log's end. A failure ends the scan. The payload is valid during

@@ -7,42 +7,6 @@
 #include "lib/index/pagefile.h"
 #include "lib/index/snapshot_file.h"
 
-/* Where in the items of these sections a body's log offset stands (docs/formats/snapshots.md). */
-static const struct {
-	unsigned section;
-	size_t item_size, body_at;
-} with_bodies[] = {
-	{ 8, 69, 16 },  /* Pending transactions. */
-	{ 10, 49, 24 }, /* Delayed messages. */
-};
-
-static void note_bodies(struct snapshot_item *item, const struct snapshot_chunk *chunk)
-{
-	for (size_t i = 0; i < sizeof(with_bodies) / sizeof(with_bodies[0]); i++) {
-		size_t size = with_bodies[i].item_size;
-
-		if (chunk->section != with_bodies[i].section || chunk->payload.size != chunk->item_count * size)
-			continue;
-		for (uint32_t j = 0; j < chunk->item_count; j++) {
-			uint64_t body = get_u64(chunk->payload.data + j * size + with_bodies[i].body_at);
-
-			if (body < item->needs_from)
-				item->needs_from = body;
-		}
-	}
-}
-
-static enum status read_bodies(struct snapshot_reader *reader, struct snapshot_item *item, struct errinfo *err)
-{
-	struct snapshot_chunk chunk;
-	enum status status;
-
-	item->needs_from = UINT64_MAX;
-	while ((status = snapshot_next(reader, &chunk, err)) == ST_OK)
-		note_bodies(item, &chunk);
-	return status == ST_NOTFOUND ? ST_OK : status;
-}
-
 static enum status read_one(const struct vfs *vfs, const char *root, struct snapshot_item *item, struct errinfo *err)
 {
 	struct snapshot_reader *reader = NULL;
@@ -63,9 +27,8 @@ static enum status read_one(const struct vfs *vfs, const char *root, struct snap
 	item->wall_ms = header->wall_ms;
 	item->swept_pages = end->swept_pages;
 	memcpy(item->log_id, header->log_id, LOG_ID_SIZE);
-	status = read_bodies(reader, item, err);
 	snapshot_close(reader);
-	return status;
+	return ST_OK;
 }
 
 static enum status look_at_index(const struct vfs *vfs, const char *root, struct snapshot_items *out, struct errinfo *err)

@@ -21,7 +21,6 @@ struct snapshot_item {
 	uint64_t generation;
 	int64_t wall_ms;
 	uint64_t swept_pages;   /* So many index pages must be there. */
-	uint64_t needs_from;    /* Bodies of undecided and delayed messages lie in the log from here on; UINT64_MAX: there are none. */
 	uint8_t log_id[LOG_ID_SIZE];
 };
 

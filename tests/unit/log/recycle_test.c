@@ -180,6 +180,8 @@ static void test_power_cuts(void)
 	}
 }
 
+static const char *const SEGMENT_1 = "store/commitlog/00000000000000065536";
+
 static void test_known_part_is_not_read(void)
 {
 	struct memdisk *disk = memdisk_create();
@@ -212,6 +214,40 @@ static void test_known_part_is_not_read(void)
 	memdisk_destroy(disk);
 }
 
+/* A file that is shorter than it was when the next one was begun: the log before the snapshot is read again, but what the
+ * snapshot has seen durable is not taken for a torn tail. */
+static void test_a_shortened_file_does_not_unsay_the_snapshot(void)
+{
+	struct memdisk *disk = memdisk_create();
+	struct commitlog_config config = small_config();
+	struct history h = { 0 };
+	struct commitlog *log = must_open(disk, &config);
+	struct errinfo err = { 0 };
+	size_t size = 0;
+
+	for (uint32_t i = 0; i < 100; i++)
+		append_hard(log, &h, LOG_MESSAGE, 400, i);
+	flush_all(log);
+	while (prepare(log) == ST_OK && memdisk_data(disk, SEGMENT_1, &size) == NULL)
+		;
+	CU_ASSERT_PTR_NOT_NULL_FATAL(memdisk_data(disk, SEGMENT_1, &size));
+	CU_ASSERT_TRUE(commitlog_appended(log) < config.segment_size);
+	abandon(log);
+	uint8_t *file = memdisk_data(disk, SEGMENT_0, &size), *cut = malloc(size);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(cut);
+	memcpy(cut, file, size);
+	memdisk_put(disk, SEGMENT_0, cut, h.records[80].offset);
+	config.known = (struct log_known){ h.records[50].offset, h.records[90].offset };
+	CU_ASSERT_EQUAL(commitlog_open(&config, memdisk_vfs(disk), &log, &err), ST_CORRUPT);
+	CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "snapshot"));
+	config.known.durable = h.records[80].offset; /* Nobody has seen more. */
+	log = must_open(disk, &config);
+	abandon(log);
+	free(cut);
+	history_free(&h);
+	memdisk_destroy(disk);
+}
+
 int main(void)
 {
 	static const struct check_test tests[] = {
@@ -221,6 +257,7 @@ int main(void)
 		CHECK_TEST(test_spares_go_when_space_is_wanted),
 		CHECK_TEST(test_power_cuts),
 		CHECK_TEST(test_known_part_is_not_read),
+		CHECK_TEST(test_a_shortened_file_does_not_unsay_the_snapshot),
 	};
 
 	log_set_level(LOGLEVEL_ERROR);
