@@ -434,7 +434,9 @@ static void test_a_reset_while_messages_are_under_way_is_kept(void)
 	CU_ASSERT_TRUE(wait_position(stub, 0, 5));
 	escrow_consumer_stop(consumer, 1000);
 	CU_ASSERT_EQUAL(seen->count, 8);
-	CU_ASSERT_STRING_EQUAL(seen->ids[5], "a00002");
+	/* From there on, on several threads. */
+	bool again = strcmp(seen->ids[5], "a00002") == 0 || strcmp(seen->ids[6], "a00002") == 0 || strcmp(seen->ids[7], "a00002") == 0;
+	CU_ASSERT_TRUE(again);
 	end(stub, seen);
 }
 
