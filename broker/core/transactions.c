@@ -318,7 +318,7 @@ static enum status answered_unknown(struct core *core, const struct end_request 
 	/* Right after the send it means "I don't know yet": the first deadline stands. */
 	if (request->from_check && entry->state == TXN_PREPARED) {
 		/* An answer that is repeated is one answer. */
-		if (entry->answered < entry->attempts)
+		if (entry->answered < entry->attempts && checkback_awaits_answer(entry))
 			entry->answered++;
 		note_check(core, entry, CHECK_ANSWERED_UNKNOWN, request->client_id);
 		checkback_answered_unknown(core->checkback, entry, core->mono_ms);
