@@ -9,7 +9,7 @@
 #include "broker/core/members.h"
 #include "lib/wire/body_heartbeat.h"
 
-/* HEART_BEAT. Groups that may not be made are left out, as in RocketMQ. */
+/* HEART_BEAT. Groups that may not be made are left out, as in RocketMQ. Refused with a client id over CLIENT_ID_MAX. */
 enum status core_heartbeat(struct core *core, uint64_t conn_id, const struct host *address, int32_t language,
 			   int32_t version, const struct heartbeat *heartbeat, struct outcome *outcome) MUST_USE;
 /* UNREGISTER_CLIENT. Empty groups are left out. */

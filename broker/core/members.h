@@ -18,7 +18,8 @@
 #include "lib/wire/filter.h"
 #include "lib/wire/message.h"
 
-enum { MEMBER_SILENCE_MS = 120 * 1000 };
+/* RocketMQ's client ids (address@instance) have some 60 bytes. */
+enum { MEMBER_SILENCE_MS = 120 * 1000, CLIENT_ID_MAX = 255 };
 
 enum member_role { MEMBER_PRODUCER, MEMBER_CONSUMER };
 

@@ -145,6 +145,9 @@ static enum status store_message(struct core *core, struct incoming *in, struct 
 	};
 	struct queue *queue;
 
+	/* Another topic's name may be too long for the largest message. */
+	if (message_check_limits(&in->message, &outcome->err) != ST_OK)
+		return core_refuse_as(outcome, RESP_MESSAGE_ILLEGAL);
 	enum status status = apply_reserve_message(core, in->topic, &r, &queue, &outcome->err);
 	if (status != ST_OK)
 		return core_refuse(outcome, RESP_SYSTEM_BUSY, "[PCBUSY_CLEAN_QUEUE]%s", outcome->err.text);

@@ -36,6 +36,7 @@ struct fixture {
 	struct core *core;
 	struct snapshotter *snapshotter;
 	uint64_t segment_size;          /* 0: 1 MiB. */
+	uint64_t ring_size;             /* 0: 512 KiB. */
 	const char *root;               /* NULL: /store */
 	struct clock_manual clock;
 	struct core_config config;
@@ -127,7 +128,8 @@ static inline enum status fixture_try_open(struct fixture *f, struct errinfo *er
 {
 	struct store_config config = {
 		.log = { .root = f->root != NULL ? f->root : "/store", .cluster = "c", .segment_size = f->segment_size != 0 ? f->segment_size : 1024 * 1024,
-			 .ring_size = 512 * 1024, .prepare_chunk = 64 * 1024, .clock = &f->clock.clock },
+			 .ring_size = f->ring_size != 0 ? f->ring_size : 512 * 1024,
+			 .prepare_chunk = 64 * 1024, .clock = &f->clock.clock },
 		.index_cache_bytes = 512 * 1024,
 	};
 	struct core_effects effects = { f, on_ask, on_notify, on_hold, NULL, NULL };
