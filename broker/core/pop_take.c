@@ -94,23 +94,39 @@ static bool is_full(const struct taking *t)
 }
 
 /* A message of a retry topic shows the topic that it was asked for; where it comes from, its handle says. */
-static void append_retried(struct taking *t, struct span record)
+static bool show_as_asked(struct taking *t, const char *const *without, struct message *message)
 {
 	struct core *core = t->core;
-	struct message message;
 	char handle[128 + 256];
 
-	if (message_decode(record, &message, NULL) != ST_OK)
-		return;
 	snprintf(handle, sizeof(handle), "%llu %lld %lld 0 1 %s %d %lld", (unsigned long long)t->taken[0],
-		 (long long)t->result->pop_ms, (long long)t->request->invisible_ms, core->config.broker_name, message.queue_id,
-		 (long long)message.queue_offset);
+		 (long long)t->result->pop_ms, (long long)t->request->invisible_ms, core->config.broker_name, message->queue_id,
+		 (long long)message->queue_offset);
 	buffer_reset(&core->properties);
-	properties_copy(&core->properties, message.properties, NULL);
-	if (property_get(message.properties, PROPERTY_POP_CK).size == 0)
+	properties_copy(&core->properties, message->properties, without);
+	if (property_get(message->properties, PROPERTY_POP_CK).size == 0)
 		property_put(&core->properties, PROPERTY_POP_CK, span_of(handle));
-	message.properties = buffer_span(&core->properties);
-	message.topic = t->asked->name;
+	message->properties = buffer_span(&core->properties);
+	message->topic = t->asked->name;
+	return !core->properties.failed && message_check_limits(message, NULL) == ST_OK;
+}
+
+/* One whose properties are full goes without what the broker added to it. If that is not enough it shows the retry topic:
+ * clients make the handle from that and from the answer's places, and show the topic that they asked for by themselves. */
+static void append_retried(struct taking *t, struct span record)
+{
+	static const char *const ours[] = { PROPERTY_MSG_REGION, PROPERTY_TRACE_ON, PROPERTY_CLUSTER, PROPERTY_FIRST_POP_TIME, NULL };
+	struct core *core = t->core;
+	struct message stored, message;
+
+	if (message_decode(record, &stored, NULL) != ST_OK)
+		return;
+	message = stored;
+	if (!show_as_asked(t, NULL, &message)) {
+		message = stored;
+		if (!show_as_asked(t, ours, &message))
+			message = stored;
+	}
 	uint8_t *at = buffer_reserve(&core->pop.body, message_size(&message));
 	if (at != NULL)
 		buffer_commit(&core->pop.body, message_encode(&message, at));

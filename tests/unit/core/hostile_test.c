@@ -178,9 +178,10 @@ static void test_long_texts_are_cut_in_a_conflict(void)
 	fixture_destroy(f);
 }
 
-/* One of the greatest size that there is finds no room for the longer name of a retry topic: it is refused. */
+/* One of the greatest size that there is finds no room for a retry topic with a long name: it is refused. */
 static void test_the_largest_message_cannot_be_sent_back(void)
 {
+	static uint8_t group[200];
 	enum { MIB = 1024 * 1024 };
 	struct fixture *f = calloc(1, sizeof(*f));
 	char *body = malloc(MESSAGE_SIZE_MAX);
@@ -194,6 +195,7 @@ static void test_the_largest_message_cannot_be_sent_back(void)
 
 	CU_ASSERT_FATAL(f != NULL && body != NULL);
 	memset(body, 'b', MESSAGE_SIZE_MAX);
+	memset(group, 'g', sizeof(group));
 	f->disk = memdisk_create();
 	f->config = fixture_config();
 	f->config.max_message_size = MESSAGE_SIZE_MAX;
@@ -205,7 +207,7 @@ static void test_the_largest_message_cannot_be_sent_back(void)
 		request.body.size--;
 	CU_ASSERT_EQUAL_FATAL(outcome.code, RESP_SUCCESS);
 	fixture_disk(f, true);
-	struct send_back_request back = { .group = SPAN_LITERAL("readers"), .log_offset = result.log_offset, .delay_level = 1,
+	struct send_back_request back = { .group = { group, sizeof(group) }, .log_offset = result.log_offset, .delay_level = 1,
 					  .max_reconsume_times = -1 };
 	CU_ASSERT_EQUAL(core_send_back(f->core, &back, &outcome), ST_DENIED);
 	CU_ASSERT_EQUAL(outcome.code, RESP_MESSAGE_ILLEGAL);
