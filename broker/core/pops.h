@@ -38,6 +38,7 @@ struct pop_row {
 	size_t head, count, capacity;
 	size_t live;               /* Of them: not done. */
 	int64_t due_ms;            /* No live one lapses earlier. */
+	int64_t newest_ms;         /* None of the live ones in order was given out later. */
 	uint64_t scanned;          /* Soft: what lies between `next` and here did not fit. */
 	uint64_t attempt;          /* Soft: hash of the request that was given the orderly ones; 0: none. */
 };

@@ -335,6 +335,67 @@ static void check_full(const char *broker_name, const char *topic_shown)
 	fixture_destroy(f);
 }
 
+/* A request that is repeated after the wall clock was set back gets the same messages, not those behind them. */
+static void test_the_same_attempt_after_the_clock_was_set_back(void)
+{
+	struct fixture *f = fixture_create(NULL);
+	struct pop_header header = whole_topic;
+	struct popped popped = { 0 };
+
+	header.order = true;
+	header.attempt_id = SPAN_LITERAL("attempt-1");
+	send(f, "k0", 0);
+	CU_ASSERT_EQUAL(pop(f, &header, &popped), 1);
+	struct pop_handle old = handle_of(&popped, 0, true);
+	send(f, "k1", 0);
+	f->clock.wall_now_ms -= 1000;
+	core_set_time(f->core, f->clock.wall_now_ms, f->clock.mono_now_ms);
+	CU_ASSERT_EQUAL_FATAL(pop(f, &header, &popped), 2);
+	CU_ASSERT_TRUE(span_is(popped.messages[0].body, "k0"));
+	CU_ASSERT_STRING_EQUAL(popped.offset_info, "0 0 0,1");
+	CU_ASSERT_EQUAL(ack(f, &old), RESP_NO_MESSAGE);
+	for (size_t i = 0; i < 2; i++) {
+		struct pop_handle handle = handle_of(&popped, i, true);
+		CU_ASSERT_EQUAL(ack(f, &handle), RESP_SUCCESS);
+	}
+	/* Nothing is left that it would have to come after. */
+	send(f, "k2", 0);
+	CU_ASSERT_EQUAL(pop(f, &header, &popped), 1);
+	CU_ASSERT_EQUAL(popped.result.pop_ms, f->clock.wall_now_ms);
+	buffer_deinit(&popped.bytes);
+	fixture_destroy(f);
+}
+
+/* What lapses within the millisecond it was given out in keeps its place, too. After a start as well. */
+static void test_order_within_a_millisecond(void)
+{
+	struct fixture *f = fixture_create(NULL);
+	struct pop_header header = whole_topic;
+	struct popped popped = { 0 };
+
+	header.order = true;
+	header.max_msg_nums = 1;
+	header.invisible_ms = 0;
+	send(f, "k0", 0);
+	send(f, "k1", 0);
+	CU_ASSERT_EQUAL(pop(f, &header, &popped), 1);
+	CU_ASSERT_EQUAL(pop(f, &header, &popped), 1);
+	CU_ASSERT_TRUE(span_is(popped.messages[0].body, "k0"));
+	for (int i = 0; i < 2; i++) {
+		int64_t before = popped.result.pop_ms;
+
+		fixture_snapshot(f);
+		fixture_restart(f);
+		f->clock.wall_now_ms = before;
+		core_set_time(f->core, before, f->clock.mono_now_ms);
+		CU_ASSERT_EQUAL_FATAL(pop(f, &header, &popped), 1);
+		CU_ASSERT_TRUE(span_is(popped.messages[0].body, "k0"));
+		CU_ASSERT_EQUAL(popped.result.pop_ms, before + 1);
+	}
+	buffer_deinit(&popped.bytes);
+	fixture_destroy(f);
+}
+
 static void test_full_properties_come_again(void)
 {
 	check_full("a", "t");
@@ -675,6 +736,8 @@ int main(void)
 		CHECK_TEST(test_what_lapses_comes_again),
 		CHECK_TEST(test_invisible_time_is_changed),
 		CHECK_TEST(test_after_the_last_retry_it_is_dead),
+		CHECK_TEST(test_the_same_attempt_after_the_clock_was_set_back),
+		CHECK_TEST(test_order_within_a_millisecond),
 		CHECK_TEST(test_full_properties_come_again),
 		CHECK_TEST(test_full_properties_become_a_dead_letter),
 		CHECK_TEST(test_full_properties_are_sent_back),
