@@ -500,6 +500,8 @@ enum status apply_group(struct core *core, const struct record_group *r, struct 
 		offsets_forget_group(core->offsets, group->id);
 	if (r->deleted && r->clean_offsets)
 		pops_forget_group(&core->pops, group->id);
+	else if (r->deleted)
+		pops_settle_group(&core->pops, group->id);
 	return ST_OK;
 }
 

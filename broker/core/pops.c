@@ -275,6 +275,14 @@ void pops_forget_group(struct pops *pops, uint32_t group_id)
 		mode->known = mode->known && mode->group_id != group_id;
 }
 
+void pops_settle_group(struct pops *pops, uint32_t group_id)
+{
+	for (struct pop_row *row = pops->rows; row != NULL; row = row->hh.next) {
+		if (row->key.group_id == group_id && row->live > 0)
+			forget(pops, row, pop_row_position(row));
+	}
+}
+
 /* --- request modes --------------------------------------------------------------------------------------------------- */
 
 static uint64_t mode_key(uint32_t topic_id, uint32_t group_id)

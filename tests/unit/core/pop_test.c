@@ -3,6 +3,7 @@
 
 #include "broker/core/pop.h"
 #include "broker/core/pop_waits.h"
+#include "broker/core/removal.h"
 #include "broker/core/state.h"
 #include "lib/wire/headers.h"
 
@@ -448,6 +449,44 @@ static void test_full_properties_are_sent_back(void)
 	fixture_destroy(f);
 }
 
+/* What a group had checked out when it was deleted does not count for ever against what others may check out. When the group
+ * is there again, and its offsets were kept, it begins with that. */
+static void check_deleted(bool restart)
+{
+	struct core_config config = fixture_config();
+	struct popped popped = { 0 };
+	struct outcome outcome = { 0 };
+
+	config.pop_max = 64;
+	struct fixture *f = fixture_create(&config);
+	for (int i = 0; i < 40; i++)
+		send(f, "k", 0);
+	CU_ASSERT_EQUAL(pop(f, &whole_topic, &popped), 32);
+	for (size_t i = 0; i < 2; i++) {
+		struct pop_handle handle = handle_of(&popped, i, false);
+		CU_ASSERT_EQUAL(ack(f, &handle), RESP_SUCCESS);
+	}
+	CU_ASSERT_EQUAL(pop(f, &whole_topic, &popped), 8);
+	CU_ASSERT_EQUAL(core_delete_group(f->core, SPAN_LITERAL("readers"), false, &outcome), ST_OK);
+	fixture_disk(f, true);
+	if (restart)
+		fixture_restart(f);
+	CU_ASSERT_EQUAL(f->core->pops.live, 0);
+	struct pop_header header = whole_topic;
+	header.consumer_group = SPAN_LITERAL("others");
+	CU_ASSERT_EQUAL(pop(f, &header, &popped), 32);
+	CU_ASSERT_EQUAL_FATAL(pop(f, &whole_topic, &popped), 32);
+	CU_ASSERT_EQUAL(popped.messages[0].queue_offset, 2);
+	buffer_deinit(&popped.bytes);
+	fixture_destroy(f);
+}
+
+static void test_a_deleted_group_leaves_no_check_outs(void)
+{
+	check_deleted(false);
+	check_deleted(true);
+}
+
 static void test_order_holds_the_queue_up(void)
 {
 	struct fixture *f = fixture_create(NULL);
@@ -741,6 +780,7 @@ int main(void)
 		CHECK_TEST(test_full_properties_come_again),
 		CHECK_TEST(test_full_properties_become_a_dead_letter),
 		CHECK_TEST(test_full_properties_are_sent_back),
+		CHECK_TEST(test_a_deleted_group_leaves_no_check_outs),
 		CHECK_TEST(test_order_holds_the_queue_up),
 		CHECK_TEST(test_the_same_attempt_gets_the_same),
 		CHECK_TEST(test_a_reset_forgets_check_outs),
