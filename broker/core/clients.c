@@ -187,5 +187,5 @@ size_t core_consumers(const struct core *core, struct span group, members_visit 
 {
 	uint32_t id = names_find(core->names, group);
 
-	return id == 0 ? 0 : members_each(core->members, id, MEMBER_CONSUMER, visit, context);
+	return id == 0 ? 0 : members_each_client(core->members, id, MEMBER_CONSUMER, visit, context);
 }

@@ -20,7 +20,7 @@ void core_connection_gone(struct core *core, uint64_t conn_id);
 bool core_client(const struct core *core, uint64_t conn_id, struct member_client *out);
 /* The client id of a connection's heartbeats, or empty. */
 struct span core_client_id(const struct core *core, uint64_t conn_id);
-/* GET_CONSUMER_LIST_BY_GROUP: visits each member; returns how many there are. */
+/* GET_CONSUMER_LIST_BY_GROUP: visits each client; returns how many there are. */
 size_t core_consumers(const struct core *core, struct span group, members_visit visit, void *context);
 
 /* --- for core.c: ends the memberships of the silent. */
