@@ -133,8 +133,10 @@ bool handlers_ask(struct handlers *handlers, uint64_t conn_id, uint64_t half_que
 	struct checked_half checked = { .queue_offset = half_queue_offset, .log_offset = half_offset };
 	struct errinfo err;
 	struct encoder encoder;
-	enum status status = core_stored_half(handlers->core, half_queue_offset, &checked.half, &checked.attempts, &err);
 
+	if (handlers->replies.full != NULL && handlers->replies.full(handlers->replies.context, conn_id))
+		return false;
+	enum status status = core_stored_half(handlers->core, half_queue_offset, &checked.half, &checked.attempts, &err);
 	if (status == ST_AGAIN)
 		return false;
 	uint32_t suppressed;
