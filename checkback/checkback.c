@@ -41,7 +41,7 @@ struct group {
 	uint32_t producer_next;     /* Round robin. */
 	struct line lines[LINE_COUNT];
 	uint32_t held_count;        /* In the lines and asked about. */
-	int64_t returned_mono_ms;   /* When the first producer came back: what rested before is asked at once. */
+	int64_t returned_mono_ms;   /* When the first producer came back: what rested before rests no longer than it must. */
 	uint8_t return_number;      /* Modulo 4, already shifted: tells apart what happens within one millisecond. */
 	int64_t deficit;
 };
@@ -268,13 +268,25 @@ uint64_t checkback_in_doubt(const struct checkback *cb)
 
 /* --- events ------------------------------------------------------------------------------------------ */
 
+static void note_in_doubt(struct checkback *cb, struct pending *entry)
+{
+	if ((entry->place & MARK_IN_DOUBT) != 0)
+		return;
+	entry->place |= MARK_IN_DOUBT;
+	cb->in_doubt++;
+}
+
 void checkback_opened(struct checkback *cb, struct pending *entry, int64_t delay_ms, int64_t now_mono_ms)
 {
+	bool asked_before = entry->attempts > 0;
+
 	assert(entry->place == PLACE_NONE);
 	cb->now_mono_ms = now_mono_ms;
 	entry->due_mono_ms = now_mono_ms + (delay_ms > 0 ? delay_ms : 0);
-	/* A long immunity at the end of the young line would send all that follow to the wheel. */
-	if (delay_ms > cb->config.transaction_timeout_ms)
+	if (asked_before)
+		note_in_doubt(cb, entry);
+	/* A long immunity, or a rest, at the end of the young line would send all that follow to the wheel. */
+	if (delay_ms > (asked_before ? 0 : cb->config.transaction_timeout_ms))
 		set_wheel(cb, entry, entry->due_mono_ms);
 	else
 		set_place(entry, schedule_first(&cb->schedule, entry) ? PLACE_YOUNG : PLACE_WHEEL);
@@ -301,12 +313,17 @@ void checkback_closed(struct checkback *cb, struct pending *entry)
 	entry->place = PLACE_NONE;
 }
 
-void checkback_answered_unknown(struct checkback *cb, struct pending *entry, int64_t now_mono_ms)
+bool checkback_awaits_answer(const struct pending *entry)
 {
 	unsigned place = place_of(entry);
 
+	return place == PLACE_ASKED || place == PLACE_LINES + LINE_WAITING || place == PLACE_LINES + LINE_RETRY;
+}
+
+void checkback_answered_unknown(struct checkback *cb, struct pending *entry, int64_t now_mono_ms)
+{
 	/* Parked; or nobody is waiting for an answer: the deadline that it has stands. */
-	if (place == PLACE_NONE || place == PLACE_YOUNG || place == PLACE_WHEEL)
+	if (!checkback_awaits_answer(entry))
 		return;
 	cb->now_mono_ms = now_mono_ms;
 	note_answer(cb, entry);
@@ -363,10 +380,7 @@ static void on_due(void *context, struct pending *entry)
 	struct checkback *cb = context;
 
 	set_place(entry, PLACE_NONE);
-	if ((entry->place & MARK_IN_DOUBT) == 0) {
-		entry->place |= MARK_IN_DOUBT;
-		cb->in_doubt++;
-	}
+	note_in_doubt(cb, entry);
 	if (entry->answered >= cb->config.check_max) {
 		set_wheel(cb, entry, cb->now_mono_ms + EXHAUSTED_RETRY_MS);
 		cb->effects.exhausted(cb->effects.context, entry);
@@ -411,9 +425,15 @@ static void refill_budget(struct checkback *cb)
 /* Is this entry of a line to be asked about now? */
 static bool is_eligible(const struct checkback *cb, const struct group *group, int line, const struct pending *entry)
 {
-	/* What rested when the group came back does not rest any longer: another process answers. */
-	return entry->due_mono_ms <= cb->now_mono_ms || (entry->place & MARK_RETURN) != group->return_number ||
-	       entry->due_mono_ms - line_delay_ms(cb, line) < group->returned_mono_ms;
+	int64_t since_ms = entry->due_mono_ms - line_delay_ms(cb, line);
+
+	if (entry->due_mono_ms <= cb->now_mono_ms)
+		return true;
+	if ((entry->place & MARK_RETURN) == group->return_number && since_ms >= group->returned_mono_ms)
+		return false;
+	/* It rested when the group came back, and another process may know more. But a connection that is cut again and again
+	 * must not use its checks up: one interval after an answer is the least. */
+	return line < LINE_BACKOFF || since_ms + cb->config.check_interval_ms <= cb->now_mono_ms;
 }
 
 /* The oldest, in half order, of those that stand first in the group's lines and may be asked about. NULL: none. */

@@ -6,12 +6,14 @@
  * - A transaction's first check is due `transaction_timeout_ms` (or its own immunity) after it was stored. Default
  *   deadlines ascend with the half queue, so they wait in one line and a normal transaction costs no timer.
  * - Past its deadline it is *in doubt* and waits in its group's lines until a producer of the group has room; the oldest
- *   half goes first. A group whose first producer returns is asked at once about all in doubt, also about those that
- *   were backing off, never about younger ones. While no producer is there, they cost nothing.
+ *   half goes first. A group whose first producer returns is asked at once about all in doubt, about those that were
+ *   backing off as soon as one check interval has passed since their last answer, never about younger ones. While no
+ *   producer is there, they cost nothing.
  * - Asked is the connection that sent the half first, then others. No answer by `answer_timeout_ms`: another one, not
  *   counted; who let a question time out comes last until it answers one. The connection is gone: another one at once.
  * - UNKNOWN is counted and backs off: check_interval_ms for the first three answers, then doubling up to eight times.
- *   `check_max` UNKNOWNs: the effect `exhausted` (the policy's turn).
+ *   `check_max` UNKNOWNs: the effect `exhausted` (the policy's turn). No two of them are counted within one check
+ *   interval, however connections come and go: that is no sooner than (check_max - 1) intervals after the first.
  * - Each connection has a window of questions under way: `window_start`, one more per answer up to `window_max`, halved
  *   per time-out down to `window_min`, because the Java client drops what exceeds its queue of 2,000.
  * - Groups take turns by bytes (deficit round robin), within `bytes_per_second` over all.
@@ -64,12 +66,16 @@ enum status checkback_reserve(struct checkback *checkback, uint32_t group_id) MU
 
 /* --- events ------------------------------------------------------------------------------------------ */
 
-/* A half was stored or resumed (or is found open at start): first check in `delay_ms`. */
+/* A half was stored or resumed (or is found open at start): next check in `delay_ms`. One that was asked about before the
+ * start (entry->attempts) is in doubt from now on. */
 void checkback_opened(struct checkback *checkback, struct pending *entry, int64_t delay_ms, int64_t now_mono_ms);
 /* It was decided or parked: forget it. Call before it leaves the pending table. */
 void checkback_closed(struct checkback *checkback, struct pending *entry);
-/* An UNKNOWN arrived as the answer to a check, in time or late. entry->answered has been raised by the caller. If the
- * entry is not in doubt yet, its first deadline stands. May call `exhausted`. */
+/* Would an UNKNOWN be news? Not for one that rests after another: several questions about it may be under way, over
+ * connections that are gone, and their answers are one. */
+bool checkback_awaits_answer(const struct pending *entry);
+/* An UNKNOWN arrived as the answer to a check, in time or late. If it was awaited, entry->answered has been raised by the
+ * caller; else the deadline that the entry has stands. May call `exhausted`. */
 void checkback_answered_unknown(struct checkback *checkback, struct pending *entry, int64_t now_mono_ms);
 /* A heartbeat shows a producer of the group; known ones are fine. ST_NOMEM: not known yet, the next one tries again. */
 enum status checkback_producer_seen(struct checkback *checkback, uint32_t group_id, uint64_t conn_id) MUST_USE;

@@ -400,6 +400,9 @@ enum status apply_check(struct core *core, const struct record_check *r, struct 
 	/* The checks of a turn are recorded together, after a decision of the same turn perhaps: not open is fine. */
 	if (entry == NULL || entry->half_offset != r->half_offset)
 		return ST_OK;
+	/* An answer that is news: as in checkback_answered_unknown. */
+	if (core->replay.active && r->event == CHECK_ANSWERED_UNKNOWN && r->answered > entry->answered)
+		entry->due_mono_ms = r->when_ms + checkback_backoff_ms(&core->config.checkback, r->answered);
 	entry->attempts = (uint16_t)(r->attempts < UINT16_MAX ? r->attempts : UINT16_MAX);
 	entry->answered = (uint16_t)(r->answered < UINT16_MAX ? r->answered : UINT16_MAX);
 	return ST_OK;
@@ -497,6 +500,8 @@ enum status apply_group(struct core *core, const struct record_group *r, struct 
 		offsets_forget_group(core->offsets, group->id);
 	if (r->deleted && r->clean_offsets)
 		pops_forget_group(&core->pops, group->id);
+	else if (r->deleted)
+		pops_settle_group(&core->pops, group->id);
 	return ST_OK;
 }
 

@@ -134,6 +134,9 @@ enum status core_heartbeat(struct core *core, uint64_t conn_id, const struct hos
 	struct member_client client = { conn_id, *address, heartbeat->client_id, language, version, core->mono_ms };
 	enum status status = ST_OK;
 
+	if (client.client_id.size > CLIENT_ID_MAX)
+		return core_refuse(outcome, RESP_INVALID_PARAMETER, "clientID of %zu bytes: at most %d are allowed", client.client_id.size,
+				   CLIENT_ID_MAX);
 	for (size_t i = 0; i < heartbeat->producer_count && status == ST_OK; i++)
 		status = see_producer(core, &client, heartbeat->producer_groups[i]);
 	for (size_t i = 0; i < heartbeat->consumer_count && status == ST_OK; i++)
@@ -184,5 +187,5 @@ size_t core_consumers(const struct core *core, struct span group, members_visit 
 {
 	uint32_t id = names_find(core->names, group);
 
-	return id == 0 ? 0 : members_each(core->members, id, MEMBER_CONSUMER, visit, context);
+	return id == 0 ? 0 : members_each_client(core->members, id, MEMBER_CONSUMER, visit, context);
 }

@@ -9,7 +9,7 @@
 #include "broker/core/members.h"
 #include "lib/wire/body_heartbeat.h"
 
-/* HEART_BEAT. Groups that may not be made are left out, as in RocketMQ. */
+/* HEART_BEAT. Groups that may not be made are left out, as in RocketMQ. Refused with a client id over CLIENT_ID_MAX. */
 enum status core_heartbeat(struct core *core, uint64_t conn_id, const struct host *address, int32_t language,
 			   int32_t version, const struct heartbeat *heartbeat, struct outcome *outcome) MUST_USE;
 /* UNREGISTER_CLIENT. Empty groups are left out. */
@@ -20,7 +20,7 @@ void core_connection_gone(struct core *core, uint64_t conn_id);
 bool core_client(const struct core *core, uint64_t conn_id, struct member_client *out);
 /* The client id of a connection's heartbeats, or empty. */
 struct span core_client_id(const struct core *core, uint64_t conn_id);
-/* GET_CONSUMER_LIST_BY_GROUP: visits each member; returns how many there are. */
+/* GET_CONSUMER_LIST_BY_GROUP: visits each client; returns how many there are. */
 size_t core_consumers(const struct core *core, struct span group, members_visit visit, void *context);
 
 /* --- for core.c: ends the memberships of the silent. */

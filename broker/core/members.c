@@ -17,6 +17,9 @@ struct member {
 	struct group *group;
 	enum member_role role;
 	int64_t seen_mono_ms;
+	UT_hash_handle by_id;  /* While it `stands`: in its group's table of clients. */
+	bool stands;           /* For its client: the last that came of that one's connections in this group and role. */
+	struct member *before; /* Those that it stands in front of, the latest first. */
 };
 
 struct connection {
@@ -35,7 +38,8 @@ struct connection {
 struct group {
 	UT_hash_handle hh;
 	uint32_t group_id;
-	struct member *members[2]; /* By role. */
+	struct member *members[2]; /* By role, like the next. */
+	struct member *clients[2]; /* By client id. */
 	struct consumer_profile profile;
 	struct subscription *subscriptions;
 	size_t subscription_count;
@@ -132,6 +136,69 @@ static bool is_empty(const struct group *group)
 	return group->members[MEMBER_PRODUCER] == NULL && group->members[MEMBER_CONSUMER] == NULL;
 }
 
+/* --- clients and their connections ------------------------------------------------------------------------------------- */
+
+static struct member *find_standing(const struct member *member)
+{
+	const struct connection *connection = member->connection;
+	struct member *found = NULL;
+
+	if (connection->client_id_size > 0)
+		HASH_FIND(by_id, member->group->clients[member->role], connection->client_id, connection->client_id_size, found);
+	return found;
+}
+
+static void put_in_front(struct member *member)
+{
+	struct connection *connection = member->connection;
+
+	HASH_ADD_KEYPTR(by_id, member->group->clients[member->role], connection->client_id, connection->client_id_size, member);
+	member->stands = member->by_id.tbl != NULL;
+}
+
+static void take_from_front(struct member *member)
+{
+	HASH_DELETE(by_id, member->group->clients[member->role], member);
+	member->stands = false;
+}
+
+/* From now on it stands for its client. Without memory for that, its next heartbeat tries again. */
+static void stand(struct member *member)
+{
+	struct member *before = find_standing(member);
+
+	if (before == member || member->connection->client_id_size == 0)
+		return;
+	member->before = NULL;
+	put_in_front(member);
+	if (!member->stands || before == NULL)
+		return;
+	member->before = before;
+	take_from_front(before);
+}
+
+/* It goes, or is about to have another name: the one before it stands for the client again. */
+static void step_back(struct member *member)
+{
+	struct member *before = member->before, *standing = find_standing(member);
+
+	member->before = NULL;
+	if (member->stands) {
+		if (before != NULL)
+			put_in_front(before);
+		if (before != NULL && !before->stands)
+			before->before = NULL;
+		take_from_front(member);
+		return;
+	}
+	for (; standing != NULL; standing = standing->before) {
+		if (standing->before == member) {
+			standing->before = before;
+			return;
+		}
+	}
+}
+
 /* Ends one membership; forgets connection and group when it was their last. */
 static void remove_member(struct members *members, struct member *member, members_gone gone, void *context)
 {
@@ -141,6 +208,7 @@ static void remove_member(struct members *members, struct member *member, member
 	uint32_t group_id = group->group_id;
 	enum member_role role = member->role;
 
+	step_back(member);
 	DL_DELETE2(connection->members, member, conn_prev, conn_next);
 	DL_DELETE2(group->members[role], member, group_prev, group_next);
 	free(member);
@@ -213,6 +281,8 @@ static struct member *find_member(const struct connection *connection, uint32_t 
 
 static bool set_client(struct members *members, struct connection *connection, const struct member_client *client)
 {
+	struct member *member;
+
 	connection->language = client->language;
 	connection->version = client->version;
 	connection->address = client->address;
@@ -224,9 +294,13 @@ static bool set_client(struct members *members, struct connection *connection, c
 	if (client->client_id.size > 0)
 		memcpy(copy, client->client_id.data, client->client_id.size);
 	hide_producer(members, connection);
+	DL_FOREACH2(connection->members, member, conn_next)
+		step_back(member);
 	free(connection->client_id);
 	connection->client_id = copy;
 	connection->client_id_size = client->client_id.size;
+	DL_FOREACH2(connection->members, member, conn_next)
+		stand(member);
 	return true;
 }
 
@@ -262,7 +336,11 @@ static enum status see(struct members *members, const struct member_client *clie
 	}
 	member->seen_mono_ms = client->now_mono_ms;
 	*member_out = member;
-	return set_client(members, connection, client) ? ST_OK : ST_NOMEM;
+	if (!set_client(members, connection, client))
+		return ST_NOMEM;
+	if (*joined || find_standing(member) == NULL)
+		stand(member);
+	return ST_OK;
 }
 
 enum status members_see_producer(struct members *members, const struct member_client *client, uint32_t group_id,
@@ -393,6 +471,14 @@ uint64_t members_find_producer(const struct members *members, struct span client
 	return connection == NULL ? 0 : connection->conn_id;
 }
 
+static void visit_member(const struct member *member, members_visit visit, void *context)
+{
+	const struct connection *connection = member->connection;
+
+	if (visit != NULL)
+		visit(context, connection->conn_id, (struct span){ connection->client_id, connection->client_id_size });
+}
+
 size_t members_each(const struct members *members, uint32_t group_id, enum member_role role, members_visit visit,
 		    void *context)
 {
@@ -404,11 +490,24 @@ size_t members_each(const struct members *members, uint32_t group_id, enum membe
 		return 0;
 	DL_FOREACH2(group->members[role], member, group_next) {
 		count++;
-		if (visit != NULL)
-			visit(context, member->connection->conn_id,
-			      (struct span){ member->connection->client_id, member->connection->client_id_size });
+		visit_member(member, visit, context);
 	}
 	return count;
+}
+
+size_t members_each_client(const struct members *members, uint32_t group_id, enum member_role role, members_visit visit,
+			   void *context)
+{
+	const struct group *group = find_group(members, group_id);
+	const struct member *member;
+
+	if (group == NULL)
+		return 0;
+	DL_FOREACH2(group->members[role], member, group_next) {
+		if (member->stands)
+			visit_member(member, visit, context);
+	}
+	return HASH_CNT(by_id, group->clients[role]);
 }
 
 const struct consumer_profile *members_profile(const struct members *members, uint32_t group_id)

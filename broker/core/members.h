@@ -18,7 +18,8 @@
 #include "lib/wire/filter.h"
 #include "lib/wire/message.h"
 
-enum { MEMBER_SILENCE_MS = 120 * 1000 };
+/* RocketMQ's client ids (address@instance) have some 60 bytes. */
+enum { MEMBER_SILENCE_MS = 120 * 1000, CLIENT_ID_MAX = 255 };
 
 enum member_role { MEMBER_PRODUCER, MEMBER_CONSUMER };
 
@@ -80,7 +81,11 @@ uint64_t members_find_producer(const struct members *members, struct span client
 typedef void (*members_visit)(void *context, uint64_t conn_id, struct span client_id);
 size_t members_each(const struct members *members, uint32_t group_id, enum member_role role, members_visit visit,
 		    void *context);
-/* The same for all groups that have members of the role, in no order. */
+/* The same, but each client once, however many connections it has in the group: by the one that came last. A connection may
+ * be dead without a word, and its client back under another, long before its silence ends it. */
+size_t members_each_client(const struct members *members, uint32_t group_id, enum member_role role, members_visit visit,
+			   void *context);
+/* members_each for all groups that have members of the role, in no order. */
 typedef void (*members_visit_group)(void *context, uint32_t group_id);
 void members_each_group(const struct members *members, enum member_role role, members_visit_group visit, void *context);
 /* NULL if no consumer of the group is connected. */

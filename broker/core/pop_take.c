@@ -86,6 +86,24 @@ static bool is_blocked(const struct taking *t)
 	return false;
 }
 
+/* A check-out is later than the one before it of the same message, whatever the wall clock says: only so can it be told from
+ * that one, and take its place. Of all queues that the request looks at, as they have one time. */
+static int64_t time_after(const struct core *core, const struct topic *topic, const struct pop_request *request,
+			  int32_t queue_id, int64_t pop_ms)
+{
+	uint32_t first = queue_id < 0 ? 0 : (uint32_t)queue_id;
+	uint32_t end = queue_id < 0 ? topic->settings.read_queue_nums : first + 1;
+
+	for (uint32_t i = first; i < end; i++) {
+		struct pop_key key = { topic->id, request->group_id, i };
+		const struct pop_row *row = pops_find(&core->pops, &key);
+
+		if (row != NULL && row->newest_ms >= pop_ms)
+			pop_ms = row->newest_ms + 1;
+	}
+	return pop_ms;
+}
+
 /* --- what was found -------------------------------------------------------------------------------------------------------- */
 
 static bool is_full(const struct taking *t)
@@ -94,23 +112,39 @@ static bool is_full(const struct taking *t)
 }
 
 /* A message of a retry topic shows the topic that it was asked for; where it comes from, its handle says. */
-static void append_retried(struct taking *t, struct span record)
+static bool show_as_asked(struct taking *t, const char *const *without, struct message *message)
 {
 	struct core *core = t->core;
-	struct message message;
 	char handle[128 + 256];
 
-	if (message_decode(record, &message, NULL) != ST_OK)
-		return;
 	snprintf(handle, sizeof(handle), "%llu %lld %lld 0 1 %s %d %lld", (unsigned long long)t->taken[0],
-		 (long long)t->result->pop_ms, (long long)t->request->invisible_ms, core->config.broker_name, message.queue_id,
-		 (long long)message.queue_offset);
+		 (long long)t->result->pop_ms, (long long)t->request->invisible_ms, core->config.broker_name, message->queue_id,
+		 (long long)message->queue_offset);
 	buffer_reset(&core->properties);
-	properties_copy(&core->properties, message.properties, NULL);
-	if (property_get(message.properties, PROPERTY_POP_CK).size == 0)
+	properties_copy(&core->properties, message->properties, without);
+	if (property_get(message->properties, PROPERTY_POP_CK).size == 0)
 		property_put(&core->properties, PROPERTY_POP_CK, span_of(handle));
-	message.properties = buffer_span(&core->properties);
-	message.topic = t->asked->name;
+	message->properties = buffer_span(&core->properties);
+	message->topic = t->asked->name;
+	return !core->properties.failed && message_check_limits(message, NULL) == ST_OK;
+}
+
+/* One whose properties are full goes without what the broker added to it. If that is not enough it shows the retry topic:
+ * clients make the handle from that and from the answer's places, and show the topic that they asked for by themselves. */
+static void append_retried(struct taking *t, struct span record)
+{
+	static const char *const ours[] = { PROPERTY_MSG_REGION, PROPERTY_TRACE_ON, PROPERTY_CLUSTER, PROPERTY_FIRST_POP_TIME, NULL };
+	struct core *core = t->core;
+	struct message stored, message;
+
+	if (message_decode(record, &stored, NULL) != ST_OK)
+		return;
+	message = stored;
+	if (!show_as_asked(t, NULL, &message)) {
+		message = stored;
+		if (!show_as_asked(t, ours, &message))
+			message = stored;
+	}
 	uint8_t *at = buffer_reserve(&core->pop.body, message_size(&message));
 	if (at != NULL)
 		buffer_commit(&core->pop.body, message_encode(&message, at));
@@ -137,6 +171,7 @@ static void copy_bodies(struct taking *t, const struct pull_result *pulled)
 static struct record_pop *add_event(struct taking *t, enum pop_event event, uint64_t offset)
 {
 	struct pop_scratch *scratch = &t->core->pop;
+	int64_t ahead_ms = t->result->pop_ms - t->core->wall_ms;
 	struct record_pop *last = scratch->event_count == 0 ? NULL : &scratch->events[scratch->event_count - 1];
 
 	if (last != NULL && last->event == event && last->queue_offset + last->count == offset && last->queue_id == t->queue->id &&
@@ -148,7 +183,8 @@ static struct record_pop *add_event(struct taking *t, enum pop_event event, uint
 	last = &scratch->events[scratch->event_count++];
 	*last = (struct record_pop){
 		.event = event, .group = t->group, .topic = t->topic->name, .queue_id = t->queue->id, .queue_offset = offset, .count = 1,
-		.pop_time_ms = t->result->pop_ms, .invisible_ms = t->request->invisible_ms,
+		.pop_time_ms = t->result->pop_ms,
+		.invisible_ms = t->request->invisible_ms > ahead_ms ? t->request->invisible_ms - ahead_ms : 0,
 	};
 	return last;
 }
@@ -378,6 +414,9 @@ static void take_all(struct taking *t, struct topic *topic, enum status *status,
 	/* Now and then what comes again goes first, so that a busy topic cannot hold it up for ever. */
 	bool retry_first = t->core->pop.turn++ % 5 == 0;
 
+	t->result->pop_ms = time_after(t->core, topic, t->request, t->request->queue_id, t->result->pop_ms);
+	if (retry != NULL)
+		t->result->pop_ms = time_after(t->core, retry, t->request, -1, t->result->pop_ms);
 	if (retry != NULL && retry_first)
 		take_topic(t, retry, -1, status, trouble);
 	take_topic(t, topic, t->request->queue_id, status, trouble);

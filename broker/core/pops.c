@@ -63,6 +63,7 @@ enum status pops_reserve(struct pops *pops, const struct pop_key *key, size_t mo
 			return ST_NOMEM;
 		row->key = *key;
 		row->due_ms = INT64_MAX;
+		row->newest_ms = INT64_MIN;
 		HASH_ADD(hh, pops->rows, key, sizeof(row->key), row);
 		if (!table_took(row)) {
 			free(row);
@@ -111,10 +112,12 @@ uint64_t pop_row_position(const struct pop_row *row)
 	return row->scanned > row->next ? row->scanned : row->next;
 }
 
-static void note_due(struct pop_row *row, const struct pop_entry *entry)
+static void note_times(struct pop_row *row, const struct pop_entry *entry)
 {
 	if (pop_entry_due(entry) < row->due_ms)
 		row->due_ms = pop_entry_due(entry);
+	if (entry->orderly && entry->pop_ms > row->newest_ms)
+		row->newest_ms = entry->pop_ms;
 }
 
 void pop_row_look(struct pop_row *row, int64_t now_ms)
@@ -124,7 +127,7 @@ void pop_row_look(struct pop_row *row, int64_t now_ms)
 		const struct pop_entry *entry = &row->entries[i];
 		bool seen = entry->done || (entry->orderly && pop_entry_due(entry) <= now_ms);
 		if (!seen)
-			note_due(row, entry);
+			note_times(row, entry);
 	}
 }
 
@@ -182,7 +185,7 @@ static void check_out(struct pops *pops, struct pop_row *row, const struct recor
 		entry->pop_ms = r->pop_time_ms;
 		entry->invisible_ms = r->invisible_ms;
 		entry->orderly = r->event != POP_CHECK_OUT;
-		note_due(row, entry);
+		note_times(row, entry);
 	}
 	if (row->next < r->queue_offset + r->count)
 		row->next = r->queue_offset + r->count;
@@ -200,6 +203,8 @@ static void settle(struct pops *pops, struct pop_row *row, const struct record_p
 		if (row->live == 0)
 			break;
 	}
+	if (row->live == 0)
+		row->newest_ms = INT64_MIN;
 	compact(row);
 }
 
@@ -210,6 +215,7 @@ static void forget(struct pops *pops, struct pop_row *row, uint64_t next)
 	row->next = row->scanned = next;
 	row->attempt = 0;
 	row->due_ms = INT64_MAX;
+	row->newest_ms = INT64_MIN;
 }
 
 void pops_apply(struct pops *pops, struct pop_row *row, const struct record_pop *r)
@@ -231,7 +237,7 @@ void pops_apply(struct pops *pops, struct pop_row *row, const struct record_pop 
 			break;
 		entry->pop_ms = r->pop_time_ms;
 		entry->invisible_ms = r->invisible_ms;
-		note_due(row, entry);
+		note_times(row, entry);
 		break;
 	case POP_RESET:
 		forget(pops, row, r->queue_offset);
@@ -246,7 +252,7 @@ void pops_load(struct pops *pops, struct pop_row *row, const struct pop_entry *l
 	struct pop_entry *entry = make_entry(pops, row, loaded->offset);
 
 	*entry = *loaded;
-	note_due(row, entry);
+	note_times(row, entry);
 }
 
 void pops_forget_topic(struct pops *pops, uint32_t topic_id)
@@ -267,6 +273,14 @@ void pops_forget_group(struct pops *pops, uint32_t group_id)
 	}
 	for (struct request_mode *mode = pops->modes; mode != NULL; mode = mode->hh.next)
 		mode->known = mode->known && mode->group_id != group_id;
+}
+
+void pops_settle_group(struct pops *pops, uint32_t group_id)
+{
+	for (struct pop_row *row = pops->rows; row != NULL; row = row->hh.next) {
+		if (row->key.group_id == group_id && row->live > 0)
+			forget(pops, row, pop_row_position(row));
+	}
 }
 
 /* --- request modes --------------------------------------------------------------------------------------------------- */

@@ -38,6 +38,7 @@ struct pop_row {
 	size_t head, count, capacity;
 	size_t live;               /* Of them: not done. */
 	int64_t due_ms;            /* No live one lapses earlier. */
+	int64_t newest_ms;         /* None of the live ones in order was given out later. */
 	uint64_t scanned;          /* Soft: what lies between `next` and here did not fit. */
 	uint64_t attempt;          /* Soft: hash of the request that was given the orderly ones; 0: none. */
 };
@@ -87,6 +88,8 @@ static inline int64_t pop_entry_due(const struct pop_entry *entry)
 /* The topic, or the group, is gone. */
 void pops_forget_topic(struct pops *pops, uint32_t topic_id);
 void pops_forget_group(struct pops *pops, uint32_t group_id);
+/* The group is gone, but what it has read is kept: what it had checked out comes again if it is made anew. */
+void pops_settle_group(struct pops *pops, uint32_t group_id);
 
 struct request_mode *pops_mode(const struct pops *pops, uint32_t topic_id, uint32_t group_id);
 /* Room for it; what is not set yet is not `known`. NULL without memory. */

@@ -145,6 +145,9 @@ static enum status store_message(struct core *core, struct incoming *in, struct 
 	};
 	struct queue *queue;
 
+	/* Another topic's name may be too long for the largest message. */
+	if (message_check_limits(&in->message, &outcome->err) != ST_OK)
+		return core_refuse_as(outcome, RESP_MESSAGE_ILLEGAL);
 	enum status status = apply_reserve_message(core, in->topic, &r, &queue, &outcome->err);
 	if (status != ST_OK)
 		return core_refuse(outcome, RESP_SYSTEM_BUSY, "[PCBUSY_CLEAN_QUEUE]%s", outcome->err.text);
@@ -494,12 +497,13 @@ enum status core_send(struct core *core, const struct send_request *request, str
 		  PROPERTY_TIMER_DELAY_MS, PROPERTY_TIMER_DELIVER_MS
 static const char *const rewritten_retry[] = { REWRITTEN, PROPERTY_REAL_TOPIC, PROPERTY_REAL_QID, NULL };
 static const char *const rewritten_dead[] = { REWRITTEN, NULL };
+/* Where properties are full: what the broker added, too. */
+static const char *const rewritten_full[] = { REWRITTEN, PROPERTY_REAL_TOPIC, PROPERTY_REAL_QID, PROPERTY_MSG_REGION,
+					      PROPERTY_TRACE_ON, PROPERTY_CLUSTER, PROPERTY_FIRST_POP_TIME, NULL };
 
 /* The stored properties, with where the message came from first. */
-static enum status build_back_properties(struct core *core, const struct incoming *in, struct span origin,
-					 struct outcome *outcome)
+static void put_back_properties(struct core *core, const struct incoming *in, const struct message *message, struct span origin)
 {
-	const struct message *message = &in->message;
 	struct known_properties known;
 	struct buffer *out = &core->properties;
 
@@ -512,8 +516,39 @@ static enum status build_back_properties(struct core *core, const struct incomin
 	if (in->wanted.by == WANTED_AT_ONCE)
 		property_put_i64(out, PROPERTY_DELAY, 0);
 	timers_put_properties(core, &in->wanted, false, in->topic->name, in->queue_id, out);
-	if (out->failed || buffer_size(out) > MESSAGE_PROPERTIES_MAX)
-		return core_refuse(outcome, RESP_MESSAGE_ILLEGAL, "the message's properties leave no room for its origin");
+}
+
+/* With the least that clients want, the topic to show. */
+static void put_full_properties(struct core *core, const struct message *message)
+{
+	struct span topic = property_get(message->properties, PROPERTY_RETRY_TOPIC);
+	struct buffer *out = &core->properties;
+
+	buffer_reset(out);
+	properties_copy(out, message->properties, rewritten_full);
+	property_put(out, PROPERTY_RETRY_TOPIC, topic.size > 0 ? topic : message->topic);
+}
+
+static bool take_properties(struct core *core, struct incoming *in)
+{
+	in->message.properties = buffer_span(&core->properties);
+	return message_check_limits(&in->message, NULL) == ST_OK;
+}
+
+/* As much as there is room for: a message must not be lost for what is said about it. */
+static enum status build_back(struct core *core, struct incoming *in, struct span origin, struct outcome *outcome)
+{
+	const struct message stored = in->message;
+
+	in->message.topic = in->topic->name;
+	put_back_properties(core, in, &stored, origin);
+	if (!take_properties(core, in)) {
+		put_full_properties(core, &stored);
+		if (!take_properties(core, in))
+			in->message.properties = stored.properties;
+	}
+	if (core->properties.failed)
+		return core_refuse(outcome, RESP_SYSTEM_BUSY, "no memory for the message sent back");
 	return ST_OK;
 }
 
@@ -547,11 +582,9 @@ static enum status store_back(struct core *core, const struct send_back_request 
 		in.queue_id = queues == 0 ? 0 : core->queue_turn++ % queues;
 	}
 	offset_msg_id_encode(&host, (int64_t)request->log_offset, origin);
-	status = build_back_properties(core, &in, span_of(origin), outcome);
+	status = build_back(core, &in, span_of(origin), outcome);
 	if (status != ST_OK)
 		return status;
-	in.message.properties = buffer_span(&core->properties);
-	in.message.topic = in.topic->name;
 	in.message.reconsume_times++;
 	in.message.prepared_transaction_offset = 0;
 	status = store_message(core, &in, &at, &queue_offset, outcome);

@@ -184,11 +184,13 @@ static enum status check_bodies(struct core *core, struct errinfo *err)
 static void open_check(struct core *core, struct pending *entry)
 {
 	/* While records were replayed, due_mono_ms held the wall time of the check. */
-	int64_t left = entry->due_mono_ms - core->wall_ms, most = entry->due_mono_ms - entry->store_time_ms;
+	int64_t left = entry->due_mono_ms - core->wall_ms;
+	int64_t most = entry->answered > 0 ? checkback_backoff_ms(&core->config.checkback, entry->answered)
+					   : entry->due_mono_ms - entry->store_time_ms;
 
 	if (entry->state != TXN_PREPARED)
 		return;
-	/* Not longer than it was to wait when it was stored; a clock that was set back gives no more than that. */
+	/* Not longer than it was to wait when it was stored or answered; a clock that was set back gives no more than that. */
 	if (left > most)
 		left = most;
 	checkback_opened(core->checkback, entry, left > 0 ? left : 0, core->mono_ms);

@@ -31,7 +31,7 @@
 #include "lib/wire/codes.h"
 
 /* BATCH_MESSAGES_MAX: the answer's header holds an id of each, at most 57 bytes with its comma, within FRAME_HEADER_MAX. */
-enum { CHECK_BATCH_MAX = 256, CHECK_CLIENT_MAX = 256, CONFLICTS_PER_SECOND = 100, BATCH_MESSAGES_MAX = 4096,
+enum { CHECK_BATCH_MAX = 256, CONFLICTS_PER_SECOND = 100, BATCH_MESSAGES_MAX = 4096,
        POP_EVENTS_MAX = 128, PULL_EXPRESSIONS = 64 /* A power of two. */ };
 
 /* Of one POP request: what it finds. */
@@ -98,7 +98,7 @@ struct core {
 	uint64_t wish_window;         /* Of the pull under way: a window that the page cache lacks; or NO_WINDOW. */
 
 	struct record_check checks[CHECK_BATCH_MAX]; /* Events of this turn. */
-	char check_clients[CHECK_BATCH_MAX][CHECK_CLIENT_MAX]; /* Their texts. */
+	char check_clients[CHECK_BATCH_MAX][CLIENT_ID_MAX]; /* Their texts. */
 	size_t check_count;
 
 	struct buffer properties;     /* Scratch of one operation: the properties of the message being stored. */

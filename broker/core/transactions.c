@@ -195,6 +195,12 @@ static void format_time(int64_t wall_ms, char out[32])
 	out[size] = '\0';
 }
 
+/* As much of a text as records hold that is a peer's own: a client's id, an id that nothing was compared with. */
+static struct span cut(struct span text)
+{
+	return (struct span){ text.data, text.size < CLIENT_ID_MAX ? text.size : CLIENT_ID_MAX };
+}
+
 /* At most CONFLICTS_PER_SECOND records; the others are counted in the next one. */
 static uint64_t record_conflict(struct core *core, const struct end_request *request,
 				const struct record_decision *decided, uint64_t decision_offset)
@@ -213,8 +219,8 @@ static uint64_t record_conflict(struct core *core, const struct end_request *req
 		.when_ms = core_store_time(core),
 		.suppressed = core->conflict_suppressed,
 		.group = request->group,
-		.transaction_id = request->transaction_id,
-		.who_text = request->client_id,
+		.transaction_id = cut(request->transaction_id),
+		.who_text = cut(request->client_id),
 		.global = { .part_count = 1 },
 	};
 	uint64_t offset;
@@ -311,7 +317,7 @@ static void note_check(struct core *core, const struct pending *entry, enum chec
 		return; /* No room in the log: the counts come with the next event of this transaction. */
 	/* A copy: the client may be gone when the record is written. */
 	char *text = core->check_clients[core->check_count];
-	struct span who = { (const uint8_t *)text, client_id.size < CHECK_CLIENT_MAX ? client_id.size : CHECK_CLIENT_MAX };
+	struct span who = { (const uint8_t *)text, cut(client_id).size };
 	if (who.size > 0)
 		memcpy(text, client_id.data, who.size);
 	core->checks[core->check_count++] = (struct record_check){
@@ -327,7 +333,7 @@ static enum status answered_unknown(struct core *core, const struct end_request 
 	/* Right after the send it means "I don't know yet": the first deadline stands. */
 	if (request->from_check && entry->state == TXN_PREPARED) {
 		/* An answer that is repeated is one answer. */
-		if (entry->answered < entry->attempts)
+		if (entry->answered < entry->attempts && checkback_awaits_answer(entry))
 			entry->answered++;
 		note_check(core, entry, CHECK_ANSWERED_UNKNOWN, request->client_id);
 		checkback_answered_unknown(core->checkback, entry, core->mono_ms);

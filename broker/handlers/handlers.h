@@ -24,6 +24,8 @@ struct replies {
 	/* The buffer to append one whole command to, or NULL when the connection is gone. Follow with `end`. */
 	struct buffer *(*begin)(void *context, uint64_t conn_id, uint64_t wait_offset);
 	void (*end)(void *context);
+	/* Does so much wait to be read by the peer that more of what can wait is to come later? NULL: never. */
+	bool (*full)(void *context, uint64_t conn_id);
 };
 
 /* The options of the broker; the shell's, and not there in tests without one. */

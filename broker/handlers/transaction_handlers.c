@@ -70,19 +70,19 @@ struct checked_half {
 };
 
 /* What RocketMQ's listeners find in a half that they are asked about: where it is meant to go, and which time they are asked.
- * A half whose properties are full shows none of it. */
-static void put_check_properties(struct buffer *out, const struct message *message, uint32_t times)
+ * A half that has no room for it shows none of it. */
+static void put_check_properties(struct buffer *out, struct message *message, uint32_t times)
 {
+	struct span before = message->properties;
 	static const char *const ours[] = { PROPERTY_REAL_TOPIC, PROPERTY_REAL_QID, PROPERTY_TRANSACTION_CHECK_TIMES, NULL };
 
 	properties_copy(out, message->properties, ours);
 	property_put(out, PROPERTY_REAL_TOPIC, message->topic);
 	property_put_i64(out, PROPERTY_REAL_QID, message->queue_id);
 	property_put_i64(out, PROPERTY_TRANSACTION_CHECK_TIMES, times);
-	if (buffer_span(out).size > MESSAGE_PROPERTIES_MAX) {
-		buffer_reset(out);
-		buffer_append_span(out, message->properties);
-	}
+	message->properties = buffer_span(out);
+	if (message_check_limits(message, NULL) != ST_OK)
+		message->properties = before;
 }
 
 /* The half as it would be delivered, but under its own name and not committed. */
@@ -97,7 +97,6 @@ static void put_checked_half(struct buffer *out, const struct checked_half *chec
 	}
 	buffer_init(&properties, 0);
 	put_check_properties(&properties, &message, checked->attempts + 1);
-	message.properties = buffer_span(&properties);
 	message.sys_flag &= ~SYSFLAG_TRANSACTION_MASK;
 	message.queue_offset = (int64_t)checked->queue_offset;
 	message.physical_offset = (int64_t)checked->log_offset;
@@ -134,8 +133,10 @@ bool handlers_ask(struct handlers *handlers, uint64_t conn_id, uint64_t half_que
 	struct checked_half checked = { .queue_offset = half_queue_offset, .log_offset = half_offset };
 	struct errinfo err;
 	struct encoder encoder;
-	enum status status = core_stored_half(handlers->core, half_queue_offset, &checked.half, &checked.attempts, &err);
 
+	if (handlers->replies.full != NULL && handlers->replies.full(handlers->replies.context, conn_id))
+		return false;
+	enum status status = core_stored_half(handlers->core, half_queue_offset, &checked.half, &checked.attempts, &err);
 	if (status == ST_AGAIN)
 		return false;
 	uint32_t suppressed;

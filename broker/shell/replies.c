@@ -64,9 +64,17 @@ static void end(void *context)
 	count_in_flight(replies->current, 1);
 }
 
+static bool full(void *context, uint64_t conn_id_wanted)
+{
+	const struct parked_replies *replies = context;
+	const struct conn *conn = server_find(replies->server, conn_id_wanted);
+
+	return conn != NULL && conn_output_full(conn);
+}
+
 struct replies replies_sink(struct parked_replies *replies)
 {
-	return (struct replies){ replies, begin, end };
+	return (struct replies){ replies, begin, end, full };
 }
 
 void replies_release(struct parked_replies *replies, uint64_t committed)

@@ -120,7 +120,7 @@ static void count_input(struct conn *conn)
 	conn->input_counted = buffer_size(&conn->input);
 }
 
-static bool output_full(const struct conn *conn)
+bool conn_output_full(const struct conn *conn)
 {
 	const struct server *server = conn->server;
 	bool crowded = server->output_total > server->config.output_total_max;
@@ -130,7 +130,7 @@ static bool output_full(const struct conn *conn)
 
 static void update_reading(struct conn *conn)
 {
-	set_reading(conn, !conn->closing && !output_full(conn));
+	set_reading(conn, !conn->closing && !conn_output_full(conn));
 	/* What waits in `input` is served in the next turn, as if it had just come. */
 	if (conn->reading && conn->held)
 		event_active(conn->read_event, EV_READ, 0);
@@ -157,9 +157,9 @@ static void send_output(struct conn *conn);
 /* True if the output has room for one more answer; writes it out if that helps. */
 static bool make_room(struct conn *conn)
 {
-	if (output_full(conn) && !conn->writing)
+	if (conn_output_full(conn) && !conn->writing)
 		send_output(conn);
-	return !output_full(conn);
+	return !conn_output_full(conn);
 }
 
 /* Hands over the complete frames of `bytes`, while there is room for answers; returns how many bytes that were. */

@@ -61,6 +61,8 @@ const struct peer_address *conn_peer(const struct conn *conn);
 /* Where answers go: append whole frames, then conn_written. */
 struct buffer *conn_output(struct conn *conn);
 void conn_written(struct conn *conn);
+/* More than a quarter of the limit is unread (see above). */
+bool conn_output_full(const struct conn *conn);
 /* Closes at the end of the turn; `reason` is logged when not NULL. Nothing more is read or handed over. */
 void conn_close(struct conn *conn, const char *reason);
 bool conn_is_closing(const struct conn *conn);

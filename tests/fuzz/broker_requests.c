@@ -151,7 +151,7 @@ static void open_broker(void)
 		abort();
 	}
 	pagefile_set_read_inline(b.files, true);
-	b.handlers = (struct handlers){ .core = b.core, .replies = { NULL, sink_begin, sink_end }, .broker_name = "b" };
+	b.handlers = (struct handlers){ .core = b.core, .replies = { NULL, sink_begin, sink_end, NULL }, .broker_name = "b" };
 	disk_work(true);
 }
 

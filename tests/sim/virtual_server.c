@@ -55,7 +55,7 @@ static bool has_way(const struct conn *conn)
 	return !conn->peer_gone && conn->server->process->alive;
 }
 
-static bool output_full(const struct conn *conn)
+bool conn_output_full(const struct conn *conn)
 {
 	return buffer_size(&conn->output) > conn->server->config.output_bytes_max / 4;
 }
@@ -118,9 +118,9 @@ static void take_frames(struct conn *conn)
 		const char *reason;
 		size_t size;
 
-		if (output_full(conn))
+		if (conn_output_full(conn))
 			send_output(conn);
-		if (output_full(conn)) {
+		if (conn_output_full(conn)) {
 			conn->held = true;
 			break;
 		}

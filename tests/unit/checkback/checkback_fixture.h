@@ -144,7 +144,7 @@ static inline void world_unknown(struct world *w, uint64_t half)
 
 	if (entry == NULL)
 		abort();
-	entry->answered++;
+	entry->answered += checkback_awaits_answer(entry);
 	checkback_answered_unknown(w->checkback, entry, w->now_ms);
 	checkback_dispatch(w->checkback, w->now_ms);
 }

@@ -10,6 +10,7 @@ struct model {
 	uint32_t group;
 	int64_t first_due_ms;
 	uint32_t unknown_count;
+	int64_t unknown_ms;        /* The last one. */
 	uint64_t outstanding_conn; /* 0: nobody is being asked. */
 	int64_t asked_ms;
 };
@@ -44,7 +45,14 @@ static uint32_t connected_count(const struct soak *s, uint32_t group)
 	return count;
 }
 
-/* Every new question: to a live connection of the right group, about one that is open, in doubt and not being asked. */
+/* May it be asked about, whoever comes and goes? */
+static bool has_rested(const struct soak *s, const struct model *half, int64_t at_ms)
+{
+	return half->unknown_ms + s->world->config.check_interval_ms <= at_ms;
+}
+
+/* Every new question: to a live connection of the right group, about one that is open, in doubt, rested and not being
+ * asked. */
 static void check_asks(struct soak *s)
 {
 	struct world *w = s->world;
@@ -55,6 +63,7 @@ static void check_asks(struct soak *s)
 
 		CU_ASSERT_TRUE_FATAL(half->open && !half->parked);
 		CU_ASSERT_TRUE_FATAL(asked->at_ms >= half->first_due_ms);
+		CU_ASSERT_TRUE_FATAL(has_rested(s, half, asked->at_ms));
 		CU_ASSERT_TRUE_FATAL(half->outstanding_conn == 0 || asked->at_ms >= half->asked_ms + 5000);
 		CU_ASSERT_EQUAL_FATAL((asked->conn - 1) / CONNS, half->group);
 		CU_ASSERT_TRUE_FATAL(s->connected[half->group][(asked->conn - 1) % CONNS]);
@@ -91,13 +100,14 @@ static void check_counts(struct soak *s)
 		CU_ASSERT_TRUE_FATAL(under_way[i] <= w->config.window_max);
 }
 
-/* All that were in doubt when a group returned have been asked about since. */
+/* All that were in doubt and had rested when a group returned have been asked about since. */
 static void check_return(struct soak *s, uint32_t group)
 {
 	for (uint64_t n = 0; n < s->half_count; n++) {
 		const struct model *half = &s->halves[n];
 
-		if (half->open && !half->parked && half->group == group && half->first_due_ms <= s->returned_ms[group] - SLACK_MS)
+		if (half->open && !half->parked && half->group == group &&
+		    half->first_due_ms <= s->returned_ms[group] - SLACK_MS && has_rested(s, half, s->returned_ms[group]))
 			CU_ASSERT_TRUE_FATAL(half->asked_ms >= s->returned_ms[group]);
 	}
 	s->returns_checked++;
@@ -112,7 +122,7 @@ static void open_one(struct soak *s)
 	if (s->half_count == HALVES_MAX)
 		return;
 	s->halves[s->half_count] = (struct model){ .open = true, .group = group, .first_due_ms = s->world->now_ms + delay_ms,
-						   .asked_ms = INT64_MIN / 2 };
+						   .unknown_ms = INT64_MIN / 2, .asked_ms = INT64_MIN / 2 };
 	world_open_delayed(s->world, s->half_count++, group, conn_of(group, conn), delay_ms);
 }
 
@@ -130,6 +140,7 @@ static void answer_one(struct soak *s)
 	}
 	half->outstanding_conn = 0;
 	half->unknown_count++;
+	half->unknown_ms = s->world->now_ms;
 	half->parked = half->unknown_count >= s->world->config.check_max;
 	world_unknown(s->world, n);
 }

@@ -214,6 +214,7 @@ static void test_return_of_a_group_asks_all_in_doubt_in_half_order_within_a_seco
 	world_free(w);
 }
 
+/* But no sooner than one interval after the last answer. */
 static void test_return_of_a_group_ends_its_back_offs(void)
 {
 	struct world *w = world_new();
@@ -234,37 +235,38 @@ static void test_return_of_a_group_ends_its_back_offs(void)
 	world_pass(w, 1000);
 	CU_ASSERT_EQUAL(w->asked_count, 6);
 	world_seen(w, GROUP, CONN_B);
+	world_pass(w, 26990);
+	CU_ASSERT_EQUAL(w->asked_count, 6);
+	world_pass(w, STEP_MS);
 	CU_ASSERT_EQUAL_FATAL(w->asked_count, 12);
 	for (uint64_t half = 0; half < 6; half++) {
 		CU_ASSERT_EQUAL(w->asked[6 + half].half, half);
 		CU_ASSERT_EQUAL(w->asked[6 + half].conn, CONN_B);
 		world_unknown(w, half);
 	}
-	world_pass(w, 20000); /* Once only: now they back off again. */
-	CU_ASSERT_EQUAL(w->asked_count, 12);
-	/* The same within one millisecond. */
+	world_pass(w, 31000); /* Once only: now they back off again, the youngest two for one interval. */
+	CU_ASSERT_EQUAL(w->asked_count, 14);
+	/* After an interval at once; and what was not answered, however often. */
 	checkback_producer_gone(w->checkback, GROUP, CONN_B);
 	world_seen(w, GROUP, CONN_A);
-	CU_ASSERT_EQUAL_FATAL(w->asked_count, 18);
+	CU_ASSERT_EQUAL_FATAL(w->asked_count, 20);
 	world_unknown(w, 5);
 	checkback_producer_gone(w->checkback, GROUP, CONN_A);
 	world_seen(w, GROUP, CONN_A);
-	CU_ASSERT_EQUAL(w->asked_count, 24);
-	world_unknown(w, 5);
-	world_pass(w, 20000);
-	for (size_t i = 24; i < w->asked_count; i++)
+	CU_ASSERT_EQUAL(w->asked_count, 25);
+	for (size_t i = 20; i < w->asked_count; i++)
 		CU_ASSERT_NOT_EQUAL(w->asked[i].half, 5);
 	world_free(w);
 }
 
-/* Producers that are gone again before anything was asked: however often, the next one is asked at once. */
+/* Producers that are gone again before anything was asked: however often, the next one is asked when it may be. */
 static void test_short_returns_do_not_hide_a_long_one(void)
 {
 	for (int returns = 1; returns <= 9; returns++) {
 		struct world *w = world_new();
 
 		world_seen(w, GROUP, CONN_A);
-		world_open(w, 0, GROUP, CONN_A);
+		world_open(w, 0, GROUP, CONN_A)->answered = 6;
 		world_pass(w, 6000);
 		CU_ASSERT_EQUAL_FATAL(w->asked_count, 1);
 		world_unknown(w, 0);
@@ -273,6 +275,8 @@ static void test_short_returns_do_not_hide_a_long_one(void)
 			checkback_producer_gone(w->checkback, GROUP, CONN_A);
 			CU_ASSERT_EQUAL(checkback_producer_seen(w->checkback, GROUP, CONN_A), ST_OK);
 		}
+		world_pass(w, 29980);
+		CU_ASSERT_EQUAL(w->asked_count, 1);
 		world_pass(w, 10);
 		CU_ASSERT_EQUAL(w->asked_count, 2);
 		world_free(w);

@@ -214,11 +214,32 @@ static void test_each_queue_once(void)
 	fixture_destroy(f);
 }
 
+/* A client whose old connection has died without a word, and that has a new one, is one client. */
+static void test_a_client_with_two_connections_is_one(void)
+{
+	struct fixture *f = fixture_of_topic();
+	struct topic_queues *queues = six_queues();
+
+	join(f, 101, "x");
+	join(f, 102, "y");
+	join(f, 103, "x");
+	CU_ASSERT_EQUAL(core_consumers(f->core, SPAN_LITERAL("readers"), NULL, NULL), 2);
+	CU_ASSERT_STRING_EQUAL(assigned(f, queues, "t", "x", "AVG", false), "a0 a1 a2");
+	CU_ASSERT_STRING_EQUAL(assigned(f, queues, "t", "y", "AVG", false), "b0 c0 c1");
+	core_connection_gone(f->core, 101);
+	CU_ASSERT_STRING_EQUAL(assigned(f, queues, "t", "x", "AVG", false), "a0 a1 a2");
+	core_connection_gone(f->core, 103);
+	CU_ASSERT_STRING_EQUAL(assigned(f, queues, "t", "y", "AVG", false), "a0 a1 a2 b0 c0 c1");
+	free(queues);
+	fixture_destroy(f);
+}
+
 int main(void)
 {
 	static const struct check_test tests[] = {
 		CHECK_TEST(test_queues_of_a_route), CHECK_TEST(test_too_many_queues), CHECK_TEST(test_strategies),
 		CHECK_TEST(test_pops_are_shared),   CHECK_TEST(test_without_a_route), CHECK_TEST(test_each_queue_once),
+		CHECK_TEST(test_a_client_with_two_connections_is_one),
 	};
 	return check_main("core/assignment", tests, sizeof(tests) / sizeof(tests[0]));
 }

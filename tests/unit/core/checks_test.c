@@ -103,6 +103,119 @@ static void test_only_answers_to_checks_are_counted(void)
 	fixture_destroy(f);
 }
 
+/* A producer whose connection is cut again and again, and that does not know yet, is asked no more often for that; so its
+ * transaction is not given up within seconds. */
+static void test_a_flapping_connection_does_not_use_the_checks_up(void)
+{
+	struct core_config config = fixture_config();
+
+	config.checkback.check_max = 15;
+	struct fixture *f = fixture_create(&config);
+	struct send_result half = must_send(f, (struct sent){ .topic = "t", .key = "k", .half = true });
+
+	fixture_advance(f, 6100);
+	for (int cut = 0; cut < 20; cut++) {
+		size_t before = f->asked_count;
+
+		fixture_heartbeat(f, true);
+		fixture_advance(f, 500);
+		if (f->asked_count > before)
+			answer_unknown(f, &half, true);
+		fixture_advance(f, 10);
+		core_connection_gone(f->core, PRODUCER);
+	}
+	CU_ASSERT_EQUAL(f->asked_count, 1);
+	CU_ASSERT_EQUAL(parked_count(f), 0);
+	advance_alive(f, 30000 - 20 * 510 + 1000);
+	CU_ASSERT_EQUAL(f->asked_count, 2);
+	fixture_destroy(f);
+}
+
+/* Nor do starts of the broker, whether it knows of the answer by the record or by a snapshot. */
+static void check_starts(bool snapshot)
+{
+	struct core_config config = fixture_config();
+	size_t answers = 0;
+
+	config.checkback.check_max = 15;
+	struct fixture *f = fixture_create(&config);
+	struct send_result half = must_send(f, (struct sent){ .topic = "t", .key = "k", .half = true });
+
+	fixture_advance(f, 6100);
+	for (int start = 0; start < 20; start++) {
+		fixture_restart(f);
+		fixture_heartbeat(f, true);
+		fixture_advance(f, 500);
+		if (f->asked_count > 0) {
+			answer_unknown(f, &half, true);
+			answers++;
+		}
+		fixture_advance(f, 10);
+		if (snapshot && start == 5)
+			fixture_snapshot(f);
+		CU_ASSERT_EQUAL(core_stats(f->core).in_doubt_now, 1);
+	}
+	CU_ASSERT_EQUAL(answers, 1);
+	advance_alive(f, 30000 - 20 * 510 + 1000);
+	CU_ASSERT_EQUAL(f->asked_count, 1);
+	fixture_destroy(f);
+}
+
+static void test_starts_do_not_use_the_checks_up(void)
+{
+	check_starts(false);
+	check_starts(true);
+}
+
+/* After a start the wait goes on from the last answer. What was set on the wall clock meanwhile makes it no longer than it is. */
+static void test_back_offs_survive_a_restart(void)
+{
+	struct fixture *f = fixture_create(NULL);
+	struct send_result half = must_send(f, (struct sent){ .topic = "t", .key = "k", .half = true });
+
+	answer_times(f, &half, 1);
+	advance_alive(f, 20000);
+	fixture_restart(f);
+	advance_alive(f, 9900);
+	CU_ASSERT_EQUAL(f->asked_count, 0);
+	advance_alive(f, 300);
+	CU_ASSERT_EQUAL(f->asked_count, 1);
+	answer_unknown(f, &half, true);
+	fixture_advance(f, 10);
+	f->clock.wall_now_ms -= 24 * 3600 * 1000;
+	fixture_restart(f);
+	advance_alive(f, 29900);
+	CU_ASSERT_EQUAL(f->asked_count, 0);
+	advance_alive(f, 300);
+	CU_ASSERT_EQUAL(f->asked_count, 1);
+	fixture_destroy(f);
+}
+
+/* Asked over several connections, of which all but the last were cut: the answers that come then are one. */
+static void test_answers_that_come_at_once_are_one(void)
+{
+	struct fixture *f = fixture_create(NULL);
+	struct send_result half = must_send(f, (struct sent){ .topic = "t", .key = "k", .half = true });
+
+	fixture_advance(f, 6100);
+	for (int cut = 0; cut < 5; cut++) {
+		core_connection_gone(f->core, PRODUCER);
+		fixture_heartbeat(f, true);
+		fixture_advance(f, 500);
+	}
+	CU_ASSERT_EQUAL(f->asked_count, 5);
+	for (int i = 0; i < 5; i++)
+		answer_unknown(f, &half, true);
+	CU_ASSERT_EQUAL(parked_count(f), 0);
+	fixture_advance(f, 10);
+	answer_times(f, &half, 1);
+	CU_ASSERT_EQUAL(parked_count(f), 0);
+	fixture_restart(f);
+	answer_times(f, &half, 1);
+	CU_ASSERT_EQUAL(parked_count(f), 1);
+	fixture_destroy(f);
+}
+
 static void test_a_resumed_one_has_all_its_checks_again(void)
 {
 	struct fixture *f = fixture_create(NULL);
@@ -309,6 +422,10 @@ int main(void)
 		CHECK_TEST(test_counts_survive_a_restart),
 		CHECK_TEST(test_an_unasked_unknown_is_no_answer),
 		CHECK_TEST(test_only_answers_to_checks_are_counted),
+		CHECK_TEST(test_a_flapping_connection_does_not_use_the_checks_up),
+		CHECK_TEST(test_starts_do_not_use_the_checks_up),
+		CHECK_TEST(test_back_offs_survive_a_restart),
+		CHECK_TEST(test_answers_that_come_at_once_are_one),
 		CHECK_TEST(test_a_resumed_one_has_all_its_checks_again),
 		CHECK_TEST(test_a_resume_forgets_the_answers_of_its_own_turn),
 		CHECK_TEST(test_many_answers_of_one_turn_are_all_recorded),

@@ -135,6 +135,86 @@ static void test_a_batch_is_stored_whole_or_not_at_all(void)
 	fixture_destroy(f);
 }
 
+/* What a client calls itself is kept, recorded and sent around. */
+static void test_client_ids_have_their_limit(void)
+{
+	static uint8_t id[70 * 1024];
+	struct fixture *f = fixture_create(NULL);
+	struct consumer_data consumer = { .group_name = SPAN_LITERAL("readers"), .message_model = MODEL_CLUSTERING };
+	struct heartbeat beat = { .client_id = { id, sizeof(id) }, .consumers = &consumer, .consumer_count = 1 };
+	struct outcome outcome = { 0 };
+
+	memset(id, 'c', sizeof(id));
+	CU_ASSERT_EQUAL(core_heartbeat(f->core, CONSUMER, &(struct host){ 0 }, LANGUAGE_JAVA, VERSION_OURS, &beat, &outcome), ST_DENIED);
+	CU_ASSERT_EQUAL(outcome.code, RESP_INVALID_PARAMETER);
+	CU_ASSERT_STRING_EQUAL(outcome.err.text, "clientID of 71680 bytes: at most 255 are allowed");
+	CU_ASSERT_EQUAL(core_consumers(f->core, consumer.group_name, NULL, NULL), 0);
+	beat.client_id.size = CLIENT_ID_MAX;
+	CU_ASSERT_EQUAL(core_heartbeat(f->core, CONSUMER, &(struct host){ 0 }, LANGUAGE_JAVA, VERSION_OURS, &beat, &outcome), ST_OK);
+	CU_ASSERT_EQUAL(core_client_id(f->core, CONSUMER).size, CLIENT_ID_MAX);
+	fixture_destroy(f);
+}
+
+/* The record of a refusal holds as much as it has room for of what was said in the request. */
+static void test_long_texts_are_cut_in_a_conflict(void)
+{
+	static uint8_t text[70 * 1024];
+	struct fixture *f = fixture_create(NULL);
+	struct outcome outcome = { 0 };
+	struct send_result half = must_send(f, (struct sent){ .topic = "t", .key = "k", .half = true });
+
+	memset(text, 'c', sizeof(text));
+	CU_ASSERT_EQUAL(fixture_end(f, &half, OUTCOME_COMMIT, false, &outcome), ST_OK);
+	fixture_disk(f, true);
+	uint64_t appended = commitlog_appended(f->log);
+	struct end_request request = {
+		.group = SPAN_LITERAL("producers"), .half_queue_offset = half.queue_offset, .half_offset = half.log_offset,
+		.outcome = OUTCOME_ROLLBACK, .conn_id = PRODUCER, .client_id = { text, sizeof(text) },
+	};
+	CU_ASSERT_EQUAL(core_end_transaction(f->core, &request, &outcome), ST_DENIED);
+	CU_ASSERT_EQUAL(outcome.code, RESP_ILLEGAL_OPERATION);
+	CU_ASSERT_TRUE(commitlog_appended(f->log) > appended);
+	fixture_restart(f);
+	fixture_destroy(f);
+}
+
+/* One of the greatest size that there is finds no room for a retry topic with a long name: it is refused. */
+static void test_the_largest_message_cannot_be_sent_back(void)
+{
+	static uint8_t group[200];
+	enum { MIB = 1024 * 1024 };
+	struct fixture *f = calloc(1, sizeof(*f));
+	char *body = malloc(MESSAGE_SIZE_MAX);
+	struct send_request request = {
+		.producer_group = SPAN_LITERAL("producers"), .topic = SPAN_LITERAL("t"), .default_topic = SPAN_LITERAL("TBW102"),
+		.default_topic_queue_nums = 4, .born_host = host_ipv4(0x0A000001, 4711), .max_reconsume_times = -1,
+		.properties = SPAN_LITERAL("UNIQ_KEY\x01k\x02"), .body = { (uint8_t *)body, MESSAGE_SIZE_MAX },
+	};
+	struct send_result result = { 0 };
+	struct outcome outcome = { 0 };
+
+	CU_ASSERT_FATAL(f != NULL && body != NULL);
+	memset(body, 'b', MESSAGE_SIZE_MAX);
+	memset(group, 'g', sizeof(group));
+	f->disk = memdisk_create();
+	f->config = fixture_config();
+	f->config.max_message_size = MESSAGE_SIZE_MAX;
+	f->segment_size = f->ring_size = 64 * MIB;
+	clock_manual_init(&f->clock, FIXTURE_WALL_MS, FIXTURE_START_MS);
+	fixture_open(f);
+	/* What the message has besides its body: a few hundred bytes. */
+	for (; core_send(f->core, &request, &result, &outcome) == ST_DENIED && request.body.size > MESSAGE_SIZE_MAX - 400;)
+		request.body.size--;
+	CU_ASSERT_EQUAL_FATAL(outcome.code, RESP_SUCCESS);
+	fixture_disk(f, true);
+	struct send_back_request back = { .group = { group, sizeof(group) }, .log_offset = result.log_offset, .delay_level = 1,
+					  .max_reconsume_times = -1 };
+	CU_ASSERT_EQUAL(core_send_back(f->core, &back, &outcome), ST_DENIED);
+	CU_ASSERT_EQUAL(outcome.code, RESP_MESSAGE_ILLEGAL);
+	free(body);
+	fixture_destroy(f);
+}
+
 int main(void)
 {
 	static const struct check_test tests[] = {
@@ -143,6 +223,9 @@ int main(void)
 		CHECK_TEST(test_offsets_are_kept_for_queues_that_are),
 		CHECK_TEST(test_sent_back_messages_go_where_consumers_look),
 		CHECK_TEST(test_a_batch_is_stored_whole_or_not_at_all),
+		CHECK_TEST(test_client_ids_have_their_limit),
+		CHECK_TEST(test_long_texts_are_cut_in_a_conflict),
+		CHECK_TEST(test_the_largest_message_cannot_be_sent_back),
 	};
 
 	return check_main("hostile peers of the core", tests, sizeof(tests) / sizeof(tests[0]));

@@ -99,6 +99,96 @@ static void test_unregistering_ends_one_role_in_one_group(void)
 	members_destroy(members);
 }
 
+static void note_conn(void *context, uint64_t conn_id, struct span client_id)
+{
+	(void)client_id;
+	*(uint64_t *)context = *(uint64_t *)context * 10 + conn_id;
+}
+
+/* The connections under which the clients of GROUP_A are found, as digits. */
+static uint64_t clients_of(const struct members *members)
+{
+	uint64_t conns = 0;
+
+	(void)members_each_client(members, GROUP_A, MEMBER_CONSUMER, note_conn, &conns);
+	return conns;
+}
+
+/* Connections of one client: the one that came last stands for it, as long as it is there. */
+static void test_a_client_is_found_once(void)
+{
+	struct members *members = members_create(100);
+	struct subscription s = subscribe(TOPIC_X, 1, "*");
+
+	see_producer(members, 9, GROUP_A, 0, true);
+	(void)see_consumer(members, 1, "one", &s, 1);
+	(void)see_consumer(members, 2, "two", &s, 1);
+	(void)see_consumer(members, 3, "one", &s, 1);
+	(void)see_consumer(members, 4, "one", &s, 1);
+	(void)see_consumer(members, 1, "one", &s, 1); /* Says so again; the others may be newer all the same. */
+	CU_ASSERT_EQUAL(clients_of(members), 24);
+	CU_ASSERT_EQUAL(members_each_client(members, GROUP_A, MEMBER_CONSUMER, NULL, NULL), 2);
+	CU_ASSERT_EQUAL(members_each(members, GROUP_A, MEMBER_CONSUMER, NULL, NULL), 4);
+	members_connection_gone(members, 4, NULL, NULL);
+	CU_ASSERT_EQUAL(clients_of(members), 23);
+	members_connection_gone(members, 1, NULL, NULL);
+	CU_ASSERT_EQUAL(clients_of(members), 23);
+	/* Another name, and back. */
+	(void)see_consumer(members, 5, "one", &s, 1);
+	(void)see_consumer(members, 5, "two", &s, 1);
+	CU_ASSERT_EQUAL(clients_of(members), 35);
+	(void)see_consumer(members, 5, "one", &s, 1);
+	CU_ASSERT_EQUAL(clients_of(members), 25);
+	members_unregister(members, 5, GROUP_A, MEMBER_CONSUMER, NULL, NULL);
+	CU_ASSERT_EQUAL(clients_of(members), 23);
+	members_destroy(members);
+}
+
+struct found {
+	uint64_t conns[3]; /* By the number in the client's id. */
+	size_t count;
+};
+
+static void note_found(void *context, uint64_t conn_id, struct span client_id)
+{
+	struct found *found = context;
+
+	found->conns[client_id.data[0] - '0'] = conn_id;
+	found->count++;
+}
+
+/* Of the connections 1 to 9, in any order of coming, going and other names: each client is found by the one that came last. */
+static void test_random_connections_of_few_clients(void)
+{
+	struct members *members = members_create(100);
+	struct subscription s = subscribe(TOPIC_X, 1, "*");
+	uint64_t random = check_seed(5), came[10] = { 0 }, step;
+	int client_of[10];
+
+	for (step = 1; step <= 20000; step++) {
+		uint64_t conn = 1 + check_random(&random) % 9;
+		int id = (int)(check_random(&random) % 3);
+		struct found found = { .count = 0 };
+		uint64_t expected[3] = { 0 };
+
+		if (check_random(&random) % 3 == 0) {
+			members_connection_gone(members, conn, NULL, NULL);
+			came[conn] = 0;
+		} else {
+			(void)see_consumer(members, conn, (const char *[]){ "0", "1", "2" }[id], &s, 1);
+			came[conn] = came[conn] == 0 || client_of[conn] != id ? step : came[conn];
+			client_of[conn] = id;
+		}
+		for (conn = 1; conn < 10; conn++) {
+			if (came[conn] != 0 && (expected[client_of[conn]] == 0 || came[conn] > came[expected[client_of[conn]]]))
+				expected[client_of[conn]] = conn;
+		}
+		CU_ASSERT_EQUAL_FATAL(members_each_client(members, GROUP_A, MEMBER_CONSUMER, note_found, &found), found.count);
+		CU_ASSERT_FATAL(memcmp(found.conns, expected, sizeof(expected)) == 0);
+	}
+	members_destroy(members);
+}
+
 static void test_silence_ends_a_membership(void)
 {
 	struct members *members = members_create(100);
@@ -195,6 +285,8 @@ int main(void)
 	static const struct check_test tests[] = {
 		CHECK_TEST(test_a_connection_takes_all_its_memberships_along),
 		CHECK_TEST(test_unregistering_ends_one_role_in_one_group),
+		CHECK_TEST(test_a_client_is_found_once),
+		CHECK_TEST(test_random_connections_of_few_clients),
 		CHECK_TEST(test_silence_ends_a_membership),
 		CHECK_TEST(test_a_group_changes_with_members_topics_and_filters),
 		CHECK_TEST(test_limit_refuses_new_members_only),

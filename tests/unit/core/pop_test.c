@@ -3,6 +3,7 @@
 
 #include "broker/core/pop.h"
 #include "broker/core/pop_waits.h"
+#include "broker/core/removal.h"
 #include "broker/core/state.h"
 #include "lib/wire/headers.h"
 
@@ -380,6 +381,204 @@ static void test_after_the_last_retry_it_is_dead(void)
 	fixture_destroy(f);
 }
 
+/* A message with as many bytes of properties as are taken. */
+static struct send_result send_full(struct fixture *f, const char *key)
+{
+	char *more = malloc(MESSAGE_PROPERTIES_MAX + 1);
+	struct send_result result;
+	struct outcome outcome;
+	enum status status = ST_DENIED;
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(more);
+	for (size_t size = MESSAGE_PROPERTIES_MAX; status != ST_OK && size > MESSAGE_PROPERTIES_MAX - 1000; size--) {
+		memset(more, 'x', size);
+		memcpy(more, "FULL\1", 5);
+		more[size] = '\0';
+		status = fixture_send(f, (struct sent){ .topic = "t", .key = key, .tag = "A", .queue_id = 0, .more = more }, &result, &outcome);
+	}
+	CU_ASSERT_EQUAL_FATAL(status, ST_OK);
+	free(more);
+	fixture_disk(f, true);
+	return result;
+}
+
+/* A message whose properties leave no room for a handle comes again nevertheless, and can be acknowledged: what the broker
+ * added to it makes room; where that is not enough, clients make the handle from the retry topic that it shows. */
+static void check_full(const char *broker_name, const char *topic_shown)
+{
+	struct core_config config = fixture_config();
+	struct popped popped = { 0 };
+
+	config.broker_name = broker_name;
+	struct fixture *f = fixture_create(&config);
+	send_full(f, "k");
+	CU_ASSERT_EQUAL(pop(f, &whole_topic, &popped), 1);
+	fixture_advance(f, INVISIBLE_MS + 200);
+	CU_ASSERT_EQUAL_FATAL(pop(f, &whole_topic, &popped), 1);
+	CU_ASSERT_TRUE(span_is(popped.messages[0].topic, topic_shown));
+	CU_ASSERT_EQUAL(is_retried(&popped.messages[0]), strcmp(topic_shown, "t") == 0);
+	CU_ASSERT_TRUE(property_get(popped.messages[0].properties, "FULL").size > 32000);
+	CU_ASSERT_TRUE(span_is(property_get(popped.messages[0].properties, PROPERTY_UNIQ_KEY), "k"));
+	CU_ASSERT_STRING_EQUAL(popped.start_info, "1 0 0");
+	struct pop_handle handle = handle_of(&popped, 0, false);
+	handle.topic = SPAN_LITERAL("%RETRY%readers_t");
+	CU_ASSERT_EQUAL(ack(f, &handle), RESP_SUCCESS);
+	CU_ASSERT_EQUAL(f->core->pops.live, 0);
+	buffer_deinit(&popped.bytes);
+	fixture_destroy(f);
+}
+
+/* A request that is repeated after the wall clock was set back gets the same messages, not those behind them. */
+static void test_the_same_attempt_after_the_clock_was_set_back(void)
+{
+	struct fixture *f = fixture_create(NULL);
+	struct pop_header header = whole_topic;
+	struct popped popped = { 0 };
+
+	header.order = true;
+	header.attempt_id = SPAN_LITERAL("attempt-1");
+	send(f, "k0", 0);
+	CU_ASSERT_EQUAL(pop(f, &header, &popped), 1);
+	struct pop_handle old = handle_of(&popped, 0, true);
+	send(f, "k1", 0);
+	f->clock.wall_now_ms -= 1000;
+	core_set_time(f->core, f->clock.wall_now_ms, f->clock.mono_now_ms);
+	CU_ASSERT_EQUAL_FATAL(pop(f, &header, &popped), 2);
+	CU_ASSERT_TRUE(span_is(popped.messages[0].body, "k0"));
+	CU_ASSERT_STRING_EQUAL(popped.offset_info, "0 0 0,1");
+	CU_ASSERT_EQUAL(ack(f, &old), RESP_NO_MESSAGE);
+	for (size_t i = 0; i < 2; i++) {
+		struct pop_handle handle = handle_of(&popped, i, true);
+		CU_ASSERT_EQUAL(ack(f, &handle), RESP_SUCCESS);
+	}
+	/* Nothing is left that it would have to come after. */
+	send(f, "k2", 0);
+	CU_ASSERT_EQUAL(pop(f, &header, &popped), 1);
+	CU_ASSERT_EQUAL(popped.result.pop_ms, f->clock.wall_now_ms);
+	buffer_deinit(&popped.bytes);
+	fixture_destroy(f);
+}
+
+/* What lapses within the millisecond it was given out in keeps its place, too. After a start as well. */
+static void test_order_within_a_millisecond(void)
+{
+	struct fixture *f = fixture_create(NULL);
+	struct pop_header header = whole_topic;
+	struct popped popped = { 0 };
+
+	header.order = true;
+	header.max_msg_nums = 1;
+	header.invisible_ms = 0;
+	send(f, "k0", 0);
+	send(f, "k1", 0);
+	CU_ASSERT_EQUAL(pop(f, &header, &popped), 1);
+	CU_ASSERT_EQUAL(pop(f, &header, &popped), 1);
+	CU_ASSERT_TRUE(span_is(popped.messages[0].body, "k0"));
+	for (int i = 0; i < 2; i++) {
+		int64_t before = popped.result.pop_ms;
+
+		fixture_snapshot(f);
+		fixture_restart(f);
+		f->clock.wall_now_ms = before;
+		core_set_time(f->core, before, f->clock.mono_now_ms);
+		CU_ASSERT_EQUAL_FATAL(pop(f, &header, &popped), 1);
+		CU_ASSERT_TRUE(span_is(popped.messages[0].body, "k0"));
+		CU_ASSERT_EQUAL(popped.result.pop_ms, before + 1);
+	}
+	buffer_deinit(&popped.bytes);
+	fixture_destroy(f);
+}
+
+static void test_full_properties_come_again(void)
+{
+	check_full("a", "t");
+	check_full("a-broker-with-a-name-that-takes-more-room-than-all-that-the-broker-has-added-to-the-message-itself",
+		   "%RETRY%readers_t");
+}
+
+static void test_full_properties_become_a_dead_letter(void)
+{
+	struct fixture *f = fixture_create(NULL);
+	struct group_config group = group_config_default();
+	struct outcome outcome = { 0 };
+	struct popped popped = { 0 };
+	struct pulled dead = { 0 };
+
+	group.retry_max_times = 0;
+	CU_ASSERT_EQUAL(core_put_group(f->core, SPAN_LITERAL("readers"), &group, &outcome), ST_OK);
+	send_full(f, "k0");
+	send(f, "k1", 0);
+	CU_ASSERT_EQUAL(pop(f, &whole_topic, &popped), 2);
+	fixture_advance(f, INVISIBLE_MS + 200);
+	CU_ASSERT_EQUAL(f->core->pops.live, 0);
+	CU_ASSERT_EQUAL(position(f, "t", 0), 2);
+	CU_ASSERT_EQUAL_FATAL(fixture_pull(f, "%DLQ%readers", 0, 0, "*", &dead), 2);
+	CU_ASSERT_TRUE(span_is(dead.messages[0].body, "k0"));
+	CU_ASSERT_TRUE(property_get(dead.messages[0].properties, "FULL").size > 32000);
+	pulled_free(&dead);
+	buffer_deinit(&popped.bytes);
+	fixture_destroy(f);
+}
+
+/* The same by a consumer's word: what its client needs to show the message's own topic stays as long as it can. */
+static void test_full_properties_are_sent_back(void)
+{
+	struct fixture *f = fixture_create(NULL);
+	struct outcome outcome = { 0 };
+	struct pulled again = { 0 };
+	struct send_result sent = send_full(f, "k");
+	struct send_back_request request = { .group = SPAN_LITERAL("readers"), .log_offset = sent.log_offset, .delay_level = 1,
+					     .max_reconsume_times = -1 };
+
+	fixture_heartbeat(f, false);
+	CU_ASSERT_EQUAL(core_send_back(f->core, &request, &outcome), ST_OK);
+	fixture_advance(f, 1100);
+	CU_ASSERT_EQUAL_FATAL(fixture_pull(f, "%RETRY%readers", 0, 0, "*", &again), 1);
+	CU_ASSERT_EQUAL(again.messages[0].reconsume_times, 1);
+	CU_ASSERT_TRUE(span_is(property_get(again.messages[0].properties, PROPERTY_RETRY_TOPIC), "t"));
+	CU_ASSERT_TRUE(property_get(again.messages[0].properties, "FULL").size > 32000);
+	pulled_free(&again);
+	fixture_destroy(f);
+}
+
+/* What a group had checked out when it was deleted does not count for ever against what others may check out. When the group
+ * is there again, and its offsets were kept, it begins with that. */
+static void check_deleted(bool restart)
+{
+	struct core_config config = fixture_config();
+	struct popped popped = { 0 };
+	struct outcome outcome = { 0 };
+
+	config.pop_max = 64;
+	struct fixture *f = fixture_create(&config);
+	for (int i = 0; i < 40; i++)
+		send(f, "k", 0);
+	CU_ASSERT_EQUAL(pop(f, &whole_topic, &popped), 32);
+	for (size_t i = 0; i < 2; i++) {
+		struct pop_handle handle = handle_of(&popped, i, false);
+		CU_ASSERT_EQUAL(ack(f, &handle), RESP_SUCCESS);
+	}
+	CU_ASSERT_EQUAL(pop(f, &whole_topic, &popped), 8);
+	CU_ASSERT_EQUAL(core_delete_group(f->core, SPAN_LITERAL("readers"), false, &outcome), ST_OK);
+	fixture_disk(f, true);
+	if (restart)
+		fixture_restart(f);
+	CU_ASSERT_EQUAL(f->core->pops.live, 0);
+	struct pop_header header = whole_topic;
+	header.consumer_group = SPAN_LITERAL("others");
+	CU_ASSERT_EQUAL(pop(f, &header, &popped), 32);
+	CU_ASSERT_EQUAL_FATAL(pop(f, &whole_topic, &popped), 32);
+	CU_ASSERT_EQUAL(popped.messages[0].queue_offset, 2);
+	buffer_deinit(&popped.bytes);
+	fixture_destroy(f);
+}
+
+static void test_a_deleted_group_leaves_no_check_outs(void)
+{
+	check_deleted(false);
+	check_deleted(true);
+}
+
 static void test_order_holds_the_queue_up(void)
 {
 	struct fixture *f = fixture_create(NULL);
@@ -671,6 +870,12 @@ int main(void)
 		CHECK_TEST(test_a_message_that_became_too_large_waits),
 		CHECK_TEST(test_invisible_time_is_changed),
 		CHECK_TEST(test_after_the_last_retry_it_is_dead),
+		CHECK_TEST(test_the_same_attempt_after_the_clock_was_set_back),
+		CHECK_TEST(test_order_within_a_millisecond),
+		CHECK_TEST(test_full_properties_come_again),
+		CHECK_TEST(test_full_properties_become_a_dead_letter),
+		CHECK_TEST(test_full_properties_are_sent_back),
+		CHECK_TEST(test_a_deleted_group_leaves_no_check_outs),
 		CHECK_TEST(test_order_holds_the_queue_up),
 		CHECK_TEST(test_the_same_attempt_gets_the_same),
 		CHECK_TEST(test_a_reset_forgets_check_outs),

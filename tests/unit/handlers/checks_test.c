@@ -69,11 +69,28 @@ static void test_full_properties(void)
 	bench_close(b);
 }
 
+/* Questions are no reason to end a connection that has much to read. */
+static void test_who_has_much_to_read_is_asked_later(void)
+{
+	struct bench *b = bench_open();
+	struct message message;
+
+	struct send_result half = must_send(b->f, (struct sent){ .topic = "t", .key = "u", .half = true });
+	fixture_disk(b->f, true);
+	b->full = PRODUCER;
+	CU_ASSERT_FALSE(handlers_ask(&b->handlers, PRODUCER, half.queue_offset, half.log_offset));
+	CU_ASSERT_EQUAL(b->count, 0);
+	b->full = 0;
+	ask(b, &half, &message);
+	bench_close(b);
+}
+
 int main(void)
 {
 	static const struct check_test tests[] = {
 		CHECK_TEST(test_times_and_place),
 		CHECK_TEST(test_full_properties),
+		CHECK_TEST(test_who_has_much_to_read_is_asked_later),
 	};
 
 	log_set_level(LOGLEVEL_ERROR);

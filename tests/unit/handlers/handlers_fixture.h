@@ -21,6 +21,7 @@ struct bench {
 	struct outgoing out[LINES];
 	size_t count;
 	uint64_t gone; /* A connection that cannot be written to. */
+	uint64_t full; /* One that has much to read already. */
 	struct buffer in;
 	struct command request;
 	struct command_scratch scratch;
@@ -47,13 +48,18 @@ static inline void sink_end(void *context)
 	CU_ASSERT_EQUAL_FATAL(command_decode(buffer_span(&out->frame), &out->scratch, &out->command, NULL), ST_OK);
 }
 
+static inline bool sink_full(void *context, uint64_t conn_id)
+{
+	return conn_id == ((struct bench *)context)->full;
+}
+
 static inline struct bench *bench_open(void)
 {
 	struct bench *b = calloc(1, sizeof(*b));
 
 	CU_ASSERT_PTR_NOT_NULL_FATAL(b);
 	b->f = fixture_create(NULL);
-	b->handlers = (struct handlers){ .core = b->f->core, .replies = { b, sink_begin, sink_end }, .broker_name = "a" };
+	b->handlers = (struct handlers){ .core = b->f->core, .replies = { b, sink_begin, sink_end, sink_full }, .broker_name = "a" };
 	buffer_init(&b->in, 0);
 	for (size_t i = 0; i < LINES; i++)
 		buffer_init(&b->out[i].frame, 0);

@@ -111,11 +111,29 @@ static void test_answers_of_a_connection_that_is_gone_are_dropped(void)
 	shell_close(&s);
 }
 
+/* A quarter of what ends a connection is much. */
+static void test_much_to_read_is_told(void)
+{
+	struct shell s = { 0 };
+
+	shell_open(&s);
+	size_t much = fixture_config().output_bytes_max / 4;
+	CU_ASSERT_FALSE(s.sink.full(s.sink.context, s.conn));
+	for (size_t i = 0; i < much; i++)
+		answer(&s, s.conn, 0, 'a');
+	CU_ASSERT_FALSE(s.sink.full(s.sink.context, s.conn));
+	answer(&s, s.conn, 0, 'a');
+	CU_ASSERT_TRUE(s.sink.full(s.sink.context, s.conn));
+	CU_ASSERT_FALSE(s.sink.full(s.sink.context, s.conn + 1000));
+	shell_close(&s);
+}
+
 int main(void)
 {
 	static const struct check_test tests[] = {
 		CHECK_TEST(test_each_answer_waits_for_its_own_offset),
 		CHECK_TEST(test_answers_of_a_connection_that_is_gone_are_dropped),
+		CHECK_TEST(test_much_to_read_is_told),
 	};
 	return check_main("replies", tests, sizeof(tests) / sizeof(tests[0]));
 }
