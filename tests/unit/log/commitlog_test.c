@@ -458,6 +458,23 @@ static void test_real_files_keep_the_log_and_the_lock(void)
 	check_remove_dir(dir);
 }
 
+/* The next segment is made when a quarter of this one is used: until then the largest record must fit into what is left. */
+static void test_the_largest_record_finds_room(void)
+{
+	struct memdisk *disk = memdisk_create();
+	struct commitlog_config config = small_config();
+
+	config.ring_size = 4 * LOG_SEGMENT_SIZE_MIN; /* Not what limits it. */
+	struct commitlog *log = must_open(disk, &config);
+	while (commitlog_appended(log) < LOG_SEGMENT_SIZE_MIN / 5)
+		append_hard(log, NULL, LOG_MESSAGE, 100, 1);
+	flush_all(log);
+	prepare_all(log);
+	CU_ASSERT_TRUE(append(log, NULL, LOG_MESSAGE, commitlog_payload_max(log), 1));
+	abandon(log);
+	memdisk_destroy(disk);
+}
+
 int main(void)
 {
 	static const struct check_test tests[] = {
@@ -474,6 +491,7 @@ int main(void)
 		CHECK_TEST(test_logreader_follows_below_the_limit),
 		CHECK_TEST(test_logreader_refuses_what_is_not_there),
 		CHECK_TEST(test_real_files_keep_the_log_and_the_lock),
+		CHECK_TEST(test_the_largest_record_finds_room),
 	};
 
 	log_set_level(LOGLEVEL_ERROR);
