@@ -261,6 +261,36 @@ static void test_a_batch_is_stored_whole_or_not_at_all(void)
 	fixture_destroy(f);
 }
 
+/* The log has room for one of three at the moment. */
+static void test_a_batch_that_finds_no_room_is_not_begun(void)
+{
+	static uint8_t bytes[16 * 1024];
+	struct fixture *f = fixture_create(NULL);
+	struct send_request request = { .producer_group = SPAN_LITERAL("p"), .topic = SPAN_LITERAL("t"),
+					.default_topic = SPAN_LITERAL("TBW102"), .default_topic_queue_nums = 4,
+					.body = { bytes, sizeof(bytes) }, .max_reconsume_times = -1 };
+	struct send_result result = { 0 };
+	struct outcome outcome = { 0 };
+	struct buffer body;
+
+	while (commitlog_room(f->log) > 2 * sizeof(bytes))
+		CU_ASSERT_EQUAL_FATAL(core_send(f->core, &request, &result, &outcome), ST_OK);
+	buffer_init(&body, 0);
+	for (int i = 0; i < 3; i++)
+		batch_append(&body, &(struct batch_message){ i, { bytes, sizeof(bytes) * 3 / 4 }, SPAN_NONE });
+	request.batch = true;
+	request.body = buffer_span(&body);
+	f->core->config.max_message_size = 64 * 1024;
+	uint64_t appended = commitlog_appended(f->log);
+	CU_ASSERT_TRUE(commitlog_room(f->log) > sizeof(bytes) * 7 / 8 && commitlog_room(f->log) <= 2 * sizeof(bytes));
+	CU_ASSERT_EQUAL(core_send(f->core, &request, &result, &outcome), ST_AGAIN);
+	CU_ASSERT_EQUAL(commitlog_appended(f->log), appended);
+	fixture_disk(f, true);
+	CU_ASSERT_EQUAL(core_send(f->core, &request, &result, &outcome), ST_OK);
+	buffer_deinit(&body);
+	fixture_destroy(f);
+}
+
 /* A log that cannot take more now says so, changes nothing, and goes on once the disk has worked. */
 static void test_a_full_log_asks_to_come_again(void)
 {
@@ -454,6 +484,7 @@ int main(void)
 		CHECK_TEST(test_conflict_records_are_limited_not_refusals),
 		CHECK_TEST(test_a_stored_message_by_its_name),
 		CHECK_TEST(test_the_trace_topic_is_made_when_wanted),
+		CHECK_TEST(test_a_batch_that_finds_no_room_is_not_begun),
 	};
 	return check_main("requests", tests, sizeof(tests) / sizeof(tests[0]));
 }
