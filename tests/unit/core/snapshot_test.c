@@ -465,6 +465,20 @@ static void test_a_start_finds_the_pages_that_nobody_uses(void)
 	fixture_destroy(f);
 }
 
+/* A file that a stop in the middle left is removed with the next snapshot. */
+static void test_an_unfinished_snapshot_does_not_stay(void)
+{
+	static const char path[] = "/store/snapshots/00000000000000004711.tmp";
+	struct fixture *f = fixture_create(NULL);
+	size_t size;
+
+	(void)must_send(f, (struct sent){ .topic = "t", .key = "k" });
+	memdisk_put(f->disk, path, "half of it", 10);
+	fixture_snapshot(f);
+	CU_ASSERT_PTR_NULL(memdisk_data(f->disk, path, &size));
+	fixture_destroy(f);
+}
+
 /* --- limits and names over a start --------------------------------------------------------------------------------------- */
 
 static void must_start(struct fixture *f)
@@ -598,6 +612,7 @@ int main(void)
 		CHECK_TEST(test_an_index_ahead_of_the_log_is_not_believed),
 		CHECK_TEST(test_two_snapshots_are_kept),
 		CHECK_TEST(test_a_start_finds_the_pages_that_nobody_uses),
+		CHECK_TEST(test_an_unfinished_snapshot_does_not_stay),
 	};
 
 	log_set_level(LOGLEVEL_ERROR);
