@@ -376,6 +376,82 @@ static void test_unknown_of_another_group_is_refused(void)
 	fixture_destroy(f);
 }
 
+struct told {
+	struct record_decision decision;
+	struct record_conflict conflict;
+};
+
+/* The last decision and the last contradiction in the log; their texts are gone. */
+static struct told told_by_log(struct fixture *f)
+{
+	struct told told = { .decision = { .who = 0 } };
+	struct logreader *reader;
+	struct log_record record;
+
+	CU_ASSERT_EQUAL_FATAL(logreader_open(memdisk_vfs(f->disk), "/store", 0, &reader, NULL), ST_OK);
+	while (logreader_next(reader, commitlog_durable(f->log), &record, NULL) == ST_OK) {
+		if (record.kind == LOG_DECISION)
+			CU_ASSERT_EQUAL(record_decision_decode(record.payload, &told.decision, NULL), ST_OK);
+		if (record.kind == LOG_CONFLICT)
+			CU_ASSERT_EQUAL(record_conflict_decode(record.payload, &told.conflict, NULL), ST_OK);
+	}
+	logreader_close(reader);
+	return told;
+}
+
+/* A decision tells how many answers came before it, not questions; and a contradiction whether it was one. */
+static void test_the_log_says_who_decided_after_how_many_answers(void)
+{
+	struct fixture *f = fixture_create(NULL);
+	struct outcome outcome = { 0 };
+	struct send_result half = must_send(f, (struct sent){ .topic = "t", .key = "k", .half = true });
+
+	answer_times(f, &half, 1);
+	while (f->asked_count < 3)
+		advance_alive(f, 100);
+	CU_ASSERT_EQUAL(fixture_end(f, &half, OUTCOME_COMMIT, true, &outcome), ST_OK);
+	CU_ASSERT_EQUAL(fixture_end(f, &half, OUTCOME_ROLLBACK, true, &outcome), ST_DENIED);
+	fixture_disk(f, true);
+	struct told told = told_by_log(f);
+	CU_ASSERT_EQUAL(told.decision.answered_checks, 1);
+	CU_ASSERT_EQUAL(told.decision.who, WHO_CHECKBACK);
+	CU_ASSERT_EQUAL(told.conflict.who, WHO_CHECKBACK);
+	CU_ASSERT_EQUAL(fixture_end(f, &half, OUTCOME_ROLLBACK, false, &outcome), ST_DENIED);
+	fixture_disk(f, true);
+	CU_ASSERT_EQUAL(told_by_log(f).conflict.who, WHO_PRODUCER);
+	fixture_destroy(f);
+}
+
+/* A half belongs to the group that it names; who sent it is another matter. */
+static void test_a_half_belongs_to_the_group_that_it_names(void)
+{
+	struct fixture *f = fixture_create(NULL);
+	struct outcome outcome = { 0 };
+	struct send_result half = must_send(f, (struct sent){ .topic = "t", .key = "k", .half = true, .more = "PGROUP\001others\002" });
+	struct end_request request = { .group = SPAN_LITERAL("others"), .half_queue_offset = half.queue_offset,
+				       .half_offset = half.log_offset, .outcome = OUTCOME_COMMIT, .conn_id = PRODUCER };
+
+	CU_ASSERT_EQUAL(fixture_end(f, &half, OUTCOME_COMMIT, false, &outcome), ST_DENIED);
+	CU_ASSERT_EQUAL(core_end_transaction(f->core, &request, &outcome), ST_OK);
+	fixture_disk(f, true);
+	fixture_destroy(f);
+}
+
+static void test_changed_limits_count_at_once(void)
+{
+	struct fixture *f = fixture_create(NULL);
+	struct core_config config = f->config;
+
+	config.checkback.answer_timeout_ms = 1000;
+	core_reconfigure(f->core, &config);
+	(void)must_send(f, (struct sent){ .topic = "t", .key = "k", .half = true });
+	advance_alive(f, 6100);
+	CU_ASSERT_EQUAL(f->asked_count, 1);
+	advance_alive(f, 1200);
+	CU_ASSERT_EQUAL(f->asked_count, 2);
+	fixture_destroy(f);
+}
+
 int main(void)
 {
 	static const struct check_test tests[] = {
@@ -394,6 +470,9 @@ int main(void)
 		CHECK_TEST(test_a_resumed_one_does_not_wait_for_its_first_deadline),
 		CHECK_TEST(test_a_start_asks_in_half_order),
 		CHECK_TEST(test_unknown_of_another_group_is_refused),
+		CHECK_TEST(test_the_log_says_who_decided_after_how_many_answers),
+		CHECK_TEST(test_a_half_belongs_to_the_group_that_it_names),
+		CHECK_TEST(test_changed_limits_count_at_once),
 	};
 	log_set_level(LOGLEVEL_ERROR);
 	return check_main("checks", tests, sizeof(tests) / sizeof(tests[0]));

@@ -806,6 +806,29 @@ static void test_a_decision_may_overwrite_its_half(void)
 	fixture_destroy(f);
 }
 
+/* A group may want no retries, and its retry topic may be closed: neither gets what is sent back. */
+static void test_what_is_sent_back_where_no_retries_are_wanted(void)
+{
+	struct fixture *f = fixture_create(NULL);
+	struct group_config settings = group_config_default();
+	struct topic_settings closed = { .read_queue_nums = 1, .write_queue_nums = 1, .perm = PERM_READ };
+	struct outcome outcome = { 0 };
+	struct send_result sent = must_send(f, (struct sent){ .topic = "t", .key = "k" });
+
+	settings.retry_queue_nums = 0;
+	CU_ASSERT_EQUAL(core_put_group(f->core, SPAN_LITERAL("readers"), &settings, &outcome), ST_OK);
+	fixture_disk(f, true);
+	uint64_t appended = commitlog_appended(f->log);
+	CU_ASSERT_EQUAL(send_back(f, sent.log_offset, 1, -1, &outcome), ST_OK);
+	CU_ASSERT_EQUAL(commitlog_appended(f->log), appended);
+	settings.retry_queue_nums = 1;
+	CU_ASSERT_EQUAL(core_put_group(f->core, SPAN_LITERAL("readers"), &settings, &outcome), ST_OK);
+	CU_ASSERT_EQUAL(core_put_topic(f->core, SPAN_LITERAL("%RETRY%readers"), &closed, &outcome), ST_OK);
+	CU_ASSERT_EQUAL(send_back(f, sent.log_offset, 1, -1, &outcome), ST_DENIED);
+	CU_ASSERT_EQUAL(outcome.code, RESP_NO_PERMISSION);
+	fixture_destroy(f);
+}
+
 int main(void)
 {
 	static const struct check_test tests[] = {
@@ -835,6 +858,7 @@ int main(void)
 		CHECK_TEST(test_a_pull_waits_half_a_minute_at_most),
 		CHECK_TEST(test_a_retry_that_is_one_too_many_is_dead),
 		CHECK_TEST(test_a_decision_may_overwrite_its_half),
+		CHECK_TEST(test_what_is_sent_back_where_no_retries_are_wanted),
 	};
 	return check_main("core", tests, sizeof(tests) / sizeof(tests[0]));
 }

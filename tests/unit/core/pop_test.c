@@ -341,6 +341,9 @@ static void test_the_same_attempt_gets_the_same(void)
 	CU_ASSERT_STRING_EQUAL(popped.order_info, "0 0 0");
 	header.attempt_id = SPAN_LITERAL("attempt-2");
 	CU_ASSERT_EQUAL(pop(f, &header, &popped), 0);
+	fixture_advance(f, INVISIBLE_MS + 200);
+	CU_ASSERT_EQUAL(pop(f, &header, &popped), 1);
+	CU_ASSERT_STRING_EQUAL(popped.order_info, "0 qo0%0 1;0 0 1"); /* The first attempt was one, however often it came. */
 	buffer_deinit(&popped.bytes);
 	fixture_destroy(f);
 }
@@ -699,6 +702,94 @@ static void test_what_lapses_in_a_full_log_comes_once(void)
 	}
 }
 
+static void test_a_new_group_may_begin_at_the_last_message(void)
+{
+	enum { MANY = 60 }; /* More than a young queue has. */
+	struct fixture *f = fixture_create(NULL);
+	struct pop_header header = whole_topic;
+	struct popped popped = { 0 };
+
+	for (int i = 0; i < MANY; i++)
+		send(f, "k", 0);
+	header.init_mode = 1;
+	CU_ASSERT_EQUAL_FATAL(pop(f, &header, &popped), 1);
+	CU_ASSERT_EQUAL(popped.messages[0].queue_offset, MANY - 1);
+	buffer_deinit(&popped.bytes);
+	fixture_destroy(f);
+}
+
+/* What lapsed comes again by the retry topic alone, where it is counted, also to whoever asks before it is there. */
+static void test_what_lapsed_is_not_given_out_in_its_place(void)
+{
+	struct fixture *f = fixture_create(NULL);
+	struct pop_request request = { 0 };
+	struct popped popped = { 0 };
+
+	send(f, "k", 0);
+	CU_ASSERT_EQUAL(pop(f, &whole_topic, &popped), 1);
+	clock_manual_advance(&f->clock, INVISIBLE_MS + 1);
+	core_set_time(f->core, f->clock.wall_now_ms, f->clock.mono_now_ms);
+	CU_ASSERT_EQUAL(pop(f, &whole_topic, &popped), 0);
+	fixture_advance(f, 200);
+	request = prepared(f, &whole_topic);
+	CU_ASSERT_TRUE(core_pop_has_message(f->core, &request));
+	CU_ASSERT_EQUAL_FATAL(pop(f, &whole_topic, &popped), 1);
+	CU_ASSERT_EQUAL(popped.messages[0].reconsume_times, 1);
+	CU_ASSERT_FALSE(core_pop_has_message(f->core, &request));
+	buffer_deinit(&popped.bytes);
+	fixture_destroy(f);
+}
+
+/* A queue that always has something, and a topic that always has, leave the others their turn. */
+static void test_nothing_starves(void)
+{
+	struct fixture *f = fixture_create(NULL);
+	struct pop_header one = whole_topic;
+	struct popped popped = { 0 };
+	bool again = false, other_queue = false;
+
+	one.max_msg_nums = 1;
+	send(f, "lapses", 0);
+	CU_ASSERT_EQUAL(pop(f, &one, &popped), 1);
+	fixture_advance(f, INVISIBLE_MS + 200);
+	for (int i = 0; i < 20; i++)
+		send(f, "k", 0);
+	send(f, "other", 3);
+	for (int i = 0; i < 10; i++) {
+		CU_ASSERT_EQUAL_FATAL(pop(f, &one, &popped), 1);
+		again |= is_retried(&popped.messages[0]);
+		other_queue |= popped.messages[0].queue_id == 3;
+	}
+	CU_ASSERT_TRUE(again);
+	CU_ASSERT_TRUE(other_queue);
+	buffer_deinit(&popped.bytes);
+	fixture_destroy(f);
+}
+
+/* Nobody waits for the answer any more; nobody waits for more than a minute. */
+static void test_how_long_a_poll_waits(void)
+{
+	struct fixture *f = fixture_create(NULL);
+	struct pop_header header = whole_topic;
+	struct pop_request request;
+	struct outcome outcome = { 0 };
+
+	send(f, "k", 3);
+	header.queue_id = 0;
+	header.poll_ms = 1000;
+	header.born_ms = f->clock.wall_now_ms - 2000;
+	CU_ASSERT_EQUAL(core_prepare_pop(f->core, &header, &request, &outcome), ST_DENIED);
+	CU_ASSERT_EQUAL(outcome.code, RESP_POLLING_TIMEOUT);
+	header.poll_ms = 600 * 1000;
+	struct pop_wait wait = { .request = prepared(f, &header), .conn_id = CONSUMER };
+	CU_ASSERT_TRUE(pop_waits_add(f->core, &wait));
+	fixture_advance(f, 59 * 1000);
+	CU_ASSERT_EQUAL(f->core->pop_waits.count, 1);
+	fixture_advance(f, 1100);
+	CU_ASSERT_EQUAL(f->core->pop_waits.count, 0);
+	fixture_destroy(f);
+}
+
 /* --- at random ------------------------------------------------------------------------------------------------------------ */
 
 enum { MODEL_MESSAGES = 400, MODEL_HELD = 512 };
@@ -852,6 +943,10 @@ int main(void)
 		CHECK_TEST(test_a_replay_over_a_snapshot_counts_once),
 		CHECK_TEST(test_long_polls_of_other_queues_wake),
 		CHECK_TEST(test_what_lapses_in_a_full_log_comes_once),
+		CHECK_TEST(test_a_new_group_may_begin_at_the_last_message),
+		CHECK_TEST(test_what_lapsed_is_not_given_out_in_its_place),
+		CHECK_TEST(test_nothing_starves),
+		CHECK_TEST(test_how_long_a_poll_waits),
 	};
 	return check_main("pop", tests, sizeof(tests) / sizeof(tests[0]));
 }

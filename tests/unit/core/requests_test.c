@@ -56,6 +56,9 @@ static void test_pull_checks_and_their_order(void)
 	header.queue_offset = 3;
 	CU_ASSERT_EQUAL(prepare(f, &header, &request), RESP_SUCCESS);
 	CU_ASSERT_TRUE(request.offset == 3 && request.message_max == 32 && request.bytes_max == PULL_BYTES_MAX);
+	header.max_msg_nums = INT32_MAX;
+	CU_ASSERT_EQUAL(prepare(f, &header, &request), RESP_SUCCESS);
+	CU_ASSERT_EQUAL(request.message_max, PULL_MESSAGES_MAX);
 	CU_ASSERT_EQUAL(request.filter.count, 2);
 	CU_ASSERT_EQUAL(request.queue_id, 0);
 	header.queue_id = 3;
@@ -253,6 +256,20 @@ static void test_a_batch_is_stored_whole_or_not_at_all(void)
 	CU_ASSERT_EQUAL(send_code(f, &request), RESP_MESSAGE_ILLEGAL);
 	batch_append(&body, &(struct batch_message){ 0, SPAN_LITERAL("x"), SPAN_LITERAL("TRAN_MSG\001true\002") });
 	request.body = buffer_span(&body);
+	CU_ASSERT_EQUAL(send_code(f, &request), RESP_MESSAGE_ILLEGAL);
+	/* A good one, but retries are counted one by one. */
+	buffer_reset(&body);
+	batch_append(&body, &(struct batch_message){ 0, SPAN_LITERAL("x"), SPAN_NONE });
+	request.body = buffer_span(&body);
+	request.topic = SPAN_LITERAL("%RETRY%readers");
+	request.queue_id = 0;
+	CU_ASSERT_EQUAL(send_code(f, &request), RESP_MESSAGE_ILLEGAL);
+	/* Too many of them. */
+	for (int i = 0; i < BATCH_MESSAGES_MAX; i++)
+		batch_append(&body, &(struct batch_message){ 0, SPAN_LITERAL("x"), SPAN_NONE });
+	request.body = buffer_span(&body);
+	request.topic = SPAN_LITERAL("t");
+	f->core->config.max_message_size = 4 * 1024 * 1024;
 	CU_ASSERT_EQUAL(send_code(f, &request), RESP_MESSAGE_ILLEGAL);
 	fixture_disk(f, true);
 	CU_ASSERT_EQUAL(fixture_pull(f, "t", 3, 0, "*", &p), 3);
