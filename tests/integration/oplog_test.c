@@ -469,6 +469,8 @@ static void test_exact_rows(void)
 		   "resumed|2025-11-25 12:00:42.004|resumed|operator|ann|0|NULL|NULL\n");
 	check_rows("SELECT transaction_id, state, checks FROM v_in_doubt ORDER BY half_offset",
 		   "parked|parked|15\nresumed|prepared|0\nopen|prepared|1\n");
+	/* Contradictions that were not recorded one by one. */
+	CU_ASSERT_EQUAL(sql_u64("SELECT SUM(repeats) FROM txn_event"), 4);
 	close_log(&log);
 }
 
@@ -785,6 +787,206 @@ static void test_more_open_halves_than_there_is_room_for(void)
 	close_log(&log);
 }
 
+/* Each column that a later state may change follows it. */
+static void test_a_row_follows_its_transaction(void)
+{
+	static const char columns[] = "SELECT state, decided_by, decider, decided_at, reason, checks, queue_offset, deliver_at"
+				      " FROM v_transactions ORDER BY half_offset";
+	struct test_log log;
+
+	fresh_database();
+	new_log(&log, "follows");
+	struct test_txn first = put_half(&log, "first", noon), second = put_half(&log, "second", noon);
+	flush(&log);
+	project_once(&log);
+	check_rows(columns, "prepared|NULL|NULL|NULL|NULL|0|NULL|NULL\nprepared|NULL|NULL|NULL|NULL|0|NULL|NULL\n");
+	put_decision(&log, &first, (struct verdict){ OUTCOME_PARK, WHO_OPERATOR, "ann", "ticket 7", 1000, 2, 0 });
+	put_decision(&log, &second, (struct verdict){ OUTCOME_PARK, WHO_OPERATOR, "bob", "ticket 8", 1000, 3, 0 });
+	flush(&log);
+	project_once(&log);
+	check_rows(columns, "parked|operator|ann|2025-11-25 12:00:01.000|ticket 7|2|NULL|NULL\n"
+			    "parked|operator|bob|2025-11-25 12:00:01.000|ticket 8|3|NULL|NULL\n");
+	put_decision(&log, &first, (struct verdict){ OUTCOME_COMMIT, WHO_CHECKBACK, "client-2", NULL, 2000, 4, 0 });
+	put_decision(&log, &second, (struct verdict){ OUTCOME_COMMIT, WHO_PRODUCER, "client-1", NULL, 3000, 5, noon + day_ms });
+	flush(&log);
+	project_once(&log);
+	check_rows(columns, "committed|check-back|client-2|2025-11-25 12:00:02.000|NULL|4|40|NULL\n"
+			    "committed|producer|client-1|2025-11-25 12:00:03.000|NULL|5|NULL|2025-11-26 12:00:00.000\n");
+	close_log(&log);
+}
+
+/* One record may hold many more checks than a batch is to have rows, and many open halves may be due at once. */
+static void test_small_batches_take_what_is_large(void)
+{
+	enum { OPEN = 3000 };
+	static struct record_check checks[RECORD_CHECKS_MAX];
+	struct oplog_config config = broker_options();
+	struct test_txn txn = { .n = 0 };
+	char id[32];
+	uint64_t offset;
+	struct test_log log;
+
+	fresh_database();
+	new_log(&log, "large");
+	config.batch_max = 10;
+	for (int i = 0; i < OPEN; i++) {
+		snprintf(id, sizeof(id), "open-%04d", i);
+		txn = put_half(&log, id, noon);
+	}
+	for (uint32_t i = 0; i < RECORD_CHECKS_MAX; i++)
+		checks[i] = (struct record_check){ txn.offset, txn.n, i + 1, i, CHECK_ASKED, noon + 6000, SPAN_LITERAL("client-2") };
+	flush(&log);
+	size_t size = record_checks_size(checks, RECORD_CHECKS_MAX);
+	record_checks_encode(checks, RECORD_CHECKS_MAX, begin_record(&log, LOG_CHECK, size, &offset));
+	(void)commitlog_commit(log.log);
+	flush(&log);
+	struct oplog_projector *projector = start_projector(&log, &config);
+	wait_projected(&log, projector);
+	CU_ASSERT_EQUAL(status_of(projector).failure_count, 0);
+	oplog_projector_stop(projector, 5000);
+	CU_ASSERT_EQUAL(sql_u64("SELECT COUNT(*) FROM txn"), OPEN);
+	CU_ASSERT_EQUAL(sql_u64("SELECT COUNT(*) FROM txn_event"), RECORD_CHECKS_MAX);
+	close_log(&log);
+}
+
+/* The server takes less at once than a batch has. */
+static void test_a_statement_is_no_larger_than_the_server_takes(void)
+{
+	struct oplog_config config = broker_options();
+	struct test_log log;
+
+	fresh_database();
+	new_log(&log, "packet");
+	put_many(&log, 3000, noon);
+	sql("SET GLOBAL max_allowed_packet = 65536");
+	config.batch_max = 5000;
+	struct oplog_projector *projector = start_projector(&log, &config);
+	wait_projected(&log, projector);
+	CU_ASSERT_EQUAL(status_of(projector).failure_count, 0);
+	oplog_projector_stop(projector, 5000);
+	sql("SET GLOBAL max_allowed_packet = 16777216");
+	check_complete(&log, 3000);
+	close_log(&log);
+}
+
+/* Whoever claims the cursor while another one does is told so by the row, and reads it again. */
+static void test_a_claim_that_another_one_won_is_made_anew(void)
+{
+	struct oplog_config config = broker_options();
+	struct test_log log;
+
+	fresh_database();
+	new_log(&log, "claims");
+	put_many(&log, 10, noon);
+	project_once(&log);
+	uint64_t epoch = sql_u64("SELECT cursor_epoch FROM broker_log");
+	sql("START TRANSACTION");
+	sql("UPDATE broker_log SET cursor_epoch = cursor_epoch + 1");
+	put_many(&log, 10, noon);
+	struct oplog_projector *projector = start_projector(&log, &config);
+	usleep(500 * 1000); /* It waits for the row. */
+	sql("COMMIT");
+	wait_projected(&log, projector);
+	oplog_projector_stop(projector, 5000);
+	CU_ASSERT_EQUAL(sql_u64("SELECT cursor_epoch FROM broker_log"), epoch + 2);
+	check_complete(&log, 20);
+	close_log(&log);
+}
+
+/* A server may come back with other numbers for the names: they are asked for again. */
+static void test_names_are_looked_up_again_after_a_reconnection(void)
+{
+	struct oplog_config config = broker_options();
+	struct test_log log;
+
+	fresh_database();
+	new_log(&log, "names");
+	put_many(&log, 100, noon);
+	struct oplog_projector *projector = start_projector(&log, &config);
+	wait_projected(&log, projector);
+	sql("DELETE FROM txn");
+	sql("UPDATE topic_name SET id = id + 100");
+	sql("UPDATE broker_log SET cursor_position = 0");
+	put_many(&log, 100, noon);
+	oplog_projector_advance(projector, commitlog_durable(log.log));
+	wait_projected(&log, projector);
+	oplog_projector_stop(projector, 5000);
+	CU_ASSERT_EQUAL(sql_u64("SELECT COUNT(*) FROM txn JOIN topic_name ON id = topic_id WHERE name = 'orders'"), 200);
+	close_log(&log);
+}
+
+/* An open half holds the cursor where it is: that it has not moved says nothing of a batch whose fate is unknown. */
+static void test_a_batch_behind_an_open_half_is_not_lost(void)
+{
+	struct oplog_config config = broker_options();
+	int64_t now = clock_wall_ms(clock_system());
+	struct test_log log;
+
+	fresh_database();
+	new_log(&log, "behind");
+	config.prepared_after_ms = 3600 * 1000;
+	struct test_txn open = put_half(&log, "open", now);
+	put_many(&log, 10, now);
+	struct oplog_projector *projector = start_projector(&log, &config);
+	for (int waited = 0; status_of(projector).cursor < open.offset && waited < WAIT_LIMIT_MS; waited += POLL_MS)
+		usleep(POLL_MS * 1000);
+	wait_rows(10);
+	kill_server();
+	put_many(&log, 10, now);
+	oplog_projector_advance(projector, commitlog_durable(log.log));
+	for (int waited = 0; status_of(projector).failure_count == 0 && waited < WAIT_LIMIT_MS; waited += POLL_MS)
+		usleep(POLL_MS * 1000);
+	start_server();
+	sql("USE escrow_oplog");
+	put_many(&log, 10, now);
+	oplog_projector_advance(projector, commitlog_durable(log.log));
+	wait_rows(30);
+	CU_ASSERT_EQUAL(sql_u64("SELECT cursor_position FROM broker_log"), open.offset);
+	oplog_projector_stop(projector, 5000);
+	close_log(&log);
+}
+
+/* Within its grace a stop waits until all that is durable has its rows. */
+static void test_a_stop_leaves_nothing_to_the_next_start(void)
+{
+	struct oplog_config config = broker_options();
+	struct test_log log;
+
+	fresh_database();
+	new_log(&log, "stop");
+	put_many(&log, 3000, noon);
+	config.batch_max = 100;
+	oplog_projector_stop(start_projector(&log, &config), 20000);
+	check_complete(&log, 3000);
+	close_log(&log);
+}
+
+/* A topic, a group and a client of one name are three names. */
+static void test_names_of_each_kind_have_their_own_numbers(void)
+{
+	static const struct span same = SPAN_LITERAL("same");
+	struct test_log log;
+	uint64_t offset, decision_offset;
+
+	fresh_database();
+	new_log(&log, "kinds");
+	sql("INSERT INTO topic_name (name) VALUES ('another'), ('one more')");
+	sql("INSERT INTO group_name (name) VALUES ('another')");
+	struct record_half half = { .store_time_ms = noon, .immunity_ms = -1, .topic = same, .group = same, .transaction_id = same,
+				    .unique_key = same, .global = { SPAN_NONE, 0, 1 }, .message = SPAN_LITERAL("0123456789") };
+	record_half_encode(&half, begin_record(&log, LOG_HALF, record_half_size(&half), &offset));
+	(void)commitlog_commit(log.log);
+	struct record_decision decision = { .half_offset = offset, .half_store_time_ms = noon, .body_offset = offset,
+					    .outcome = OUTCOME_COMMIT, .who = WHO_PRODUCER, .when_ms = noon, .topic = same, .group = same,
+					    .transaction_id = same, .who_text = same, .global = { SPAN_NONE, 0, 1 } };
+	record_decision_encode(&decision, begin_record(&log, LOG_DECISION, record_decision_size(&decision), &decision_offset));
+	(void)commitlog_commit(log.log);
+	flush(&log);
+	project_once(&log);
+	check_rows("SELECT topic, producer_group, decider FROM v_transactions", "same|same|same\n");
+	close_log(&log);
+}
+
 /* Somebody deletes rows and sets the cursor back under a live projector: it notices, and goes on from there. */
 static void test_a_cursor_set_back_by_hand_is_followed(void)
 {
@@ -994,6 +1196,34 @@ static void test_escrow_log_says_what_is_wrong_with_a_command(void)
 	}
 }
 
+static int migrate(char **complaint_out)
+{
+	char arguments[700];
+	int exit_status;
+
+	snprintf(arguments, sizeof(arguments),
+		 "migrate -o opLogMysqlSocket=%s -o opLogMysqlUser=escrow_ddl -o opLogMysqlPassword=d-secret", socket_path);
+	*complaint_out = escrow_log_complaint(arguments, &exit_status);
+	return exit_status;
+}
+
+/* A migration goes on behind the last statement that was done, and leaves a newer program's schema alone. */
+static void test_a_migration_goes_on_where_it_stopped(void)
+{
+	char *complaint;
+
+	fresh_database();
+	sql("UPDATE schema_migration SET finished_at = NULL ORDER BY version DESC LIMIT 1");
+	CU_ASSERT_EQUAL(migrate(&complaint), 0);
+	free(complaint);
+	CU_ASSERT_EQUAL(sql_u64("SELECT COUNT(*) FROM schema_migration WHERE finished_at IS NULL"), 0);
+	sql("INSERT INTO schema_migration (version, name, statements_done, finished_at, applied_by)"
+	    " VALUES (999, 'future', 1, UTC_TIMESTAMP(), 'test')");
+	CU_ASSERT_NOT_EQUAL(migrate(&complaint), 0);
+	CU_ASSERT_PTR_NOT_NULL(strstr(complaint, "newer than this program"));
+	free(complaint);
+}
+
 static void test_rows_of_other_days_find_their_partition(void)
 {
 	struct test_log log;
@@ -1070,6 +1300,15 @@ int main(void)
 		CHECK_TEST(test_a_projector_that_is_overtaken_goes_on),
 		CHECK_TEST(test_escrow_log_says_what_is_wrong_with_a_command),
 		CHECK_TEST(test_rows_of_other_days_find_their_partition),
+		CHECK_TEST(test_a_row_follows_its_transaction),
+		CHECK_TEST(test_small_batches_take_what_is_large),
+		CHECK_TEST(test_a_statement_is_no_larger_than_the_server_takes),
+		CHECK_TEST(test_a_claim_that_another_one_won_is_made_anew),
+		CHECK_TEST(test_names_are_looked_up_again_after_a_reconnection),
+		CHECK_TEST(test_a_batch_behind_an_open_half_is_not_lost),
+		CHECK_TEST(test_a_stop_leaves_nothing_to_the_next_start),
+		CHECK_TEST(test_a_migration_goes_on_where_it_stopped),
+		CHECK_TEST(test_names_of_each_kind_have_their_own_numbers),
 		CHECK_TEST(test_the_speed),
 	};
 

@@ -477,6 +477,65 @@ static void test_millions_due_at_once_are_taken_in_slices(void)
 	world_free(w);
 }
 
+/* Whose sender is not there is asked about anybody: each in his turn. */
+static void test_questions_without_a_sender_go_round(void)
+{
+	struct world *w = world_new();
+	size_t of_a = 0;
+
+	world_seen(w, GROUP, CONN_A);
+	world_seen(w, GROUP, CONN_B);
+	for (uint64_t half = 0; half < 10; half++)
+		world_open(w, half, GROUP, 0);
+	world_pass(w, 6000);
+	CU_ASSERT_EQUAL_FATAL(w->asked_count, 10);
+	for (size_t i = 0; i < 10; i++)
+		of_a += w->asked[i].conn == CONN_A;
+	CU_ASSERT_EQUAL(of_a, 5);
+	world_free(w);
+}
+
+/* Who has answered since is asked again about what it sent itself. */
+static void test_an_answer_ends_a_silence(void)
+{
+	struct world *w = world_new();
+
+	world_seen(w, GROUP, CONN_A);
+	world_seen(w, GROUP, CONN_B);
+	world_open(w, 0, GROUP, CONN_A);
+	world_pass(w, 11000);
+	expect_asked(w, 2, 0, CONN_B); /* A has not answered. */
+	world_decide(w, 0);
+	checkback_producer_gone(w->checkback, GROUP, CONN_B);
+	world_open_delayed(w, 1, GROUP, CONN_A, 0);
+	world_pass(w, 50);
+	expect_asked(w, 3, 1, CONN_A);
+	world_decide(w, 1);
+	world_seen(w, GROUP, CONN_B);
+	world_open_delayed(w, 2, GROUP, CONN_A, 0);
+	world_pass(w, 50);
+	expect_asked(w, 4, 2, CONN_A);
+	world_free(w);
+}
+
+/* A quiet hour does not make up for a limit: no more than a second's bytes come at once. */
+static void test_the_byte_budget_is_not_saved_up(void)
+{
+	struct checkback_config config = checkback_config_default();
+
+	config.bytes_per_second = 100 * HALF_BYTES;
+	config.window_start = config.window_max = 100000;
+	struct world *w = world_with(config);
+
+	world_seen(w, GROUP, CONN_A);
+	world_pass(w, 60000);
+	for (uint64_t half = 0; half < 1000; half++)
+		world_open_delayed(w, half, GROUP, CONN_A, 0);
+	world_pass(w, 2 * STEP_MS);
+	CU_ASSERT_TRUE(w->asked_count >= 100 && w->asked_count <= 103);
+	world_free(w);
+}
+
 int main(void)
 {
 	static const struct check_test tests[] = {
@@ -501,6 +560,9 @@ int main(void)
 		CHECK_TEST(test_groups_share_the_byte_budget),
 		CHECK_TEST(test_a_resumed_one_is_asked_about_at_once),
 		CHECK_TEST(test_millions_due_at_once_are_taken_in_slices),
+		CHECK_TEST(test_questions_without_a_sender_go_round),
+		CHECK_TEST(test_an_answer_ends_a_silence),
+		CHECK_TEST(test_the_byte_budget_is_not_saved_up),
 	};
 	return check_main("checkback", tests, sizeof(tests) / sizeof(tests[0]));
 }

@@ -120,6 +120,107 @@ static void test_damage_in_the_source_is_found(void)
 	fixture_destroy(f);
 }
 
+/* --- while the store changes -------------------------------------------------------------------------------------------- */
+
+static struct {
+	struct fixture *f;
+	struct traffic *t;
+	char opened[64]; /* When this file is opened to be read: once. */
+	int operations;
+} meanwhile;
+
+/* Two snapshots replace those that were kept; and so many operations let segments go round. */
+static enum status open_and_change(void *context, const char *path, unsigned flags, struct vfs_file **out, struct errinfo *err)
+{
+	enum status status = memdisk_vfs(meanwhile.f->disk)->open(context, path, flags, out, err);
+
+	if (flags != VFS_READ || meanwhile.opened[0] == '\0' || strcmp(path, meanwhile.opened) != 0)
+		return status;
+	meanwhile.opened[0] = '\0';
+	if (meanwhile.operations > 0)
+		run(meanwhile.t, meanwhile.operations);
+	for (int i = 0; i < 2; i++)
+		fixture_snapshot(meanwhile.f);
+	fixture_disk(meanwhile.f, true);
+	return status;
+}
+
+/* The copy begins anew, and nothing of the first attempt is in it. */
+static void check_second_attempt(struct fixture *f, struct traffic *t)
+{
+	struct vfs changing = *memdisk_vfs(f->disk);
+	struct backup_result result;
+	struct errinfo err = { 0 };
+	uint64_t offsets[4];
+	size_t count = 0;
+
+	changing.open = open_and_change;
+	meanwhile.f = f;
+	meanwhile.t = t;
+	enum status status = backup_store(&changing, "/store", "/copy", &result, &err);
+	if (status != ST_OK)
+		printf("%s\n", err.text);
+	CU_ASSERT_EQUAL(status, ST_OK);
+	CU_ASSERT_EQUAL(meanwhile.opened[0], '\0');
+	CU_ASSERT_EQUAL(result.attempts, 2);
+	CU_ASSERT_EQUAL(snapshot_list(memdisk_vfs(f->disk), "/copy", offsets, 4, &count, NULL), ST_OK);
+	CU_ASSERT_EQUAL(count, 1);
+	remove_copy(f);
+	check_backup(f);
+}
+
+static void test_a_snapshot_is_replaced_under_the_copy(void)
+{
+	struct fixture *f = fixture_create(NULL);
+	struct traffic *t = traffic_create(f, 41);
+
+	run(t, 100);
+	fixture_snapshot(f);
+	run(t, 100);
+	fixture_disk(f, true);
+	meanwhile.operations = 0;
+	snprintf(meanwhile.opened, sizeof(meanwhile.opened), "/store/index.pages");
+	check_second_attempt(f, t);
+	free(t);
+	fixture_destroy(f);
+}
+
+/* The oldest segment's file becomes the next one while it is read. */
+static void test_a_segment_is_used_again_under_the_copy(void)
+{
+	struct fixture *f = create_small(3 * LOG_SEGMENT_SIZE_MIN);
+	struct traffic *t = traffic_create(f, 42);
+
+	t->keeps = true;
+	run(t, 3000);
+	fixture_disk(f, true);
+	CU_ASSERT(commitlog_start(f->log) > LOG_SEGMENT_HEADER_SIZE);
+	meanwhile.operations = 3000;
+	snprintf(meanwhile.opened, sizeof(meanwhile.opened), "/store/commitlog/%020llu",
+		 (unsigned long long)(commitlog_start(f->log) - LOG_SEGMENT_HEADER_SIZE));
+	check_second_attempt(f, t);
+	free(t);
+	fixture_destroy(f);
+}
+
+/* A power cut right after it was told as done takes nothing of it. */
+static void test_a_copy_that_is_done_is_durable(void)
+{
+	for (uint64_t seed = 1; seed <= 5; seed++) {
+		struct fixture *f = fixture_create(NULL);
+		struct backup_result result, again;
+
+		(void)must_send(f, (struct sent){ .topic = "t", .key = "k" });
+		fixture_snapshot(f);
+		CU_ASSERT_EQUAL(backup_store(memdisk_vfs(f->disk), "/store", "/copy", &result, NULL), ST_OK);
+		memdisk_crash(f->disk, seed);
+		CU_ASSERT_EQUAL(backup_verify(memdisk_vfs(f->disk), "/copy", &again, NULL), ST_OK);
+		CU_ASSERT_EQUAL(again.log_end, result.log_end);
+		CU_ASSERT_EQUAL(again.snapshot_from, result.snapshot_from);
+		fixture_destroy(f);
+	}
+}
+
 int main(void)
 {
 	static const struct check_test tests[] = {
@@ -127,6 +228,9 @@ int main(void)
 		CHECK_TEST(test_without_a_snapshot_all_of_the_log_is_copied),
 		CHECK_TEST(test_target_must_be_empty),
 		CHECK_TEST(test_damage_in_the_source_is_found),
+		CHECK_TEST(test_a_snapshot_is_replaced_under_the_copy),
+		CHECK_TEST(test_a_segment_is_used_again_under_the_copy),
+		CHECK_TEST(test_a_copy_that_is_done_is_durable),
 	};
 
 	log_set_level(LOGLEVEL_ERROR);

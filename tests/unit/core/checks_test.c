@@ -2,6 +2,7 @@
  * tests of the schedule itself. */
 #include "tests/unit/core/core_fixture.h"
 
+#include "broker/core/state.h"
 #include "lib/base/logging.h"
 #include "lib/log/logreader.h"
 #include "lib/record/record_transaction.h"
@@ -416,6 +417,154 @@ static void test_the_policy_decides_in_the_end(void)
 	}
 }
 
+/* After a start from a snapshot what is left of the wait is what was left then, less the time of the stop. */
+static void test_the_time_of_a_stop_counts(void)
+{
+	struct fixture *f = fixture_create(NULL);
+
+	(void)must_send(f, (struct sent){ .topic = "t", .key = "k", .half = true });
+	fixture_snapshot(f);
+	f->clock.wall_now_ms += 5000;
+	fixture_restart(f);
+	advance_alive(f, 900);
+	CU_ASSERT_EQUAL(f->asked_count, 0);
+	advance_alive(f, 300);
+	CU_ASSERT_EQUAL(f->asked_count, 1);
+	fixture_destroy(f);
+}
+
+/* Resumed long before its first deadline: asked about at once, also when a restart comes in between. */
+static void test_a_resumed_one_does_not_wait_for_its_first_deadline(void)
+{
+	struct fixture *f = fixture_create(NULL);
+	struct outcome outcome = { 0 };
+	struct send_result half = must_send(f, (struct sent){ .topic = "t", .key = "k", .half = true, .immunity_s = 400 });
+
+	CU_ASSERT_EQUAL(core_operator_decide(f->core, half.log_offset, OUTCOME_PARK, SPAN_LITERAL("dba"), &outcome), ST_OK);
+	CU_ASSERT_EQUAL(core_operator_decide(f->core, half.log_offset, OUTCOME_RESUME, SPAN_LITERAL("dba"), &outcome), ST_OK);
+	fixture_disk(f, true);
+	fixture_restart(f);
+	advance_alive(f, 200);
+	CU_ASSERT_EQUAL(f->asked_count, 1);
+	fixture_destroy(f);
+}
+
+/* Places in the table are used again; who was sent first is asked about first all the same. */
+static void test_a_start_asks_in_half_order(void)
+{
+	static const char *const keys[] = { "a", "b", "c", "d" };
+	struct fixture *f = fixture_create(NULL);
+	struct send_result halves[4];
+	struct outcome outcome;
+
+	for (size_t i = 0; i < 4; i++) {
+		halves[i] = must_send(f, (struct sent){ .topic = "t", .key = keys[i], .half = true });
+		if (i == 2)
+			CU_ASSERT_EQUAL(fixture_end(f, &halves[0], OUTCOME_COMMIT, false, &outcome), ST_OK);
+	}
+	fixture_disk(f, true);
+	f->clock.wall_now_ms += 60 * 1000;
+	fixture_restart(f);
+	advance_alive(f, 100);
+	CU_ASSERT_EQUAL_FATAL(f->asked_count, 3);
+	for (size_t i = 0; i < 3; i++)
+		CU_ASSERT_EQUAL(f->asked[i], halves[i + 1].queue_offset);
+	fixture_destroy(f);
+}
+
+/* Nobody but the half's own group answers for it, not even that nothing is known. */
+static void test_unknown_of_another_group_is_refused(void)
+{
+	struct fixture *f = fixture_create(NULL);
+	struct send_result half = must_send(f, (struct sent){ .topic = "t", .key = "k", .half = true });
+	struct end_request request = { .group = SPAN_LITERAL("others"), .half_queue_offset = half.queue_offset,
+				       .half_offset = half.log_offset, .from_check = true, .conn_id = PRODUCER };
+	struct outcome outcome = { 0 };
+
+	while (f->asked_count == 0)
+		advance_alive(f, 100);
+	CU_ASSERT_EQUAL(core_end_transaction(f->core, &request, &outcome), ST_DENIED);
+	CU_ASSERT_PTR_NOT_NULL(strstr(outcome.err.text, "producer group wrong"));
+	CU_ASSERT_EQUAL(pending_find(f->core->pending, half.queue_offset)->answered, 0);
+	fixture_destroy(f);
+}
+
+struct told {
+	struct record_decision decision;
+	struct record_conflict conflict;
+};
+
+/* The last decision and the last contradiction in the log; their texts are gone. */
+static struct told told_by_log(struct fixture *f)
+{
+	struct told told = { .decision = { .who = 0 } };
+	struct logreader *reader;
+	struct log_record record;
+
+	CU_ASSERT_EQUAL_FATAL(logreader_open(memdisk_vfs(f->disk), "/store", 0, &reader, NULL), ST_OK);
+	while (logreader_next(reader, commitlog_durable(f->log), &record, NULL) == ST_OK) {
+		if (record.kind == LOG_DECISION)
+			CU_ASSERT_EQUAL(record_decision_decode(record.payload, &told.decision, NULL), ST_OK);
+		if (record.kind == LOG_CONFLICT)
+			CU_ASSERT_EQUAL(record_conflict_decode(record.payload, &told.conflict, NULL), ST_OK);
+	}
+	logreader_close(reader);
+	return told;
+}
+
+/* A decision tells how many answers came before it, not questions; and a contradiction whether it was one. */
+static void test_the_log_says_who_decided_after_how_many_answers(void)
+{
+	struct fixture *f = fixture_create(NULL);
+	struct outcome outcome = { 0 };
+	struct send_result half = must_send(f, (struct sent){ .topic = "t", .key = "k", .half = true });
+
+	answer_times(f, &half, 1);
+	while (f->asked_count < 3)
+		advance_alive(f, 100);
+	CU_ASSERT_EQUAL(fixture_end(f, &half, OUTCOME_COMMIT, true, &outcome), ST_OK);
+	CU_ASSERT_EQUAL(fixture_end(f, &half, OUTCOME_ROLLBACK, true, &outcome), ST_DENIED);
+	fixture_disk(f, true);
+	struct told told = told_by_log(f);
+	CU_ASSERT_EQUAL(told.decision.answered_checks, 1);
+	CU_ASSERT_EQUAL(told.decision.who, WHO_CHECKBACK);
+	CU_ASSERT_EQUAL(told.conflict.who, WHO_CHECKBACK);
+	CU_ASSERT_EQUAL(fixture_end(f, &half, OUTCOME_ROLLBACK, false, &outcome), ST_DENIED);
+	fixture_disk(f, true);
+	CU_ASSERT_EQUAL(told_by_log(f).conflict.who, WHO_PRODUCER);
+	fixture_destroy(f);
+}
+
+/* A half belongs to the group that it names; who sent it is another matter. */
+static void test_a_half_belongs_to_the_group_that_it_names(void)
+{
+	struct fixture *f = fixture_create(NULL);
+	struct outcome outcome = { 0 };
+	struct send_result half = must_send(f, (struct sent){ .topic = "t", .key = "k", .half = true, .more = "PGROUP\001others\002" });
+	struct end_request request = { .group = SPAN_LITERAL("others"), .half_queue_offset = half.queue_offset,
+				       .half_offset = half.log_offset, .outcome = OUTCOME_COMMIT, .conn_id = PRODUCER };
+
+	CU_ASSERT_EQUAL(fixture_end(f, &half, OUTCOME_COMMIT, false, &outcome), ST_DENIED);
+	CU_ASSERT_EQUAL(core_end_transaction(f->core, &request, &outcome), ST_OK);
+	fixture_disk(f, true);
+	fixture_destroy(f);
+}
+
+static void test_changed_limits_count_at_once(void)
+{
+	struct fixture *f = fixture_create(NULL);
+	struct core_config config = f->config;
+
+	config.checkback.answer_timeout_ms = 1000;
+	core_reconfigure(f->core, &config);
+	(void)must_send(f, (struct sent){ .topic = "t", .key = "k", .half = true });
+	advance_alive(f, 6100);
+	CU_ASSERT_EQUAL(f->asked_count, 1);
+	advance_alive(f, 1200);
+	CU_ASSERT_EQUAL(f->asked_count, 2);
+	fixture_destroy(f);
+}
+
 int main(void)
 {
 	static const struct check_test tests[] = {
@@ -434,6 +583,13 @@ int main(void)
 		CHECK_TEST(test_a_clock_that_was_set_does_not_put_off_checks),
 		CHECK_TEST(test_nobody_is_asked_about_what_is_not_durable),
 		CHECK_TEST(test_the_policy_decides_in_the_end),
+		CHECK_TEST(test_the_time_of_a_stop_counts),
+		CHECK_TEST(test_a_resumed_one_does_not_wait_for_its_first_deadline),
+		CHECK_TEST(test_a_start_asks_in_half_order),
+		CHECK_TEST(test_unknown_of_another_group_is_refused),
+		CHECK_TEST(test_the_log_says_who_decided_after_how_many_answers),
+		CHECK_TEST(test_a_half_belongs_to_the_group_that_it_names),
+		CHECK_TEST(test_changed_limits_count_at_once),
 	};
 	log_set_level(LOGLEVEL_ERROR);
 	return check_main("checks", tests, sizeof(tests) / sizeof(tests[0]));

@@ -734,6 +734,101 @@ static void test_what_was_not_durable_was_never_there(void)
 	fixture_destroy(f);
 }
 
+/* No client keeps a connection's pull for longer than half a minute. */
+static void test_a_pull_waits_half_a_minute_at_most(void)
+{
+	struct fixture *f = fixture_create(NULL);
+
+	(void)must_send(f, (struct sent){ .topic = "t", .key = "k" });
+	fixture_disk(f, true);
+	struct pull_request request = pull_of(f, "t", 0, 1, "*");
+	CU_ASSERT_TRUE(core_hold_pull(f->core, &request, CONSUMER, 1, 0, 600 * 1000));
+	fixture_advance(f, 29 * 1000);
+	CU_ASSERT_EQUAL(f->woken_count, 0);
+	fixture_advance(f, 1010);
+	CU_ASSERT_EQUAL(f->woken_count, 1);
+	fixture_destroy(f);
+}
+
+/* A consumer sends to its retry topic itself: as often as its group may try, then to the dead letters. */
+static void test_a_retry_that_is_one_too_many_is_dead(void)
+{
+	struct fixture *f = fixture_create(NULL);
+	struct send_request request = { .producer_group = SPAN_LITERAL("p"), .topic = SPAN_LITERAL("%RETRY%readers"),
+					.default_topic = SPAN_LITERAL("TBW102"), .default_topic_queue_nums = 4,
+					.body = SPAN_LITERAL("b"), .max_reconsume_times = 2 };
+	struct send_result result = { 0 };
+	struct outcome outcome = { 0 };
+	struct pulled p = { 0 };
+
+	for (request.reconsume_times = 2; request.reconsume_times <= 3; request.reconsume_times++)
+		CU_ASSERT_EQUAL(core_send(f->core, &request, &result, &outcome), ST_OK);
+	fixture_disk(f, true);
+	CU_ASSERT_EQUAL_FATAL(fixture_pull(f, "%RETRY%readers", 0, 0, "*", &p), 1);
+	CU_ASSERT_EQUAL(p.messages[0].reconsume_times, 2);
+	CU_ASSERT_EQUAL_FATAL(fixture_pull(f, "%DLQ%readers", 0, 0, "*", &p), 1);
+	CU_ASSERT_EQUAL(p.messages[0].reconsume_times, 3);
+	pulled_free(&p);
+	fixture_destroy(f);
+}
+
+/* The half lies where the ring is to be written next: its decision's record goes over what it is made from. */
+static void test_a_decision_may_overwrite_its_half(void)
+{
+	enum { HALVES = 60 };
+	static uint8_t body[4000];
+	struct fixture *f = fixture_create(NULL);
+	struct send_request filler = { .producer_group = SPAN_LITERAL("p"), .topic = SPAN_LITERAL("bulk"),
+				       .default_topic = SPAN_LITERAL("TBW102"), .default_topic_queue_nums = 4,
+				       .body = { body, sizeof(body) }, .max_reconsume_times = -1 };
+	struct send_result halves[HALVES], result = { 0 };
+	struct outcome outcome = { 0 };
+	struct pulled p = { 0 };
+	size_t next = 0;
+	char key[16];
+
+	for (size_t i = 0; i < HALVES; i++) {
+		snprintf(key, sizeof(key), "half-%zu", i);
+		halves[i] = must_send(f, (struct sent){ .topic = "a-topic", .key = key, .half = true });
+	}
+	while (commitlog_in_memory(f->log, halves[0].log_offset)) {
+		CU_ASSERT_EQUAL_FATAL(core_send(f->core, &filler, &result, &outcome), ST_OK);
+		fixture_disk(f, true);
+	}
+	for (size_t committed = 0; committed < HALVES / 3; committed++) {
+		while (!commitlog_in_memory(f->log, halves[next].log_offset))
+			next++;
+		CU_ASSERT_EQUAL_FATAL(fixture_end(f, &halves[next++], OUTCOME_COMMIT, false, &outcome), ST_OK);
+		fixture_disk(f, true);
+		CU_ASSERT_EQUAL(fixture_pull(f, "a-topic", 0, committed, "*", &p), 1);
+	}
+	pulled_free(&p);
+	fixture_destroy(f);
+}
+
+/* A group may want no retries, and its retry topic may be closed: neither gets what is sent back. */
+static void test_what_is_sent_back_where_no_retries_are_wanted(void)
+{
+	struct fixture *f = fixture_create(NULL);
+	struct group_config settings = group_config_default();
+	struct topic_settings closed = { .read_queue_nums = 1, .write_queue_nums = 1, .perm = PERM_READ };
+	struct outcome outcome = { 0 };
+	struct send_result sent = must_send(f, (struct sent){ .topic = "t", .key = "k" });
+
+	settings.retry_queue_nums = 0;
+	CU_ASSERT_EQUAL(core_put_group(f->core, SPAN_LITERAL("readers"), &settings, &outcome), ST_OK);
+	fixture_disk(f, true);
+	uint64_t appended = commitlog_appended(f->log);
+	CU_ASSERT_EQUAL(send_back(f, sent.log_offset, 1, -1, &outcome), ST_OK);
+	CU_ASSERT_EQUAL(commitlog_appended(f->log), appended);
+	settings.retry_queue_nums = 1;
+	CU_ASSERT_EQUAL(core_put_group(f->core, SPAN_LITERAL("readers"), &settings, &outcome), ST_OK);
+	CU_ASSERT_EQUAL(core_put_topic(f->core, SPAN_LITERAL("%RETRY%readers"), &closed, &outcome), ST_OK);
+	CU_ASSERT_EQUAL(send_back(f, sent.log_offset, 1, -1, &outcome), ST_DENIED);
+	CU_ASSERT_EQUAL(outcome.code, RESP_NO_PERMISSION);
+	fixture_destroy(f);
+}
+
 int main(void)
 {
 	static const struct check_test tests[] = {
@@ -760,6 +855,10 @@ int main(void)
 		CHECK_TEST(test_stored_times_never_go_back),
 		CHECK_TEST(test_a_restart_gives_the_same_state),
 		CHECK_TEST(test_what_was_not_durable_was_never_there),
+		CHECK_TEST(test_a_pull_waits_half_a_minute_at_most),
+		CHECK_TEST(test_a_retry_that_is_one_too_many_is_dead),
+		CHECK_TEST(test_a_decision_may_overwrite_its_half),
+		CHECK_TEST(test_what_is_sent_back_where_no_retries_are_wanted),
 	};
 	return check_main("core", tests, sizeof(tests) / sizeof(tests[0]));
 }

@@ -169,6 +169,8 @@ static void test_position_stays_behind_the_oldest(void)
 	struct pop_handle first = handle_of(&popped, 0, false);
 	CU_ASSERT_EQUAL(ack(f, &first), RESP_SUCCESS);
 	CU_ASSERT_EQUAL(position(f, "t", 0), 4);
+	fixture_restart(f); /* No record of an offset says so: those of the POP do. */
+	CU_ASSERT_EQUAL(position(f, "t", 0), 4);
 	buffer_deinit(&popped.bytes);
 	fixture_destroy(f);
 }
@@ -629,6 +631,9 @@ static void test_the_same_attempt_gets_the_same(void)
 	CU_ASSERT_STRING_EQUAL(popped.order_info, "0 0 0");
 	header.attempt_id = SPAN_LITERAL("attempt-2");
 	CU_ASSERT_EQUAL(pop(f, &header, &popped), 0);
+	fixture_advance(f, INVISIBLE_MS + 200);
+	CU_ASSERT_EQUAL(pop(f, &header, &popped), 1);
+	CU_ASSERT_STRING_EQUAL(popped.order_info, "0 qo0%0 1;0 0 1"); /* The first attempt was one, however often it came. */
 	buffer_deinit(&popped.bytes);
 	fixture_destroy(f);
 }
@@ -645,6 +650,7 @@ static void test_a_reset_forgets_check_outs(void)
 	struct pop_handle handle = handle_of(&popped, 0, false);
 	CU_ASSERT_EQUAL(ack(f, &handle), RESP_SUCCESS);
 	CU_ASSERT_EQUAL(core_update_offset(f->core, SPAN_LITERAL("readers"), SPAN_LITERAL("t"), 0, 0, true, &outcome), ST_OK);
+	CU_ASSERT_EQUAL(f->core->pops.live, 0);
 	fixture_disk(f, true);
 	fixture_restart(f);
 	CU_ASSERT_EQUAL(pop(f, &whole_topic, &again), 3);
@@ -727,6 +733,350 @@ static void test_tags_and_first_positions(void)
 	CU_ASSERT_EQUAL(pop(f, &header, &popped), 0);
 	CU_ASSERT_EQUAL(position(f, "t", 0), 7);
 	buffer_deinit(&popped.bytes);
+	fixture_destroy(f);
+}
+
+/* An offset that is where the group is already says nothing new. */
+static void test_an_offset_at_the_position_forgets_nothing(void)
+{
+	struct fixture *f = fixture_create(NULL);
+	struct popped popped = { 0 };
+	struct outcome outcome = { 0 };
+
+	for (int i = 0; i < 3; i++)
+		send(f, "k", 0);
+	CU_ASSERT_EQUAL(pop(f, &whole_topic, &popped), 3);
+	for (size_t i = 0; i < 3; i++) {
+		struct pop_handle handle = handle_of(&popped, i, false);
+		CU_ASSERT_EQUAL(core_update_offset(f->core, SPAN_LITERAL("readers"), SPAN_LITERAL("t"), 0, (int64_t)i, true, &outcome), ST_OK);
+		CU_ASSERT_EQUAL(f->core->pops.live, 3 - i);
+		CU_ASSERT_EQUAL(ack(f, &handle), RESP_SUCCESS);
+	}
+	CU_ASSERT_EQUAL(position(f, "t", 0), 3);
+	buffer_deinit(&popped.bytes);
+	fixture_destroy(f);
+}
+
+static void test_limits_of_pops(void)
+{
+	struct core_config config = fixture_config();
+	struct pop_header header = whole_topic;
+	struct popped popped = { 0 };
+	struct outcome outcome = { 0 };
+	struct pop_result result;
+
+	config.pop_max = POP_MESSAGES_MAX + 1; /* A POP may want as many as it can. */
+	config.hold_max = 2;
+	struct fixture *f = fixture_create(&config);
+	send(f, "k", 0);
+	send(f, "k", 0);
+	CU_ASSERT_EQUAL(pop(f, &whole_topic, &popped), 2);
+	send(f, "k", 0);
+	struct pop_request request = prepared(f, &whole_topic);
+	CU_ASSERT_EQUAL(core_pop(f->core, &request, &result, &outcome), ST_DENIED);
+	CU_ASSERT_EQUAL(outcome.code, RESP_POLLING_FULL);
+	struct pop_handle handle = handle_of(&popped, 0, false);
+	CU_ASSERT_EQUAL(ack(f, &handle), RESP_SUCCESS);
+	CU_ASSERT_EQUAL(pop(f, &whole_topic, &popped), 1);
+	header.poll_ms = 1000;
+	for (int i = 0; i < 3; i++) {
+		struct pop_wait wait = { .request = prepared(f, &header), .conn_id = CONSUMER };
+		CU_ASSERT_EQUAL(pop_waits_add(f->core, &wait), i < 2);
+	}
+	buffer_deinit(&popped.bytes);
+	fixture_destroy(f);
+}
+
+static void test_a_group_that_is_forbidden_a_topic_gets_nothing(void)
+{
+	struct fixture *f = fixture_create(NULL);
+	struct pop_request request;
+	struct outcome outcome = { 0 };
+
+	send(f, "k", 0);
+	(void)prepared(f, &whole_topic);
+	CU_ASSERT_EQUAL(core_set_group_readable(f->core, SPAN_LITERAL("readers"), SPAN_LITERAL("t"), false, &outcome), ST_OK);
+	CU_ASSERT_EQUAL(core_prepare_pop(f->core, &whole_topic, &request, &outcome), ST_DENIED);
+	CU_ASSERT_EQUAL(outcome.code, RESP_NO_PERMISSION);
+	fixture_destroy(f);
+}
+
+/* A batch passes over what its handle does not name: that is with somebody else by now. */
+static void test_a_batch_with_an_old_handle_acknowledges_nothing(void)
+{
+	static const uint8_t both[] = { 3 };
+	struct fixture *f = fixture_create(NULL);
+	struct popped popped = { 0 };
+	struct outcome outcome = { 0 };
+	struct pop_changed changed;
+
+	send(f, "k", 0);
+	send(f, "k", 0);
+	CU_ASSERT_EQUAL(pop(f, &whole_topic, &popped), 2);
+	struct pop_handle first = handle_of(&popped, 0, false), second = handle_of(&popped, 1, false);
+	fixture_advance(f, 100);
+	CU_ASSERT_EQUAL(core_pop_change(f->core, &second, INVISIBLE_MS, &changed, &outcome), ST_OK);
+	CU_ASSERT_EQUAL(core_pop_ack_batch(f->core, &first, (struct span){ both, sizeof(both) }, &outcome), ST_OK);
+	CU_ASSERT_EQUAL(position(f, "t", 0), 1);
+	second.pop_ms = changed.pop_ms;
+	CU_ASSERT_EQUAL(ack(f, &second), RESP_SUCCESS);
+	CU_ASSERT_EQUAL(position(f, "t", 0), 2);
+	buffer_deinit(&popped.bytes);
+	fixture_destroy(f);
+}
+
+/* In order the handle stays what it was, and the time runs from the change on all the same. Whatever is still out holds the
+ * queue up, also when one in front of it has lapsed. */
+static void test_in_order_the_invisible_time_is_changed(void)
+{
+	struct fixture *f = fixture_create(NULL);
+	struct pop_header header = whole_topic;
+	struct popped first = { 0 }, again = { 0 };
+	struct outcome outcome = { 0 };
+	struct pop_changed changed = { 0 };
+
+	header.order = true;
+	header.queue_id = 0;
+	for (int i = 0; i < 2; i++)
+		send(f, "k", 0);
+	CU_ASSERT_EQUAL(pop(f, &header, &first), 2);
+	fixture_advance(f, 5000);
+	struct pop_handle second = handle_of(&first, 1, true);
+	CU_ASSERT_EQUAL(core_pop_change(f->core, &second, INVISIBLE_MS, &changed, &outcome), ST_OK);
+	CU_ASSERT_EQUAL(changed.pop_ms, first.result.pop_ms);
+	fixture_advance(f, INVISIBLE_MS - 200);
+	CU_ASSERT_EQUAL(pop(f, &header, &again), 0);
+	fixture_advance(f, 400);
+	CU_ASSERT_EQUAL(pop(f, &header, &again), 2);
+	buffer_deinit(&first.bytes);
+	buffer_deinit(&again.bytes);
+	fixture_destroy(f);
+}
+
+/* What comes again was wanted once: no filter looks at it any more. */
+static void test_what_comes_again_is_not_filtered(void)
+{
+	struct fixture *f = fixture_create(NULL);
+	struct pop_header header = whole_topic;
+	struct popped popped = { 0 };
+
+	send(f, "k", 0);
+	CU_ASSERT_EQUAL(pop(f, &header, &popped), 1);
+	fixture_advance(f, INVISIBLE_MS + 200);
+	header.expression = SPAN_LITERAL("B");
+	CU_ASSERT_EQUAL(pop(f, &header, &popped), 1);
+	buffer_deinit(&popped.bytes);
+	fixture_destroy(f);
+}
+
+/* How often each was given out in order is in a snapshot, too. */
+static void test_a_snapshot_knows_how_often_each_was_given_out(void)
+{
+	struct fixture *f = fixture_create(NULL);
+	struct pop_header header = whole_topic;
+	struct popped popped = { 0 };
+
+	header.order = true;
+	header.queue_id = 0;
+	send(f, "k", 0);
+	for (int times = 0; times < 3; times++) {
+		CU_ASSERT_EQUAL_FATAL(pop(f, &header, &popped), 1);
+		fixture_advance(f, INVISIBLE_MS + 200);
+		fixture_snapshot(f);
+		fixture_restart(f);
+	}
+	CU_ASSERT_EQUAL(pop(f, &header, &popped), 1);
+	CU_ASSERT_STRING_EQUAL(popped.order_info, "0 qo0%0 3;0 0 3");
+	buffer_deinit(&popped.bytes);
+	fixture_destroy(f);
+}
+
+/* Given out while a snapshot was under way: replay finds it done, and counts it once. */
+static void test_a_replay_over_a_snapshot_counts_once(void)
+{
+	struct fixture *f = fixture_create(NULL);
+	struct pop_header header = whole_topic;
+	struct popped popped = { 0 };
+
+	header.order = true;
+	header.queue_id = 0;
+	send(f, "k", 0);
+	CU_ASSERT_EQUAL(pop(f, &header, &popped), 1);
+	fixture_advance(f, INVISIBLE_MS + 200);
+	snapshotter_want(f->snapshotter);
+	fixture_snapshot_step(f);
+	CU_ASSERT_EQUAL(pop(f, &header, &popped), 1);
+	for (int i = 0; i < 1000 && snapshotter_busy(f->snapshotter); i++) {
+		fixture_snapshot_step(f);
+		fixture_disk(f, true);
+	}
+	fixture_restart(f);
+	CU_ASSERT_NOT_EQUAL(f->store.snapshot_from, 0);
+	fixture_advance(f, INVISIBLE_MS + 200);
+	CU_ASSERT_EQUAL(pop(f, &header, &popped), 1);
+	CU_ASSERT_STRING_EQUAL(popped.order_info, "0 qo0%0 2;0 0 2");
+	buffer_deinit(&popped.bytes);
+	fixture_destroy(f);
+}
+
+/* Polls of different queues are not alike: what wakes one for nothing is there for the other. */
+static void test_long_polls_of_other_queues_wake(void)
+{
+	struct fixture *f = fixture_create(NULL);
+	struct pop_header header = whole_topic;
+
+	send(f, "k", 3); /* Makes the topic. */
+	f->core->effects.pop_ready = count_wake;
+	f->core->effects.context = f->core; /* For this one only. */
+	header.poll_ms = 1000;
+	for (header.queue_id = 0; header.queue_id < 2; header.queue_id++) {
+		struct pop_wait wait = { .request = prepared(f, &header), .conn_id = CONSUMER };
+		CU_ASSERT_TRUE(pop_waits_add(f->core, &wait));
+	}
+	woken = 0;
+	send(f, "k", 1);
+	core_turn_end(f->core);
+	CU_ASSERT_EQUAL(woken, 1);
+	CU_ASSERT_EQUAL(f->core->pop_waits.count, 1);
+	fixture_destroy(f);
+}
+
+/* The log's room, down to some bytes more or less than `left`. */
+static void fill_log(struct fixture *f, uint64_t left)
+{
+	static uint8_t body[8 * 1024];
+	struct send_request filler = { .producer_group = SPAN_LITERAL("p"), .topic = SPAN_LITERAL("bulk"),
+				       .default_topic = SPAN_LITERAL("TBW102"), .default_topic_queue_nums = 4,
+				       .body = { body, sizeof(body) }, .max_reconsume_times = -1 };
+	struct send_result result = { 0 };
+	struct outcome outcome = { 0 };
+	uint64_t before = 0, around = 0;
+
+	while (commitlog_room(f->log) > 3 * sizeof(body) + left) {
+		before = commitlog_room(f->log);
+		CU_ASSERT_EQUAL_FATAL(core_send(f->core, &filler, &result, &outcome), ST_OK);
+		around = before - commitlog_room(f->log) - sizeof(body);
+	}
+	while (commitlog_room(f->log) > left + around + 8) {
+		uint64_t size = commitlog_room(f->log) - left - around;
+		filler.body.size = size < sizeof(body) ? size : sizeof(body);
+		CU_ASSERT_EQUAL_FATAL(core_send(f->core, &filler, &result, &outcome), ST_OK);
+	}
+}
+
+/* However little room the log has: a message that lapsed comes again with the word that it did, or later. */
+static void test_what_lapses_in_a_full_log_comes_once(void)
+{
+	for (uint64_t left = 0; left < 400; left += 16) {
+		struct fixture *f = fixture_create(NULL);
+		struct popped popped = { 0 };
+
+		send(f, "k", 0);
+		CU_ASSERT_EQUAL(pop(f, &whole_topic, &popped), 1);
+		fixture_advance(f, INVISIBLE_MS - 1000);
+		must_send(f, (struct sent){ .topic = "%RETRY%readers_t", .key = "first" }); /* The topic is there. */
+		fixture_disk(f, true);
+		clock_manual_advance(&f->clock, 2000);
+		core_set_time(f->core, f->clock.wall_now_ms, f->clock.mono_now_ms);
+		fill_log(f, left);
+		core_tick(f->core);
+		fixture_disk(f, true);
+		fixture_advance(f, 500);
+		const struct topic *retry = topics_find(core_topics(f->core), SPAN_LITERAL("%RETRY%readers_t"));
+		uint64_t count = 0;
+		for (uint32_t i = 0; i < retry->queue_count; i++)
+			count += retry->queues[i] == NULL ? 0 : retry->queues[i]->visible_offset;
+		CU_ASSERT_EQUAL(count, 2);
+		buffer_deinit(&popped.bytes);
+		fixture_destroy(f);
+	}
+}
+
+static void test_a_new_group_may_begin_at_the_last_message(void)
+{
+	enum { MANY = 60 }; /* More than a young queue has. */
+	struct fixture *f = fixture_create(NULL);
+	struct pop_header header = whole_topic;
+	struct popped popped = { 0 };
+
+	for (int i = 0; i < MANY; i++)
+		send(f, "k", 0);
+	header.init_mode = 1;
+	CU_ASSERT_EQUAL_FATAL(pop(f, &header, &popped), 1);
+	CU_ASSERT_EQUAL(popped.messages[0].queue_offset, MANY - 1);
+	buffer_deinit(&popped.bytes);
+	fixture_destroy(f);
+}
+
+/* What lapsed comes again by the retry topic alone, where it is counted, also to whoever asks before it is there. */
+static void test_what_lapsed_is_not_given_out_in_its_place(void)
+{
+	struct fixture *f = fixture_create(NULL);
+	struct pop_request request = { 0 };
+	struct popped popped = { 0 };
+
+	send(f, "k", 0);
+	CU_ASSERT_EQUAL(pop(f, &whole_topic, &popped), 1);
+	clock_manual_advance(&f->clock, INVISIBLE_MS + 1);
+	core_set_time(f->core, f->clock.wall_now_ms, f->clock.mono_now_ms);
+	CU_ASSERT_EQUAL(pop(f, &whole_topic, &popped), 0);
+	fixture_advance(f, 200);
+	request = prepared(f, &whole_topic);
+	CU_ASSERT_TRUE(core_pop_has_message(f->core, &request));
+	CU_ASSERT_EQUAL_FATAL(pop(f, &whole_topic, &popped), 1);
+	CU_ASSERT_EQUAL(popped.messages[0].reconsume_times, 1);
+	CU_ASSERT_FALSE(core_pop_has_message(f->core, &request));
+	buffer_deinit(&popped.bytes);
+	fixture_destroy(f);
+}
+
+/* A queue that always has something, and a topic that always has, leave the others their turn. */
+static void test_nothing_starves(void)
+{
+	struct fixture *f = fixture_create(NULL);
+	struct pop_header one = whole_topic;
+	struct popped popped = { 0 };
+	bool again = false, other_queue = false;
+
+	one.max_msg_nums = 1;
+	send(f, "lapses", 0);
+	CU_ASSERT_EQUAL(pop(f, &one, &popped), 1);
+	fixture_advance(f, INVISIBLE_MS + 200);
+	for (int i = 0; i < 20; i++)
+		send(f, "k", 0);
+	send(f, "other", 3);
+	for (int i = 0; i < 10; i++) {
+		CU_ASSERT_EQUAL_FATAL(pop(f, &one, &popped), 1);
+		again |= is_retried(&popped.messages[0]);
+		other_queue |= popped.messages[0].queue_id == 3;
+	}
+	CU_ASSERT_TRUE(again);
+	CU_ASSERT_TRUE(other_queue);
+	buffer_deinit(&popped.bytes);
+	fixture_destroy(f);
+}
+
+/* Nobody waits for the answer any more; nobody waits for more than a minute. */
+static void test_how_long_a_poll_waits(void)
+{
+	struct fixture *f = fixture_create(NULL);
+	struct pop_header header = whole_topic;
+	struct pop_request request;
+	struct outcome outcome = { 0 };
+
+	send(f, "k", 3);
+	header.queue_id = 0;
+	header.poll_ms = 1000;
+	header.born_ms = f->clock.wall_now_ms - 2000;
+	CU_ASSERT_EQUAL(core_prepare_pop(f->core, &header, &request, &outcome), ST_DENIED);
+	CU_ASSERT_EQUAL(outcome.code, RESP_POLLING_TIMEOUT);
+	header.poll_ms = 600 * 1000;
+	struct pop_wait wait = { .request = prepared(f, &header), .conn_id = CONSUMER };
+	CU_ASSERT_TRUE(pop_waits_add(f->core, &wait));
+	fixture_advance(f, 59 * 1000);
+	CU_ASSERT_EQUAL(f->core->pop_waits.count, 1);
+	fixture_advance(f, 1100);
+	CU_ASSERT_EQUAL(f->core->pop_waits.count, 0);
 	fixture_destroy(f);
 }
 
@@ -882,6 +1232,20 @@ int main(void)
 		CHECK_TEST(test_long_polls_wake),
 		CHECK_TEST(test_tags_and_first_positions),
 		CHECK_TEST(test_random_pops),
+		CHECK_TEST(test_an_offset_at_the_position_forgets_nothing),
+		CHECK_TEST(test_limits_of_pops),
+		CHECK_TEST(test_a_group_that_is_forbidden_a_topic_gets_nothing),
+		CHECK_TEST(test_a_batch_with_an_old_handle_acknowledges_nothing),
+		CHECK_TEST(test_in_order_the_invisible_time_is_changed),
+		CHECK_TEST(test_what_comes_again_is_not_filtered),
+		CHECK_TEST(test_a_snapshot_knows_how_often_each_was_given_out),
+		CHECK_TEST(test_a_replay_over_a_snapshot_counts_once),
+		CHECK_TEST(test_long_polls_of_other_queues_wake),
+		CHECK_TEST(test_what_lapses_in_a_full_log_comes_once),
+		CHECK_TEST(test_a_new_group_may_begin_at_the_last_message),
+		CHECK_TEST(test_what_lapsed_is_not_given_out_in_its_place),
+		CHECK_TEST(test_nothing_starves),
+		CHECK_TEST(test_how_long_a_poll_waits),
 	};
 	return check_main("pop", tests, sizeof(tests) / sizeof(tests[0]));
 }

@@ -337,6 +337,47 @@ static void test_a_group_can_be_kept_from_topics(void)
 	}
 }
 
+/* A queue of millions: its table of pages takes more than one slice. */
+static void make_long(struct fixture *f, const char *topic)
+{
+	struct queue *queue = topic_queue(topics_find(core_topics(f->core), span_of(topic)), 0);
+	struct cq_entry last;
+
+	CU_ASSERT_EQUAL_FATAL(consume_queue_get(&queue->entries, 0, &last, NULL), ST_OK);
+	for (uint64_t at = ENTRY_GAP_MAX; at <= 4 * ENTRY_GAP_MAX; at += ENTRY_GAP_MAX)
+		CU_ASSERT_EQUAL_FATAL(consume_queue_put(&queue->entries, at, &last, NULL), ST_OK);
+	queue->next_offset = queue->visible_offset = consume_queue_max(&queue->entries);
+}
+
+/* Whichever slices of a snapshot are out when the topic is deleted and made again: it begins at nothing. */
+static void test_a_long_queue_goes_between_two_slices(void)
+{
+	for (int slices = 1; slices <= 8; slices++) {
+		struct fixture *f = fixture_create(NULL);
+		struct pulled pulled = { 0 };
+		struct outcome outcome = { 0 };
+
+		(void)must_send(f, (struct sent){ .topic = "t", .key = "old" });
+		fixture_disk(f, true);
+		make_long(f, "t");
+		snapshotter_want(f->snapshotter);
+		for (int i = 0; i < slices; i++)
+			fixture_snapshot_step(f);
+		CU_ASSERT_EQUAL_FATAL(core_delete_topic(f->core, SPAN_LITERAL("t"), &outcome), ST_OK);
+		(void)must_send(f, (struct sent){ .topic = "t", .key = "new" });
+		for (int i = 0; i < 100 && snapshotter_busy(f->snapshotter); i++) {
+			fixture_disk(f, true);
+			fixture_snapshot_step(f);
+		}
+		fixture_disk(f, true);
+		fixture_restart(f);
+		CU_ASSERT_NOT_EQUAL(f->store.snapshot_from, 0);
+		CU_ASSERT_EQUAL(fixture_pull(f, "t", 0, 0, "*", &pulled), 1);
+		pulled_free(&pulled);
+		fixture_destroy(f);
+	}
+}
+
 int main(void)
 {
 	static const struct check_test tests[] = {
@@ -352,6 +393,7 @@ int main(void)
 		CHECK_TEST(test_what_is_deleted_makes_room),
 		CHECK_TEST(test_a_group_goes_with_or_without_its_offsets),
 		CHECK_TEST(test_a_group_can_be_kept_from_topics),
+		CHECK_TEST(test_a_long_queue_goes_between_two_slices),
 	};
 	return check_main("removal", tests, sizeof(tests) / sizeof(tests[0]));
 }

@@ -56,6 +56,9 @@ static void test_pull_checks_and_their_order(void)
 	header.queue_offset = 3;
 	CU_ASSERT_EQUAL(prepare(f, &header, &request), RESP_SUCCESS);
 	CU_ASSERT_TRUE(request.offset == 3 && request.message_max == 32 && request.bytes_max == PULL_BYTES_MAX);
+	header.max_msg_nums = INT32_MAX;
+	CU_ASSERT_EQUAL(prepare(f, &header, &request), RESP_SUCCESS);
+	CU_ASSERT_EQUAL(request.message_max, PULL_MESSAGES_MAX);
 	CU_ASSERT_EQUAL(request.filter.count, 2);
 	CU_ASSERT_EQUAL(request.queue_id, 0);
 	header.queue_id = 3;
@@ -254,10 +257,54 @@ static void test_a_batch_is_stored_whole_or_not_at_all(void)
 	batch_append(&body, &(struct batch_message){ 0, SPAN_LITERAL("x"), SPAN_LITERAL("TRAN_MSG\001true\002") });
 	request.body = buffer_span(&body);
 	CU_ASSERT_EQUAL(send_code(f, &request), RESP_MESSAGE_ILLEGAL);
+	/* A good one, but retries are counted one by one. */
+	buffer_reset(&body);
+	batch_append(&body, &(struct batch_message){ 0, SPAN_LITERAL("x"), SPAN_NONE });
+	request.body = buffer_span(&body);
+	request.topic = SPAN_LITERAL("%RETRY%readers");
+	request.queue_id = 0;
+	CU_ASSERT_EQUAL(send_code(f, &request), RESP_MESSAGE_ILLEGAL);
+	/* Too many of them. */
+	for (int i = 0; i < BATCH_MESSAGES_MAX; i++)
+		batch_append(&body, &(struct batch_message){ 0, SPAN_LITERAL("x"), SPAN_NONE });
+	request.body = buffer_span(&body);
+	request.topic = SPAN_LITERAL("t");
+	f->core->config.max_message_size = 4 * 1024 * 1024;
+	CU_ASSERT_EQUAL(send_code(f, &request), RESP_MESSAGE_ILLEGAL);
 	fixture_disk(f, true);
 	CU_ASSERT_EQUAL(fixture_pull(f, "t", 3, 0, "*", &p), 3);
 	buffer_deinit(&body);
 	pulled_free(&p);
+	fixture_destroy(f);
+}
+
+/* The log has room for one of three at the moment. */
+static void test_a_batch_that_finds_no_room_is_not_begun(void)
+{
+	static uint8_t bytes[16 * 1024];
+	struct fixture *f = fixture_create(NULL);
+	struct send_request request = { .producer_group = SPAN_LITERAL("p"), .topic = SPAN_LITERAL("t"),
+					.default_topic = SPAN_LITERAL("TBW102"), .default_topic_queue_nums = 4,
+					.body = { bytes, sizeof(bytes) }, .max_reconsume_times = -1 };
+	struct send_result result = { 0 };
+	struct outcome outcome = { 0 };
+	struct buffer body;
+
+	while (commitlog_room(f->log) > 2 * sizeof(bytes))
+		CU_ASSERT_EQUAL_FATAL(core_send(f->core, &request, &result, &outcome), ST_OK);
+	buffer_init(&body, 0);
+	for (int i = 0; i < 3; i++)
+		batch_append(&body, &(struct batch_message){ i, { bytes, sizeof(bytes) * 3 / 4 }, SPAN_NONE });
+	request.batch = true;
+	request.body = buffer_span(&body);
+	f->core->config.max_message_size = 64 * 1024;
+	uint64_t appended = commitlog_appended(f->log);
+	CU_ASSERT_TRUE(commitlog_room(f->log) > sizeof(bytes) * 7 / 8 && commitlog_room(f->log) <= 2 * sizeof(bytes));
+	CU_ASSERT_EQUAL(core_send(f->core, &request, &result, &outcome), ST_AGAIN);
+	CU_ASSERT_EQUAL(commitlog_appended(f->log), appended);
+	fixture_disk(f, true);
+	CU_ASSERT_EQUAL(core_send(f->core, &request, &result, &outcome), ST_OK);
+	buffer_deinit(&body);
 	fixture_destroy(f);
 }
 
@@ -454,6 +501,7 @@ int main(void)
 		CHECK_TEST(test_conflict_records_are_limited_not_refusals),
 		CHECK_TEST(test_a_stored_message_by_its_name),
 		CHECK_TEST(test_the_trace_topic_is_made_when_wanted),
+		CHECK_TEST(test_a_batch_that_finds_no_room_is_not_begun),
 	};
 	return check_main("requests", tests, sizeof(tests) / sizeof(tests[0]));
 }

@@ -124,6 +124,10 @@ static void test_consumers_cannot_undo_it(void)
 	CU_ASSERT_EQUAL(reset_to(f, all_to(FIXTURE_WALL_MS + 2000), &count, &outcome), 2);
 	CU_ASSERT_EQUAL(core_update_offset(f->core, readers, orders, 0, 8, false, &outcome), ST_OK);
 	CU_ASSERT_EQUAL(core_update_offset(f->core, readers, orders, 0, 8, true, &outcome), ST_OK);
+	struct pull_header header = { .consumer_group = readers, .topic = orders, .queue_offset = 8, .commit_offset = 8,
+				      .sys_flag = PULL_SUBSCRIPTION | PULL_COMMIT_OFFSET, .subscription = SPAN_LITERAL("*") };
+	struct pull_request request;
+	CU_ASSERT_EQUAL(core_prepare_pull(f->core, &header, &request, &outcome), ST_OK);
 	CU_ASSERT_EQUAL(offset_of(f, "readers", 0), 2);
 	CU_ASSERT_EQUAL(pull_code(f, 8, &next), RESP_PULL_OFFSET_MOVED);
 	CU_ASSERT_EQUAL(next, 2);

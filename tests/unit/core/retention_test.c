@@ -1,11 +1,13 @@
 /* What may leave the log, and when: nothing that is open, referred to, needed by a snapshot or by whoever reads the log
  * behind us, or that a power cut may open again. */
+#include "broker/core/pop.h"
 #include "broker/core/recall.h"
 #include "tests/unit/core/core_fixture.h"
 
 #include "broker/core/state.h"
 #include "lib/base/logging.h"
 #include "lib/index/snapshot_file.h"
+#include "lib/wire/headers.h"
 
 enum { SEGMENT = LOG_SEGMENT_SIZE_MIN, KEPT_SEGMENTS = 3 };
 
@@ -772,6 +774,114 @@ static void test_a_tick_carries_a_megabyte(void)
 	fixture_destroy(f);
 }
 
+/* A start from a snapshot knows that later records refer into the oldest segment: it stays as long as they are to be read. */
+static void test_a_snapshot_knows_who_refers_to_a_segment(void)
+{
+	struct fixture *f = create_with(KEPT_SEGMENTS * SEGMENT, 0);
+	struct pulled p = { .count = 0 };
+	struct send_result half = must_send(f, (struct sent){ .topic = "t", .key = "k", .half = true });
+
+	grow(f, 2);
+	commit_late(f, &half);
+	fixture_disk(f, true);
+	for (int i = 0; i < 2; i++)
+		fixture_snapshot(f); /* Also the older one needs nothing of the oldest segment. */
+	CU_ASSERT_EQUAL(f->core->retention.carried_count, 0);
+	fixture_restart(f);
+	grow(f, 2);
+	CU_ASSERT_TRUE(commitlog_appended(f->log) >= (KEPT_SEGMENTS + 1) * SEGMENT);
+	CU_ASSERT_EQUAL(fixture_pull(f, "t", 0, 0, "*", &p), 1);
+	pulled_free(&p);
+	fixture_destroy(f);
+}
+
+/* Nor does it take a segment for expired whose newest message is young. */
+static void test_a_snapshot_knows_how_old_a_segment_is(void)
+{
+	struct fixture *f = create_with(0, 0);
+
+	f->config.retention_ms = 3600 * 1000;
+	fixture_restart(f);
+	grow(f, 3);
+	for (int i = 0; i < 2; i++)
+		fixture_snapshot(f);
+	fixture_restart(f);
+	fixture_advance(f, 1000);
+	CU_ASSERT_EQUAL(commitlog_start(f->log), LOG_SEGMENT_HEADER_SIZE);
+	fixture_advance(f, 3600 * 1000);
+	CU_ASSERT_TRUE(commitlog_start(f->log) > LOG_SEGMENT_HEADER_SIZE);
+	fixture_destroy(f);
+}
+
+/* The other decision is refused also when the log does not hold the first one any more: the index knows how it ended. */
+static void test_the_opposite_is_refused_long_after_the_decision(void)
+{
+	struct fixture *f = create();
+	struct outcome outcome = { 0 };
+	struct send_result halves[3];
+	static const enum record_outcome decided[] = { OUTCOME_COMMIT, OUTCOME_ROLLBACK };
+	static const char *const keys[] = { "open", "committed", "rolled back" };
+
+	/* As long as an older one is open, the index keeps them all. */
+	for (size_t i = 0; i < 3; i++)
+		halves[i] = must_send(f, (struct sent){ .topic = "t", .key = keys[i], .half = true });
+	for (size_t i = 0; i < 2; i++)
+		CU_ASSERT_EQUAL(fixture_end(f, &halves[i + 1], decided[i], false, &outcome), ST_OK);
+	grow(f, 8);
+	CU_ASSERT_TRUE(commitlog_start(f->log) > halves[2].log_offset);
+	for (size_t i = 0; i < 2; i++) {
+		CU_ASSERT_EQUAL(fixture_end(f, &halves[i + 1], decided[i], false, &outcome), ST_OK);
+		CU_ASSERT_EQUAL(fixture_end(f, &halves[i + 1], decided[1 - i], false, &outcome), ST_DENIED);
+		CU_ASSERT_EQUAL(outcome.code, RESP_ILLEGAL_OPERATION);
+	}
+	CU_ASSERT_EQUAL(core_stats(f->core).refused_count, 2);
+	fixture_destroy(f);
+}
+
+/* Given out in order, never acknowledged, and past its retention: nobody waits for it. */
+static void test_what_is_gone_is_not_checked_out_any_more(void)
+{
+	struct fixture *f = create();
+	struct pop_header header = { .consumer_group = SPAN_LITERAL("readers"), .topic = SPAN_LITERAL("t"), .queue_id = 0,
+				     .max_msg_nums = 32, .invisible_ms = 10 * 1000, .order = true };
+	struct pop_request request;
+	struct pop_result result;
+	struct outcome outcome = { 0 };
+
+	(void)must_send(f, (struct sent){ .topic = "t", .key = "gone" });
+	fixture_disk(f, true);
+	for (int i = 0; i < 2; i++) {
+		CU_ASSERT_EQUAL_FATAL(core_prepare_pop(f->core, &header, &request, &outcome), ST_OK);
+		CU_ASSERT_EQUAL_FATAL(core_pop(f->core, &request, &result, &outcome), ST_OK);
+		CU_ASSERT_EQUAL(result.count, 1);
+		CU_ASSERT_EQUAL(f->core->pops.live, 1);
+		grow(f, 8);
+		fixture_advance(f, 11 * 1000);
+		(void)must_send(f, (struct sent){ .topic = "t", .key = "there" });
+		fixture_disk(f, true);
+	}
+	fixture_destroy(f);
+}
+
+/* Carried behind the newest snapshot, and its first segment given up: the CARRY alone says where it is. */
+static void test_a_start_knows_where_a_delayed_message_was_carried(void)
+{
+	struct fixture *f = create_with(KEPT_SEGMENTS * SEGMENT, 0);
+	struct pulled p = { .count = 0 };
+	struct send_result sent = must_send(f, (struct sent){ .topic = "t", .key = "later", .delay_level = 4 });
+
+	grow(f, 2);
+	for (int i = 0; i < 2; i++)
+		fixture_snapshot(f);
+	grow(f, 3);
+	CU_ASSERT_TRUE(commitlog_start(f->log) > sent.log_offset);
+	fixture_restart(f);
+	fixture_advance(f, 20000);
+	CU_ASSERT_EQUAL(fixture_pull(f, "t", 0, 0, "*", &p), 1);
+	pulled_free(&p);
+	fixture_destroy(f);
+}
+
 int main(void)
 {
 	static const struct check_test tests[] = {
@@ -800,6 +910,11 @@ int main(void)
 		CHECK_TEST(test_nobody_waits_for_the_others_disk),
 		CHECK_TEST(test_a_body_that_the_disk_never_gives_holds_up_no_other),
 		CHECK_TEST(test_a_tick_carries_a_megabyte),
+		CHECK_TEST(test_a_snapshot_knows_who_refers_to_a_segment),
+		CHECK_TEST(test_a_snapshot_knows_how_old_a_segment_is),
+		CHECK_TEST(test_the_opposite_is_refused_long_after_the_decision),
+		CHECK_TEST(test_what_is_gone_is_not_checked_out_any_more),
+		CHECK_TEST(test_a_start_knows_where_a_delayed_message_was_carried),
 	};
 	log_set_level(LOGLEVEL_ERROR);
 	return check_main("retention", tests, sizeof(tests) / sizeof(tests[0]));

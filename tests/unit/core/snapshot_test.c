@@ -599,6 +599,114 @@ static void test_full_disk_refuses_what_is_new_only(void)
 	fixture_destroy(f);
 }
 
+/* The disk was full for a moment: the snapshot is tried again, not given up for good. */
+static void test_a_snapshot_that_failed_is_tried_again(void)
+{
+	struct fixture *f = fixture_create(NULL);
+	struct pagefile_flush_job pages;
+	struct errinfo err;
+
+	(void)must_send(f, (struct sent){ .topic = "t", .key = "k" });
+	fixture_disk(f, true);
+	snapshotter_want(f->snapshotter);
+	for (int i = 0; i < 1000 && snapshotter_stats(f->snapshotter).failed == 0; i++) {
+		while (pagefile_take_flush(f->files, &pages)) {
+			pagefile_flush_run(&pages);
+			CU_ASSERT_EQUAL(pagefile_flush_done(f->files, &pages, &err), ST_OK);
+		}
+		snapshotter_step(f->snapshotter);
+		struct snapshot_job *job = snapshotter_take(f->snapshotter);
+		if (job == NULL)
+			continue;
+		memdisk_fail(f->disk, 1, MEMDISK_ENOSPC, true);
+		snapshot_job_run(job);
+		memdisk_fail(f->disk, 0, MEMDISK_ENOSPC, false);
+		CU_ASSERT_EQUAL(snapshotter_done(f->snapshotter, &err), ST_FULL);
+	}
+	CU_ASSERT_EQUAL(snapshotter_stats(f->snapshotter).failed, 1);
+	CU_ASSERT_FALSE(snapshotter_busy(f->snapshotter));
+	fixture_advance(f, 10 * 1000);
+	fixture_snapshot(f);
+	fixture_destroy(f);
+}
+
+/* An index page may be on the disk while the decision that it tells of is lost with the log's tail. What the log says counts:
+ * for a resend, and for an operator. */
+static void test_an_index_ahead_of_the_log_is_not_believed(void)
+{
+	struct fixture *f = fixture_create(NULL);
+	struct sent sent = { .topic = "t", .key = "k", .half = true };
+	struct send_result half = must_send(f, sent), again;
+	struct pagefile_flush_job pages;
+	struct outcome outcome = { 0 };
+	struct pulled p = { 0 };
+
+	fixture_snapshot(f);
+	CU_ASSERT_EQUAL(fixture_end(f, &half, OUTCOME_ROLLBACK, false, &outcome), ST_OK);
+	pagefile_sweep(f->files); /* As the cache does when it is full. */
+	while (pagefile_take_flush(f->files, &pages)) {
+		pagefile_flush_run(&pages);
+		CU_ASSERT_EQUAL(pagefile_flush_done(f->files, &pages, NULL), ST_OK);
+	}
+	CU_ASSERT_EQUAL(pagefile_sync(f->files, NULL), ST_OK);
+	fixture_restart(f);
+	CU_ASSERT_EQUAL(core_stats(f->core).pending_now, 1);
+	again = must_send(f, sent);
+	CU_ASSERT_EQUAL(again.queue_offset, half.queue_offset);
+	CU_ASSERT_EQUAL(core_operator_decide(f->core, half.log_offset, OUTCOME_COMMIT, SPAN_LITERAL("op"), &outcome), ST_OK);
+	fixture_disk(f, true);
+	CU_ASSERT_EQUAL(fixture_pull(f, "t", 0, 0, "*", &p), 1);
+	pulled_free(&p);
+	fixture_destroy(f);
+}
+
+static void test_two_snapshots_are_kept(void)
+{
+	struct fixture *f = fixture_create(NULL);
+	uint64_t offsets[8];
+	size_t count = 0;
+
+	for (int i = 0; i < 5; i++) {
+		(void)must_send(f, (struct sent){ .topic = "t", .key = "k" });
+		fixture_snapshot(f);
+	}
+	CU_ASSERT_EQUAL(snapshot_list(memdisk_vfs(f->disk), "/store", offsets, 8, &count, NULL), ST_OK);
+	CU_ASSERT_EQUAL(count, SNAPSHOT_KEPT);
+	CU_ASSERT_EQUAL(offsets[0], snapshotter_stats(f->snapshotter).last_from);
+	fixture_destroy(f);
+}
+
+/* Pages of the index that nobody had when the snapshot was taken are there for others after a start from it. */
+static void test_a_start_finds_the_pages_that_nobody_uses(void)
+{
+	struct fixture *f = fixture_create(NULL);
+	struct outcome outcome = { 0 };
+
+	(void)must_send(f, (struct sent){ .topic = "t", .key = "k" });
+	fixture_disk(f, true);
+	CU_ASSERT_EQUAL(core_delete_topic(f->core, SPAN_LITERAL("t"), &outcome), ST_OK);
+	fixture_snapshot(f);
+	fixture_restart(f);
+	struct pagefile_stats stats = pagefile_stats(f->files);
+	CU_ASSERT_EQUAL(stats.page_count, 1);
+	CU_ASSERT_EQUAL(stats.free_pages, 1);
+	fixture_destroy(f);
+}
+
+/* A file that a stop in the middle left is removed with the next snapshot. */
+static void test_an_unfinished_snapshot_does_not_stay(void)
+{
+	static const char path[] = "/store/snapshots/00000000000000004711.tmp";
+	struct fixture *f = fixture_create(NULL);
+	size_t size;
+
+	(void)must_send(f, (struct sent){ .topic = "t", .key = "k" });
+	memdisk_put(f->disk, path, "half of it", 10);
+	fixture_snapshot(f);
+	CU_ASSERT_PTR_NULL(memdisk_data(f->disk, path, &size));
+	fixture_destroy(f);
+}
+
 /* --- limits and names over a start --------------------------------------------------------------------------------------- */
 
 static void must_start(struct fixture *f)
@@ -734,6 +842,11 @@ int main(void)
 		CHECK_TEST(test_limits_do_not_bind_what_is_there),
 		CHECK_TEST(test_mentioned_names_do_not_pile_up),
 		CHECK_TEST(test_a_broker_may_change_its_name),
+		CHECK_TEST(test_a_snapshot_that_failed_is_tried_again),
+		CHECK_TEST(test_an_index_ahead_of_the_log_is_not_believed),
+		CHECK_TEST(test_two_snapshots_are_kept),
+		CHECK_TEST(test_a_start_finds_the_pages_that_nobody_uses),
+		CHECK_TEST(test_an_unfinished_snapshot_does_not_stay),
 	};
 
 	log_set_level(LOGLEVEL_ERROR);

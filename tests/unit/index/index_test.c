@@ -408,6 +408,120 @@ static void test_start_empties_the_file(void)
 	memdisk_destroy(disk);
 }
 
+/* The pages of a snapshot are written, and the snapshot is done. */
+static void take_snapshot(struct pagefile *pf)
+{
+	struct pagefile_flush_job job;
+
+	pagefile_sweep(pf);
+	while (pagefile_take_flush(pf, &job)) {
+		pagefile_flush_run(&job);
+		CU_ASSERT_EQUAL(pagefile_flush_done(pf, &job, NULL), ST_OK);
+	}
+	CU_ASSERT_EQUAL(pagefile_sweep_state(pf), PAGEFILE_SWEPT);
+	pagefile_snapshot_done(pf);
+}
+
+/* Two snapshots are kept: what the older one names is nobody else's, and no longer than that. */
+static void test_a_page_is_used_again_when_no_snapshot_names_it(void)
+{
+	struct memdisk *disk = memdisk_create();
+	struct pagefile *pf = open_small(disk, true);
+	uint32_t page = 0, other = 0;
+	uint8_t *data;
+
+	CU_ASSERT_EQUAL(pagefile_allocate(pf, &page, &data, NULL), ST_OK);
+	take_snapshot(pf);
+	pagefile_release(pf, page);
+	take_snapshot(pf); /* The one before names it. */
+	CU_ASSERT_EQUAL(pagefile_allocate(pf, &other, &data, NULL), ST_OK);
+	CU_ASSERT_NOT_EQUAL(other, page);
+	take_snapshot(pf);
+	CU_ASSERT_EQUAL(pagefile_allocate(pf, &other, &data, NULL), ST_OK);
+	CU_ASSERT_EQUAL(other, page);
+	pagefile_close(pf);
+	memdisk_destroy(disk);
+}
+
+/* The file is as long as a snapshot under way will say, although nobody wants what is in its last page. */
+static void test_a_page_given_back_dirty_is_written(void)
+{
+	struct memdisk *disk = memdisk_create();
+	struct pagefile *pf = open_small(disk, true);
+	uint32_t page = 0;
+	uint8_t *data;
+	size_t size = 0;
+
+	CU_ASSERT_EQUAL(pagefile_allocate(pf, &page, &data, NULL), ST_OK);
+	pagefile_release(pf, page);
+	take_snapshot(pf);
+	CU_ASSERT_EQUAL(pagefile_stats(pf).dirty_pages, 0);
+	CU_ASSERT_PTR_NOT_NULL(memdisk_data(disk, "pages", &size));
+	CU_ASSERT_EQUAL(size, PAGEFILE_PAGE_SIZE);
+	pagefile_close(pf);
+	memdisk_destroy(disk);
+}
+
+static void test_pages_of_what_is_trimmed_are_given_back(void)
+{
+	struct memdisk *disk = memdisk_create();
+	struct pagefile *pf = open_small(disk, true);
+	struct consume_queue q;
+	struct cq_entry entry = entry_of(1);
+
+	consume_queue_init(&q, pf);
+	for (uint64_t n = 0; n < 1000; n++)
+		CU_ASSERT_EQUAL_FATAL(consume_queue_put(&q, n, &entry, NULL), ST_OK);
+	consume_queue_trim(&q, 950);
+	CU_ASSERT_EQUAL(pagefile_stats(pf).free_pages, 950 / (PAGEFILE_PAGE_SIZE / CQ_ENTRY_SIZE));
+	consume_queue_deinit(&q);
+	pagefile_close(pf);
+	memdisk_destroy(disk);
+}
+
+static void test_damaged_half_is_refused(void)
+{
+	struct memdisk *disk = memdisk_create();
+	struct pagefile *pf = open_small(disk, false);
+	struct half_index index;
+	struct half_entry entry = { 4096, 0, 0, 1 }, got;
+	size_t size = 0;
+
+	half_index_init(&index, pf);
+	for (uint64_t n = 0; n < 30000; n++)
+		CU_ASSERT_EQUAL_FATAL(half_index_put(&index, n, &entry, NULL), ST_OK);
+	uint8_t *data = memdisk_data(disk, "pages", &size);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(data);
+	data[24] ^= 2; /* The state of entry 0, which is long out of the cache. */
+	CU_ASSERT_EQUAL(half_index_get(&index, 0, &got, NULL), ST_CORRUPT);
+	CU_ASSERT_EQUAL(half_index_get(&index, 1, &got, NULL), ST_OK);
+	half_index_deinit(&index);
+	pagefile_close(pf);
+	memdisk_destroy(disk);
+}
+
+/* As after the index was built anew: of the halves in between no record is left. */
+static void test_a_half_is_found_behind_a_gap(void)
+{
+	struct memdisk *disk = memdisk_create();
+	struct pagefile *pf = open_small(disk, true);
+	struct half_index index;
+	struct half_entry first = { 4096, 0, 0, 1 }, last = { 9096, 0, 0, 1 }, got;
+	uint64_t n = 99;
+
+	half_index_init(&index, pf);
+	CU_ASSERT_EQUAL(half_index_put(&index, 0, &first, NULL), ST_OK);
+	CU_ASSERT_EQUAL(half_index_put(&index, 5, &last, NULL), ST_OK);
+	CU_ASSERT_EQUAL(half_index_find(&index, last.half_offset, &n, &got, NULL), ST_OK);
+	CU_ASSERT_EQUAL(n, 5);
+	CU_ASSERT_EQUAL(half_index_find(&index, first.half_offset, &n, &got, NULL), ST_OK);
+	CU_ASSERT_EQUAL(n, 0);
+	CU_ASSERT_EQUAL(half_index_find(&index, 5000, &n, &got, NULL), ST_NOTFOUND);
+	half_index_deinit(&index);
+	pagefile_close(pf);
+	memdisk_destroy(disk);
+}
+
 int main(void)
 {
 	static const struct check_test tests[] = {
@@ -422,6 +536,11 @@ int main(void)
 		CHECK_TEST(test_half_index_remembers_states),
 		CHECK_TEST(test_half_index_without_its_middle),
 		CHECK_TEST(test_start_empties_the_file),
+		CHECK_TEST(test_a_page_is_used_again_when_no_snapshot_names_it),
+		CHECK_TEST(test_a_page_given_back_dirty_is_written),
+		CHECK_TEST(test_pages_of_what_is_trimmed_are_given_back),
+		CHECK_TEST(test_damaged_half_is_refused),
+		CHECK_TEST(test_a_half_is_found_behind_a_gap),
 	};
 
 	return check_main("index", tests, sizeof(tests) / sizeof(tests[0]));

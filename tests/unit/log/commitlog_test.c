@@ -1,4 +1,5 @@
 /* The commit log in working order: appending, jobs, watermarks, segments, reading, following. */
+#include "tests/support/disk_trace.h"
 #include "tests/unit/log/log_fixture.h"
 
 #include <inttypes.h>
@@ -460,6 +461,51 @@ static void test_real_files_keep_the_log_and_the_lock(void)
 	check_remove_dir(dir);
 }
 
+/* The next segment is made when a quarter of this one is used: until then the largest record must fit into what is left. */
+static void test_the_largest_record_finds_room(void)
+{
+	struct memdisk *disk = memdisk_create();
+	struct commitlog_config config = small_config();
+
+	config.ring_size = 4 * LOG_SEGMENT_SIZE_MIN; /* Not what limits it. */
+	struct commitlog *log = must_open(disk, &config);
+	while (commitlog_appended(log) < LOG_SEGMENT_SIZE_MIN / 5)
+		append_hard(log, NULL, LOG_MESSAGE, 100, 1);
+	flush_all(log);
+	prepare_all(log);
+	CU_ASSERT_TRUE(append(log, NULL, LOG_MESSAGE, commitlog_payload_max(log), 1));
+	abandon(log);
+	memdisk_destroy(disk);
+}
+
+static size_t index_of(const struct disk_trace *trace, enum trace_type type, const char *path)
+{
+	size_t i = 0;
+
+	while (i < trace->count && (trace->ops[i].type != type || strcmp(trace->ops[i].path, path) != 0))
+		i++;
+	return i;
+}
+
+/* What is in a directory that a power cut takes away is gone with it. */
+static void test_new_directories_are_durable_before_the_first_segment(void)
+{
+	struct memdisk *disk = memdisk_create();
+	struct disk_trace *trace = disk_trace_create();
+	struct commitlog_config config = small_config();
+
+	memdisk_trace(disk, trace);
+	abandon(must_open(disk, &config));
+	size_t first = index_of(trace, TRACE_CREATE, SEGMENT_0 ".tmp"), synced;
+	CU_ASSERT_FATAL(first < trace->count);
+	synced = index_of(trace, TRACE_SYNC_DIR, ".");
+	CU_ASSERT(synced < first && synced > index_of(trace, TRACE_MKDIR, "store"));
+	synced = index_of(trace, TRACE_SYNC_DIR, "store");
+	CU_ASSERT(synced < first && synced > index_of(trace, TRACE_MKDIR, "store/commitlog"));
+	memdisk_destroy(disk);
+	disk_trace_destroy(trace);
+}
+
 int main(void)
 {
 	static const struct check_test tests[] = {
@@ -476,6 +522,8 @@ int main(void)
 		CHECK_TEST(test_logreader_follows_below_the_limit),
 		CHECK_TEST(test_logreader_refuses_what_is_not_there),
 		CHECK_TEST(test_real_files_keep_the_log_and_the_lock),
+		CHECK_TEST(test_the_largest_record_finds_room),
+		CHECK_TEST(test_new_directories_are_durable_before_the_first_segment),
 	};
 
 	log_set_level(LOGLEVEL_ERROR);

@@ -735,6 +735,39 @@ static void test_failed_reads_are_errors_not_ends(void)
 	memdisk_destroy(disk);
 }
 
+/* A whole ring was on its way, a larger one than at the start before, and the disk got its end alone: all of that is zeros
+ * behind the new end, however far it reaches. */
+static void test_all_that_was_on_its_way_is_cut(void)
+{
+	struct run run = { .disk = memdisk_create(), .config = small_config() };
+	struct log_flush_job job;
+	size_t size;
+
+	run.config.segment_size = 16 * LOG_SEGMENT_SIZE_MIN;
+	run.log = must_open(run.disk, &run.config);
+	append_hard(run.log, &run.h, LOG_MESSAGE, 100, 0);
+	CU_ASSERT_EQUAL(commitlog_close(run.log, true, NULL), ST_OK);
+	run.config.ring_size = 8 * LOG_RING_SIZE_MIN;
+	run.log = must_open(run.disk, &run.config);
+	prepare_all(run.log);
+	while (append(run.log, &run.h, LOG_MESSAGE, 900, (uint32_t)run.h.count))
+		;
+	CU_ASSERT_TRUE_FATAL(commitlog_take_flush(run.log, true, &job));
+	job.sync = false; /* It came to the writes, not to the sync. */
+	log_flush_run(&job);
+	abandon(run.log);
+	uint8_t *file = memdisk_data(run.disk, SEGMENT_0, &size);
+	uint64_t from = run.h.records[1].offset, lost = 7 * LOG_RING_SIZE_MIN;
+	CU_ASSERT_FATAL(run.h.records[run.h.count - 1].end > from + lost && size > from + lost);
+	memset(file + from, 0, lost);
+	run.log = must_open(run.disk, &run.config);
+	CU_ASSERT_EQUAL(replay_matches(run.log, &run.h), 1);
+	CU_ASSERT_TRUE(only_zeros_follow(&run));
+	abandon(run.log);
+	history_free(&run.h);
+	memdisk_destroy(run.disk);
+}
+
 int main(void)
 {
 	static const struct check_test tests[] = {
@@ -757,6 +790,7 @@ int main(void)
 		CHECK_TEST(test_full_disk_does_not_prevent_a_start),
 		CHECK_TEST(test_start_without_room_for_an_epoch_says_that_the_disk_is_full),
 		CHECK_TEST(test_failed_reads_are_errors_not_ends),
+		CHECK_TEST(test_all_that_was_on_its_way_is_cut),
 	};
 
 	log_set_level(LOGLEVEL_ERROR);

@@ -248,6 +248,55 @@ static void test_a_shortened_file_does_not_unsay_the_snapshot(void)
 	memdisk_destroy(disk);
 }
 
+/* What a snapshot says of the log before it is not believed when a file there is shorter than it was. */
+static void test_a_file_cut_short_is_noticed_behind_a_snapshot(void)
+{
+	struct memdisk *disk = memdisk_create();
+	struct commitlog_config config = small_config();
+	struct history h = { 0 };
+	struct commitlog *log = must_open(disk, &config);
+	struct errinfo err = { 0 };
+	size_t size;
+
+	for (uint32_t i = 0; commitlog_segment_count(log) < 3 || i % 10 != 0; i++)
+		append_hard(log, &h, LOG_MESSAGE, 400, i);
+	flush_all(log);
+	config.known = (struct log_known){ h.records[h.count - 2].offset, h.records[h.count - 1].end };
+	abandon(log);
+	uint8_t *file = memdisk_data(disk, SEGMENT_0, &size), half[LOG_SEGMENT_SIZE_MIN / 2];
+	CU_ASSERT_PTR_NOT_NULL_FATAL(file);
+	memcpy(half, file, sizeof(half));
+	memdisk_put(disk, SEGMENT_0, half, sizeof(half));
+	CU_ASSERT_EQUAL(commitlog_open(&config, memdisk_vfs(disk), &log, &err), ST_CORRUPT);
+	CU_ASSERT_PTR_NOT_NULL(strstr(err.text, SEGMENT_0));
+	history_free(&h);
+	memdisk_destroy(disk);
+}
+
+/* Whether the oldest file is gone is not certain: removing younger ones could leave a gap. */
+static void test_a_removal_that_fails_ends_the_log(void)
+{
+	struct memdisk *disk = memdisk_create();
+	struct commitlog_config config = small_config();
+	struct commitlog *log = must_open(disk, &config);
+
+	for (uint32_t i = 0; commitlog_segment_count(log) < 4; i++)
+		append_hard(log, NULL, LOG_MESSAGE, 500, i);
+	flush_all(log);
+	prepare_all(log);
+	CU_ASSERT_EQUAL(commitlog_drop_oldest(log), ST_OK);
+	CU_ASSERT_EQUAL(commitlog_drop_oldest(log), ST_OK);
+	commitlog_keep_spares(log, false);
+	size_t files = file_count(disk);
+	memdisk_fail(disk, 1, MEMDISK_EIO, false);
+	CU_ASSERT_EQUAL(prepare(log), ST_IO);
+	prepare_all(log);
+	CU_ASSERT_TRUE(commitlog_failed(log, NULL));
+	CU_ASSERT_EQUAL(file_count(disk), files);
+	abandon(log);
+	memdisk_destroy(disk);
+}
+
 int main(void)
 {
 	static const struct check_test tests[] = {
@@ -258,6 +307,8 @@ int main(void)
 		CHECK_TEST(test_power_cuts),
 		CHECK_TEST(test_known_part_is_not_read),
 		CHECK_TEST(test_a_shortened_file_does_not_unsay_the_snapshot),
+		CHECK_TEST(test_a_file_cut_short_is_noticed_behind_a_snapshot),
+		CHECK_TEST(test_a_removal_that_fails_ends_the_log),
 	};
 
 	log_set_level(LOGLEVEL_ERROR);

@@ -43,9 +43,53 @@ static void test_a_second_read_need_not_wait(void)
 	check_remove_dir(dir);
 }
 
+/* More pieces than one call of the system takes. */
+static void test_a_write_of_many_pieces_is_whole(void)
+{
+	enum { PIECES = 200 };
+	const struct vfs *vfs = vfs_posix();
+	struct vfs_piece pieces[PIECES];
+	struct vfs_file *file;
+	uint8_t bytes[PIECES], got[PIECES + 1];
+	char *dir = check_make_dir(), path[600];
+	size_t size = 0;
+
+	for (size_t i = 0; i < PIECES; i++) {
+		bytes[i] = (uint8_t)i;
+		pieces[i] = (struct vfs_piece){ &bytes[i], 1 };
+	}
+	snprintf(path, sizeof(path), "%s/pieces", dir);
+	CU_ASSERT_EQUAL_FATAL(vfs_open(vfs, path, VFS_WRITE | VFS_CREATE, &file, NULL), ST_OK);
+	CU_ASSERT_EQUAL(vfs_write(file, 0, pieces, PIECES, NULL), ST_OK);
+	CU_ASSERT_EQUAL(vfs_read(file, 0, got, sizeof(got), &size, NULL), ST_OK);
+	CU_ASSERT_EQUAL(size, PIECES);
+	CU_ASSERT_EQUAL(memcmp(got, bytes, PIECES), 0);
+	vfs_close(file);
+	check_remove_dir(dir);
+}
+
+/* What the system cannot sync, it says: so it was asked. */
+static void test_a_sync_asks_the_system(void)
+{
+	const struct vfs *vfs = vfs_posix();
+	struct vfs_file *file;
+	char *dir = check_make_dir();
+
+	CU_ASSERT_EQUAL_FATAL(vfs_open(vfs, "/dev/null", VFS_WRITE, &file, NULL), ST_OK);
+	CU_ASSERT_EQUAL(vfs_sync(file, NULL), ST_IO);
+	vfs_close(file);
+	CU_ASSERT_EQUAL(vfs_sync_dir(vfs, "/proc", NULL), ST_IO);
+	CU_ASSERT_EQUAL(vfs_sync_dir(vfs, dir, NULL), ST_OK);
+	check_remove_dir(dir);
+}
+
 int main(void)
 {
-	static const struct check_test tests[] = { CHECK_TEST(test_a_second_read_need_not_wait) };
+	static const struct check_test tests[] = {
+		CHECK_TEST(test_a_second_read_need_not_wait),
+		CHECK_TEST(test_a_write_of_many_pieces_is_whole),
+		CHECK_TEST(test_a_sync_asks_the_system),
+	};
 
-	return check_main("vfs_posix", tests, 1);
+	return check_main("vfs_posix", tests, sizeof(tests) / sizeof(tests[0]));
 }

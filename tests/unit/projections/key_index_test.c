@@ -331,6 +331,33 @@ static void test_runs_go_with_their_log(void)
 	destroy(f);
 }
 
+/* A body that was carried is found where it lies now, first of all: its first place may be gone. */
+static void test_a_carried_body_is_found_at_its_new_place(void)
+{
+	struct fixture *f = create();
+	struct key_search found;
+	struct logreader *reader;
+	struct log_record record;
+	uint8_t original[1024];
+	uint64_t offset = 0;
+
+	put(f, 3, true);
+	flush_all(f->log);
+	CU_ASSERT_EQUAL_FATAL(logreader_open(memdisk_vfs(f->disk), "store", f->sent[0].offset, &reader, NULL), ST_OK);
+	CU_ASSERT_EQUAL_FATAL(logreader_next(reader, commitlog_durable(f->log), &record, NULL), ST_OK);
+	CU_ASSERT_FATAL(record.kind == LOG_HALF && record.payload.size <= sizeof(original));
+	memcpy(original, record.payload.data, record.payload.size);
+	struct record_carry carry = { f->sent[0].offset, LOG_HALF, { original, record.payload.size } };
+	logreader_close(reader);
+	record_carry_encode(&carry, commitlog_begin(f->log, LOG_CARRY, record_carry_size(&carry), &offset));
+	commitlog_commit(f->log);
+	catch_up(f);
+	CU_ASSERT_EQUAL_FATAL(search(f, "unique-0", &found), 2);
+	CU_ASSERT_EQUAL(found.hits[0], offset);
+	CU_ASSERT_EQUAL(found.hits[1], f->sent[0].offset);
+	destroy(f);
+}
+
 int main(void)
 {
 	static const struct check_test tests[] = {
@@ -341,6 +368,7 @@ int main(void)
 		CHECK_TEST(test_only_what_is_asked_for),
 		CHECK_TEST(test_runs_of_another_log_are_not_taken),
 		CHECK_TEST(test_runs_go_with_their_log),
+		CHECK_TEST(test_a_carried_body_is_found_at_its_new_place),
 	};
 	log_set_level(LOGLEVEL_ERROR);
 	return check_main("key_index", tests, sizeof(tests) / sizeof(tests[0]));
