@@ -329,9 +329,10 @@ static struct carry_range find_range(const struct core *core)
 		const struct retained_segment *segment = &retention->segments[i];
 		if (segment->open_count == 0 || is_left(core, segment))
 			continue;
-		if (is_over_time(core, i))
+		bool aged = is_over_time(core, i);
+		if (aged)
 			range.aged_end = segment->end;
-		if (is_over_time(core, i) || retention->credit > 0)
+		if (aged || retention->credit > 0)
 			range.end = segment->end;
 	}
 	return range;

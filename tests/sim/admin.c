@@ -5,7 +5,6 @@
 
 #include "broker/core/state.h"
 #include "broker/core/transactions.h"
-#include "lib/wire/body_config.h"
 #include "lib/wire/headers.h"
 #include "lib/wire/msgid.h"
 #include "lib/wire/properties.h"
@@ -214,17 +213,11 @@ void admin_make_topic(int broker, int topic)
 
 void admin_set_group(int broker, int group)
 {
-	struct group_config config = group_config_default();
 	struct encoder *encoder = ask(broker, REQ_UPDATE_AND_CREATE_SUBSCRIPTIONGROUP);
-	struct json_writer writer;
 
 	if (encoder == NULL)
 		return;
-	config.group_name = span_of(consumer_group_name(group));
-	config.retry_max_times = settings()->retry_max_times;
-	command_body(encoder);
-	writer = json_writer_of(encoder->out);
-	group_config_encode(&writer, &config);
+	client_put_group(encoder, consumer_group_name(group));
 	send((struct question){ .about = ABOUT_ELSE });
 }
 

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "lib/wire/body_config.h"
 #include "lib/wire/body_route.h"
 #include "lib/wire/headers.h"
 #include "tests/sim/broker_node.h"
@@ -141,6 +142,18 @@ void client_route_failed(struct client_node *node, int place)
 
 	if (!known->asking && loop_now_ms(node->loop) - known->asked_ms >= ROUTE_PAUSE_MS)
 		ask(known, false);
+}
+
+void client_put_group(struct encoder *encoder, const char *name)
+{
+	struct group_config config = group_config_default();
+	struct json_writer writer;
+
+	config.group_name = span_of(name);
+	config.retry_max_times = settings()->retry_max_times;
+	command_body(encoder);
+	writer = json_writer_of(encoder->out);
+	group_config_encode(&writer, &config);
 }
 
 void client_each_broker(struct client_node *node, void (*visit)(void *context, const char *address), void *context)

@@ -50,6 +50,9 @@ const struct route_view *client_route(struct client_node *node, int place);
 /* It did not serve: to be asked for again soon. */
 void client_route_failed(struct client_node *node, int place);
 
+/* The body of a request that makes a consumer group, or sets it anew, as this seed has them. */
+void client_put_group(struct encoder *encoder, const char *name);
+
 /* Heartbeats to every broker whose address is known from routes. */
 void client_each_broker(struct client_node *node, void (*visit)(void *context, const char *address), void *context);
 

@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <utlist.h>
 
-#include "lib/wire/body_config.h"
 #include "lib/wire/header_pop.h"
 #include "lib/wire/headers.h"
 #include "lib/wire/properties.h"
@@ -157,7 +156,6 @@ static void take_message(struct pop *pop, const struct message *message)
 	     message->reconsume_times + 1, given->offset, given->queue_id, handle.size > 0 ? " of the retry topic" : "");
 	make_handle(given, handle, pop->pop_ms);
 	if (!goes_well(item->number, message->reconsume_times)) {
-		given->timer = (struct loop_timer){ 0 };
 		let_lapse(given);
 		return;
 	}
@@ -230,19 +228,13 @@ static void on_group_made(void *context, enum status status, const struct comman
 
 static void make_group(struct popper *popper, int broker)
 {
-	struct group_config config = group_config_default();
 	struct encoder *encoder = begin_at(popper, broker, REQ_UPDATE_AND_CREATE_SUBSCRIPTIONGROUP);
 	struct making *making = encoder == NULL ? NULL : malloc(sizeof(*making));
-	struct json_writer writer;
 
 	if (making == NULL)
 		return;
 	*making = (struct making){ popper, broker };
-	config.group_name = span_of(pop_group_name());
-	config.retry_max_times = settings()->retry_max_times;
-	command_body(encoder);
-	writer = json_writer_of(encoder->out);
-	group_config_encode(&writer, &config);
+	client_put_group(encoder, pop_group_name());
 	popper->making_group[broker] = true;
 	client_send(popper->node.client, TIMEOUT_MS, on_group_made, making);
 }
