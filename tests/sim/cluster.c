@@ -11,6 +11,7 @@
 #include "tests/sim/broker_node.h"
 #include "tests/sim/drive.h"
 #include "tests/sim/engine.h"
+#include "tests/sim/fairs.h"
 #include "tests/sim/ledger.h"
 #include "tests/sim/mysql_node.h"
 #include "tests/sim/net.h"
@@ -107,6 +108,7 @@ static void start_clients(void)
 	}
 	admin_begin();
 	ledger_begin();
+	fairs_begin();
 	auditor_begin();
 }
 
@@ -125,6 +127,7 @@ void cluster_end(void)
 {
 	virtual_log_mute(true);
 	auditor_end();
+	fairs_end();
 	ledger_end();
 	admin_end();
 	for (int i = 0; i < PRODUCERS_MAX; i++)
@@ -258,8 +261,10 @@ void cluster_read_all(void)
 	ledger_ask_all();
 	auditor_read_all();
 	for (int step = 0; step < REST_STEPS_MAX && !violated(); step++) {
+		bool fairs_are_read = fairs_read_on();
+
 		run_for(REST_STEP_US);
-		if (auditor_is_done() && ledger_is_idle()) {
+		if (fairs_are_read && auditor_is_done() && ledger_is_idle()) {
 			run_for(LAST_WORDS_US); /* The projectors' last batches. */
 			return;
 		}

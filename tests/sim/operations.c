@@ -6,6 +6,7 @@
 #include "tests/sim/broker_node.h"
 #include "tests/sim/cluster.h"
 #include "tests/sim/engine.h"
+#include "tests/sim/fairs.h"
 #include "tests/sim/ledger.h"
 #include "tests/sim/plan.h"
 #include "tests/sim/report.h"
@@ -230,6 +231,12 @@ void operation_ledger(uint32_t number, struct chance *chance)
 {
 	(void)number;
 	ledger_step(chance);
+}
+
+void operation_fairs(uint32_t number, struct chance *chance)
+{
+	(void)number;
+	fairs_step(chance);
 }
 
 void operation_settings(uint32_t number, struct chance *chance)

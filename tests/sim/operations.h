@@ -20,6 +20,7 @@ void operation_decide(uint32_t number, struct chance *chance);
 void operation_resume(uint32_t number, struct chance *chance);
 void operation_look(uint32_t number, struct chance *chance);
 void operation_ledger(uint32_t number, struct chance *chance);
+void operation_fairs(uint32_t number, struct chance *chance);
 void operation_settings(uint32_t number, struct chance *chance);
 
 void operation_power_cut(uint32_t number, struct chance *chance);

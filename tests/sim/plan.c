@@ -14,7 +14,7 @@ static const struct {
 } kinds[] = {
 	{ operation_transaction, 3600 }, { operation_message, 1300 }, { operation_batch, 150 }, { operation_send_again, 500 },
 	{ operation_end_again, 700 }, { operation_decide, 180 }, { operation_resume, 120 }, { operation_recall, 150 }, { operation_look, 450 },
-	{ operation_ledger, 1000 }, { operation_settings, 80 },
+	{ operation_ledger, 1000 }, { operation_fairs, 900 }, { operation_settings, 80 },
 	{ operation_power_cut, 15 }, { operation_kill, 15 }, { operation_stop, 15 }, { operation_cut_in_start, 10 },
 	{ operation_pause, 100 }, { operation_clock, 80 }, { operation_disk, 130 }, { operation_sync_fails, 8 },
 	{ operation_cache, 150 }, { operation_cut, 200 }, { operation_partition, 120 }, { operation_slow, 130 },

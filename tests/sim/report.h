@@ -64,6 +64,7 @@
 	X(SEEN_REBALANCE, "queues moved between consumers")                                \
 	X(SEEN_TORN_TAIL, "a torn tail was cut")                                           \
 	X(SEEN_PARTIAL_FRAME, "a frame came in pieces")                                    \
+	X(SEEN_TOPIC_AGAIN, "a deleted topic was made again")                              \
 	X(SEEN_VIEW, "a message was looked at by its id")                                  \
 	X(SEEN_BATCH, "a batch was sent")                                                  \
 	X(SEEN_ROW_AGAIN, "a row of MySQL was written again")
