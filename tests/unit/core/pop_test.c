@@ -825,6 +825,28 @@ static void test_a_batch_with_an_old_handle_acknowledges_nothing(void)
 	fixture_destroy(f);
 }
 
+/* The first one's answer may be lost, and the next one comes before its record is safe: it rests on that record, too. */
+static void test_a_batch_that_is_repeated_waits_for_the_first(void)
+{
+	static const uint8_t both[] = { 3 };
+	struct fixture *f = fixture_create(NULL);
+	struct popped popped = { 0 };
+	struct outcome outcome = { 0 };
+
+	send(f, "k", 0);
+	send(f, "k", 0);
+	CU_ASSERT_EQUAL(pop(f, &whole_topic, &popped), 2);
+	struct pop_handle first = handle_of(&popped, 0, false);
+	CU_ASSERT_EQUAL(core_pop_ack_batch(f->core, &first, (struct span){ both, sizeof(both) }, &outcome), ST_OK);
+	CU_ASSERT_TRUE(outcome.wait_offset > core_committed_offset(f->core));
+	outcome = (struct outcome){ 0 };
+	CU_ASSERT_EQUAL(core_pop_ack_batch(f->core, &first, (struct span){ both, sizeof(both) }, &outcome), ST_OK);
+	CU_ASSERT_TRUE(outcome.wait_offset > core_committed_offset(f->core));
+	CU_ASSERT_TRUE(outcome.wait_offset <= commitlog_appended(f->log));
+	buffer_deinit(&popped.bytes);
+	fixture_destroy(f);
+}
+
 /* In order the handle stays what it was, and the time runs from the change on all the same. Whatever is still out holds the
  * queue up, also when one in front of it has lapsed. */
 static void test_in_order_the_invisible_time_is_changed(void)
@@ -1236,6 +1258,7 @@ int main(void)
 		CHECK_TEST(test_limits_of_pops),
 		CHECK_TEST(test_a_group_that_is_forbidden_a_topic_gets_nothing),
 		CHECK_TEST(test_a_batch_with_an_old_handle_acknowledges_nothing),
+		CHECK_TEST(test_a_batch_that_is_repeated_waits_for_the_first),
 		CHECK_TEST(test_in_order_the_invisible_time_is_changed),
 		CHECK_TEST(test_what_comes_again_is_not_filtered),
 		CHECK_TEST(test_a_snapshot_knows_how_often_each_was_given_out),
