@@ -419,6 +419,13 @@ bool transactions_ask(void *context, struct pending *entry, uint64_t conn_id)
 	return true;
 }
 
+bool transactions_full(void *context, uint64_t conn_id)
+{
+	const struct core *core = context;
+
+	return core->effects.full != NULL && core->effects.full(core->effects.context, conn_id);
+}
+
 void transactions_exhausted(void *context, struct pending *entry)
 {
 	static const enum record_outcome outcomes[] = {
