@@ -276,6 +276,34 @@ static void test_a_resend_needs_no_room(void)
 	fixture_destroy(f);
 }
 
+/* Nor a disk. What was stored before it was full is what its sender, whose answer was lost, goes on with. */
+static void test_a_resend_needs_no_disk(void)
+{
+	struct fixture *f = fixture_create(NULL);
+	struct sent sent = { .topic = "t", .key = "k", .half = true };
+	struct send_result first = must_send(f, sent), again;
+	struct outcome outcome;
+
+	core_set_disk_level(f->core, DISK_FULL);
+	CU_ASSERT_EQUAL(fixture_send(f, sent, &again, &outcome), ST_OK);
+	CU_ASSERT_EQUAL(again.log_offset, first.log_offset);
+	CU_ASSERT_EQUAL(again.queue_offset, first.queue_offset);
+	sent.key = "other";
+	CU_ASSERT_EQUAL(fixture_send(f, sent, &again, &outcome), ST_DENIED);
+	CU_ASSERT_EQUAL(outcome.code, RESP_SERVICE_NOT_AVAILABLE);
+	core_set_disk_level(f->core, DISK_OK);
+	/* So it is while the log has no room for the moment. */
+	sent = (struct sent){ .topic = "t", .key = "bulk" };
+	while (fixture_send(f, sent, &again, &outcome) == ST_OK)
+		;
+	sent = (struct sent){ .topic = "t", .key = "k", .half = true };
+	CU_ASSERT_EQUAL(fixture_send(f, sent, &again, &outcome), ST_OK);
+	CU_ASSERT_EQUAL(again.log_offset, first.log_offset);
+	sent.key = "other";
+	CU_ASSERT_EQUAL(fixture_send(f, sent, &again, &outcome), ST_AGAIN);
+	fixture_destroy(f);
+}
+
 static void test_undecided_ones_are_asked_about_and_parked_in_the_end(void)
 {
 	struct fixture *f = fixture_create(NULL);
@@ -890,6 +918,7 @@ int main(void)
 		CHECK_TEST(test_limits_of_transactions),
 		CHECK_TEST(test_lowered_limits_bind_only_what_is_new),
 		CHECK_TEST(test_a_resend_needs_no_room),
+		CHECK_TEST(test_a_resend_needs_no_disk),
 		CHECK_TEST(test_undecided_ones_are_asked_about_and_parked_in_the_end),
 		CHECK_TEST(test_delayed_messages_come_when_due),
 		CHECK_TEST(test_sent_back_messages_are_retried_and_die_in_the_end),
