@@ -711,6 +711,37 @@ static void test_long_polls_wake(void)
 	fixture_destroy(f);
 }
 
+/* Who has left its group takes nothing more, though its connection stays: what a poll of its were given would be nobody's until it
+ * lapses. The polls of its other groups stay. */
+static void test_a_poll_ends_with_its_membership(void)
+{
+	struct fixture *f = fixture_create(NULL);
+	struct pop_header header = whole_topic;
+	struct popped popped = { 0 };
+
+	send(f, "k0", 0);
+	CU_ASSERT_EQUAL(pop(f, &whole_topic, &popped), 1);
+	fixture_heartbeat(f, false);
+	f->core->effects.pop_ready = count_wake;
+	f->core->effects.context = f->core; /* For this one only. */
+	header.poll_ms = 1000;
+	for (int i = 0; i < 3; i++) {
+		header.consumer_group = i == 1 ? SPAN_LITERAL("others") : SPAN_LITERAL("readers");
+		struct pop_wait wait = { .request = prepared(f, &header), .conn_id = CONSUMER };
+		CU_ASSERT_TRUE(pop_waits_add(f->core, &wait));
+	}
+	core_unregister(f->core, CONSUMER, SPAN_NONE, SPAN_LITERAL("readers"));
+	CU_ASSERT_EQUAL_FATAL(f->core->pop_waits.count, 1);
+	CU_ASSERT_TRUE(span_is(names_text(f->core->names, f->core->pop_waits.all->request.group_id), "others"));
+	send(f, "k1", 0);
+	core_turn_end(f->core);
+	CU_ASSERT_EQUAL(f->core->pop_waits.count, 0);
+	CU_ASSERT_EQUAL(pop(f, &whole_topic, &popped), 1);
+	CU_ASSERT_TRUE(span_is(popped.messages[0].body, "k1"));
+	buffer_deinit(&popped.bytes);
+	fixture_destroy(f);
+}
+
 static void test_tags_and_first_positions(void)
 {
 	struct fixture *f = fixture_create(NULL);
@@ -1252,6 +1283,7 @@ int main(void)
 		CHECK_TEST(test_the_same_attempt_gets_the_same),
 		CHECK_TEST(test_a_reset_forgets_check_outs),
 		CHECK_TEST(test_long_polls_wake),
+		CHECK_TEST(test_a_poll_ends_with_its_membership),
 		CHECK_TEST(test_tags_and_first_positions),
 		CHECK_TEST(test_random_pops),
 		CHECK_TEST(test_an_offset_at_the_position_forgets_nothing),
