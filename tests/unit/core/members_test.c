@@ -200,7 +200,7 @@ static void test_random_connections_of_few_clients(void)
 	struct members *members = members_create(100);
 	struct subscription s = subscribe(TOPIC_X, 1, "*");
 	uint64_t random = check_seed(5), came[10] = { 0 }, step;
-	int client_of[10];
+	int client_of[10] = { 0 };
 
 	for (step = 1; step <= 20000; step++) {
 		uint64_t conn = 1 + check_random(&random) % 9;
@@ -208,7 +208,15 @@ static void test_random_connections_of_few_clients(void)
 		struct found found = { .count = 0 };
 		uint64_t expected[3] = { 0 };
 
-		if (check_random(&random) % 3 == 0) {
+		unsigned what = (unsigned)(check_random(&random) % 9);
+		if (what == 0) {
+			members_unregister(members, conn, GROUP_A, MEMBER_CONSUMER, NULL, NULL);
+			for (uint64_t other = 1; other < 10; other++) {
+				if (other != conn && client_of[other] == client_of[conn] && came[other] < came[conn])
+					came[other] = 0;
+			}
+			came[conn] = 0;
+		} else if (what < 3) {
 			members_connection_gone(members, conn, NULL, NULL);
 			came[conn] = 0;
 		} else {
