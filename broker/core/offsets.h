@@ -2,7 +2,8 @@
  *
  * A value is *live* when a consumer said it and *stored* once an OFFSETS record carries it. An acknowledged update
  * (a two-way UPDATE_CONSUMER_OFFSET) appends its record at once; one-way updates and those that ride on pulls only
- * become live and dirty, and the next periodic OFFSETS record stores all dirty ones together.
+ * become live and dirty, and the next periodic OFFSETS record stores all dirty ones together, unless somebody asks for
+ * one before (QUERY_CONSUMER_OFFSET).
  * Only stored values are kept in snapshots.
  * Going backwards is allowed: reset and skip tools rely on it.
  * Threads: the loop thread. */

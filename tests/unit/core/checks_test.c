@@ -535,6 +535,46 @@ static void test_the_log_says_who_decided_after_how_many_answers(void)
 	fixture_destroy(f);
 }
 
+/* Neither an answer nor a question stands behind the decision that came after it, of a producer or, here, of the policy: who reads
+ * the log in its order would see a decided transaction asked about. */
+static void check_order(uint32_t check_max)
+{
+	struct core_config config = fixture_config();
+	struct outcome outcome = { 0 };
+	struct logreader *reader;
+	struct log_record record;
+	struct check_seen seen = { 0 };
+	bool decided = false;
+
+	config.checkback.check_max = check_max;
+	struct fixture *f = fixture_create(&config);
+	struct send_result half = must_send(f, (struct sent){ .topic = "t", .key = "k", .half = true });
+	while (f->asked_count == 0)
+		advance_alive(f, 100);
+	answer_unknown(f, &half, true);
+	if (check_max > 1)
+		CU_ASSERT_EQUAL(fixture_end(f, &half, OUTCOME_COMMIT, false, &outcome), ST_OK);
+	core_turn_end(f->core);
+	fixture_disk(f, true);
+	CU_ASSERT_EQUAL_FATAL(logreader_open(memdisk_vfs(f->disk), "/store", 0, &reader, NULL), ST_OK);
+	while (logreader_next(reader, commitlog_durable(f->log), &record, NULL) == ST_OK) {
+		CU_ASSERT_FALSE(decided && record.kind == LOG_CHECK);
+		decided |= record.kind == LOG_DECISION;
+		if (record.kind == LOG_CHECK)
+			CU_ASSERT_EQUAL(record_checks_decode(record.payload, see_check, &seen, NULL), ST_OK);
+	}
+	logreader_close(reader);
+	CU_ASSERT_TRUE(decided);
+	CU_ASSERT_EQUAL(seen.count, 2);
+	fixture_destroy(f);
+}
+
+static void test_checks_stand_before_the_decision(void)
+{
+	check_order(3);
+	check_order(1);
+}
+
 /* A half belongs to the group that it names; who sent it is another matter. */
 static void test_a_half_belongs_to_the_group_that_it_names(void)
 {
@@ -588,6 +628,7 @@ int main(void)
 		CHECK_TEST(test_a_start_asks_in_half_order),
 		CHECK_TEST(test_unknown_of_another_group_is_refused),
 		CHECK_TEST(test_the_log_says_who_decided_after_how_many_answers),
+		CHECK_TEST(test_checks_stand_before_the_decision),
 		CHECK_TEST(test_a_half_belongs_to_the_group_that_it_names),
 		CHECK_TEST(test_changed_limits_count_at_once),
 	};

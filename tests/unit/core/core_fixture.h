@@ -131,7 +131,7 @@ static inline enum status fixture_try_open(struct fixture *f, struct errinfo *er
 			 .ring_size = f->ring_size != 0 ? f->ring_size : 512 * 1024, .prepare_chunk = 64 * 1024, .clock = &f->clock.clock },
 		.index_cache_bytes = 512 * 1024,
 	};
-	struct core_effects effects = { f, on_ask, on_notify, on_hold, NULL, NULL };
+	struct core_effects effects = { f, on_ask, on_notify, on_hold, NULL, NULL, NULL };
 	enum status status = store_open(&config, memdisk_vfs(f->disk), &f->store, err);
 
 	f->log = f->store.log;

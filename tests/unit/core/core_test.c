@@ -276,6 +276,34 @@ static void test_a_resend_needs_no_room(void)
 	fixture_destroy(f);
 }
 
+/* Nor a disk. What was stored before it was full is what its sender, whose answer was lost, goes on with. */
+static void test_a_resend_needs_no_disk(void)
+{
+	struct fixture *f = fixture_create(NULL);
+	struct sent sent = { .topic = "t", .key = "k", .half = true };
+	struct send_result first = must_send(f, sent), again;
+	struct outcome outcome;
+
+	core_set_disk_level(f->core, DISK_FULL);
+	CU_ASSERT_EQUAL(fixture_send(f, sent, &again, &outcome), ST_OK);
+	CU_ASSERT_EQUAL(again.log_offset, first.log_offset);
+	CU_ASSERT_EQUAL(again.queue_offset, first.queue_offset);
+	sent.key = "other";
+	CU_ASSERT_EQUAL(fixture_send(f, sent, &again, &outcome), ST_DENIED);
+	CU_ASSERT_EQUAL(outcome.code, RESP_SERVICE_NOT_AVAILABLE);
+	core_set_disk_level(f->core, DISK_OK);
+	/* So it is while the log has no room for the moment. */
+	sent = (struct sent){ .topic = "t", .key = "bulk" };
+	while (fixture_send(f, sent, &again, &outcome) == ST_OK)
+		;
+	sent = (struct sent){ .topic = "t", .key = "k", .half = true };
+	CU_ASSERT_EQUAL(fixture_send(f, sent, &again, &outcome), ST_OK);
+	CU_ASSERT_EQUAL(again.log_offset, first.log_offset);
+	sent.key = "other";
+	CU_ASSERT_EQUAL(fixture_send(f, sent, &again, &outcome), ST_AGAIN);
+	fixture_destroy(f);
+}
+
 static void test_undecided_ones_are_asked_about_and_parked_in_the_end(void)
 {
 	struct fixture *f = fixture_create(NULL);
@@ -453,6 +481,54 @@ static void test_lasting_offsets_wait_and_noted_ones_are_recorded_soon(void)
 	fixture_restart(f);
 	CU_ASSERT_EQUAL(query(f, "t", 1, false), 7);
 	CU_ASSERT_EQUAL(query(f, "t", 0, false), 2);
+	fixture_destroy(f);
+}
+
+/* Whoever asks goes on from there: a power cut must not unsay it. */
+static void test_an_offset_that_was_told_stays(void)
+{
+	struct fixture *f = fixture_create(NULL);
+	struct outcome outcome;
+	int64_t offset = -1;
+
+	(void)must_send(f, (struct sent){ .topic = "t", .key = "k" });
+	fixture_heartbeat(f, false);
+	fixture_disk(f, true);
+	for (int lasting = 0; lasting < 2; lasting++) {
+		update(f, 0, 5 + lasting, lasting == 1, &outcome);
+		outcome = (struct outcome){ 0 };
+		CU_ASSERT_EQUAL(core_query_offset(f->core, SPAN_LITERAL("readers"), SPAN_LITERAL("t"), 0, false, &offset, &outcome), ST_OK);
+		CU_ASSERT_EQUAL(offset, 5 + lasting);
+		CU_ASSERT_TRUE(outcome.wait_offset > core_committed_offset(f->core));
+		fixture_disk(f, true);
+		CU_ASSERT_TRUE(outcome.wait_offset <= core_committed_offset(f->core));
+		fixture_restart(f);
+		CU_ASSERT_EQUAL(query(f, "t", 0, false), 5 + lasting);
+		fixture_heartbeat(f, false);
+	}
+	fixture_destroy(f);
+}
+
+/* It is told all the same when there is no room to record it. */
+static void test_an_offset_is_told_without_room(void)
+{
+	struct fixture *f = fixture_create(NULL);
+	struct outcome outcome;
+	struct send_result sent;
+	int64_t offset = -1;
+
+	(void)must_send(f, (struct sent){ .topic = "t", .key = "k" });
+	fixture_heartbeat(f, false);
+	fixture_disk(f, true);
+	while (fixture_send(f, (struct sent){ .topic = "t", .key = "more" }, &sent, &outcome) == ST_OK)
+		; /* Until the ring is full: the disk stands still. */
+	while (core_update_offset(f->core, SPAN_LITERAL("readers"), SPAN_LITERAL("t"), 0, ++offset, true, &outcome) == ST_OK)
+		;
+	int64_t last = offset;
+	outcome = (struct outcome){ 0 };
+	CU_ASSERT_EQUAL(core_query_offset(f->core, SPAN_LITERAL("readers"), SPAN_LITERAL("t"), 0, false, &offset, &outcome), ST_OK);
+	CU_ASSERT_EQUAL(offset, last);
+	CU_ASSERT_EQUAL(outcome.wait_offset, 0);
 	fixture_destroy(f);
 }
 
@@ -842,10 +918,13 @@ int main(void)
 		CHECK_TEST(test_limits_of_transactions),
 		CHECK_TEST(test_lowered_limits_bind_only_what_is_new),
 		CHECK_TEST(test_a_resend_needs_no_room),
+		CHECK_TEST(test_a_resend_needs_no_disk),
 		CHECK_TEST(test_undecided_ones_are_asked_about_and_parked_in_the_end),
 		CHECK_TEST(test_delayed_messages_come_when_due),
 		CHECK_TEST(test_sent_back_messages_are_retried_and_die_in_the_end),
 		CHECK_TEST(test_lasting_offsets_wait_and_noted_ones_are_recorded_soon),
+		CHECK_TEST(test_an_offset_that_was_told_stays),
+		CHECK_TEST(test_an_offset_is_told_without_room),
 		CHECK_TEST(test_a_stored_offset_that_is_said_again_costs_no_record),
 		CHECK_TEST(test_updates_of_the_unknown_are_refused),
 		CHECK_TEST(test_a_new_groups_start),

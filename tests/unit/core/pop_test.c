@@ -711,6 +711,37 @@ static void test_long_polls_wake(void)
 	fixture_destroy(f);
 }
 
+/* Who has left its group takes nothing more, though its connection stays: what a poll of its were given would be nobody's until it
+ * lapses. The polls of its other groups stay. */
+static void test_a_poll_ends_with_its_membership(void)
+{
+	struct fixture *f = fixture_create(NULL);
+	struct pop_header header = whole_topic;
+	struct popped popped = { 0 };
+
+	send(f, "k0", 0);
+	CU_ASSERT_EQUAL(pop(f, &whole_topic, &popped), 1);
+	fixture_heartbeat(f, false);
+	f->core->effects.pop_ready = count_wake;
+	f->core->effects.context = f->core; /* For this one only. */
+	header.poll_ms = 1000;
+	for (int i = 0; i < 3; i++) {
+		header.consumer_group = i == 1 ? SPAN_LITERAL("others") : SPAN_LITERAL("readers");
+		struct pop_wait wait = { .request = prepared(f, &header), .conn_id = CONSUMER };
+		CU_ASSERT_TRUE(pop_waits_add(f->core, &wait));
+	}
+	core_unregister(f->core, CONSUMER, SPAN_NONE, SPAN_LITERAL("readers"));
+	CU_ASSERT_EQUAL_FATAL(f->core->pop_waits.count, 1);
+	CU_ASSERT_TRUE(span_is(names_text(f->core->names, f->core->pop_waits.all->request.group_id), "others"));
+	send(f, "k1", 0);
+	core_turn_end(f->core);
+	CU_ASSERT_EQUAL(f->core->pop_waits.count, 0);
+	CU_ASSERT_EQUAL(pop(f, &whole_topic, &popped), 1);
+	CU_ASSERT_TRUE(span_is(popped.messages[0].body, "k1"));
+	buffer_deinit(&popped.bytes);
+	fixture_destroy(f);
+}
+
 static void test_tags_and_first_positions(void)
 {
 	struct fixture *f = fixture_create(NULL);
@@ -821,6 +852,28 @@ static void test_a_batch_with_an_old_handle_acknowledges_nothing(void)
 	second.pop_ms = changed.pop_ms;
 	CU_ASSERT_EQUAL(ack(f, &second), RESP_SUCCESS);
 	CU_ASSERT_EQUAL(position(f, "t", 0), 2);
+	buffer_deinit(&popped.bytes);
+	fixture_destroy(f);
+}
+
+/* The first one's answer may be lost, and the next one comes before its record is safe: it rests on that record, too. */
+static void test_a_batch_that_is_repeated_waits_for_the_first(void)
+{
+	static const uint8_t both[] = { 3 };
+	struct fixture *f = fixture_create(NULL);
+	struct popped popped = { 0 };
+	struct outcome outcome = { 0 };
+
+	send(f, "k", 0);
+	send(f, "k", 0);
+	CU_ASSERT_EQUAL(pop(f, &whole_topic, &popped), 2);
+	struct pop_handle first = handle_of(&popped, 0, false);
+	CU_ASSERT_EQUAL(core_pop_ack_batch(f->core, &first, (struct span){ both, sizeof(both) }, &outcome), ST_OK);
+	CU_ASSERT_TRUE(outcome.wait_offset > core_committed_offset(f->core));
+	outcome = (struct outcome){ 0 };
+	CU_ASSERT_EQUAL(core_pop_ack_batch(f->core, &first, (struct span){ both, sizeof(both) }, &outcome), ST_OK);
+	CU_ASSERT_TRUE(outcome.wait_offset > core_committed_offset(f->core));
+	CU_ASSERT_TRUE(outcome.wait_offset <= commitlog_appended(f->log));
 	buffer_deinit(&popped.bytes);
 	fixture_destroy(f);
 }
@@ -1230,12 +1283,14 @@ int main(void)
 		CHECK_TEST(test_the_same_attempt_gets_the_same),
 		CHECK_TEST(test_a_reset_forgets_check_outs),
 		CHECK_TEST(test_long_polls_wake),
+		CHECK_TEST(test_a_poll_ends_with_its_membership),
 		CHECK_TEST(test_tags_and_first_positions),
 		CHECK_TEST(test_random_pops),
 		CHECK_TEST(test_an_offset_at_the_position_forgets_nothing),
 		CHECK_TEST(test_limits_of_pops),
 		CHECK_TEST(test_a_group_that_is_forbidden_a_topic_gets_nothing),
 		CHECK_TEST(test_a_batch_with_an_old_handle_acknowledges_nothing),
+		CHECK_TEST(test_a_batch_that_is_repeated_waits_for_the_first),
 		CHECK_TEST(test_in_order_the_invisible_time_is_changed),
 		CHECK_TEST(test_what_comes_again_is_not_filtered),
 		CHECK_TEST(test_a_snapshot_knows_how_often_each_was_given_out),
