@@ -59,6 +59,7 @@ static enum status open_pages(struct store *store, const struct store_config *co
 	if (store->snapshot != NULL) {
 		files_config.page_count = snapshot_end(store->snapshot)->page_count;
 		files_config.page_min = snapshot_end(store->snapshot)->swept_pages;
+		files_config.known_at = store->snapshot_from;
 	}
 	enum status status = pagefile_open(&files_config, store->vfs, &store->files, err);
 	if (status != ST_NOTFOUND || store->snapshot == NULL)
@@ -66,6 +67,7 @@ static enum status open_pages(struct store *store, const struct store_config *co
 	log_warn("store", "index file lost, built anew from the log", "reason=\"%s\"", err->text);
 	store->rebuild_index = true;
 	files_config.page_count = files_config.page_min = 0;
+	files_config.built_at = commitlog_appended(store->log);
 	return pagefile_open(&files_config, store->vfs, &store->files, err);
 }
 

@@ -105,6 +105,23 @@ static enum status copy_snapshot(struct backup *b, struct errinfo *err)
 	return copy_file(b, name, UINT64_MAX, err);
 }
 
+/* Without it the first start on the copy builds it anew. So it is when the source has lost it, or has built it anew behind the
+ * snapshot: then its pages are not those that this one names. */
+static enum status copy_index(struct backup *b, struct errinfo *err)
+{
+	char path[PATH_SIZE];
+	uint64_t built_at = 0;
+
+	snprintf(path, sizeof(path), "%s/index.pages", b->target);
+	enum status status = copy_file(b, "index.pages", (uint64_t)b->page_count * PAGEFILE_PAGE_SIZE, err);
+	if (status == ST_OK)
+		status = pagefile_built_at(b->vfs, path, &built_at, err);
+	if (status != ST_NOTFOUND && (status != ST_OK || built_at <= b->result->snapshot_from))
+		return status;
+	status = vfs_unlink(b->vfs, path, err);
+	return status == ST_NOTFOUND ? ST_OK : status;
+}
+
 /* The pages that the snapshot names are nobody else's as long as it is kept. ST_NOTFOUND: it is not, any more. */
 static enum status copy_pages(struct backup *b, struct errinfo *err)
 {
@@ -113,7 +130,7 @@ static enum status copy_pages(struct backup *b, struct errinfo *err)
 
 	if (b->result->snapshot_from == 0)
 		return ST_OK;
-	enum status status = copy_file(b, "index.pages", (uint64_t)b->page_count * PAGEFILE_PAGE_SIZE, err);
+	enum status status = copy_index(b, err);
 	if (status == ST_OK)
 		status = snapshot_list(b->vfs, b->source, offsets, SNAPSHOTS_LOOKED_AT, &count, err);
 	for (size_t i = 0; status == ST_OK && i < count; i++) {

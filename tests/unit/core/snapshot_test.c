@@ -525,6 +525,67 @@ static void test_lost_index_is_built_anew(void)
 	fixture_destroy(f);
 }
 
+/* Writes the index pages that are in memory only, as write-behind does when there are many of them. */
+static void write_pages(struct fixture *f)
+{
+	struct pagefile_flush_job pages;
+
+	pagefile_sweep(f->files);
+	while (pagefile_take_flush(f->files, &pages)) {
+		pagefile_flush_run(&pages);
+		CU_ASSERT_EQUAL(pagefile_flush_done(f->files, &pages, NULL), ST_OK);
+	}
+}
+
+/* The same state after a kill; was the index built anew? */
+static bool rebuilds_at_start(struct fixture *f)
+{
+	struct lines before = { 0 }, after = { 0 };
+
+	describe(f->core, &before);
+	memdisk_kill(f->disk);
+	fixture_close(f);
+	fixture_open(f);
+	describe(f->core, &after);
+	CU_ASSERT_TRUE(same_lines(&before, &after));
+	free_lines(&before);
+	free_lines(&after);
+	return f->store.rebuild_index;
+}
+
+/* Built anew, and killed before there is a snapshot that knows the new pages: what is there is not what the older ones name. The
+ * one that is kept beside the first new one is such an older one still. */
+static void test_an_index_built_anew_is_not_that_of_older_snapshots(void)
+{
+	struct fixture *f = create_small(20 * LOG_SEGMENT_SIZE_MIN);
+	struct traffic *t = traffic_create(f, 29);
+	char path[64];
+	size_t size = 0;
+
+	run(t, 3000);
+	fixture_disk(f, true);
+	uint32_t pages = pagefile_page_count(f->files);
+	lose_index(f);
+	for (int i = 0; pagefile_page_count(f->files) < pages; i++) { /* As long as it was. */
+		do_something(t);
+		f->asked_count = 0;
+		if (i % 3 == 0)
+			fixture_disk(f, true);
+	}
+	fixture_disk(f, true);
+	write_pages(f);
+	CU_ASSERT_TRUE(rebuilds_at_start(f));
+	fixture_snapshot(f);
+	write_pages(f);
+	CU_ASSERT_FALSE(rebuilds_at_start(f));
+	uint8_t *bytes = memdisk_data(f->disk, newest_snapshot(f, path), &size);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(bytes);
+	bytes[size / 2] ^= 1;
+	CU_ASSERT_TRUE(rebuilds_at_start(f));
+	free(t);
+	fixture_destroy(f);
+}
+
 static void test_lost_index_where_topics_were_deleted(void)
 {
 	uint64_t random = check_seed(520);
@@ -835,6 +896,7 @@ int main(void)
 		CHECK_TEST(test_retention_drops_and_carries),
 		CHECK_TEST(test_power_cuts_while_the_log_goes_round),
 		CHECK_TEST(test_lost_index_is_built_anew),
+		CHECK_TEST(test_an_index_built_anew_is_not_that_of_older_snapshots),
 		CHECK_TEST(test_lost_index_where_topics_were_deleted),
 		CHECK_TEST(test_without_snapshots_nothing_goes),
 		CHECK_TEST(test_topic_keeps_its_messages_for_a_shorter_time),
