@@ -87,6 +87,8 @@ static void run_clock(struct core *core)
 		return;
 	log_warn("log", "the wall clock was set: retention goes by it from now on, nothing is older for that", "by_ms=%lld",
 		 (long long)set_by);
+	retention->set_ms = (retention->set_end > commitlog_start(core->log) ? retention->set_ms : 0) + set_by;
+	retention->set_end = commitlog_appended(core->log);
 	for (size_t i = 0; i < retention->count && set_by > 0; i++) {
 		if (retention->segments[i].newest_ms != 0)
 			retention->segments[i].newest_ms += set_by;
@@ -514,6 +516,23 @@ enum status retention_queue_min(struct core *core, struct queue *queue, uint64_t
 	return ST_OK;
 }
 
+/* The first offset that was stored since then, by the clock of retention. What was stored before the wall clock was set forward bears
+ * a time that is older than it is. */
+static enum status find_since(const struct core *core, const struct queue *queue, int64_t since_ms, uint64_t *out)
+{
+	const struct retention *retention = &core->retention;
+	uint64_t visible = queue->visible_offset, before_end = 0;
+
+	if (retention->set_ms > 0) {
+		enum status status = find_log_offset(queue, retention->set_end, &before_end, NULL);
+		if (status == ST_OK)
+			status = consume_queue_find_time(&queue->entries, visible, since_ms - retention->set_ms, CQ_LOWER, out, NULL);
+		if (status != ST_OK || *out < before_end)
+			return status;
+	}
+	return consume_queue_find_time(&queue->entries, visible, since_ms, CQ_LOWER, out, NULL);
+}
+
 /* A topic of its own, shorter retention hides what is older. */
 static void trim_by_time(struct core *core, struct queue *queue)
 {
@@ -522,8 +541,7 @@ static void trim_by_time(struct core *core, struct queue *queue)
 
 	if (keep_ms <= 0 || retention_clock_grace(&core->retention.clock) || queue->visible_offset == consume_queue_min(&queue->entries))
 		return;
-	int64_t since_ms = core->retention.clock.now_ms - keep_ms;
-	if (consume_queue_find_time(&queue->entries, queue->visible_offset, since_ms, CQ_LOWER, &min, NULL) == ST_OK)
+	if (find_since(core, queue, core->retention.clock.now_ms - keep_ms, &min) == ST_OK)
 		consume_queue_trim(&queue->entries, min);
 }
 

@@ -675,6 +675,35 @@ static void test_a_topic_hides_nothing_for_a_wrong_clock(void)
 	fixture_destroy(f);
 }
 
+/* Set forward for good: what was stored by the old time is no older for that. */
+static void test_a_topic_hides_nothing_for_a_clock_that_was_set(void)
+{
+	struct fixture *f = create_aging();
+	struct topic_settings settings = { .read_queue_nums = 1, .write_queue_nums = 1, .perm = 6 };
+	struct outcome outcome = { 0 };
+	struct pulled p = { .count = 0 };
+
+	CU_ASSERT_EQUAL(core_put_topic(f->core, SPAN_LITERAL("t"), &settings, &outcome), ST_OK);
+	topics_find_any(f->core->topics, SPAN_LITERAL("t"))->reserve_ms = HOUR_MS;
+	(void)must_send(f, (struct sent){ .topic = "t", .key = "k" });
+	for (int set = 0; set < 2; set++) {
+		idle(f, HOUR_MS / 10);
+		jump(f, TEN_YEARS_MS);
+		idle(f, HOUR_MS / 4);
+	}
+	(void)must_send(f, (struct sent){ .topic = "t", .key = "later" });
+	fixture_disk(f, true);
+	idle(f, HOUR_MS / 5);
+	CU_ASSERT_EQUAL(fixture_pull(f, "t", 0, 0, "*", &p), 2);
+	idle(f, HOUR_MS / 5);
+	CU_ASSERT_EQUAL(fixture_pull(f, "t", 0, 1, "*", &p), 1);
+	CU_ASSERT_EQUAL(fixture_pull(f, "t", 0, 0, "*", &p), 0);
+	idle(f, HOUR_MS);
+	CU_ASSERT_EQUAL(fixture_pull(f, "t", 0, 1, "*", &p), 0);
+	pulled_free(&p);
+	fixture_destroy(f);
+}
+
 /* --- from the disk, and not too much at once --------------------------------------------------------------------------- */
 
 /* Halves and delayed messages that are only on the disk, and past their time with the next tick. */
@@ -907,6 +936,7 @@ int main(void)
 		CHECK_TEST(test_a_start_with_a_wrong_clock_drops_nothing),
 		CHECK_TEST(test_there_is_a_grace_after_a_long_absence),
 		CHECK_TEST(test_a_topic_hides_nothing_for_a_wrong_clock),
+		CHECK_TEST(test_a_topic_hides_nothing_for_a_clock_that_was_set),
 		CHECK_TEST(test_nobody_waits_for_the_others_disk),
 		CHECK_TEST(test_a_body_that_the_disk_never_gives_holds_up_no_other),
 		CHECK_TEST(test_a_tick_carries_a_megabyte),
