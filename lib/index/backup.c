@@ -16,6 +16,7 @@ enum { COPY_SIZE = 1 << 20, ATTEMPTS_MAX = 5, SNAPSHOTS_LOOKED_AT = 8, PATH_SIZE
 struct backup {
 	const struct vfs *vfs;
 	const char *source, *target;
+	struct vfs_file *lock; /* The target's. */
 	uint8_t *buffer;
 	struct backup_result *result;
 	struct log_known known;
@@ -262,7 +263,8 @@ static enum status stop_at_any(void *context, const char *name)
 	return ST_INVALID;
 }
 
-static enum status make_target(const struct backup *b, struct errinfo *err)
+/* With a store's lock, so that no broker takes what is half copied for its store. */
+static enum status make_target(struct backup *b, struct errinfo *err)
 {
 	static const char *const names[] = { "", "/commitlog", "/snapshots" };
 	char path[PATH_SIZE];
@@ -277,6 +279,24 @@ static enum status make_target(const struct backup *b, struct errinfo *err)
 		snprintf(path, sizeof(path), "%s%s", b->target, names[i]);
 		status = vfs_mkdir(b->vfs, path, err);
 	}
+	snprintf(path, sizeof(path), "%s/lock", b->target);
+	return status == ST_OK ? vfs_lock(b->vfs, path, &b->lock, err) : status;
+}
+
+static enum status copy_store(struct backup *b, struct errinfo *err)
+{
+	enum status status;
+
+	b->buffer = malloc(COPY_SIZE);
+	if (b->buffer == NULL)
+		return errinfo_set(err, ST_NOMEM, "backup: out of memory");
+	do {
+		b->result->attempts++;
+		status = attempt(b, err);
+		if (status == ST_NOTFOUND)
+			clear_target(b);
+	} while (status == ST_NOTFOUND && b->result->attempts < ATTEMPTS_MAX);
+	free(b->buffer);
 	return status;
 }
 
@@ -294,16 +314,7 @@ enum status backup_store(const struct vfs *vfs, const char *source, const char *
 		status = make_target(&b, err);
 	if (status != ST_OK)
 		return status;
-	b.buffer = malloc(COPY_SIZE);
-	if (b.buffer == NULL)
-		return errinfo_set(err, ST_NOMEM, "backup: out of memory");
-	do {
-		out->attempts++;
-		status = attempt(&b, err);
-		if (status == ST_NOTFOUND)
-			clear_target(&b);
-	} while (status == ST_NOTFOUND && out->attempts < ATTEMPTS_MAX);
-	free(b.buffer);
+	status = copy_store(&b, err);
 	if (status == ST_OK) {
 		unsigned attempts = out->attempts;
 		uint64_t bytes = out->bytes;
@@ -311,6 +322,7 @@ enum status backup_store(const struct vfs *vfs, const char *source, const char *
 		out->attempts = attempts;
 		out->bytes = bytes;
 	}
+	vfs_close(b.lock);
 	return status == ST_OK ? ST_OK : errinfo_wrap(err, status, "copy %s to %s", source, target);
 }
 

@@ -199,6 +199,41 @@ static void check_second_attempt(struct fixture *f, struct traffic *t)
 	check_backup(f);
 }
 
+/* A start of a broker on what is half copied yet. */
+static enum status open_and_start(void *context, const char *path, unsigned flags, struct vfs_file **out, struct errinfo *err)
+{
+	struct commitlog_config config = { .root = "/copy", .segment_size = LOG_SEGMENT_SIZE_MIN, .ring_size = LOG_RING_SIZE_MIN };
+	const struct vfs *vfs = memdisk_vfs(meanwhile.f->disk);
+	struct commitlog *log = NULL;
+	struct errinfo why = { 0 };
+
+	if (flags == VFS_READ && strcmp(path, meanwhile.opened) == 0) {
+		meanwhile.opened[0] = '\0';
+		CU_ASSERT_EQUAL(commitlog_open(&config, vfs, &log, &why), ST_LOCKED);
+	}
+	return vfs->open(context, path, flags, out, err);
+}
+
+static void test_what_is_half_copied_cannot_be_used(void)
+{
+	struct fixture *f = fixture_create(NULL);
+	struct traffic *t = traffic_create(f, 43);
+	struct vfs watched = *memdisk_vfs(f->disk);
+	struct backup_result result;
+
+	run(t, 100);
+	fixture_snapshot(f);
+	meanwhile.f = f;
+	snprintf(meanwhile.opened, sizeof(meanwhile.opened), "/store/index.pages");
+	watched.open = open_and_start;
+	CU_ASSERT_EQUAL(backup_store(&watched, "/store", "/copy", &result, NULL), ST_OK);
+	CU_ASSERT_EQUAL(meanwhile.opened[0], '\0');
+	remove_copy(f);
+	check_backup(f);
+	free(t);
+	fixture_destroy(f);
+}
+
 static void test_a_snapshot_is_replaced_under_the_copy(void)
 {
 	struct fixture *f = fixture_create(NULL);
@@ -259,6 +294,7 @@ int main(void)
 		CHECK_TEST(test_an_index_that_was_built_anew_is_not_copied_to_an_older_snapshot),
 		CHECK_TEST(test_target_must_be_empty),
 		CHECK_TEST(test_damage_in_the_source_is_found),
+		CHECK_TEST(test_what_is_half_copied_cannot_be_used),
 		CHECK_TEST(test_a_snapshot_is_replaced_under_the_copy),
 		CHECK_TEST(test_a_segment_is_used_again_under_the_copy),
 		CHECK_TEST(test_a_copy_that_is_done_is_durable),
