@@ -104,7 +104,10 @@ static enum status grow_table(struct pagefile *pf, uint64_t page_count, struct e
 	return ST_OK;
 }
 
-/* Pages that a snapshot knows but that were never written hold nothing that replay does not put there again. */
+static enum status hold_absent(struct pagefile *pf, uint32_t from, uint32_t page_count, struct errinfo *err);
+
+/* Pages that a snapshot knows but that were never written hold nothing that replay does not put there again. On a full disk they are
+ * in memory until there is space. */
 static enum status extend_file(struct pagefile *pf, uint32_t page_count, uint32_t page_min, struct errinfo *err)
 {
 	static const uint8_t zeros[PAGEFILE_PAGE_SIZE];
@@ -116,7 +119,7 @@ static enum status extend_file(struct pagefile *pf, uint32_t page_count, uint32_
 		return errinfo_set(err, ST_NOTFOUND, "%s: has lost its end, from byte %" PRIu64 " on", pf->file->path, size);
 	if (status == ST_OK && size < page_offset(page_count))
 		status = vfs_write(pf->file, page_offset(page_count - 1), &piece, 1, err);
-	return status;
+	return status == ST_FULL ? hold_absent(pf, (uint32_t)(size / PAGEFILE_PAGE_SIZE), page_count, err) : status;
 }
 
 /* --- files built anew ------------------------------------------------------------------------------------ */
@@ -240,6 +243,9 @@ enum status pagefile_open(const struct pagefile_config *config, const struct vfs
 	pf->memory = malloc((size_t)pf->frame_count * PAGEFILE_PAGE_SIZE);
 	pf->frames = calloc(pf->frame_count, sizeof(*pf->frames));
 	pf->job_data = malloc((size_t)PAGEFILE_JOB_PAGES * PAGEFILE_PAGE_SIZE);
+	for (uint32_t i = 0; pf->frames != NULL && i < pf->frame_count; i++)
+		pf->frames[i].page = NONE;
+	pf->recent[0] = pf->recent[1] = NONE;
 	if (pf->memory == NULL || pf->frames == NULL || pf->job_data == NULL)
 		status = errinfo_set(err, ST_NOMEM, "index cache of %" PRIu64 " bytes: out of memory", cache);
 	else
@@ -248,9 +254,6 @@ enum status pagefile_open(const struct pagefile_config *config, const struct vfs
 		pagefile_close(pf);
 		return status;
 	}
-	for (uint32_t i = 0; i < pf->frame_count; i++)
-		pf->frames[i].page = NONE;
-	pf->recent[0] = pf->recent[1] = NONE;
 	*out = pf;
 	return ST_OK;
 }
@@ -390,6 +393,22 @@ static void mark_dirty(struct pagefile *pf, uint32_t index)
 		if (pf->reads[i].page == frame->page)
 			pf->reads[i].stale = true;
 	}
+}
+
+/* The file ends before these pages and cannot be made longer now. ST_FULL: they are too many. */
+static enum status hold_absent(struct pagefile *pf, uint32_t from, uint32_t page_count, struct errinfo *err)
+{
+	enum status status = page_count - from <= pf->frame_count / 2 ? ST_OK : ST_FULL;
+	uint32_t frame = NONE;
+
+	for (uint32_t page = from; page < page_count && status == ST_OK; page++) {
+		status = take_frame(pf, page, &frame, err);
+		if (status != ST_OK)
+			break;
+		memset(frame_data(pf, frame), 0, PAGEFILE_PAGE_SIZE);
+		mark_dirty(pf, frame);
+	}
+	return status;
 }
 
 /* Reads a page into a frame on this thread. Every page not in the cache has been written, or its frame would be

@@ -586,6 +586,61 @@ static void test_an_index_built_anew_is_not_that_of_older_snapshots(void)
 	fixture_destroy(f);
 }
 
+static enum status start_on_full_disk(struct fixture *f, struct errinfo *err)
+{
+	struct store_config config = {
+		.log = { .root = "/store", .segment_size = f->segment_size, .ring_size = 512 * 1024, .clock = &f->clock.clock },
+		.index_cache_bytes = 512 * 1024,
+	};
+	struct core_effects effects = { .context = f };
+	struct store store;
+	struct core *core = NULL;
+
+	memdisk_set_full(f->disk, true);
+	enum status status = store_open(&config, memdisk_vfs(f->disk), &store, err);
+	if (status == ST_OK) {
+		status = core_open(&f->config, &store, f->clock.wall_now_ms, f->clock.mono_now_ms, &effects, &core, err);
+		core_close(core);
+		CU_ASSERT_EQUAL(store_close(&store, false, NULL), ST_OK);
+	}
+	memdisk_set_full(f->disk, false);
+	memdisk_kill(f->disk);
+	return status;
+}
+
+/* Pages that were handed out while the snapshot was made need not be in the file, and cannot be put there. */
+static void test_a_full_disk_does_not_prevent_a_start(void)
+{
+	uint64_t random = check_seed(530);
+
+	for (int round = 0; round < 30; round++) {
+		struct fixture *f = create_small(20 * LOG_SEGMENT_SIZE_MIN);
+		struct traffic *t = traffic_create(f, check_random(&random));
+		struct lines before = { 0 }, after = { 0 };
+		struct errinfo err = { 0 };
+
+		run(t, (int)(500 + check_random(&random) % 1000));
+		fixture_disk(f, true);
+		memdisk_kill(f->disk);
+		fixture_close(f);
+		enum status status = start_on_full_disk(f, &err);
+		if (status != ST_OK)
+			printf("%s\n", err.text);
+		CU_ASSERT_EQUAL(status, ST_OK);
+		fixture_open(f);
+		describe(f->core, &before);
+		memdisk_kill(f->disk);
+		fixture_close(f);
+		fixture_open(f);
+		describe(f->core, &after);
+		CU_ASSERT_TRUE(same_lines(&before, &after));
+		free_lines(&before);
+		free_lines(&after);
+		free(t);
+		fixture_destroy(f);
+	}
+}
+
 static void test_lost_index_where_topics_were_deleted(void)
 {
 	uint64_t random = check_seed(520);
@@ -897,6 +952,7 @@ int main(void)
 		CHECK_TEST(test_power_cuts_while_the_log_goes_round),
 		CHECK_TEST(test_lost_index_is_built_anew),
 		CHECK_TEST(test_an_index_built_anew_is_not_that_of_older_snapshots),
+		CHECK_TEST(test_a_full_disk_does_not_prevent_a_start),
 		CHECK_TEST(test_lost_index_where_topics_were_deleted),
 		CHECK_TEST(test_without_snapshots_nothing_goes),
 		CHECK_TEST(test_topic_keeps_its_messages_for_a_shorter_time),
