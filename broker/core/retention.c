@@ -9,6 +9,8 @@
 #include "lib/base/logging.h"
 
 enum {
+	DROPS_PER_TICK = 32,      /* Segments; and no more once so many bytes went: what they leave in the index is trimmed with them. */
+	DROP_BYTES_PER_TICK = 512 * 1024 * 1024,
 	SLOTS_PER_TICK = 20000,   /* Looked at for a body in an expired segment: less than a millisecond. */
 	CARRIES_PER_TICK = 200,   /* Of each walk, ... */
 	CARRY_BYTES_PER_TICK = 1024 * 1024, /* ... which are copied twice: a millisecond, or one body. */
@@ -230,6 +232,17 @@ static bool drop_oldest(struct core *core)
 	log_info("log", "segment dropped", "base=%llu log_start=%llu", (unsigned long long)gone.base,
 		 (unsigned long long)commitlog_start(core->log));
 	return true;
+}
+
+/* After a long absence, or when less is to be kept from now on, there may be thousands. */
+static void drop_expired(struct core *core)
+{
+	uint64_t from = commitlog_start(core->log);
+
+	for (int i = 0; i < DROPS_PER_TICK && may_drop_oldest(core) && drop_oldest(core); i++) {
+		if (commitlog_start(core->log) - from >= DROP_BYTES_PER_TICK)
+			break;
+	}
 }
 
 /* --- carrying ----------------------------------------------------------------------------------------------------------- */
@@ -633,8 +646,7 @@ void retention_tick(struct core *core)
 	run_clock(core);
 	if (learn_segments(core) != ST_OK)
 		return;
-	while (may_drop_oldest(core) && drop_oldest(core))
-		;
+	drop_expired(core);
 	carry_open(core);
 	trim_queues(core);
 	if (commitlog_start(core->log) > LOG_SEGMENT_HEADER_SIZE) {

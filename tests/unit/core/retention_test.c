@@ -552,6 +552,23 @@ static void test_what_is_old_goes(void)
 	fixture_destroy(f);
 }
 
+/* Much less is to be kept from one moment to the next: it goes in steps, between which the broker serves. */
+static void test_much_goes_in_steps(void)
+{
+	struct fixture *f = create_aging();
+
+	grow_slowly(f, 100, 1000);
+	size_t before = kept(f);
+	CU_ASSERT_TRUE_FATAL(before > 90);
+	f->core->config.retention_bytes = SEGMENT;
+	core_tick(f->core);
+	CU_ASSERT_EQUAL(kept(f), before - 32);
+	for (int i = 0; i < 5; i++)
+		core_tick(f->core);
+	CU_ASSERT_TRUE(kept(f) <= PINNED);
+	fixture_destroy(f);
+}
+
 /* The clock was ten years ahead for one message, which is in every stored time since. */
 static void check_ten_days_after(bool with_restarts)
 {
@@ -930,6 +947,7 @@ int main(void)
 		CHECK_TEST(test_a_damaged_entry_is_named_to_a_search),
 		CHECK_TEST(test_what_is_open_does_not_chase_itself),
 		CHECK_TEST(test_what_is_old_goes),
+		CHECK_TEST(test_much_goes_in_steps),
 		CHECK_TEST(test_one_wrong_time_does_not_end_retention),
 		CHECK_TEST(test_a_tick_of_a_wrong_clock_drops_nothing),
 		CHECK_TEST(test_a_clock_that_was_set_makes_nothing_older),
