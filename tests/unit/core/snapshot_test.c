@@ -1,5 +1,6 @@
 /* Snapshots: a start from one gives the same state as a replay of everything, wherever the slices fell; what is damaged is
  * passed over or refused. Retention on top: what goes, what stays, what is carried. */
+#include "broker/core/snapshot.h"
 #include "tests/unit/core/core_traffic.h"
 
 /* Opens what the disk holds, with or without its snapshots, and describes it. */
@@ -854,6 +855,40 @@ static enum status put_group(struct fixture *f, const char *name)
 }
 
 /* As many as the limit allows, and deleted ones besides: a snapshot's list is longer than the limit. */
+static unsigned count_slices(struct fixture *f)
+{
+	struct snapshot_cursor cursor = { 0 };
+	struct buffer out;
+	unsigned count = 0;
+
+	buffer_init(&out, 0);
+	for (; snapshot_slice(f->core, &cursor, &out); count++)
+		buffer_reset(&out);
+	buffer_deinit(&out);
+	return count;
+}
+
+/* Room that very many delayed messages have left is looked through in steps. */
+static void test_empty_room_makes_no_slice_long(void)
+{
+	enum { MANY = 6 * SNAPSHOT_SLOTS_AT_ONCE };
+	struct fixture *f = fixture_create(NULL);
+	struct delays *delays = &f->core->delays;
+	struct delayed first;
+
+	(void)must_send(f, (struct sent){ .topic = "t", .key = "k" });
+	unsigned before = count_slices(f);
+	for (unsigned i = 0; i < MANY; i++) {
+		struct delayed one = { .deliver_at_ms = 1 + i, .naming_offset = i, .topic = topics_find_any(f->core->topics, SPAN_LITERAL("t")) };
+		CU_ASSERT_EQUAL_FATAL(delays_reserve(delays, one.topic, false), ST_OK);
+		delays_add(delays, &one);
+	}
+	while (delays_first(delays, &first))
+		delays_remove(delays, first.slot);
+	CU_ASSERT_TRUE(count_slices(f) >= before + 5);
+	fixture_destroy(f);
+}
+
 static void test_limits_do_not_bind_what_is_there(void)
 {
 	struct fixture *f = fixture_create(NULL);
@@ -957,6 +992,7 @@ int main(void)
 		CHECK_TEST(test_without_snapshots_nothing_goes),
 		CHECK_TEST(test_topic_keeps_its_messages_for_a_shorter_time),
 		CHECK_TEST(test_full_disk_refuses_what_is_new_only),
+		CHECK_TEST(test_empty_room_makes_no_slice_long),
 		CHECK_TEST(test_limits_do_not_bind_what_is_there),
 		CHECK_TEST(test_mentioned_names_do_not_pile_up),
 		CHECK_TEST(test_a_broker_may_change_its_name),
