@@ -180,6 +180,49 @@ static void test_damaged_snapshot_does_not_count_as_kept(void)
 }
 
 /* Two stores with the same history have snapshots of the same name; each is for its own log. */
+/* A broker that is stopping finishes its last snapshot between our look at them and our lock. */
+static struct {
+	struct memdisk *disk;
+	char path[64];
+} stopping;
+
+static enum status lock_when_it_has_stopped(void *context, const char *path, struct vfs_file **out, struct errinfo *err)
+{
+	const struct vfs *vfs = memdisk_vfs(stopping.disk);
+
+	if (stopping.path[0] != '\0')
+		CU_ASSERT_EQUAL(vfs_rename(vfs, "/store/snapshots/unfinished", stopping.path, NULL), ST_OK);
+	stopping.path[0] = '\0';
+	return vfs->lock(context, path, out, err);
+}
+
+static void test_a_snapshot_that_was_finished_meanwhile_is_seen(void)
+{
+	struct fixture *f = fixture_create(NULL);
+	struct traffic *t = traffic_create(f, 3);
+	struct vfs vfs = *memdisk_vfs(f->disk);
+	struct store_config config = { .log = { .root = "/store", .ring_size = 512 * 1024, .clock = &f->clock.clock } };
+	struct store store;
+
+	run(t, 50);
+	fixture_snapshot(f);
+	run(t, 50);
+	fixture_snapshot(f);
+	uint64_t newest = snapshotter_stats(f->snapshotter).last_from;
+	memdisk_kill(f->disk);
+	fixture_close(f);
+	stopping.disk = f->disk;
+	CU_ASSERT_EQUAL(vfs_rename(memdisk_vfs(f->disk), newest_snapshot(f, stopping.path), "/store/snapshots/unfinished", NULL), ST_OK);
+	vfs.lock = lock_when_it_has_stopped;
+	CU_ASSERT_EQUAL_FATAL(store_open(&config, &vfs, &store, NULL), ST_OK);
+	CU_ASSERT_EQUAL(store.snapshot_from, newest);
+	CU_ASSERT_EQUAL(store_close(&store, false, NULL), ST_OK);
+	memdisk_kill(f->disk);
+	fixture_open(f);
+	free(t);
+	fixture_destroy(f);
+}
+
 static void test_snapshot_of_another_log_is_refused(void)
 {
 	struct fixture *f = fixture_create(NULL), *other = fixture_create(NULL);
@@ -462,6 +505,52 @@ static void test_power_cuts_while_the_log_goes_round(void)
 			fixture_heartbeat(f, false);
 			fixture_disk(f, true);
 			/* Started twice it is the same. */
+			describe(f->core, &one);
+			memdisk_kill(f->disk);
+			fixture_close(f);
+			fixture_open(f);
+			describe(f->core, &two);
+			CU_ASSERT_TRUE(same_lines(&one, &two));
+			free_lines(&one);
+			free_lines(&two);
+			fixture_heartbeat(f, false);
+		}
+		free(t);
+		fixture_destroy(f);
+	}
+}
+
+/* Each start with other sizes: whatever the last ones have left serves. */
+static void test_sizes_change_between_starts(void)
+{
+	static const uint64_t segments[] = { 1, 2, 4, 16 }, rings[] = { 1, 2, 8 };
+	uint64_t random = check_seed(540);
+
+	for (int round = 0; round < 10; round++) {
+		struct fixture *f = create_small(2 * LOG_SEGMENT_SIZE_MIN);
+		struct traffic *t = traffic_create(f, check_random(&random));
+
+		t->keeps = check_random(&random) % 2 == 0;
+		for (int cut = 0; cut < 12; cut++) {
+			struct lines one = { 0 }, two = { 0 };
+			struct send_result sent;
+			struct outcome outcome;
+
+			run(t, (int)(100 + check_random(&random) % 500));
+			memdisk_crash(f->disk, check_random(&random));
+			fixture_close(f);
+			f->segment_size = f->config.segment_bytes = segments[check_random(&random) % 4] * LOG_SEGMENT_SIZE_MIN;
+			f->ring_size = rings[check_random(&random) % 3] * LOG_RING_SIZE_MIN;
+			f->config.retention_bytes = check_random(&random) % 6 * LOG_SEGMENT_SIZE_MIN;
+			f->config.snapshot_bytes = (1 + check_random(&random) % 4) * 40 * 1024;
+			if (check_random(&random) % 4 == 0)
+				(void)memdisk_remove(f->disk, "/store/index.pages");
+			fixture_open(f);
+			t->open_count = 0;
+			fixture_heartbeat(f, false);
+			fixture_disk(f, true);
+			CU_ASSERT_EQUAL(fixture_send(f, (struct sent){ .topic = "orders", .key = "now" }, &sent, &outcome), ST_OK);
+			fixture_disk(f, true);
 			describe(f->core, &one);
 			memdisk_kill(f->disk);
 			fixture_close(f);
@@ -977,6 +1066,7 @@ int main(void)
 		CHECK_TEST(test_start_with_nothing_behind_the_snapshot_opens_a_new_epoch),
 		CHECK_TEST(test_damaged_snapshot_gives_way_to_the_older_one),
 		CHECK_TEST(test_damaged_snapshot_does_not_count_as_kept),
+		CHECK_TEST(test_a_snapshot_that_was_finished_meanwhile_is_seen),
 		CHECK_TEST(test_snapshot_of_another_log_is_refused),
 		CHECK_TEST(test_failed_snapshots_leave_no_files),
 		CHECK_TEST(test_a_sync_that_fails_is_told_apart),
@@ -985,6 +1075,7 @@ int main(void)
 		CHECK_TEST(test_a_snapshot_that_does_not_fit_is_not_begun),
 		CHECK_TEST(test_retention_drops_and_carries),
 		CHECK_TEST(test_power_cuts_while_the_log_goes_round),
+		CHECK_TEST(test_sizes_change_between_starts),
 		CHECK_TEST(test_lost_index_is_built_anew),
 		CHECK_TEST(test_an_index_built_anew_is_not_that_of_older_snapshots),
 		CHECK_TEST(test_a_full_disk_does_not_prevent_a_start),
