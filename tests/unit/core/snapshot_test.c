@@ -566,6 +566,56 @@ static void test_sizes_change_between_starts(void)
 	}
 }
 
+static void set_full(struct fixture *f, bool full)
+{
+	f->full = full;
+	memdisk_set_full(f->disk, full);
+	commitlog_keep_spares(f->log, !full);
+	core_set_disk_level(f->core, full ? DISK_FULL : DISK_OK);
+}
+
+/* The disk is full and has space again, at any moment, starts among them. */
+static void test_space_comes_and_goes(void)
+{
+	uint64_t random = check_seed(550);
+
+	for (int round = 0; round < 10; round++) {
+		struct fixture *f = create_small((2 + check_random(&random) % 4) * LOG_SEGMENT_SIZE_MIN);
+		struct traffic *t = traffic_create(f, check_random(&random));
+
+		run(t, 50);
+		fixture_snapshot(f); /* The names of all files are durable. */
+		for (int change = 0; change < 20; change++) {
+			struct lines one = { 0 }, two = { 0 };
+			struct send_result sent;
+			struct outcome outcome;
+
+			set_full(f, check_random(&random) % 2 == 0);
+			run(t, (int)(50 + check_random(&random) % 300));
+			if (check_random(&random) % 3 != 0)
+				continue;
+			memdisk_crash(f->disk, check_random(&random));
+			fixture_close(f);
+			fixture_open(f);
+			describe(f->core, &one);
+			memdisk_kill(f->disk);
+			fixture_close(f);
+			fixture_open(f);
+			describe(f->core, &two);
+			CU_ASSERT_TRUE(same_lines(&one, &two));
+			free_lines(&one);
+			free_lines(&two);
+			t->open_count = 0;
+			fixture_heartbeat(f, false);
+			set_full(f, false);
+			fixture_disk(f, true);
+			CU_ASSERT_EQUAL(fixture_send(f, (struct sent){ .topic = "orders", .key = "now" }, &sent, &outcome), ST_OK);
+		}
+		free(t);
+		fixture_destroy(f);
+	}
+}
+
 /* The index file is lost: the state is the same with what was built anew. */
 static void lose_index(struct fixture *f)
 {
@@ -1083,6 +1133,7 @@ int main(void)
 		CHECK_TEST(test_retention_drops_and_carries),
 		CHECK_TEST(test_power_cuts_while_the_log_goes_round),
 		CHECK_TEST(test_sizes_change_between_starts),
+		CHECK_TEST(test_space_comes_and_goes),
 		CHECK_TEST(test_lost_index_is_built_anew),
 		CHECK_TEST(test_an_index_built_anew_is_not_that_of_older_snapshots),
 		CHECK_TEST(test_a_full_disk_does_not_prevent_a_start),
