@@ -529,8 +529,8 @@ enum status retention_queue_min(struct core *core, struct queue *queue, uint64_t
 	return ST_OK;
 }
 
-/* The first offset that was stored since then, by the clock of retention. What was stored before the wall clock was set forward bears
- * a time that is older than it is. */
+/* The first offset that was stored since then, by the clock of retention. What was stored before the wall clock was set forward
+ * bears a time that is older than it is. */
 static enum status find_since(const struct core *core, const struct queue *queue, int64_t since_ms, uint64_t *out)
 {
 	const struct retention *retention = &core->retention;

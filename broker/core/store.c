@@ -50,8 +50,8 @@ static enum status open_log(struct store *store, const struct store_config *conf
 	return ST_OK;
 }
 
-/* The snapshot was chosen before the store was locked: a broker that was just stopping may have finished another one since. Its pages
- * would be taken for nobody's. */
+/* The snapshot was chosen before the store was locked: a broker that was just stopping may have finished another one since. Its
+ * pages would be taken for nobody's. */
 static bool is_overtaken(const struct store *store, const struct snapshot_choice *choice)
 {
 	uint64_t looked_at = choice->damaged_count > 0 ? choice->damaged[0] : store->snapshot_from, newest = 0;

@@ -106,8 +106,8 @@ static enum status grow_table(struct pagefile *pf, uint64_t page_count, struct e
 
 static enum status hold_absent(struct pagefile *pf, uint32_t from, uint32_t page_count, struct errinfo *err);
 
-/* Pages that a snapshot knows but that were never written hold nothing that replay does not put there again. On a full disk they are
- * in memory until there is space. */
+/* Pages that a snapshot knows but that were never written hold nothing that replay does not put there again. On a full disk they
+ * are in memory until there is space. */
 static enum status extend_file(struct pagefile *pf, uint32_t page_count, uint32_t page_min, struct errinfo *err)
 {
 	static const uint8_t zeros[PAGEFILE_PAGE_SIZE];

@@ -604,7 +604,8 @@ static void raise_descriptor_limit(struct server_config *config)
 		limit = raised;
 	if (limit.rlim_cur >= wanted)
 		return;
-	config->connections_max = (uint32_t)(limit.rlim_cur > 2 * OTHER_DESCRIPTORS ? limit.rlim_cur - OTHER_DESCRIPTORS : limit.rlim_cur / 2);
+	rlim_t others = limit.rlim_cur > 2 * OTHER_DESCRIPTORS ? OTHER_DESCRIPTORS : limit.rlim_cur / 2;
+	config->connections_max = (uint32_t)(limit.rlim_cur - others);
 	log_warn(config->name, "fewer descriptors than connections",
 		 "descriptors=%llu connections=%u hint=\"raise the hard limit (ulimit -Hn)\"",
 		 (unsigned long long)limit.rlim_cur, config->connections_max);

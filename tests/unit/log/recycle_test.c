@@ -214,8 +214,8 @@ static void test_known_part_is_not_read(void)
 	memdisk_destroy(disk);
 }
 
-/* Killed when the snapshot has its name and nothing is behind it: the records before it say which epoch was in force, and one of them
- * that is bad is no torn tail. */
+/* Killed when the snapshot has its name and nothing is behind it: the records before it say which epoch was in force, and one of
+ * them that is bad is no torn tail. */
 static void test_nothing_behind_the_snapshot_does_not_unsay_it(void)
 {
 	struct memdisk *disk = memdisk_create();
