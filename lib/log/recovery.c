@@ -274,9 +274,8 @@ static enum status check_headers(const struct vfs *vfs, const char *dir, const u
 
 /* From the last but one segment in use, if that proves that everything before it is durable; else all of it. */
 static enum status check_last_segments(const struct vfs *vfs, const char *root, const char *dir, const uint64_t *bases,
-				       size_t count, struct log_check_result *result, struct errinfo *err)
+				       size_t count, struct log_known known, struct log_check_result *result, struct errinfo *err)
 {
-	struct log_known nothing = { 0 };
 	uint64_t tail;
 	bool used = false;
 	enum status status = ST_OK;
@@ -287,11 +286,11 @@ static enum status check_last_segments(const struct vfs *vfs, const char *root, 
 		return status;
 	if (used && count > 1) { /* `count` is now the index of the last segment in use: begin one before it. */
 		tail = bases[count - 1] + LOG_SEGMENT_HEADER_SIZE;
-		status = check_from(vfs, root, tail, nothing, result, err);
+		status = check_from(vfs, root, tail, known, result, err);
 		if (result->damaged || (status == ST_OK && result->durable_mark > tail))
 			return status;
 	}
-	return check_from(vfs, root, 0, nothing, result, err);
+	return check_from(vfs, root, 0, known, result, err);
 }
 
 enum status log_check_tail(const struct vfs *vfs, const char *root, struct log_known known,
@@ -314,7 +313,7 @@ enum status log_check_tail(const struct vfs *vfs, const char *root, struct log_k
 		status = check_from(vfs, root, cut ? 0 : known.from, known, result, err);
 	/* Nothing behind the snapshot: which epoch was in force, the records before it say. */
 	if (status == ST_OK && result->record_count == 0)
-		status = check_last_segments(vfs, root, dir, bases, count, result, err);
+		status = check_last_segments(vfs, root, dir, bases, count, known, result, err);
 	free(bases);
 	return status;
 }

@@ -158,7 +158,7 @@ static void print_store(struct check *check)
 			print_snapshot_json(check, &check->look.snapshots.items[i]);
 	}
 	if (check->look.snapshots.index_lost && for_people(check))
-		printf("index       index.pages is lost or cut: the next start builds it anew from the log\n");
+		printf("index       index.pages is lost, cut, or newer than the snapshot: the next start builds it anew from the log\n");
 }
 
 /* --- other files --------------------------------------------------------------------------------------------------------- */

@@ -291,6 +291,38 @@ static void test_what_is_deleted_makes_room(void)
 	fixture_destroy(f);
 }
 
+/* So do those of consumers' offsets, of a topic or of a group. */
+static void test_offsets_that_are_deleted_make_room(void)
+{
+	struct core_config config = fixture_config();
+
+	config.offset_row_max = 10;
+	struct fixture *f = fixture_create(&config);
+	struct group_config group = group_config_default();
+	struct outcome outcome = { 0 };
+	char name[16];
+
+	(void)must_send(f, (struct sent){ .topic = "stays", .key = "a" });
+	CU_ASSERT_EQUAL(core_put_group(f->core, SPAN_LITERAL("reader-0"), &group, &outcome), ST_OK);
+	must_set_offset(f, "reader-0", "stays", 1);
+	for (int i = 1; i < 50; i++) {
+		snprintf(name, sizeof(name), "topic-%d", i);
+		(void)must_send(f, (struct sent){ .topic = name, .key = "a" });
+		must_set_offset(f, "reader-0", name, 1);
+		must_delete(f, name);
+		CU_ASSERT_EQUAL(offset_of(f, "reader-0", name), -1);
+		snprintf(name, sizeof(name), "reader-%d", i);
+		CU_ASSERT_EQUAL(core_put_group(f->core, span_of(name), &group, &outcome), ST_OK);
+		must_set_offset(f, name, "stays", 1);
+		CU_ASSERT_EQUAL(core_delete_group(f->core, span_of(name), true, &outcome), ST_OK);
+	}
+	CU_ASSERT_EQUAL(offset_of(f, "reader-0", "stays"), 1);
+	fixture_disk(f, true);
+	fixture_restart(f);
+	CU_ASSERT_EQUAL(offset_of(f, "reader-0", "stays"), 1);
+	fixture_destroy(f);
+}
+
 static void test_a_group_goes_with_or_without_its_offsets(void)
 {
 	for (int clean = 0; clean < 2; clean++) {
@@ -413,6 +445,7 @@ int main(void)
 		CHECK_TEST(test_what_is_repeated_waits_for_the_first),
 		CHECK_TEST(test_what_cannot_be_deleted),
 		CHECK_TEST(test_what_is_deleted_makes_room),
+		CHECK_TEST(test_offsets_that_are_deleted_make_room),
 		CHECK_TEST(test_a_group_goes_with_or_without_its_offsets),
 		CHECK_TEST(test_a_group_can_be_kept_from_topics),
 		CHECK_TEST(test_a_long_queue_goes_between_two_slices),

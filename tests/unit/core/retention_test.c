@@ -552,6 +552,23 @@ static void test_what_is_old_goes(void)
 	fixture_destroy(f);
 }
 
+/* Much less is to be kept from one moment to the next: it goes in steps, between which the broker serves. */
+static void test_much_goes_in_steps(void)
+{
+	struct fixture *f = create_aging();
+
+	grow_slowly(f, 100, 1000);
+	size_t before = kept(f);
+	CU_ASSERT_TRUE_FATAL(before > 90);
+	f->core->config.retention_bytes = SEGMENT;
+	core_tick(f->core);
+	CU_ASSERT_EQUAL(kept(f), before - 32);
+	for (int i = 0; i < 5; i++)
+		core_tick(f->core);
+	CU_ASSERT_TRUE(kept(f) <= PINNED);
+	fixture_destroy(f);
+}
+
 /* The clock was ten years ahead for one message, which is in every stored time since. */
 static void check_ten_days_after(bool with_restarts)
 {
@@ -671,6 +688,35 @@ static void test_a_topic_hides_nothing_for_a_wrong_clock(void)
 	CU_ASSERT_EQUAL(fixture_pull(f, "t", 0, 0, "*", &p), 1);
 	idle(f, HOUR_MS);
 	CU_ASSERT_EQUAL(fixture_pull(f, "t", 0, 0, "*", &p), 0);
+	pulled_free(&p);
+	fixture_destroy(f);
+}
+
+/* Set forward for good: what was stored by the old time is no older for that. */
+static void test_a_topic_hides_nothing_for_a_clock_that_was_set(void)
+{
+	struct fixture *f = create_aging();
+	struct topic_settings settings = { .read_queue_nums = 1, .write_queue_nums = 1, .perm = 6 };
+	struct outcome outcome = { 0 };
+	struct pulled p = { .count = 0 };
+
+	CU_ASSERT_EQUAL(core_put_topic(f->core, SPAN_LITERAL("t"), &settings, &outcome), ST_OK);
+	topics_find_any(f->core->topics, SPAN_LITERAL("t"))->reserve_ms = HOUR_MS;
+	(void)must_send(f, (struct sent){ .topic = "t", .key = "k" });
+	for (int set = 0; set < 2; set++) {
+		idle(f, HOUR_MS / 10);
+		jump(f, TEN_YEARS_MS);
+		idle(f, HOUR_MS / 4);
+	}
+	(void)must_send(f, (struct sent){ .topic = "t", .key = "later" });
+	fixture_disk(f, true);
+	idle(f, HOUR_MS / 5);
+	CU_ASSERT_EQUAL(fixture_pull(f, "t", 0, 0, "*", &p), 2);
+	idle(f, HOUR_MS / 5);
+	CU_ASSERT_EQUAL(fixture_pull(f, "t", 0, 1, "*", &p), 1);
+	CU_ASSERT_EQUAL(fixture_pull(f, "t", 0, 0, "*", &p), 0);
+	idle(f, HOUR_MS);
+	CU_ASSERT_EQUAL(fixture_pull(f, "t", 0, 1, "*", &p), 0);
 	pulled_free(&p);
 	fixture_destroy(f);
 }
@@ -901,12 +947,14 @@ int main(void)
 		CHECK_TEST(test_a_damaged_entry_is_named_to_a_search),
 		CHECK_TEST(test_what_is_open_does_not_chase_itself),
 		CHECK_TEST(test_what_is_old_goes),
+		CHECK_TEST(test_much_goes_in_steps),
 		CHECK_TEST(test_one_wrong_time_does_not_end_retention),
 		CHECK_TEST(test_a_tick_of_a_wrong_clock_drops_nothing),
 		CHECK_TEST(test_a_clock_that_was_set_makes_nothing_older),
 		CHECK_TEST(test_a_start_with_a_wrong_clock_drops_nothing),
 		CHECK_TEST(test_there_is_a_grace_after_a_long_absence),
 		CHECK_TEST(test_a_topic_hides_nothing_for_a_wrong_clock),
+		CHECK_TEST(test_a_topic_hides_nothing_for_a_clock_that_was_set),
 		CHECK_TEST(test_nobody_waits_for_the_others_disk),
 		CHECK_TEST(test_a_body_that_the_disk_never_gives_holds_up_no_other),
 		CHECK_TEST(test_a_tick_carries_a_megabyte),

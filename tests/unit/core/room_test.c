@@ -297,6 +297,22 @@ static void test_larger_segments_after_a_start_stop_nobody(void)
 	fixture_destroy(f);
 }
 
+/* Nor if the next one is prepared already, and is of the old size as well. */
+static void test_small_segments_that_are_prepared_stop_nobody(void)
+{
+	struct fixture *f = create(SEGMENT);
+
+	while (commitlog_appended(f->log) < SEGMENT / 2) {
+		(void)must_send(f, (struct sent){ .topic = "t", .key = "before" });
+		fixture_disk(f, true);
+	}
+	f->segment_size = f->config.segment_bytes = 16 * 1024 * 1024;
+	fixture_restart(f);
+	CU_ASSERT_TRUE(core_reserved_bytes(f->core) > 2 * SEGMENT);
+	(void)must_send(f, (struct sent){ .topic = "t", .key = "after" });
+	fixture_destroy(f);
+}
+
 int main(void)
 {
 	static const struct check_test tests[] = {
@@ -310,6 +326,7 @@ int main(void)
 		CHECK_TEST(test_carrying_has_room_when_messages_have_none),
 		CHECK_TEST(test_a_snapshot_waits_for_checks_that_wait_for_room),
 		CHECK_TEST(test_larger_segments_after_a_start_stop_nobody),
+		CHECK_TEST(test_small_segments_that_are_prepared_stop_nobody),
 		CHECK_TEST(test_room_grows_with_what_is_open),
 	};
 

@@ -214,6 +214,35 @@ static void test_known_part_is_not_read(void)
 	memdisk_destroy(disk);
 }
 
+/* Killed when the snapshot has its name and nothing is behind it: the records before it say which epoch was in force, and one of
+ * them that is bad is no torn tail. */
+static void test_nothing_behind_the_snapshot_does_not_unsay_it(void)
+{
+	struct memdisk *disk = memdisk_create();
+	struct commitlog_config config = small_config();
+	struct history h = { 0 };
+	struct commitlog *log = must_open(disk, &config);
+	struct errinfo err = { 0 };
+	size_t size = 0;
+
+	for (uint32_t i = 0; i < 20; i++)
+		append_hard(log, &h, LOG_MESSAGE, 400, i);
+	flush_all(log);
+	config.known = (struct log_known){ commitlog_durable(log), commitlog_durable(log) };
+	abandon(log);
+	uint8_t *file = memdisk_data(disk, SEGMENT_0, &size);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(file);
+	file[h.records[19].offset + 40] ^= 1;
+	CU_ASSERT_EQUAL(commitlog_open(&config, memdisk_vfs(disk), &log, &err), ST_CORRUPT);
+	CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "snapshot"));
+	file[h.records[19].offset + 40] ^= 1;
+	log = must_open(disk, &config);
+	CU_ASSERT_EQUAL(replay_matches(log, &h), h.count);
+	abandon(log);
+	history_free(&h);
+	memdisk_destroy(disk);
+}
+
 /* A file that is shorter than it was when the next one was begun: the log before the snapshot is read again, but what the
  * snapshot has seen durable is not taken for a torn tail. */
 static void test_a_shortened_file_does_not_unsay_the_snapshot(void)
@@ -306,6 +335,7 @@ int main(void)
 		CHECK_TEST(test_spares_go_when_space_is_wanted),
 		CHECK_TEST(test_power_cuts),
 		CHECK_TEST(test_known_part_is_not_read),
+		CHECK_TEST(test_nothing_behind_the_snapshot_does_not_unsay_it),
 		CHECK_TEST(test_a_shortened_file_does_not_unsay_the_snapshot),
 		CHECK_TEST(test_a_file_cut_short_is_noticed_behind_a_snapshot),
 		CHECK_TEST(test_a_removal_that_fails_ends_the_log),

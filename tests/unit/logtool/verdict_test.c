@@ -202,6 +202,22 @@ static void test_the_last_segment_is_gone(void)
 
 /* --- what nobody can read ------------------------------------------------------------------------------------------------- */
 
+static const char *const INDEX = "/store/index.pages";
+
+/* The index file is as long as it was, and says that it was built anew since. */
+static void mark_built_anew(struct fixture *f)
+{
+	struct pagefile_config built = { .path = "/other.pages", .built_at = commitlog_appended(f->log) };
+	struct pagefile *anew = NULL;
+	size_t size = 0;
+	uint8_t *pages = memdisk_data(f->disk, INDEX, &size);
+
+	CU_ASSERT_TRUE_FATAL(pages != NULL && size >= PAGEFILE_PAGE_SIZE);
+	CU_ASSERT_EQUAL_FATAL(pagefile_open(&built, memdisk_vfs(f->disk), &anew, NULL), ST_OK);
+	pagefile_close(anew);
+	memcpy(pages, memdisk_data(f->disk, "/other.pages", &size), PAGEFILE_PAGE_SIZE);
+}
+
 /* Its checksum is right: it stops a start that replays it, and none that has a snapshot behind it. */
 static void test_an_unreadable_record_counts_where_it_is_replayed(void)
 {
@@ -221,7 +237,10 @@ static void test_an_unreadable_record_counts_where_it_is_replayed(void)
 		one_bulk(f);
 	CU_ASSERT_TRUE(agree(f, f->disk, "unreadable, below a snapshot", &verdict));
 	CU_ASSERT_EQUAL(verdict.outcome, START_CLEAN);
-	CU_ASSERT_TRUE_FATAL(memdisk_remove(f->disk, "/store/index.pages"));
+	mark_built_anew(f);
+	CU_ASSERT_TRUE(agree(f, f->disk, "unreadable, below a snapshot with a younger index", &verdict));
+	CU_ASSERT_EQUAL(verdict.outcome, START_REFUSES);
+	CU_ASSERT_TRUE_FATAL(memdisk_remove(f->disk, INDEX));
 	CU_ASSERT_TRUE(agree(f, f->disk, "unreadable, below a snapshot without its index", &verdict));
 	CU_ASSERT_EQUAL(verdict.outcome, START_REFUSES);
 	fixture_destroy(f);
