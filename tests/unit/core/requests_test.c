@@ -66,6 +66,12 @@ static void test_pull_checks_and_their_order(void)
 	CU_ASSERT_EQUAL(request.queue_id, 3);
 	header.queue_id = 4; /* Of four: one too many. */
 	CU_ASSERT_EQUAL(prepare(f, &header, &request), RESP_INVALID_PARAMETER);
+	struct topic_settings fewer = { .read_queue_nums = 2, .write_queue_nums = 4, .perm = PERM_READ | PERM_WRITE };
+	CU_ASSERT_EQUAL(core_put_topic(f->core, header.topic, &fewer, &outcome), ST_OK);
+	header.queue_id = 2; /* It is written to, not read. */
+	CU_ASSERT_EQUAL(prepare(f, &header, &request), RESP_INVALID_PARAMETER);
+	header.queue_id = 1;
+	CU_ASSERT_EQUAL(prepare(f, &header, &request), RESP_SUCCESS);
 	header.queue_id = 0;
 	header.expression_type = SPAN_LITERAL("SQL92");
 	CU_ASSERT_EQUAL(prepare(f, &header, &request), RESP_SUBSCRIPTION_PARSE_FAILED);
