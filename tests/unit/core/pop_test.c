@@ -353,6 +353,7 @@ static void test_invisible_time_is_changed(void)
 	CU_ASSERT_EQUAL(ack(f, &old), RESP_NO_MESSAGE);
 	fixture_restart(f);
 	handle.pop_ms = changed.pop_ms;
+	fixture_advance(f, 300); /* What is due when has been looked at. */
 	CU_ASSERT_EQUAL(core_pop_change(f->core, &handle, 0, &changed, &outcome), ST_OK);
 	fixture_advance(f, 300);
 	CU_ASSERT_EQUAL(pop(f, &whole_topic, &popped), 1);
@@ -897,6 +898,8 @@ static void test_a_replay_over_a_snapshot_counts_once(void)
 	struct fixture *f = fixture_create(NULL);
 	struct pop_header header = whole_topic;
 	struct popped popped = { 0 };
+	struct pop_changed changed;
+	struct outcome outcome = { 0 };
 
 	header.order = true;
 	header.queue_id = 0;
@@ -906,6 +909,10 @@ static void test_a_replay_over_a_snapshot_counts_once(void)
 	snapshotter_want(f->snapshotter);
 	fixture_snapshot_step(f);
 	CU_ASSERT_EQUAL(pop(f, &header, &popped), 1);
+	struct pop_handle handle = handle_of(&popped, 0, true);
+	CU_ASSERT_EQUAL(core_pop_change(f->core, &handle, INVISIBLE_MS, &changed, &outcome), ST_OK);
+	fixture_advance(f, INVISIBLE_MS + 200);
+	CU_ASSERT_EQUAL(pop(f, &header, &popped), 1);
 	for (int i = 0; i < 1000 && snapshotter_busy(f->snapshotter); i++) {
 		fixture_snapshot_step(f);
 		fixture_disk(f, true);
@@ -914,8 +921,82 @@ static void test_a_replay_over_a_snapshot_counts_once(void)
 	CU_ASSERT_NOT_EQUAL(f->store.snapshot_from, 0);
 	fixture_advance(f, INVISIBLE_MS + 200);
 	CU_ASSERT_EQUAL(pop(f, &header, &popped), 1);
-	CU_ASSERT_STRING_EQUAL(popped.order_info, "0 qo0%0 2;0 0 2");
+	CU_ASSERT_STRING_EQUAL(popped.order_info, "0 qo0%0 3;0 0 3");
 	buffer_deinit(&popped.bytes);
+	fixture_destroy(f);
+}
+
+/* Acknowledged twice in one turn: the second answer rests on the first one's record. Neither takes a group back that is further
+ * on by another word. */
+static void test_a_repeated_ack_waits_and_moves_nothing_back(void)
+{
+	struct fixture *f = fixture_create(NULL);
+	struct popped popped = { 0 };
+	struct outcome first = { 0 }, again = { 0 };
+
+	for (int i = 0; i < 4; i++)
+		send(f, "k", 0);
+	CU_ASSERT_EQUAL(pop(f, &whole_topic, &popped), 4);
+	struct pop_handle handle = handle_of(&popped, 0, false);
+	CU_ASSERT_EQUAL(core_update_offset(f->core, SPAN_LITERAL("readers"), SPAN_LITERAL("t"), 0, 3, true, &first), ST_OK);
+	fixture_disk(f, true);
+	CU_ASSERT_EQUAL(core_pop_ack(f->core, &handle, &first), ST_OK);
+	CU_ASSERT_EQUAL(core_pop_ack(f->core, &handle, &again), ST_OK);
+	CU_ASSERT_TRUE(again.wait_offset >= first.wait_offset);
+	CU_ASSERT_TRUE(again.wait_offset > core_committed_offset(f->core));
+	CU_ASSERT_EQUAL(position(f, "t", 0), 3);
+	fixture_disk(f, true);
+	fixture_restart(f);
+	CU_ASSERT_EQUAL(position(f, "t", 0), 3);
+	buffer_deinit(&popped.bytes);
+	fixture_destroy(f);
+}
+
+/* In order, acknowledgements in a batch let others have what comes next, as single ones do. */
+static void test_a_batch_of_acks_wakes_who_waits_for_his_turn(void)
+{
+	static const uint8_t both[] = { 3 };
+	struct fixture *f = fixture_create(NULL);
+	struct pop_header header = whole_topic;
+	struct popped popped = { 0 };
+	struct outcome outcome;
+
+	header.order = true;
+	header.queue_id = 0;
+	header.max_msg_nums = 2;
+	for (int i = 0; i < 3; i++)
+		send(f, "k", 0);
+	CU_ASSERT_EQUAL(pop(f, &header, &popped), 2);
+	header.poll_ms = 5000;
+	struct pop_wait wait = { .request = prepared(f, &header), .conn_id = CONSUMER };
+	CU_ASSERT_TRUE(pop_waits_add(f->core, &wait));
+	core_turn_end(f->core);
+	CU_ASSERT_PTR_NOT_NULL(f->core->pop_waits.all);
+	f->core->effects.pop_ready = count_wake;
+	f->core->effects.context = f->core; /* For this one only. */
+	struct pop_handle handle = handle_of(&popped, 0, true);
+	CU_ASSERT_EQUAL(core_pop_ack_batch(f->core, &handle, (struct span){ both, 1 }, &outcome), ST_OK);
+	core_turn_end(f->core);
+	CU_ASSERT_PTR_NULL(f->core->pop_waits.all);
+	buffer_deinit(&popped.bytes);
+	fixture_destroy(f);
+}
+
+static void test_the_number_of_request_modes_is_bounded(void)
+{
+	static const char *const topics[] = { "t0", "t1", "t2" };
+	struct core_config config = fixture_config();
+	struct outcome outcome = { 0 };
+
+	config.offset_row_max = 2;
+	struct fixture *f = fixture_create(&config);
+	for (size_t i = 0; i < 3; i++) {
+		(void)must_send(f, (struct sent){ .topic = topics[i], .key = "k" });
+		CU_ASSERT_EQUAL(core_set_request_mode(f->core, span_of(topics[i]), SPAN_LITERAL("readers"), 1, 0, &outcome),
+				i < 2 ? ST_OK : ST_DENIED);
+	}
+	CU_ASSERT_EQUAL(outcome.code, RESP_SYSTEM_BUSY);
+	CU_ASSERT_EQUAL(core_set_request_mode(f->core, span_of(topics[1]), SPAN_LITERAL("readers"), 0, 0, &outcome), ST_OK);
 	fixture_destroy(f);
 }
 
@@ -1240,6 +1321,9 @@ int main(void)
 		CHECK_TEST(test_what_comes_again_is_not_filtered),
 		CHECK_TEST(test_a_snapshot_knows_how_often_each_was_given_out),
 		CHECK_TEST(test_a_replay_over_a_snapshot_counts_once),
+		CHECK_TEST(test_a_repeated_ack_waits_and_moves_nothing_back),
+		CHECK_TEST(test_a_batch_of_acks_wakes_who_waits_for_his_turn),
+		CHECK_TEST(test_the_number_of_request_modes_is_bounded),
 		CHECK_TEST(test_long_polls_of_other_queues_wake),
 		CHECK_TEST(test_what_lapses_in_a_full_log_comes_once),
 		CHECK_TEST(test_a_new_group_may_begin_at_the_last_message),
