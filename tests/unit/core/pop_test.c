@@ -462,6 +462,30 @@ static void test_the_same_attempt_after_the_clock_was_set_back(void)
 	fixture_destroy(f);
 }
 
+/* The time that a check-out bears is ahead of the clock then; the wait is no longer for that. */
+static void test_a_clock_that_was_set_back_makes_no_wait_longer(void)
+{
+	struct fixture *f = fixture_create(NULL);
+	struct pop_header header = whole_topic;
+	struct popped popped = { 0 };
+
+	header.order = true;
+	header.attempt_id = SPAN_LITERAL("attempt-1");
+	send(f, "k0", 0);
+	CU_ASSERT_EQUAL(pop(f, &header, &popped), 1);
+	f->clock.wall_now_ms -= INVISIBLE_MS / 2;
+	core_set_time(f->core, f->clock.wall_now_ms, f->clock.mono_now_ms);
+	CU_ASSERT_EQUAL(pop(f, &header, &popped), 1);
+	CU_ASSERT_TRUE(popped.result.pop_ms > f->clock.wall_now_ms);
+	header.attempt_id = SPAN_LITERAL("attempt-2");
+	fixture_advance(f, INVISIBLE_MS - 100);
+	CU_ASSERT_EQUAL(pop(f, &header, &popped), 0);
+	fixture_advance(f, 200);
+	CU_ASSERT_EQUAL(pop(f, &header, &popped), 1);
+	buffer_deinit(&popped.bytes);
+	fixture_destroy(f);
+}
+
 /* What lapses within the millisecond it was given out in keeps its place, too. After a start as well. */
 static void test_order_within_a_millisecond(void)
 {
@@ -612,6 +636,12 @@ static void test_order_holds_the_queue_up(void)
 	}
 	CU_ASSERT_EQUAL(position(f, "t", 0), 3);
 	CU_ASSERT_EQUAL(pop(f, &header, &again), 1);
+	/* Who does not ask in order holds nobody up. */
+	header.queue_id = 1;
+	send(f, "k", 1);
+	CU_ASSERT_EQUAL(pop(f, &whole_topic, &first), 1);
+	send(f, "k", 1);
+	CU_ASSERT_EQUAL(pop(f, &header, &again), 1);
 	buffer_deinit(&first.bytes);
 	buffer_deinit(&again.bytes);
 	fixture_destroy(f);
@@ -733,6 +763,36 @@ static void test_tags_and_first_positions(void)
 	fixture_disk(f, true);
 	CU_ASSERT_EQUAL(pop(f, &header, &popped), 0);
 	CU_ASSERT_EQUAL(position(f, "t", 0), 7);
+	CU_ASSERT_FALSE(popped.result.unseen);
+	/* More of what is not wanted than is looked at in one go: there is no waiting for what may be behind it. */
+	for (int i = 0; i <= PULL_SCAN_MAX; i++)
+		must_send(f, (struct sent){ .topic = "t", .key = "k", .tag = i < PULL_SCAN_MAX ? "A" : "B", .queue_id = 0 });
+	fixture_disk(f, true);
+	CU_ASSERT_EQUAL(pop(f, &header, &popped), 0);
+	CU_ASSERT_TRUE(popped.result.unseen);
+	CU_ASSERT_EQUAL(pop(f, &header, &popped), 1);
+	CU_ASSERT_FALSE(popped.result.unseen);
+	buffer_deinit(&popped.bytes);
+	fixture_destroy(f);
+}
+
+/* A new group that wants only what comes last wants all that it did not get done, however much that is. */
+static void test_retries_are_read_from_the_first_on(void)
+{
+	enum { COUNT = 30 };
+	struct fixture *f = fixture_create(NULL);
+	struct pop_header header = whole_topic;
+	struct popped popped = { 0 };
+
+	for (int i = 0; i < COUNT; i++)
+		send(f, "k", 0);
+	CU_ASSERT_EQUAL(pop(f, &header, &popped), COUNT);
+	fixture_advance(f, INVISIBLE_MS + 1000);
+	const struct topic *retry = topics_find(core_topics(f->core), SPAN_LITERAL("%RETRY%readers_t"));
+	CU_ASSERT_PTR_NOT_NULL_FATAL(retry);
+	CU_ASSERT_FALSE(progress_is_young(f->core, topic_queue(retry, 0)));
+	header.init_mode = 1;
+	CU_ASSERT_EQUAL(pop(f, &header, &popped), COUNT);
 	buffer_deinit(&popped.bytes);
 	fixture_destroy(f);
 }
@@ -1022,6 +1082,64 @@ static void test_long_polls_of_other_queues_wake(void)
 	fixture_destroy(f);
 }
 
+static void wait_for(struct fixture *f, const struct pop_header *header)
+{
+	struct pop_wait wait = { .request = prepared(f, header), .conn_id = CONSUMER };
+
+	CU_ASSERT_TRUE(pop_waits_add(f->core, &wait));
+}
+
+/* Nor are those of different attempts: the one that has what came before may have it again, others may not. */
+static void test_long_polls_of_other_attempts_wake(void)
+{
+	struct fixture *f = fixture_create(NULL);
+	struct pop_header header = whole_topic;
+	struct popped popped = { 0 };
+
+	header.order = true;
+	header.queue_id = 0;
+	header.attempt_id = SPAN_LITERAL("attempt-1");
+	send(f, "k", 0);
+	CU_ASSERT_EQUAL(pop(f, &header, &popped), 1);
+	header.poll_ms = 5000;
+	header.attempt_id = SPAN_LITERAL("attempt-2");
+	wait_for(f, &header);
+	header.attempt_id = SPAN_LITERAL("attempt-1");
+	wait_for(f, &header);
+	f->core->effects.pop_ready = count_wake;
+	f->core->effects.context = f->core; /* For this one only. */
+	woken = 0;
+	send(f, "k", 0);
+	core_turn_end(f->core);
+	CU_ASSERT_EQUAL(woken, 1);
+	buffer_deinit(&popped.bytes);
+	fixture_destroy(f);
+}
+
+/* What lapses in order stays where it is, and wakes who waits for his turn. */
+static void test_what_lapses_in_order_wakes(void)
+{
+	struct fixture *f = fixture_create(NULL);
+	struct pop_header header = whole_topic;
+	struct popped popped = { 0 };
+
+	header.order = true;
+	header.queue_id = 0;
+	send(f, "k", 0);
+	CU_ASSERT_EQUAL(pop(f, &header, &popped), 1);
+	header.poll_ms = 5 * INVISIBLE_MS;
+	wait_for(f, &header);
+	f->core->effects.pop_ready = count_wake;
+	f->core->effects.context = f->core; /* For this one only. */
+	woken = 0;
+	fixture_advance(f, INVISIBLE_MS - 200);
+	CU_ASSERT_EQUAL(woken, 0);
+	fixture_advance(f, 500);
+	CU_ASSERT_EQUAL(woken, 1);
+	buffer_deinit(&popped.bytes);
+	fixture_destroy(f);
+}
+
 /* The log's room, down to some bytes more or less than `left`. */
 static void fill_log(struct fixture *f, uint64_t left)
 {
@@ -1302,6 +1420,7 @@ int main(void)
 		CHECK_TEST(test_invisible_time_is_changed),
 		CHECK_TEST(test_after_the_last_retry_it_is_dead),
 		CHECK_TEST(test_the_same_attempt_after_the_clock_was_set_back),
+		CHECK_TEST(test_a_clock_that_was_set_back_makes_no_wait_longer),
 		CHECK_TEST(test_order_within_a_millisecond),
 		CHECK_TEST(test_full_properties_come_again),
 		CHECK_TEST(test_full_properties_become_a_dead_letter),
@@ -1312,6 +1431,7 @@ int main(void)
 		CHECK_TEST(test_a_reset_forgets_check_outs),
 		CHECK_TEST(test_long_polls_wake),
 		CHECK_TEST(test_tags_and_first_positions),
+		CHECK_TEST(test_retries_are_read_from_the_first_on),
 		CHECK_TEST(test_random_pops),
 		CHECK_TEST(test_an_offset_at_the_position_forgets_nothing),
 		CHECK_TEST(test_limits_of_pops),
@@ -1325,6 +1445,8 @@ int main(void)
 		CHECK_TEST(test_a_batch_of_acks_wakes_who_waits_for_his_turn),
 		CHECK_TEST(test_the_number_of_request_modes_is_bounded),
 		CHECK_TEST(test_long_polls_of_other_queues_wake),
+		CHECK_TEST(test_long_polls_of_other_attempts_wake),
+		CHECK_TEST(test_what_lapses_in_order_wakes),
 		CHECK_TEST(test_what_lapses_in_a_full_log_comes_once),
 		CHECK_TEST(test_a_new_group_may_begin_at_the_last_message),
 		CHECK_TEST(test_what_lapsed_is_not_given_out_in_its_place),
