@@ -775,7 +775,8 @@ static void test_a_retry_that_is_one_too_many_is_dead(void)
 	request.properties = SPAN_LITERAL("DELAY\0014\002");
 	CU_ASSERT_EQUAL(core_send(f->core, &request, &result, &outcome), ST_OK);
 	fixture_disk(f, true);
-	CU_ASSERT_EQUAL(fixture_pull(f, "%DLQ%readers", 0, 1, "*", &p), 1);
+	CU_ASSERT_EQUAL_FATAL(fixture_pull(f, "%DLQ%readers", 0, 1, "*", &p), 1);
+	CU_ASSERT_PTR_NULL(memmem(p.messages[0].properties.data, p.messages[0].properties.size, "DELAY\0014", 7));
 	pulled_free(&p);
 	fixture_destroy(f);
 }

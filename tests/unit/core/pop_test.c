@@ -4,6 +4,7 @@
 #include "broker/core/pop.h"
 #include "broker/core/pop_waits.h"
 #include "broker/core/removal.h"
+#include "broker/core/resets.h"
 #include "broker/core/state.h"
 #include "lib/wire/headers.h"
 
@@ -685,6 +686,16 @@ static void test_a_reset_forgets_check_outs(void)
 	fixture_disk(f, true);
 	fixture_restart(f);
 	CU_ASSERT_EQUAL(pop(f, &whole_topic, &again), 3);
+	/* An operator's, forwards, too: what is passed over is not given out again. */
+	struct reset_request skip = { SPAN_LITERAL("t"), SPAN_LITERAL("readers"), -1, 0, -1, true };
+	struct reset_target targets[TOPIC_QUEUE_MAX];
+	size_t count;
+	CU_ASSERT_EQUAL(core_reset_offsets(f->core, &skip, targets, &count, &outcome), ST_OK);
+	CU_ASSERT_EQUAL(f->core->pops.live, 0);
+	fixture_disk(f, true);
+	fixture_advance(f, 2 * INVISIBLE_MS);
+	CU_ASSERT_EQUAL(pop(f, &whole_topic, &again), 0);
+	CU_ASSERT_EQUAL(position(f, "t", 0), 3);
 	buffer_deinit(&popped.bytes);
 	buffer_deinit(&again.bytes);
 	fixture_destroy(f);
@@ -1140,6 +1151,28 @@ static void test_what_lapses_in_order_wakes(void)
 	fixture_destroy(f);
 }
 
+/* When their topic goes, and when the broker stops: nobody waits for nothing. */
+static void test_waiting_pops_are_told_of_the_end(void)
+{
+	struct fixture *f = fixture_create(NULL);
+	struct pop_header header = whole_topic;
+	struct outcome outcome = { 0 };
+
+	header.queue_id = 0;
+	header.poll_ms = 5000;
+	for (int end = 0; end < 2; end++) {
+		send(f, "k", 3); /* Makes the topic. */
+		wait_for(f, &header);
+		CU_ASSERT_EQUAL(f->core->pop_waits.count, 1);
+		if (end == 0)
+			(void)!core_delete_topic(f->core, header.topic, &outcome);
+		else
+			core_answer_holds(f->core);
+		CU_ASSERT_EQUAL(f->core->pop_waits.count, 0);
+	}
+	fixture_destroy(f);
+}
+
 /* The log's room, down to some bytes more or less than `left`. */
 static void fill_log(struct fixture *f, uint64_t left)
 {
@@ -1447,6 +1480,7 @@ int main(void)
 		CHECK_TEST(test_long_polls_of_other_queues_wake),
 		CHECK_TEST(test_long_polls_of_other_attempts_wake),
 		CHECK_TEST(test_what_lapses_in_order_wakes),
+		CHECK_TEST(test_waiting_pops_are_told_of_the_end),
 		CHECK_TEST(test_what_lapses_in_a_full_log_comes_once),
 		CHECK_TEST(test_a_new_group_may_begin_at_the_last_message),
 		CHECK_TEST(test_what_lapsed_is_not_given_out_in_its_place),
