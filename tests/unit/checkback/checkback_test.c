@@ -246,6 +246,10 @@ static void test_return_of_a_group_ends_its_back_offs(void)
 	}
 	world_pass(w, 31000); /* Once only: now they back off again, the youngest two for one interval. */
 	CU_ASSERT_EQUAL(w->asked_count, 14);
+	world_seen(w, GROUP, CONN_A); /* No return either, however long they have rested. */
+	world_pass(w, STEP_MS);
+	CU_ASSERT_EQUAL(w->asked_count, 14);
+	checkback_producer_gone(w->checkback, GROUP, CONN_A);
 	/* After an interval at once; and what was not answered, however often. */
 	checkback_producer_gone(w->checkback, GROUP, CONN_B);
 	world_seen(w, GROUP, CONN_A);

@@ -345,6 +345,12 @@ static void test_immunity_puts_off_the_first_check(void)
 	CU_ASSERT_EQUAL(f->asked_count, 0);
 	advance_alive(f, 2000);
 	CU_ASSERT_EQUAL(f->asked_count, 1);
+	/* For a year at most. */
+	(void)must_send(f, (struct sent){ .topic = "t", .key = "a year", .half = true, .immunity_s = 366 * 24 * 3600 });
+	(void)must_send(f, (struct sent){ .topic = "t", .key = "more", .half = true, .immunity_s = 366 * 24 * 3600 + 1 });
+	f->asked_count = 0;
+	advance_alive(f, 8000);
+	CU_ASSERT_EQUAL(f->asked_count, 2); /* The first one again, and the one that asks for too much. */
 	fixture_destroy(f);
 }
 
@@ -365,6 +371,62 @@ static void test_a_clock_that_was_set_does_not_put_off_checks(void)
 	fixture_restart(f);
 	advance_alive(f, 100);
 	CU_ASSERT_EQUAL(f->asked_count, 1);
+	fixture_destroy(f);
+}
+
+/* Who sent it is asked, not who came first of the group. */
+static void test_the_sender_is_asked(void)
+{
+	static const struct span group = SPAN_LITERAL("producers");
+	struct heartbeat heartbeat = { .client_id = SPAN_LITERAL("first"), .producer_groups = &group, .producer_count = 1 };
+	struct fixture *f = fixture_create(NULL);
+	struct outcome outcome = { 0 };
+
+	CU_ASSERT_EQUAL(core_heartbeat(f->core, PRODUCER + 10, &(struct host){ 0 }, 0, 453, &heartbeat, &outcome), ST_OK);
+	fixture_heartbeat(f, true);
+	(void)must_send(f, (struct sent){ .topic = "t", .key = "k", .half = true });
+	fixture_advance(f, 6100);
+	CU_ASSERT_EQUAL(f->asked_count, 1); /* on_ask looks at the connection. */
+	fixture_destroy(f);
+}
+
+/* Past its deadline with nobody there to ask: what comes then as an answer answers nothing. */
+static void test_an_answer_before_the_first_question_is_not_counted(void)
+{
+	struct fixture *f = fixture_create(NULL);
+	struct send_result half = must_send(f, (struct sent){ .topic = "t", .key = "k", .half = true });
+
+	fixture_advance(f, 6100);
+	answer_unknown(f, &half, true);
+	CU_ASSERT_EQUAL(pending_find(f->core->pending, half.queue_offset)->answered, 0);
+	fixture_destroy(f);
+}
+
+/* The policy's turn comes when the half is only on the disk: it is asked for, and decided when it is there. */
+static void test_the_policy_waits_for_the_disk(void)
+{
+	struct fixture *f = fixture_create(NULL);
+	struct send_result half = must_send(f, (struct sent){ .topic = "t", .key = "k", .half = true });
+	uint64_t offset = 0;
+	uint32_t size = 0;
+
+	answer_times(f, &half, 2);
+	for (int i = 0; commitlog_in_memory(f->log, half.log_offset); i++) {
+		CU_ASSERT_TRUE_FATAL(i < 100000);
+		(void)must_send(f, (struct sent){ .topic = "other", .key = "k" });
+		fixture_disk(f, true);
+	}
+	while (f->asked_count < 3)
+		advance_alive(f, 100);
+	memdisk_set_cold(f->disk, true);
+	answer_unknown(f, &half, true);
+	CU_ASSERT_EQUAL(parked_count(f), 0);
+	CU_ASSERT_TRUE_FATAL(core_take_own_read(f->core, &offset, &size));
+	CU_ASSERT_EQUAL(offset, half.log_offset);
+	CU_ASSERT_TRUE(size > 0);
+	memdisk_set_cold(f->disk, false);
+	fixture_advance(f, 1100);
+	CU_ASSERT_EQUAL(parked_count(f), 1);
 	fixture_destroy(f);
 }
 
@@ -621,6 +683,9 @@ int main(void)
 		CHECK_TEST(test_the_log_says_who_was_asked),
 		CHECK_TEST(test_immunity_puts_off_the_first_check),
 		CHECK_TEST(test_a_clock_that_was_set_does_not_put_off_checks),
+		CHECK_TEST(test_the_sender_is_asked),
+		CHECK_TEST(test_an_answer_before_the_first_question_is_not_counted),
+		CHECK_TEST(test_the_policy_waits_for_the_disk),
 		CHECK_TEST(test_nobody_is_asked_about_what_is_not_durable),
 		CHECK_TEST(test_the_policy_decides_in_the_end),
 		CHECK_TEST(test_the_time_of_a_stop_counts),

@@ -46,6 +46,7 @@ struct fixture {
 	int32_t woken[SEEN_MAX];        /* Opaques of holds. */
 	bool expired[SEEN_MAX];
 	size_t woken_count;
+	size_t notified_count;          /* Consumers that were told to share their queues out anew. */
 };
 
 static bool on_ask(void *context, uint64_t conn_id, uint64_t half_queue_offset, uint64_t half_offset)
@@ -61,9 +62,9 @@ static bool on_ask(void *context, uint64_t conn_id, uint64_t half_queue_offset, 
 
 static void on_notify(void *context, uint64_t conn_id, struct span group)
 {
-	(void)context;
 	(void)conn_id;
 	(void)group;
+	((struct fixture *)context)->notified_count++;
 }
 
 static void on_hold(void *context, const struct hold *hold, bool expired)

@@ -182,7 +182,7 @@ static void test_an_end_that_does_not_fit_changes_nothing(void)
 
 	for (int round = 0; round < 2; round++) {
 		/* A decision's record has no key any more: that of a decided one is not looked at. */
-		for (int wrong = 0; wrong < (round == 0 ? 5 : 4); wrong++) {
+		for (int wrong = 0; wrong < (round == 0 ? 6 : 5); wrong++) {
 			struct end_request request = good;
 			struct outcome outcome = { 0 };
 
@@ -193,6 +193,8 @@ static void test_an_end_that_does_not_fit_changes_nothing(void)
 			else if (wrong == 2)
 				request.half_queue_offset += 1;
 			else if (wrong == 3)
+				request.half_offset -= 8;
+			else if (wrong == 4)
 				request.transaction_id = SPAN_LITERAL("x");
 			else
 				request.transaction_id = SPAN_NONE, request.unique_key = SPAN_LITERAL("x");
@@ -844,6 +846,13 @@ static void test_a_retry_that_is_one_too_many_is_dead(void)
 	CU_ASSERT_EQUAL(p.messages[0].reconsume_times, 2);
 	CU_ASSERT_EQUAL_FATAL(fixture_pull(f, "%DLQ%readers", 0, 0, "*", &p), 1);
 	CU_ASSERT_EQUAL(p.messages[0].reconsume_times, 3);
+	/* At once, whatever delay it was sent with. */
+	request.reconsume_times = 3;
+	request.properties = SPAN_LITERAL("DELAY\0014\002");
+	CU_ASSERT_EQUAL(core_send(f->core, &request, &result, &outcome), ST_OK);
+	fixture_disk(f, true);
+	CU_ASSERT_EQUAL_FATAL(fixture_pull(f, "%DLQ%readers", 0, 1, "*", &p), 1);
+	CU_ASSERT_PTR_NULL(memmem(p.messages[0].properties.data, p.messages[0].properties.size, "DELAY\0014", 7));
 	pulled_free(&p);
 	fixture_destroy(f);
 }
@@ -877,6 +886,47 @@ static void test_a_decision_may_overwrite_its_half(void)
 		CU_ASSERT_EQUAL_FATAL(fixture_end(f, &halves[next++], OUTCOME_COMMIT, false, &outcome), ST_OK);
 		fixture_disk(f, true);
 		CU_ASSERT_EQUAL(fixture_pull(f, "a-topic", 0, committed, "*", &p), 1);
+	}
+	pulled_free(&p);
+	fixture_destroy(f);
+}
+
+/* Nor does what is sent back, where the record of its retry topic goes over it first. */
+static void test_what_is_sent_back_may_be_overwritten(void)
+{
+	enum { MESSAGES = 200, GROUPS = 40 };
+	static uint8_t body[4000];
+	struct fixture *f = fixture_create(NULL);
+	struct send_request filler = { .producer_group = SPAN_LITERAL("p"), .topic = SPAN_LITERAL("bulk"),
+				       .default_topic = SPAN_LITERAL("TBW102"), .default_topic_queue_nums = 4,
+				       .body = { body, sizeof(body) }, .max_reconsume_times = -1 };
+	struct send_result sent[MESSAGES], result = { 0 };
+	struct outcome outcome = { 0 };
+	struct pulled p = { 0 };
+	size_t next = 0;
+	char text[32];
+
+	for (size_t i = 0; i < MESSAGES; i++) {
+		snprintf(text, sizeof(text), "message-%zu", i);
+		sent[i] = must_send(f, (struct sent){ .topic = "a-topic", .key = text });
+	}
+	while (commitlog_in_memory(f->log, sent[0].log_offset)) {
+		CU_ASSERT_EQUAL_FATAL(core_send(f->core, &filler, &result, &outcome), ST_OK);
+		fixture_disk(f, true);
+	}
+	for (size_t i = 0; i < GROUPS; i++) {
+		while (!commitlog_in_memory(f->log, sent[next].log_offset))
+			next++;
+		snprintf(text, sizeof(text), "group-%zu", i);
+		struct send_back_request back = { .group = span_of(text), .log_offset = sent[next].log_offset, .delay_level = -1,
+						  .max_reconsume_times = -1 };
+		CU_ASSERT_EQUAL_FATAL(core_send_back(f->core, &back, &outcome), ST_OK);
+		fixture_disk(f, true);
+		snprintf(text, sizeof(text), "%%DLQ%%group-%zu", i);
+		CU_ASSERT_EQUAL_FATAL(fixture_pull(f, text, 0, 0, "*", &p), 1);
+		snprintf(text, sizeof(text), "message-%zu", next);
+		CU_ASSERT_TRUE(span_is(p.messages[0].body, text));
+		CU_ASSERT_TRUE(span_is(property_get(p.messages[0].properties, PROPERTY_UNIQ_KEY), text));
 	}
 	pulled_free(&p);
 	fixture_destroy(f);
@@ -937,6 +987,7 @@ int main(void)
 		CHECK_TEST(test_a_pull_waits_half_a_minute_at_most),
 		CHECK_TEST(test_a_retry_that_is_one_too_many_is_dead),
 		CHECK_TEST(test_a_decision_may_overwrite_its_half),
+		CHECK_TEST(test_what_is_sent_back_may_be_overwritten),
 		CHECK_TEST(test_what_is_sent_back_where_no_retries_are_wanted),
 	};
 	return check_main("core", tests, sizeof(tests) / sizeof(tests[0]));

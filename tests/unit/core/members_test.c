@@ -278,6 +278,12 @@ static void test_a_group_changes_with_members_topics_and_filters(void)
 	CU_ASSERT_EQUAL(members_subscription(members, GROUP_A, TOPIC_Y)->sub_version, 2);
 	CU_ASSERT_TRUE(see_consumer(members, 1, "one", both, 1));
 	CU_ASSERT_PTR_NULL(members_subscription(members, GROUP_A, TOPIC_Y));
+	/* A producer of the same name keeps the group, not what its consumers wanted. */
+	see_producer(members, 3, GROUP_A, 0, true);
+	members_connection_gone(members, 1, NULL, NULL);
+	members_connection_gone(members, 2, NULL, NULL);
+	CU_ASSERT_EQUAL(members_each(members, GROUP_A, MEMBER_PRODUCER, NULL, NULL), 1);
+	CU_ASSERT_PTR_NULL(members_subscription(members, GROUP_A, TOPIC_X));
 	members_destroy(members);
 }
 

@@ -124,6 +124,11 @@ static void test_limit_counts_pairs_not_queues(void)
 	CU_ASSERT_EQUAL(offsets_reserve(offsets, 2, 1, 0), ST_FULL);
 	CU_ASSERT_EQUAL(offsets_reserve(offsets, 1, 2, 1023), ST_OK);
 	CU_ASSERT_EQUAL(get(offsets, 1, 1, 0), 1);
+	/* But places for queues have a limit of their own: there are 1 and 1024. */
+	offsets_set_limits(offsets, 2, 1100);
+	CU_ASSERT_EQUAL(offsets_reserve(offsets, 1, 1, 75), ST_OK);
+	CU_ASSERT_EQUAL(offsets_place_count(offsets), 1100);
+	CU_ASSERT_EQUAL(offsets_reserve(offsets, 1, 1, 76), ST_FULL);
 	offsets_destroy(offsets);
 }
 
@@ -183,6 +188,11 @@ static void test_what_is_with_consumers(void)
 	offsets_note(offsets, 1, 1, 0, 2);
 	offsets_mark_reset(offsets, 1, 1, 0);
 	CU_ASSERT_EQUAL(offsets_pulled(offsets, 1, 1, 0), 2); /* They start anew. */
+	offsets_note_pulled(offsets, 1, 1, 0, 12);
+	offsets_forget_topic(offsets, 1);
+	note(offsets, 1, 1, 0, 1); /* Of a topic that was made again: nobody was sent anywhere, nothing is with anybody. */
+	CU_ASSERT_EQUAL(offsets_reset_target(offsets, 1, 1, 0), -1);
+	CU_ASSERT_EQUAL(offsets_pulled(offsets, 1, 1, 0), 1);
 	offsets_destroy(offsets);
 }
 

@@ -1,5 +1,8 @@
 /* broker/core/removal: what a deleted topic or group leaves behind, and that it stays gone over every kind of start. */
+#include "broker/core/assignment.h"
+#include "broker/core/inspect.h"
 #include "broker/core/key_query.h"
+#include "broker/core/pop.h"
 #include "broker/core/removal.h"
 #include "broker/core/state.h"
 #include "tests/unit/core/core_fixture.h"
@@ -345,6 +348,52 @@ static void test_a_group_goes_with_or_without_its_offsets(void)
 	}
 }
 
+/* What a deletion left is taken away by a later one. */
+static void test_offsets_of_a_deleted_group_are_cleaned_later(void)
+{
+	struct fixture *f = fixture_create(NULL);
+	struct outcome outcome = { 0 };
+
+	fixture_heartbeat(f, false);
+	(void)must_send(f, (struct sent){ .topic = "orders", .key = "a" });
+	must_set_offset(f, "readers", "orders", 1);
+	for (int clean = 0; clean < 2; clean++) {
+		CU_ASSERT_EQUAL(core_delete_group(f->core, SPAN_LITERAL("readers"), clean == 1, &outcome), ST_OK);
+		fixture_disk(f, true);
+		CU_ASSERT_EQUAL(offset_of(f, "readers", "orders"), clean ? -1 : 1);
+	}
+	fixture_destroy(f);
+}
+
+/* Nor does a topic that is made again have anything of the old one's figures, or of how it was shared out. */
+static void test_a_topic_made_again_is_counted_and_shared_out_anew(void)
+{
+	struct fixture *f = fixture_create(NULL);
+	struct assignment_request asked = { .topic = SPAN_LITERAL("orders"), .group = SPAN_LITERAL("readers"),
+					    .client_id = SPAN_LITERAL("10.0.0.1@1"), .strategy = SPAN_LITERAL("AVG"),
+					    .own_name = SPAN_LITERAL("a") };
+	struct assignment assignment;
+	struct statistics_flow flow = { 0 };
+	struct outcome outcome = { 0 };
+
+	fixture_heartbeat(f, false);
+	for (int i = 0; i < 3; i++)
+		(void)must_send(f, (struct sent){ .topic = "orders", .key = "a" });
+	CU_ASSERT_EQUAL(core_set_request_mode(f->core, asked.topic, asked.group, REQUEST_MODE_POP, 0, &outcome), ST_OK);
+	CU_ASSERT_TRUE(core_assign(f->core, &asked, &assignment));
+	CU_ASSERT_EQUAL(assignment.mode, REQUEST_MODE_POP);
+	assignment_free(&assignment);
+	must_delete(f, "orders");
+	(void)must_send(f, (struct sent){ .topic = "orders", .key = "a" });
+	CU_ASSERT_TRUE(core_assign(f->core, &asked, &assignment));
+	CU_ASSERT_EQUAL(assignment.mode, REQUEST_MODE_PULL);
+	assignment_free(&assignment);
+	const struct topic *topic = topics_find(core_topics(f->core), asked.topic);
+	CU_ASSERT_TRUE(statistics_flow(core_statistics(f->core), topic->id, 0, &flow));
+	CU_ASSERT_EQUAL(flow.count, 1);
+	fixture_destroy(f);
+}
+
 static bool may_read(struct fixture *f, const char *topic)
 {
 	struct pull_header header = { .consumer_group = SPAN_LITERAL("readers"), .topic = span_of(topic), .max_msg_nums = 32,
@@ -447,6 +496,8 @@ int main(void)
 		CHECK_TEST(test_what_is_deleted_makes_room),
 		CHECK_TEST(test_offsets_that_are_deleted_make_room),
 		CHECK_TEST(test_a_group_goes_with_or_without_its_offsets),
+		CHECK_TEST(test_offsets_of_a_deleted_group_are_cleaned_later),
+		CHECK_TEST(test_a_topic_made_again_is_counted_and_shared_out_anew),
 		CHECK_TEST(test_a_group_can_be_kept_from_topics),
 		CHECK_TEST(test_a_long_queue_goes_between_two_slices),
 	};

@@ -66,6 +66,12 @@ static void test_pull_checks_and_their_order(void)
 	CU_ASSERT_EQUAL(request.queue_id, 3);
 	header.queue_id = 4; /* Of four: one too many. */
 	CU_ASSERT_EQUAL(prepare(f, &header, &request), RESP_INVALID_PARAMETER);
+	struct topic_settings fewer = { .read_queue_nums = 2, .write_queue_nums = 4, .perm = PERM_READ | PERM_WRITE };
+	CU_ASSERT_EQUAL(core_put_topic(f->core, header.topic, &fewer, &outcome), ST_OK);
+	header.queue_id = 2; /* It is written to, not read. */
+	CU_ASSERT_EQUAL(prepare(f, &header, &request), RESP_INVALID_PARAMETER);
+	header.queue_id = 1;
+	CU_ASSERT_EQUAL(prepare(f, &header, &request), RESP_SUCCESS);
 	header.queue_id = 0;
 	header.expression_type = SPAN_LITERAL("SQL92");
 	CU_ASSERT_EQUAL(prepare(f, &header, &request), RESP_SUBSCRIPTION_PARSE_FAILED);
@@ -275,6 +281,33 @@ static void test_a_batch_is_stored_whole_or_not_at_all(void)
 	CU_ASSERT_EQUAL(fixture_pull(f, "t", 3, 0, "*", &p), 3);
 	buffer_deinit(&body);
 	pulled_free(&p);
+	fixture_destroy(f);
+}
+
+static void test_a_batch_of_the_most_that_is_allowed(void)
+{
+	struct fixture *f = fixture_create(NULL);
+	struct send_request request = { .producer_group = SPAN_LITERAL("p"), .topic = SPAN_LITERAL("t"),
+					.default_topic = SPAN_LITERAL("TBW102"), .default_topic_queue_nums = 4,
+					.max_reconsume_times = -1, .batch = true };
+	struct send_result result = { 0 };
+	struct outcome outcome = { 0 };
+	struct buffer body;
+
+	fixture_close(f);
+	f->ring_size = 4 * 1024 * 1024;
+	f->segment_size = 8 * 1024 * 1024;
+	f->config.max_message_size = 1024 * 1024;
+	memdisk_destroy(f->disk);
+	f->disk = memdisk_create();
+	fixture_open(f);
+	buffer_init(&body, 0);
+	for (int i = 0; i < BATCH_MESSAGES_MAX; i++)
+		batch_append(&body, &(struct batch_message){ 0, SPAN_LITERAL("x"), SPAN_NONE });
+	request.body = buffer_span(&body);
+	CU_ASSERT_EQUAL(core_send(f->core, &request, &result, &outcome), ST_OK);
+	CU_ASSERT_EQUAL(result.count, BATCH_MESSAGES_MAX);
+	buffer_deinit(&body);
 	fixture_destroy(f);
 }
 
@@ -501,6 +534,7 @@ int main(void)
 		CHECK_TEST(test_conflict_records_are_limited_not_refusals),
 		CHECK_TEST(test_a_stored_message_by_its_name),
 		CHECK_TEST(test_the_trace_topic_is_made_when_wanted),
+		CHECK_TEST(test_a_batch_of_the_most_that_is_allowed),
 		CHECK_TEST(test_a_batch_that_finds_no_room_is_not_begun),
 	};
 	return check_main("requests", tests, sizeof(tests) / sizeof(tests[0]));

@@ -115,6 +115,24 @@ static void test_open_transactions_end_on_a_full_disk(void)
 	end_all(&t);
 }
 
+/* What is sent back is stored anew: refused, and the consumer keeps it. */
+static void test_nothing_is_sent_back_to_a_full_disk(void)
+{
+	struct full t = create_full();
+	struct pulled p = { .count = 0 };
+	struct outcome outcome = { 0 };
+
+	CU_ASSERT_TRUE_FATAL(fixture_pull(t.f, "bulk", 0, 0, "*", &p) > 0);
+	struct send_back_request back = { .group = SPAN_LITERAL("readers"), .delay_level = 1, .max_reconsume_times = -1,
+					  .log_offset = (uint64_t)p.messages[0].physical_offset };
+	uint64_t appended = commitlog_appended(t.f->log);
+	CU_ASSERT_EQUAL(core_send_back(t.f->core, &back, &outcome), ST_DENIED);
+	CU_ASSERT_EQUAL(outcome.code, RESP_SERVICE_NOT_AVAILABLE);
+	CU_ASSERT_EQUAL(commitlog_appended(t.f->log), appended);
+	pulled_free(&p);
+	end_all(&t);
+}
+
 static void test_carrying_leaves_decisions_their_room(void)
 {
 	struct full t = create_full();
@@ -317,6 +335,7 @@ int main(void)
 {
 	static const struct check_test tests[] = {
 		CHECK_TEST(test_open_transactions_end_on_a_full_disk),
+		CHECK_TEST(test_nothing_is_sent_back_to_a_full_disk),
 		CHECK_TEST(test_carrying_leaves_decisions_their_room),
 		CHECK_TEST(test_offsets_leave_decisions_their_room),
 		CHECK_TEST(test_offsets_are_written_seldom_on_a_full_disk),
