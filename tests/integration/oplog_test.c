@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "broker/projections/oplog_projector.h"
+#include "broker/projections/oplog_projector_internal.h"
 #include "broker/projections/oplog_schema.h"
 #include "lib/base/clock.h"
 #include "lib/log/commitlog.h"
@@ -474,6 +474,33 @@ static void test_exact_rows(void)
 	close_log(&log);
 }
 
+/* Offsets are a log's own: what happened at one broker is no part of another one's story. */
+static void test_two_brokers_of_one_database_keep_their_stories_apart(void)
+{
+	static const char timeline[] = "SELECT transaction_id, at, event, actor, actor_name, checks, detail, reason FROM v_timeline"
+				       " WHERE log_no = 1 ORDER BY half_offset, at, log_offset, part";
+	static const char in_doubt[] = "SELECT transaction_id, state, checks FROM v_in_doubt WHERE log_no = 1 ORDER BY half_offset";
+	struct test_log first, second;
+
+	fresh_database();
+	new_log(&first, "first");
+	put_story(&first);
+	project_once(&first);
+	char *timeline_before = sql_rows(timeline), *in_doubt_before = sql_rows(in_doubt);
+	new_log(&second, "second");
+	struct test_txn txn = put_half(&second, "committed", noon); /* At the same offset. */
+	put_checks(&second, &txn, 7, 6000);
+	put_story(&second);
+	project_once(&second);
+	CU_ASSERT_EQUAL(sql_u64("SELECT COUNT(*) FROM v_brokers"), 2);
+	check_rows(timeline, timeline_before);
+	check_rows(in_doubt, in_doubt_before);
+	free(timeline_before);
+	free(in_doubt_before);
+	close_log(&first);
+	close_log(&second);
+}
+
 /* escrow-log prints the columns of v_transactions and v_timeline; both are brought to "a|b|NULL". */
 static void append_member(struct buffer *out, const cJSON *object, const char *key, bool first)
 {
@@ -685,7 +712,7 @@ static void test_an_old_state_does_not_replace_a_newer_one(void)
 	flush(&log);
 	project_once(&log); /* Its PREPARED row. */
 	check_rows("SELECT transaction_id, state FROM v_transactions", "late|prepared\n");
-	put_decision(&log, &txn, (struct verdict){ OUTCOME_COMMIT, WHO_OPERATOR, "ann", NULL, 60000, 2, 0 });
+	uint64_t decision = put_decision(&log, &txn, (struct verdict){ OUTCOME_COMMIT, WHO_OPERATOR, "ann", NULL, 60000, 2, 0 });
 	/* The half is carried to the log's end after the decision's place was passed. */
 	struct record_half half = {
 		.half_queue_offset = txn.n, .store_time_ms = txn.created_ms, .immunity_ms = -1, .queue_id = 3,
@@ -701,6 +728,7 @@ static void test_an_old_state_does_not_replace_a_newer_one(void)
 	flush(&log);
 	project_once(&log);
 	check_rows("SELECT transaction_id, state, decided_by, checks FROM v_transactions", "late|committed|operator|2\n");
+	CU_ASSERT_EQUAL(sql_u64("SELECT state_offset FROM txn"), decision);
 	close_log(&log);
 }
 
@@ -987,6 +1015,62 @@ static void test_names_of_each_kind_have_their_own_numbers(void)
 	close_log(&log);
 }
 
+/* A row that somebody holds is waited for by the server, for less than we wait for the server: the answer is not lost. */
+static void test_a_lock_ends_before_the_connection_does(void)
+{
+	struct oplog_config config = broker_options();
+	struct test_log log;
+
+	fresh_database();
+	new_log(&log, "locked");
+	put_many(&log, 10, noon);
+	config.timeout_ms = 2000;
+	struct oplog_projector *projector = start_projector(&log, &config);
+	wait_projected(&log, projector);
+	sql("START TRANSACTION");
+	sql("UPDATE broker_log SET writer = 'nobody'");
+	put_many(&log, 10, noon);
+	oplog_projector_advance(projector, commitlog_durable(log.log));
+	CU_ASSERT_TRUE(wait_error(projector, "Lock wait timeout"));
+	sql("ROLLBACK");
+	wait_projected(&log, projector);
+	oplog_projector_stop(projector, 5000);
+	check_complete(&log, 20);
+	close_log(&log);
+}
+
+static int64_t pause_after_failure(struct oplog_projector *p)
+{
+	struct errinfo err = { ST_IO, "lost" };
+	int64_t pause_ms = -1;
+
+	CU_ASSERT_TRUE(oplog_projector_after_failure(p, ST_IO, &err, &pause_ms));
+	return pause_ms;
+}
+
+/* Up to the limit; short again after a success. */
+static void test_pauses_double(void)
+{
+	static const int64_t pauses[] = { 100, 200, 400, 800, 1500, 1500, 1500 };
+	struct oplog_config config = broker_options();
+	struct test_log log;
+
+	fresh_database();
+	new_log(&log, "pauses");
+	put_many(&log, 10, noon);
+	config.retry_max_ms = 1500;
+	struct oplog_projector *p = oplog_projector_create(&config, log.root, "broker-a", commitlog_durable(log.log));
+	CU_ASSERT_PTR_NOT_NULL_FATAL(p);
+	for (size_t i = 0; i < sizeof(pauses) / sizeof(pauses[0]); i++)
+		CU_ASSERT_EQUAL(pause_after_failure(p), pauses[i]);
+	for (int64_t sleep_ms = 0; sleep_ms == 0;)
+		MUST(oplog_projector_turn(p, &sleep_ms, err));
+	CU_ASSERT_EQUAL(sql_u64("SELECT COUNT(*) FROM txn"), 10);
+	CU_ASSERT_EQUAL(pause_after_failure(p), 100);
+	oplog_projector_destroy(p);
+	close_log(&log);
+}
+
 /* Somebody deletes rows and sets the cursor back under a live projector: it notices, and goes on from there. */
 static void test_a_cursor_set_back_by_hand_is_followed(void)
 {
@@ -1217,6 +1301,16 @@ static void test_a_migration_goes_on_where_it_stopped(void)
 	CU_ASSERT_EQUAL(migrate(&complaint), 0);
 	free(complaint);
 	CU_ASSERT_EQUAL(sql_u64("SELECT COUNT(*) FROM schema_migration WHERE finished_at IS NULL"), 0);
+	/* The one that was cut short is finished, and those behind it are made from their first statement on. */
+	sql("DELETE FROM schema_migration WHERE version > 2");
+	sql("UPDATE schema_migration SET finished_at = NULL, statements_done = 3 WHERE version = 2");
+	sql("DROP PROCEDURE add_partitions");
+	sql("DROP VIEW v_brokers");
+	CU_ASSERT_EQUAL(migrate(&complaint), 0);
+	free(complaint);
+	CU_ASSERT_EQUAL(sql_u64("SELECT COUNT(*) FROM v_brokers"), 0);
+	sql("CALL maintain_partitions(7, 0)");
+	CU_ASSERT_EQUAL(sql_u64("SELECT COUNT(*) FROM schema_migration WHERE finished_at IS NULL"), 0);
 	sql("INSERT INTO schema_migration (version, name, statements_done, finished_at, applied_by)"
 	    " VALUES (999, 'future', 1, UTC_TIMESTAMP(), 'test')");
 	CU_ASSERT_NOT_EQUAL(migrate(&complaint), 0);
@@ -1247,6 +1341,33 @@ static void test_rows_of_other_days_find_their_partition(void)
 	/* The first partition, today's, holds what was older when it was made. */
 	CU_ASSERT_EQUAL(sql_u64("SELECT COUNT(*) FROM txn"), 24);
 	close_log(&log);
+}
+
+static void put_row(int days_ago, const char *state)
+{
+	char statement[400];
+
+	snprintf(statement, sizeof(statement),
+		 "INSERT INTO txn (log_no, half_offset, created_at, half_queue_offset, transaction_id, group_id, topic_id, queue_id,"
+		 " size, state, decided_by, checks, state_offset) VALUES (1, %d, UTC_TIMESTAMP() - INTERVAL %d DAY, 0, '', 1, 1, 0, 0,"
+		 " %s, 0, 0, 0)", days_ago, days_ago, state);
+	sql(statement);
+}
+
+/* What is open, parked ones among it, is kept, however old; so are the days within the retention. */
+static void test_old_days_go_but_for_what_is_open(void)
+{
+	fresh_database();
+	put_row(10, "2"); /* Committed. */
+	put_row(9, "4");  /* Parked. */
+	put_row(8, "1");  /* Prepared. */
+	put_row(7, "3");  /* Rolled back. */
+	put_row(5, "2");
+	put_row(4, "2");
+	sql("CALL maintain_partitions(7, 0)");
+	CU_ASSERT_EQUAL(sql_u64("SELECT COUNT(*) FROM txn"), 6);
+	sql("CALL maintain_partitions(7, 5)");
+	check_rows("SELECT half_offset FROM txn ORDER BY half_offset DESC", "9\n8\n5\n4\n");
 }
 
 static void test_the_speed(void)
@@ -1282,6 +1403,7 @@ int main(void)
 {
 	static const struct check_test tests[] = {
 		CHECK_TEST(test_exact_rows),
+		CHECK_TEST(test_two_brokers_of_one_database_keep_their_stories_apart),
 		CHECK_TEST(test_escrow_log_tells_the_same),
 		CHECK_TEST(test_mysql_is_killed_while_writing),
 		CHECK_TEST(test_the_broker_is_not_held_up_by_a_server_that_hangs),
@@ -1300,6 +1422,7 @@ int main(void)
 		CHECK_TEST(test_a_projector_that_is_overtaken_goes_on),
 		CHECK_TEST(test_escrow_log_says_what_is_wrong_with_a_command),
 		CHECK_TEST(test_rows_of_other_days_find_their_partition),
+		CHECK_TEST(test_old_days_go_but_for_what_is_open),
 		CHECK_TEST(test_a_row_follows_its_transaction),
 		CHECK_TEST(test_small_batches_take_what_is_large),
 		CHECK_TEST(test_a_statement_is_no_larger_than_the_server_takes),
@@ -1307,6 +1430,8 @@ int main(void)
 		CHECK_TEST(test_names_are_looked_up_again_after_a_reconnection),
 		CHECK_TEST(test_a_batch_behind_an_open_half_is_not_lost),
 		CHECK_TEST(test_a_stop_leaves_nothing_to_the_next_start),
+		CHECK_TEST(test_a_lock_ends_before_the_connection_does),
+		CHECK_TEST(test_pauses_double),
 		CHECK_TEST(test_a_migration_goes_on_where_it_stopped),
 		CHECK_TEST(test_names_of_each_kind_have_their_own_numbers),
 		CHECK_TEST(test_the_speed),
