@@ -442,6 +442,7 @@ void stub_forget_members(struct stub *stub)
 {
 	pthread_mutex_lock(&stub->lock);
 	stub->members_forgotten = true;
+	snprintf(stub->other_member, sizeof(stub->other_member), "somebody");
 	pthread_mutex_unlock(&stub->lock);
 	in_loop(stub, notify, NULL);
 }

@@ -80,7 +80,7 @@ void stub_set_position(struct stub *stub, const char *group, const char *topic, 
 void stub_reset(struct stub *stub, const char *group, const char *topic, int queue, int64_t position);
 /* Another member of every group, from now on, or not any more (NULL); members are notified. */
 void stub_other_member(struct stub *stub, const char *client_id);
-/* Lists of members are empty, from now on; members are notified. */
+/* Lists of members name somebody else only, from now on; members are notified. */
 void stub_forget_members(struct stub *stub);
 /* A pull gets the message in front of those that it asked for, too. */
 void stub_repeat_messages(struct stub *stub);
