@@ -483,11 +483,11 @@ static void test_two_brokers_of_one_database_keep_their_stories_apart(void)
 	struct test_log first, second;
 
 	fresh_database();
-	new_log(&first, "first");
+	new_log(&first, "one-broker");
 	put_story(&first);
 	project_once(&first);
 	char *timeline_before = sql_rows(timeline), *in_doubt_before = sql_rows(in_doubt);
-	new_log(&second, "second");
+	new_log(&second, "another-broker");
 	struct test_txn txn = put_half(&second, "committed", noon); /* At the same offset. */
 	put_checks(&second, &txn, 7, 6000);
 	put_story(&second);
