@@ -4,11 +4,14 @@
  * OPLOG_BENCH=n measures the projection of n transactions and prints rows a second. */
 #include <cjson/cJSON.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "broker/projections/oplog_projector_internal.h"
@@ -626,6 +629,114 @@ static void test_mysql_is_killed_while_writing(void)
 	CU_ASSERT_STRING_EQUAL(status_of(projector).last_error, "");
 	oplog_projector_stop(projector, 5000);
 	check_complete(&log, 15000);
+	close_log(&log);
+}
+
+/* Stands between a projector and the server, and loses a COMMIT or the answer to one when it is told to. */
+enum relay_order { PASS_ON, LOSE_COMMIT, LOSE_ANSWER };
+
+struct relay {
+	char path[600];
+	int listener;
+	pthread_t thread;
+	atomic_int order; /* For the next COMMIT. */
+	atomic_int lost;
+};
+
+static int socket_at(const char *path, struct sockaddr_un *address)
+{
+	*address = (struct sockaddr_un){ .sun_family = AF_UNIX };
+	snprintf(address->sun_path, sizeof(address->sun_path), "%s", path);
+	return socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+}
+
+/* One chunk; false: the connection is to end. */
+static bool pass_on(struct relay *relay, int from, int to, bool is_request)
+{
+	static char bytes[1 << 20];
+	ssize_t size = recv(from, bytes, sizeof(bytes), 0);
+	int order = PASS_ON;
+
+	if (size > 0 && is_request && memmem(bytes, (size_t)size, "COMMIT", 6) != NULL)
+		order = atomic_exchange(&relay->order, PASS_ON);
+	if (size <= 0 || (order != LOSE_COMMIT && send(to, bytes, (size_t)size, MSG_NOSIGNAL) != size))
+		return false;
+	if (order == LOSE_ANSWER && recv(to, bytes, sizeof(bytes), 0) <= 0) /* It has happened. */
+		return false;
+	atomic_fetch_add(&relay->lost, order != PASS_ON);
+	return order == PASS_ON;
+}
+
+static void *relay_main(void *context)
+{
+	struct relay *relay = context;
+	struct sockaddr_un address;
+
+	for (int client; (client = accept(relay->listener, NULL, NULL)) >= 0; close(client)) {
+		int server = socket_at(socket_path, &address);
+		bool goes_on = connect(server, (struct sockaddr *)&address, sizeof(address)) == 0;
+
+		while (goes_on) {
+			struct pollfd ready[] = { { client, POLLIN, 0 }, { server, POLLIN, 0 } };
+
+			goes_on = poll(ready, 2, -1) > 0;
+			if (goes_on && ready[0].revents != 0)
+				goes_on = pass_on(relay, client, server, true);
+			if (goes_on && ready[1].revents != 0)
+				goes_on = pass_on(relay, server, client, false);
+		}
+		close(server);
+	}
+	return NULL;
+}
+
+static void start_relay(struct relay *relay)
+{
+	struct sockaddr_un address;
+
+	*relay = (struct relay){ .lost = 0 };
+	snprintf(relay->path, sizeof(relay->path), "%s/relay", base_dir);
+	unlink(relay->path);
+	relay->listener = socket_at(relay->path, &address);
+	if (bind(relay->listener, (struct sockaddr *)&address, sizeof(address)) != 0 || listen(relay->listener, 8) != 0 ||
+	    pthread_create(&relay->thread, NULL, relay_main, relay) != 0)
+		give_up("relay", relay->path);
+}
+
+static void stop_relay(struct relay *relay)
+{
+	shutdown(relay->listener, SHUT_RDWR);
+	pthread_join(relay->thread, NULL);
+	close(relay->listener);
+}
+
+/* Whether it happened is seen by the cursor: that it stands where it stood, or further than was known, is our own work, not
+ * another projector's, and needs no new claim. */
+static void test_a_commit_without_an_answer_has_happened_or_not(void)
+{
+	struct oplog_config config = broker_options();
+	struct relay relay;
+	struct test_log log;
+
+	fresh_database();
+	new_log(&log, "answer");
+	start_relay(&relay);
+	strcpy(config.socket, relay.path);
+	put_many(&log, 100, noon);
+	struct oplog_projector *projector = start_projector(&log, &config);
+	wait_projected(&log, projector);
+	uint64_t epoch = sql_u64("SELECT cursor_epoch FROM broker_log");
+	for (int round = 1; round <= 4; round++) {
+		atomic_store(&relay.order, round % 2 == 0 ? LOSE_COMMIT : LOSE_ANSWER);
+		put_many(&log, 100, noon);
+		oplog_projector_advance(projector, commitlog_durable(log.log));
+		wait_projected(&log, projector);
+		CU_ASSERT_EQUAL(atomic_load(&relay.lost), round);
+	}
+	CU_ASSERT_EQUAL(sql_u64("SELECT cursor_epoch FROM broker_log"), epoch);
+	oplog_projector_stop(projector, 5000);
+	check_complete(&log, 500);
+	stop_relay(&relay);
 	close_log(&log);
 }
 
@@ -1406,6 +1517,7 @@ int main(void)
 		CHECK_TEST(test_two_brokers_of_one_database_keep_their_stories_apart),
 		CHECK_TEST(test_escrow_log_tells_the_same),
 		CHECK_TEST(test_mysql_is_killed_while_writing),
+		CHECK_TEST(test_a_commit_without_an_answer_has_happened_or_not),
 		CHECK_TEST(test_the_broker_is_not_held_up_by_a_server_that_hangs),
 		CHECK_TEST(test_a_second_projector_takes_over_and_the_first_stops),
 		CHECK_TEST(test_a_replay_changes_nothing),
