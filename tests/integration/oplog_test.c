@@ -223,7 +223,7 @@ struct test_txn {
 	uint64_t offset;
 	uint64_t n;
 	int64_t created_ms;
-	char id[160];
+	char id[256];
 };
 
 static const int64_t day_ms = 86400000;
@@ -1100,6 +1100,55 @@ static void test_a_stop_leaves_nothing_to_the_next_start(void)
 	close_log(&log);
 }
 
+/* What is longer than a column ends with an ellipsis there, and holds nothing up. */
+static void test_over_long_texts_are_cut(void)
+{
+	char id[201], who[401], reason[401];
+	struct test_log log;
+
+	memset(id, 'i', sizeof(id));
+	memset(who, 'w', sizeof(who));
+	memset(reason, 'r', sizeof(reason));
+	id[200] = who[400] = reason[400] = '\0';
+	fresh_database();
+	new_log(&log, "long");
+	struct test_txn txn = put_half(&log, id, noon);
+	put_decision(&log, &txn, (struct verdict){ OUTCOME_COMMIT, WHO_OPERATOR, who, reason, 7, 0, 0 });
+	flush(&log);
+	project_once(&log);
+	check_rows("SELECT CHAR_LENGTH(transaction_id), RIGHT(transaction_id, 2), CHAR_LENGTH(decider), RIGHT(decider, 2),"
+		   " CHAR_LENGTH(reason), RIGHT(reason, 2) FROM v_transactions",
+		   "128|i\xe2\x80\xa6|255|w\xe2\x80\xa6|255|r\xe2\x80\xa6\n");
+	close_log(&log);
+}
+
+/* What is open gets its row when its time has come, and the cursor passes what has no rows, although nothing else happens. */
+static void test_an_idle_log_is_projected_to_its_end(void)
+{
+	struct oplog_config config = broker_options();
+	struct record_message message = { .topic = SPAN_LITERAL("orders"), .message = SPAN_LITERAL("0123456789") };
+	struct test_log log;
+	uint64_t offset;
+
+	fresh_database();
+	new_log(&log, "idle");
+	config.prepared_after_ms = 2000; /* Later than the cursor moves. */
+	struct oplog_projector *projector = start_projector(&log, &config);
+	(void)put_half(&log, "open", clock_wall_ms(clock_system()));
+	flush(&log);
+	oplog_projector_advance(projector, commitlog_durable(log.log));
+	wait_projected(&log, projector);
+	check_rows("SELECT transaction_id, state FROM v_transactions", "open|prepared\n");
+	record_message_encode(&message, begin_record(&log, LOG_MESSAGE, record_message_size(&message), &offset));
+	(void)commitlog_commit(log.log);
+	flush(&log);
+	oplog_projector_advance(projector, commitlog_durable(log.log));
+	wait_projected(&log, projector);
+	oplog_projector_stop(projector, 5000);
+	CU_ASSERT_EQUAL(sql_u64("SELECT cursor_position FROM broker_log"), commitlog_durable(log.log));
+	close_log(&log);
+}
+
 /* A topic, a group and a client of one name are three names. */
 static void test_names_of_each_kind_have_their_own_numbers(void)
 {
@@ -1248,6 +1297,11 @@ static void test_a_read_only_server_and_another_schema_are_waited_out(void)
 	wait_projected(&log, projector);
 	oplog_projector_stop(projector, 1000);
 	check_complete(&log, 200);
+	/* One that is being migrated. */
+	sql("UPDATE schema_migration SET finished_at = NULL ORDER BY version DESC LIMIT 1");
+	projector = start_projector(&log, &config);
+	CU_ASSERT_TRUE(wait_error(projector, "unfinished"));
+	oplog_projector_stop(projector, 1000);
 	close_log(&log);
 }
 
@@ -1546,6 +1600,8 @@ int main(void)
 		CHECK_TEST(test_pauses_double),
 		CHECK_TEST(test_a_migration_goes_on_where_it_stopped),
 		CHECK_TEST(test_names_of_each_kind_have_their_own_numbers),
+		CHECK_TEST(test_over_long_texts_are_cut),
+		CHECK_TEST(test_an_idle_log_is_projected_to_its_end),
 		CHECK_TEST(test_the_speed),
 	};
 
