@@ -279,22 +279,26 @@ static void test_reader_that_does_not_read_makes_its_requests_wait(void)
 	fixture_close(&f);
 }
 
+/* Also when the output could not even be written to memory: what is left of an answer is none. */
 static void test_output_over_the_limit_closes(void)
 {
 	struct server_config config = fixture_config();
+	const size_t floods[] = { config.output_bytes_max + 1, config.output_bytes_max + FRAME_MAX + 1 };
 	struct fixture f;
 	size_t size;
 	uint8_t *frame = make_frame(0, &size);
 
 	fixture_open(&f, &config);
 	f.mode = FLOOD;
-	f.flood_size = config.output_bytes_max + 1;
-	int fd = dial(server_port(f.server));
-	put(&f, fd, frame, size);
-	CU_ASSERT(hangs_up(&f, fd));
-	CU_ASSERT_EQUAL(f.closes, 1);
+	for (uint32_t i = 0; i < 2; i++) {
+		f.flood_size = floods[i];
+		int fd = dial(server_port(f.server));
+		put(&f, fd, frame, size);
+		CU_ASSERT(hangs_up(&f, fd));
+		CU_ASSERT_EQUAL(f.closes, i + 1);
+		close(fd);
+	}
 	free(frame);
-	close(fd);
 	fixture_close(&f);
 }
 
@@ -395,6 +399,37 @@ static void test_unread_output_of_all_is_bounded(void)
 	free(frame);
 	for (int i = 0; i < 3; i++)
 		close(fds[i]);
+	fixture_close(&f);
+}
+
+/* What peers that left had not read is free again, as often as one likes: another one is not made to wait for them. */
+static void test_unread_output_of_those_who_left_is_free(void)
+{
+	struct server_config config = fixture_config();
+	struct fixture f;
+	size_t size;
+	uint8_t *frame = make_frame(0, &size);
+
+	config.output_bytes_max = 128 * 1024 * 1024;
+	config.output_total_max = 16 * 1024 * 1024;
+	fixture_open(&f, &config);
+	f.mode = FLOOD;
+	f.flood_size = 12 * 1024 * 1024;
+	for (uint32_t i = 0; i < 10; i++) {
+		int fd = dial(server_port(f.server));
+
+		put(&f, fd, frame, size);
+		CU_ASSERT(TURN_UNTIL(f.loop, f.frames == i + 1));
+		close(fd);
+		CU_ASSERT(TURN_UNTIL(f.loop, f.closes == i + 1));
+	}
+	int fd = dial(server_port(f.server));
+	put(&f, fd, frame, size);
+	CU_ASSERT(TURN_UNTIL(f.loop, f.frames == 11));
+	put(&f, fd, frame, size);
+	CU_ASSERT(TURN_UNTIL(f.loop, f.frames == 12));
+	free(frame);
+	close(fd);
 	fixture_close(&f);
 }
 
@@ -608,6 +643,7 @@ int main(void)
 		CHECK_TEST(test_rest_of_a_frame_has_a_deadline),
 		CHECK_TEST(test_idle_connection_is_closed),
 		CHECK_TEST(test_unread_output_of_all_is_bounded),
+		CHECK_TEST(test_unread_output_of_those_who_left_is_free),
 		CHECK_TEST(test_begun_frames_of_all_are_bounded),
 		CHECK_TEST(test_descriptor_limit_is_raised),
 		CHECK_TEST(test_connections_leave_descriptors_to_others),
