@@ -156,6 +156,7 @@ static struct {
 	struct fixture *f;
 	struct traffic *t;
 	char opened[64]; /* When this file is opened to be read: once. */
+	int openings;    /* Of it, so far. */
 	int operations;
 } meanwhile;
 
@@ -268,6 +269,60 @@ static void test_a_segment_is_used_again_under_the_copy(void)
 	fixture_destroy(f);
 }
 
+/* Under the name that the copy has just opened for its last look lies another segment by now, or half a header of one. */
+static enum status open_and_recycle(void *context, const char *path, unsigned flags, struct vfs_file **out, struct errinfo *err)
+{
+	struct memdisk *disk = meanwhile.f->disk;
+	enum status status = memdisk_vfs(disk)->open(context, path, flags, out, err);
+	size_t size;
+
+	if (flags != VFS_READ || strcmp(path, meanwhile.opened) != 0 || meanwhile.openings++ == 0)
+		return status;
+	memset(memdisk_data(disk, path, &size), 0, LOG_SEGMENT_HEADER_SIZE);
+	CU_ASSERT_EQUAL(memdisk_vfs(disk)->rename(context, path, "/store/commitlog/next.tmp", err), ST_OK);
+	return status;
+}
+
+static void test_a_segment_is_used_again_under_the_last_look(void)
+{
+	struct fixture *f = create_small(20 * LOG_SEGMENT_SIZE_MIN);
+	struct traffic *t = traffic_create(f, 43);
+	struct vfs changing = *memdisk_vfs(f->disk);
+	struct backup_result result;
+
+	t->keeps = true;
+	run(t, 3000);
+	fixture_disk(f, true);
+	changing.open = open_and_recycle;
+	meanwhile.f = f;
+	meanwhile.openings = 0;
+	snprintf(meanwhile.opened, sizeof(meanwhile.opened), "/store/commitlog/%020llu",
+		 (unsigned long long)(commitlog_start(f->log) - LOG_SEGMENT_HEADER_SIZE));
+	CU_ASSERT_EQUAL(backup_store(&changing, "/store", "/copy", &result, NULL), ST_OK);
+	CU_ASSERT_EQUAL(meanwhile.openings, 2);
+	CU_ASSERT_EQUAL(result.attempts, 2);
+	CU_ASSERT_TRUE(result.log_start > commitlog_start(f->log));
+	free(t);
+	fixture_destroy(f);
+}
+
+/* Where neither a snapshot nor the log's beginning is left, no broker starts: such a copy is not called good. */
+static void test_a_copy_without_a_beginning_is_not_good(void)
+{
+	struct fixture *f = create_small(3 * LOG_SEGMENT_SIZE_MIN);
+	struct traffic *t = traffic_create(f, 44);
+	struct backup_result result;
+
+	run(t, 3000);
+	fixture_disk(f, true);
+	CU_ASSERT(commitlog_start(f->log) > LOG_SEGMENT_HEADER_SIZE);
+	CU_ASSERT_EQUAL(backup_store(memdisk_vfs(f->disk), "/store", "/copy", &result, NULL), ST_OK);
+	memdisk_remove_all(f->disk, "/copy/snapshots/");
+	CU_ASSERT_EQUAL(backup_verify(memdisk_vfs(f->disk), "/copy", &result, NULL), ST_CORRUPT);
+	free(t);
+	fixture_destroy(f);
+}
+
 /* A power cut right after it was told as done takes nothing of it. */
 static void test_a_copy_that_is_done_is_durable(void)
 {
@@ -297,6 +352,8 @@ int main(void)
 		CHECK_TEST(test_what_is_half_copied_cannot_be_used),
 		CHECK_TEST(test_a_snapshot_is_replaced_under_the_copy),
 		CHECK_TEST(test_a_segment_is_used_again_under_the_copy),
+		CHECK_TEST(test_a_segment_is_used_again_under_the_last_look),
+		CHECK_TEST(test_a_copy_without_a_beginning_is_not_good),
 		CHECK_TEST(test_a_copy_that_is_done_is_durable),
 	};
 

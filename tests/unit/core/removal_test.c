@@ -82,6 +82,41 @@ static void test_a_topic_made_again_begins_at_nothing(void)
 	}
 }
 
+static uint32_t pop_all(struct fixture *f, const char *topic)
+{
+	struct pop_header header = { .consumer_group = SPAN_LITERAL("readers"), .topic = span_of(topic), .queue_id = 0,
+				     .max_msg_nums = 32, .invisible_ms = 10 * 1000 };
+	struct pop_request request;
+	struct pop_result result;
+	struct outcome outcome = { 0 };
+
+	CU_ASSERT_EQUAL_FATAL(core_prepare_pop(f->core, &header, &request, &outcome), ST_OK);
+	CU_ASSERT_EQUAL_FATAL(core_pop(f->core, &request, &result, &outcome), ST_OK);
+	fixture_disk(f, true);
+	return result.count;
+}
+
+/* What was checked out of the old one is neither waited for nor stands for the new one's first messages. */
+static void test_pop_begins_at_nothing_too(void)
+{
+	for (enum start how = START_SERVING; how < STARTS; how++) {
+		struct fixture *f = fixture_create(NULL);
+
+		for (int i = 0; i < 3; i++)
+			(void)must_send(f, (struct sent){ .topic = "orders", .key = "old" });
+		fixture_disk(f, true);
+		CU_ASSERT_EQUAL(pop_all(f, "orders"), 3);
+		must_delete(f, "orders");
+		CU_ASSERT_EQUAL(f->core->pops.live, 0);
+		(void)must_send(f, (struct sent){ .topic = "orders", .key = "new" });
+		fixture_disk(f, true);
+		restart(f, how);
+		CU_ASSERT_EQUAL(f->core->pops.live, 0);
+		CU_ASSERT_EQUAL(pop_all(f, "orders"), 1);
+		fixture_destroy(f);
+	}
+}
+
 /* Its line in the visibility list is still waiting when the topic goes. */
 static void test_what_is_not_committed_when_the_topic_goes_never_shows(void)
 {
@@ -484,6 +519,7 @@ int main(void)
 {
 	static const struct check_test tests[] = {
 		CHECK_TEST(test_a_topic_made_again_begins_at_nothing),
+		CHECK_TEST(test_pop_begins_at_nothing_too),
 		CHECK_TEST(test_what_is_not_committed_when_the_topic_goes_never_shows),
 		CHECK_TEST(test_old_messages_are_not_found_by_key),
 		CHECK_TEST(test_waiting_pulls_are_told),

@@ -493,6 +493,31 @@ static void test_a_stored_message_by_its_name(void)
 	fixture_destroy(f);
 }
 
+/* A decision's offset is a message's name only if it commits: by any other one nobody gets to see the half. */
+static void test_what_is_not_committed_has_no_name(void)
+{
+	static const enum record_outcome outcomes[] = { OUTCOME_ROLLBACK, OUTCOME_PARK, OUTCOME_RESUME };
+	static const char *const keys[] = { "rolled back", "parked", "resumed" };
+	struct fixture *f = fixture_create(NULL);
+	struct stored_message stored;
+	struct outcome outcome = { 0 };
+	struct half_entry entry;
+	struct errinfo err;
+
+	for (size_t i = 0; i < sizeof(outcomes) / sizeof(outcomes[0]); i++) {
+		struct send_result half = must_send(f, (struct sent){ .topic = "t", .key = keys[i], .half = true });
+
+		if (outcomes[i] == OUTCOME_RESUME)
+			CU_ASSERT_EQUAL(core_operator_decide(f->core, half.log_offset, OUTCOME_PARK, SPAN_LITERAL("op"), &outcome), ST_OK);
+		CU_ASSERT_EQUAL(core_operator_decide(f->core, half.log_offset, outcomes[i], SPAN_LITERAL("op"), &outcome), ST_OK);
+		fixture_disk(f, true);
+		CU_ASSERT_EQUAL_FATAL(half_index_get(&f->core->halves, half.queue_offset, &entry, &err), ST_OK);
+		CU_ASSERT_TRUE(entry.decision_offset > half.log_offset);
+		CU_ASSERT_EQUAL(core_stored_message(f->core, entry.decision_offset, &stored, &err), ST_NOTFOUND);
+	}
+	fixture_destroy(f);
+}
+
 /* Once, under the name that is set; one that is there stays as it is. */
 static void test_the_trace_topic_is_made_when_wanted(void)
 {
@@ -533,6 +558,7 @@ int main(void)
 		CHECK_TEST(test_an_operator_parks_resumes_and_decides),
 		CHECK_TEST(test_conflict_records_are_limited_not_refusals),
 		CHECK_TEST(test_a_stored_message_by_its_name),
+		CHECK_TEST(test_what_is_not_committed_has_no_name),
 		CHECK_TEST(test_the_trace_topic_is_made_when_wanted),
 		CHECK_TEST(test_a_batch_of_the_most_that_is_allowed),
 		CHECK_TEST(test_a_batch_that_finds_no_room_is_not_begun),

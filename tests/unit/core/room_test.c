@@ -331,6 +331,29 @@ static void test_small_segments_that_are_prepared_stop_nobody(void)
 	fixture_destroy(f);
 }
 
+/* What no segment takes is the sender's to make smaller: no code that a client tries again elsewhere. */
+static void test_a_message_over_what_the_log_takes_is_illegal(void)
+{
+	struct core_config config = fixture_config();
+	static const uint8_t body[SEGMENT];
+	struct send_request request = { .producer_group = SPAN_LITERAL("p"), .topic = SPAN_LITERAL("t"),
+					.default_topic = SPAN_LITERAL("TBW102"), .default_topic_queue_nums = 4,
+					.body = { body, sizeof(body) }, .max_reconsume_times = -1 };
+	struct send_result result = { 0 };
+	struct outcome outcome = { 0 };
+
+	config.segment_bytes = SEGMENT;
+	config.max_message_size = 4 * 1024 * 1024;
+	struct fixture *f = calloc(1, sizeof(*f));
+	CU_ASSERT_PTR_NOT_NULL_FATAL(f);
+	*f = (struct fixture){ .segment_size = SEGMENT, .disk = memdisk_create(), .config = config };
+	clock_manual_init(&f->clock, FIXTURE_WALL_MS, FIXTURE_START_MS);
+	fixture_open(f);
+	CU_ASSERT_EQUAL(core_send(f->core, &request, &result, &outcome), ST_DENIED);
+	CU_ASSERT_EQUAL(outcome.code, RESP_MESSAGE_ILLEGAL);
+	fixture_destroy(f);
+}
+
 int main(void)
 {
 	static const struct check_test tests[] = {
@@ -346,6 +369,7 @@ int main(void)
 		CHECK_TEST(test_a_snapshot_waits_for_checks_that_wait_for_room),
 		CHECK_TEST(test_larger_segments_after_a_start_stop_nobody),
 		CHECK_TEST(test_small_segments_that_are_prepared_stop_nobody),
+		CHECK_TEST(test_a_message_over_what_the_log_takes_is_illegal),
 		CHECK_TEST(test_room_grows_with_what_is_open),
 	};
 
