@@ -62,7 +62,7 @@ bool commitlog_roll(struct commitlog *log)
 	if (left >= LOG_ENVELOPE_SIZE) {
 		if (!tail_takes(log, LOG_ENVELOPE_SIZE) || !ring_takes(log, log->appended + LOG_ENVELOPE_SIZE))
 			return false;
-		log_seal(claim(log, LOG_ENVELOPE_SIZE), LOG_PAD, log->epoch, log->appended, left - LOG_ENVELOPE_SIZE);
+		log_seal(log->log_id, claim(log, LOG_ENVELOPE_SIZE), LOG_PAD, log->epoch, log->appended, left - LOG_ENVELOPE_SIZE);
 		log->appended += LOG_ENVELOPE_SIZE;
 	}
 	tail->data_end = log->appended - tail->base;
@@ -134,7 +134,7 @@ uint64_t commitlog_commit(struct commitlog *log)
 {
 	assert(log->begun);
 	log->begun = false;
-	log->appended += log_seal(ring_at(log, log->appended), log->begun_kind, log->epoch, log->appended,
+	log->appended += log_seal(log->log_id, ring_at(log, log->appended), log->begun_kind, log->epoch, log->appended,
 				  log->begun_payload);
 	return log->appended;
 }
@@ -161,7 +161,7 @@ bool commitlog_append_epoch(struct commitlog *log, uint32_t epoch)
 	put_u64(p + LOG_ENVELOPE_SIZE + 16, log->ring_size);
 	put_u64(p + LOG_ENVELOPE_SIZE + 24, (uint64_t)clock_wall_ms(log->clock));
 	log->epoch = epoch;
-	log->appended += log_seal(p, LOG_EPOCH, epoch, log->appended, LOG_EPOCH_PAYLOAD);
+	log->appended += log_seal(log->log_id, p, LOG_EPOCH, epoch, log->appended, LOG_EPOCH_PAYLOAD);
 	return true;
 }
 
@@ -268,7 +268,7 @@ static void close_batch(struct commitlog *log)
 		return;
 	put_u64(p + LOG_ENVELOPE_SIZE, log->durable);
 	put_u64(p + LOG_ENVELOPE_SIZE + 8, log->ring_size);
-	log_seal(p, LOG_BATCH, log->epoch, log->batch_offset, LOG_BATCH_PAYLOAD);
+	log_seal(log->log_id, p, LOG_BATCH, log->epoch, log->batch_offset, LOG_BATCH_PAYLOAD);
 	log->batch_open = false;
 }
 

@@ -252,6 +252,7 @@ struct log_read_job {
 	uint8_t *data;       /* Caller's buffer, `size` bytes. */
 	size_t size;
 	bool verify;
+	const uint8_t *log_id; /* The log's. */
 	struct vfs_file *file;
 	uint64_t base;       /* Of its segment. */
 	uint64_t file_offset;

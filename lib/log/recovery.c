@@ -19,16 +19,16 @@ struct search {
 };
 
 /* A record at `p` that proves that everything up to and including result->end had been durable? */
-static bool proves_damage(const struct log_check_result *result, const uint8_t *p, size_t left, uint64_t offset,
-			  uint64_t room)
+static bool proves_damage(const struct log_check_result *result, const struct log_segment *segment, const uint8_t *p, size_t left,
+			  uint64_t offset)
 {
 	struct log_record record;
 	struct log_mark mark;
 
-	if (left < LOG_ENVELOPE_SIZE || log_parse_envelope(p, offset, room, &record) != NULL)
+	if (left < LOG_ENVELOPE_SIZE || log_parse_envelope(p, offset, log_segment_end(segment) - offset, &record) != NULL)
 		return false;
 	if ((record.kind != LOG_BATCH && record.kind != LOG_EPOCH) || record.size > left ||
-	    record.epoch < result->epoch || !log_crc_matches(p, &record) || !log_mark_of(&record, &mark))
+	    record.epoch < result->epoch || !log_crc_matches(segment->header.log_id, p, &record) || !log_mark_of(&record, &mark))
 		return false; /* An older epoch is stale: a leftover of what an earlier start cut off. */
 	/* Where nothing was read, the epoch in force is not known: a check may begin within the tail. */
 	return (result->record_count > 0 && record.epoch > result->epoch) || mark.durable > result->end;
@@ -59,8 +59,7 @@ static void look_at(struct search *search, const struct log_segment *segment, co
 	uint64_t end = leftover_end(segment, p, left, offset);
 	if (end > search->result->leftover_end)
 		search->result->leftover_end = end;
-	if (search->proof == 0 &&
-	    proves_damage(search->result, p, left, offset, log_segment_end(segment) - offset))
+	if (search->proof == 0 && proves_damage(search->result, segment, p, left, offset))
 		search->proof = offset;
 }
 

@@ -191,8 +191,8 @@ static void advise(struct check *check, const struct scan_gap *gap, const struct
 	char lost[32];
 
 	number_text(check->look.scan.beyond_count - gap->beyond_before, lost);
-	if (segment->newer) {
-		snprintf(check->advice, sizeof(check->advice), "Use the newer program for this store.");
+	if (segment->other_version) {
+		snprintf(check->advice, sizeof(check->advice), "Use the program of that version for this store.");
 	} else if (verdict->outcome == START_CUTS_DAMAGE && is_read(check, gap)) {
 		snprintf(check->advice, sizeof(check->advice),
 			 "DO NOT START the broker: it searches only %" PRIu64 " bytes behind this place for proof, may take it for a torn "
