@@ -224,8 +224,8 @@ static struct send_result send_to_the_disk(struct bench *b, struct sent sent)
 
 static void test_what_is_only_on_the_disk_comes_again(void)
 {
-	static const char *const pull[] = { "consumerGroup", "readers", "topic", "t", "queueId", "0", "queueOffset", "0", "maxMsgNums", "1",
-					    "sysFlag", "4", "subscription", "*", NULL };
+	static const char *const pull[] = { "consumerGroup", "readers", "topic", "t", "queueId", "0", "queueOffset", "0", "maxMsgNums",
+					    "1", "sysFlag", "4", "subscription", "*", NULL };
 	struct bench *b = bench_open();
 	struct send_result sent = send_to_the_disk(b, (struct sent){ .topic = "t", .key = "k" });
 	struct host host = host_ipv4(0x7F000001, 10911);
