@@ -34,9 +34,11 @@ static void test_what_is_sent_is_answered_when_it_is_durable(void)
 	snprintf(handle, sizeof(handle), "%.*s", SPAN_ARGS(command_field(answer, "recallHandle")));
 	must_wait(b, REQ_RECALL_MESSAGE, (const char *const[]){ "topic", "t", "recallHandle", handle, NULL }, "");
 	must_wait(b, REQ_SEND_MESSAGE, SEND("t", "KEYS\001k\002"), "b");
-	snprintf(offset, sizeof(offset), "%llu", (unsigned long long)must_send(b->f, (struct sent){ .topic = "t", .key = "k" }).log_offset);
+	struct send_result sent = must_send(b->f, (struct sent){ .topic = "t", .key = "k" });
+	snprintf(offset, sizeof(offset), "%llu", (unsigned long long)sent.log_offset);
 	fixture_disk(b->f, true);
-	must_wait(b, REQ_CONSUMER_SEND_MSG_BACK, (const char *const[]){ "group", "readers", "offset", offset, "delayLevel", "1", NULL }, "");
+	const char *const back[] = { "group", "readers", "offset", offset, "delayLevel", "1", NULL };
+	must_wait(b, REQ_CONSUMER_SEND_MSG_BACK, back, "");
 	must_wait(b, REQ_SEND_MESSAGE, SEND("t", "TRAN_MSG\001true\002UNIQ_KEY\001k\002"), "b");
 	CU_ASSERT_EQUAL(core_stats(b->f->core).pending_now, 1);
 	bench_close(b);
@@ -172,8 +174,8 @@ static void test_an_end_as_it_is_said(void)
 /* A pull that waited for the disk is run again, and a newer word may have come since. */
 static void test_a_pull_that_is_run_again_says_no_offset(void)
 {
-	static const char *const pull[] = { "consumerGroup", "readers", "topic", "t", "queueId", "0", "queueOffset", "0", "maxMsgNums", "1",
-					    "sysFlag", "5", "commitOffset", "5", "subscription", "*", NULL };
+	static const char *const pull[] = { "consumerGroup", "readers", "topic", "t", "queueId", "0", "queueOffset", "0", "maxMsgNums",
+					    "1", "sysFlag", "5", "commitOffset", "5", "subscription", "*", NULL };
 	struct bench *b = bench_open();
 	struct outcome outcome = { 0 };
 	int64_t offset = 0;
@@ -222,8 +224,8 @@ static struct send_result send_to_the_disk(struct bench *b, struct sent sent)
 
 static void test_what_is_only_on_the_disk_comes_again(void)
 {
-	static const char *const pull[] = { "consumerGroup", "readers", "topic", "t", "queueId", "0", "queueOffset", "0", "maxMsgNums", "1",
-					    "sysFlag", "4", "subscription", "*", NULL };
+	static const char *const pull[] = { "consumerGroup", "readers", "topic", "t", "queueId", "0", "queueOffset", "0", "maxMsgNums",
+					    "1", "sysFlag", "4", "subscription", "*", NULL };
 	struct bench *b = bench_open();
 	struct send_result sent = send_to_the_disk(b, (struct sent){ .topic = "t", .key = "k" });
 	struct host host = host_ipv4(0x7F000001, 10911);
