@@ -134,7 +134,7 @@ static void test_bad_starts_say_why(void)
 	expect_refusal((const char *const[]){ "escrow-broker", "-o", "listenPort=abc", NULL }, "listenPort");
 	expect_refusal((const char *const[]){ "escrow-broker", "-c", "/nonexistent/broker.conf", NULL }, "/nonexistent/broker.conf");
 	expect_refusal((const char *const[]){ "escrow-broker", "-o", "bindAddress=0.0.0.0", NULL }, "allowInsecure");
-	expect_refusal((const char *const[]){ "escrow-broker", "-o", "metricsExporterType=PROM", "-o", "metricsPromExporterHost=0.0.0.0",
+	expect_refusal((const char *const[]){ "escrow-broker", "-o", "metricsExporterType=PROM", "-o", "metricsPromExporterHost=192.0.2.1",
 					       "-o", other, NULL }, "allowInsecure");
 	expect_refusal((const char *const[]){ "escrow-broker", "-o", port_option, "-o", other, NULL }, number);
 	expect_refusal((const char *const[]){ "escrow-broker", "-o", "listenPort=0", "-o", store_option, NULL }, store);

@@ -359,6 +359,24 @@ static void test_tags_select_and_other_messages_are_passed(void)
 	end(stub, seen);
 }
 
+/* The broker itself passes them, and says how far; the one behind them is not passed with them. */
+static void test_messages_that_the_broker_leaves_out_are_passed_and_no_others(void)
+{
+	struct stub *stub = stub_start(1, false);
+	struct seen *seen = seen_new();
+
+	put(stub, 0, "TagB", "1");
+	put(stub, 0, "TagB", "2");
+	escrow_consumer *consumer = start_with(stub, seen, "TagA", ESCROW_START_FIRST, 0);
+	CU_ASSERT_TRUE(wait_position(stub, 0, 2));
+	put(stub, 0, "TagA", "3");
+	CU_ASSERT_TRUE(wait_seen(seen, 1));
+	CU_ASSERT_TRUE(wait_position(stub, 0, 3));
+	escrow_consumer_stop(consumer, 1000);
+	CU_ASSERT_STRING_EQUAL(seen->ids[0], "3");
+	end(stub, seen);
+}
+
 static void test_what_fails_comes_again_from_the_retry_topic_under_its_own_name(void)
 {
 	struct stub *stub = stub_start(1, false);
@@ -752,6 +770,7 @@ int main(void)
 		CHECK_TEST(test_a_message_that_comes_with_the_next_ones_again_is_left),
 		CHECK_TEST(test_a_slave_that_is_dead_is_left_for_the_master),
 		CHECK_TEST(test_tags_select_and_other_messages_are_passed),
+		CHECK_TEST(test_messages_that_the_broker_leaves_out_are_passed_and_no_others),
 		CHECK_TEST(test_what_fails_comes_again_from_the_retry_topic_under_its_own_name),
 		CHECK_TEST(test_a_message_that_is_not_taken_back_holds_the_position),
 		CHECK_TEST(test_bodies_are_inflated_and_what_cannot_be_goes_to_the_dead_letters),

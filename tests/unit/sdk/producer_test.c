@@ -1058,6 +1058,24 @@ static void test_many_threads_share_a_producer(void)
 	stub_stop(stub);
 }
 
+static void test_a_body_over_the_limit_is_not_sent(void)
+{
+	struct stub *stub = stub_start(1, false);
+	struct escrow_producer_config config = usual(stub);
+	struct escrow_error err;
+	escrow_message *message = make("orders"); /* Of five bytes. */
+
+	for (size_t limit = 4; limit <= 5; limit++) {
+		config.body_max = limit;
+		escrow_producer *producer = start_as(&config);
+		CU_ASSERT_EQUAL(escrow_send(producer, message, LONG_MS, NULL, &err), limit == 4 ? ESCROW_INVALID : ESCROW_OK);
+		escrow_producer_stop(producer, 1000);
+	}
+	CU_ASSERT_EQUAL(stub_visible(stub, "orders", NULL), 1);
+	escrow_message_destroy(message);
+	stub_stop(stub);
+}
+
 static void expect_invalid(struct escrow_producer_config *config, const char *named)
 {
 	escrow_producer *producer = NULL;
@@ -1128,6 +1146,7 @@ int main(void)
 		CHECK_TEST(test_stopping_ends_a_decision_in_progress),
 		CHECK_TEST(test_calls_have_a_limit_and_a_decision_that_finds_no_place_is_pending),
 		CHECK_TEST(test_many_threads_share_a_producer),
+		CHECK_TEST(test_a_body_over_the_limit_is_not_sent),
 		CHECK_TEST(test_settings_are_checked_by_name),
 	};
 	return check_main("sdk/producer", tests, sizeof(tests) / sizeof(tests[0]));
