@@ -456,12 +456,34 @@ static void test_a_stranded_transaction_does_not_hold_the_cursor(void)
 	close_log(&log);
 }
 
+/* A procedure was made, but that it was is not noted: making it again fails, and must not fail for ever. */
+static void test_a_migration_whose_note_is_lost_goes_on(void)
+{
+	struct errinfo err;
+	unsigned applied = 0;
+
+	for (unsigned done = 0; done < 6; done++) {
+		char statement[160];
+
+		fresh_database();
+		snprintf(statement, sizeof(statement),
+			 "UPDATE schema_migration SET finished_at = NULL, statements_done = %u WHERE version = 3", done);
+		sql(statement);
+		CU_ASSERT_EQUAL(oplog_schema_migrate(admin, &applied, &err), ST_OK);
+		CU_ASSERT_EQUAL(oplog_schema_check(admin, &err), ST_OK);
+		CU_ASSERT_EQUAL(sql_u64("SELECT COUNT(*) FROM information_schema.routines"
+					" WHERE routine_schema = 'escrow_oplog'"), 3);
+		sql("CALL maintain_partitions(1, 0)");
+	}
+}
+
 int main(void)
 {
 	static const struct check_test tests[] = {
 		CHECK_TEST(test_a_commit_that_comes_late_is_ones_own),
 		CHECK_TEST(test_a_claim_whose_answer_is_lost_is_ones_own),
 		CHECK_TEST(test_a_stranded_transaction_does_not_hold_the_cursor),
+		CHECK_TEST(test_a_migration_whose_note_is_lost_goes_on),
 	};
 
 	MUST(db_thread_begin(err));
