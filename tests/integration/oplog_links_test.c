@@ -477,6 +477,25 @@ static void test_a_migration_whose_note_is_lost_goes_on(void)
 	}
 }
 
+/* A statement of the size that is said to be possible is possible. */
+static void test_the_server_takes_what_it_is_said_to_take(void)
+{
+	struct db_target target = { .socket = server_socket, .user = "root", .timeout_ms = 20000 };
+	struct db_conn *conn;
+	struct buffer statement;
+
+	sql("SET GLOBAL max_allowed_packet = 65536");
+	MUST(db_conn_open(&target, &conn, NULL, err));
+	buffer_init(&statement, 0);
+	buffer_append_text(&statement, "DO 1");
+	while (buffer_size(&statement) < db_conn_packet_max(conn))
+		buffer_append_text(&statement, " ");
+	CU_ASSERT_EQUAL(db_conn_exec(conn, buffer_span(&statement), NULL, NULL), ST_OK);
+	buffer_deinit(&statement);
+	db_conn_close(conn);
+	sql("SET GLOBAL max_allowed_packet = 16777216");
+}
+
 int main(void)
 {
 	static const struct check_test tests[] = {
@@ -484,6 +503,7 @@ int main(void)
 		CHECK_TEST(test_a_claim_whose_answer_is_lost_is_ones_own),
 		CHECK_TEST(test_a_stranded_transaction_does_not_hold_the_cursor),
 		CHECK_TEST(test_a_migration_whose_note_is_lost_goes_on),
+		CHECK_TEST(test_the_server_takes_what_it_is_said_to_take),
 	};
 
 	MUST(db_thread_begin(err));
