@@ -342,6 +342,17 @@ static bool contributes(const struct live *live)
 	return live->broker_id == MASTER_ID || (broker->enable_acting_master && broker->lives == live);
 }
 
+/* Said over an earlier connection than the last registration, and delivered late. */
+static bool is_late(const struct live *live, uint64_t conn_id)
+{
+	return live != NULL && live->conn_id > conn_id;
+}
+
+bool route_table_late(const struct route_table *table, struct span addr, uint64_t conn_id)
+{
+	return is_late(find_live(table, addr), conn_id);
+}
+
 enum status route_table_register(struct route_table *table, const struct broker_header *header,
 				 const struct topic_config_table *topics, uint64_t conn_id, int64_t now_ms, bool *is_new,
 				 struct errinfo *err)
@@ -355,6 +366,8 @@ enum status route_table_register(struct route_table *table, const struct broker_
 				   SPAN_ARGS(header->broker_addr), (long long)header->broker_id);
 	/* A master that was replaced and does not know it yet: it is answered, but it does not come back. */
 	if (member != NULL && member != known && member->version.state_version > topics->version.state_version)
+		return ST_OK;
+	if (is_late(known, conn_id) || is_late(member, conn_id))
 		return ST_OK;
 	if (known == NULL && HASH_COUNT(table->lives) >= BROKERS_MAX)
 		return errinfo_set(err, ST_TOOBIG, "this name server knows %d brokers, its limit", BROKERS_MAX);
