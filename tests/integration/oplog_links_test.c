@@ -1,9 +1,10 @@
 /* The op log over a connection that fails at the worst moment: between the projector and a real server stands a gate that
  * lets all pass, until a statement of its choice comes. Then it keeps that statement back, or the answer to it, or
- * leaves the server with a connection that nobody speaks on any more. */
+ * leaves the server with a connection that nobody speaks on any more; or it does so at random (LINKS_SECONDS: for so long). */
 #include <inttypes.h>
 #include <poll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -68,6 +69,8 @@ struct gate {
 	bool released;
 	const char *awaited;  /* What is looked for in other connections after the fault. */
 	bool awaited_came;
+	int permille;         /* Statements that meet a fault at random, in a thousand. */
+	uint64_t random;
 };
 
 static struct gate gate;
@@ -94,8 +97,17 @@ static bool send_all(int fd, const uint8_t *bytes, size_t size)
 	return true;
 }
 
+static void wait_for_release(void)
+{
+	pthread_mutex_lock(&gate.lock);
+	gate.struck = true;
+	while (!gate.released)
+		pthread_cond_wait(&gate.changed, &gate.lock);
+	pthread_mutex_unlock(&gate.lock);
+}
+
 /* What the fault does to the statement in `bytes`. Only the server's side is left afterwards. */
-static void strike(struct passage *passage, const uint8_t *bytes, size_t size, enum gate_fault fault)
+static void strike(struct passage *passage, const uint8_t *bytes, size_t size, enum gate_fault fault, unsigned hold_ms)
 {
 	uint8_t answer[4096];
 
@@ -103,12 +115,10 @@ static void strike(struct passage *passage, const uint8_t *bytes, size_t size, e
 		(void)!read(passage->server, answer, sizeof(answer));
 	close(passage->client);
 	passage->client = -1;
-	pthread_mutex_lock(&gate.lock);
-	gate.struck = true;
-	pthread_cond_broadcast(&gate.changed);
-	while (fault != GATE_LOSES_THE_ANSWER && !gate.released)
-		pthread_cond_wait(&gate.changed, &gate.lock);
-	pthread_mutex_unlock(&gate.lock);
+	if (hold_ms > 0)
+		usleep(hold_ms * 1000);
+	else
+		wait_for_release();
 	if (fault == GATE_HOLDS_THE_STATEMENT && send_all(passage->server, bytes, size))
 		(void)!read(passage->server, answer, sizeof(answer));
 }
@@ -117,18 +127,27 @@ static void strike(struct passage *passage, const uint8_t *bytes, size_t size, e
 static bool pass_statement(struct passage *passage, const uint8_t *bytes, size_t size)
 {
 	pthread_mutex_lock(&gate.lock);
-	bool hit = contains(bytes, size, gate.trigger);
-	enum gate_fault fault = gate.fault;
+	bool hit = contains(bytes, size, gate.trigger), by_chance = !hit && (int)(check_random(&gate.random) % 1000) < gate.permille;
+	enum gate_fault fault = by_chance ? (enum gate_fault)(check_random(&gate.random) % 3) : gate.fault;
+	unsigned hold_ms = by_chance ? 1 + (unsigned)(check_random(&gate.random) % 2500) : 0;
 	if (hit)
 		gate.trigger = NULL;
 	else if (gate.struck && contains(bytes, size, gate.awaited))
 		gate.awaited_came = true;
 	pthread_mutex_unlock(&gate.lock);
-	if (hit) {
-		strike(passage, bytes, size, fault);
+	if (hit || by_chance) {
+		strike(passage, bytes, size, fault, hold_ms);
 		return false;
 	}
 	return send_all(passage->server, bytes, size);
+}
+
+static void end_passage(struct passage *passage)
+{
+	if (passage->client >= 0)
+		close(passage->client);
+	close(passage->server);
+	free(passage);
 }
 
 static void *run_passage(void *context)
@@ -149,10 +168,7 @@ static void *run_passage(void *context)
 					     !send_all(passage->client, bytes, (size_t)got)))
 			break;
 	}
-	if (passage->client >= 0)
-		close(passage->client);
-	close(passage->server);
-	free(passage);
+	end_passage(passage);
 	return NULL;
 }
 
@@ -177,8 +193,11 @@ static void *run_gate(void *unused)
 		if (passage == NULL)
 			abort();
 		*passage = (struct passage){ client, socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0) };
-		if (connect(passage->server, (struct sockaddr *)&address, sizeof(address)) != 0 ||
-		    pthread_create(&thread, NULL, run_passage, passage) != 0 || pthread_detach(thread) != 0)
+		if (connect(passage->server, (struct sockaddr *)&address, sizeof(address)) != 0) {
+			end_passage(passage); /* The server is down. */
+			continue;
+		}
+		if (pthread_create(&thread, NULL, run_passage, passage) != 0 || pthread_detach(thread) != 0)
 			abort();
 	}
 	return NULL;
@@ -195,6 +214,7 @@ static void start_gate(void)
 	pthread_condattr_init(&attributes);
 	pthread_cond_init(&gate.changed, &attributes);
 	pthread_condattr_destroy(&attributes);
+	gate.random = check_seed(18);
 	gate.listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	unlink(gate.path);
 	if (bind(gate.listener, (struct sockaddr *)&address, sizeof(address)) != 0 || listen(gate.listener, 16) != 0 ||
@@ -268,7 +288,7 @@ static uint64_t sql_u64(const char *query)
 
 static void fresh_database(void)
 {
-	unsigned applied;
+	unsigned applied = 0;
 
 	sql("DROP DATABASE IF EXISTS escrow_oplog");
 	MUST(oplog_schema_use(admin, "escrow_oplog", err));
@@ -306,32 +326,58 @@ static void flush(struct test_log *t)
 	}
 }
 
+static const struct span name = SPAN_LITERAL("orders");
+
+struct test_txn {
+	uint64_t half_offset, n, state_offset;
+	int64_t created_ms;
+	enum record_outcome outcome; /* RESUME: open. */
+	char id[32];
+};
+
+static struct test_txn put_half(struct test_log *t)
+{
+	struct test_txn txn = { .n = t->count++, .created_ms = clock_wall_ms(clock_system()), .outcome = OUTCOME_RESUME };
+
+	snprintf(txn.id, sizeof(txn.id), "txn%" PRIu64, txn.n);
+	struct record_half half = {
+		.half_queue_offset = txn.n, .store_time_ms = txn.created_ms, .immunity_ms = -1, .topic = name, .group = name,
+		.transaction_id = span_of(txn.id), .unique_key = span_of(txn.id), .client_id = name, .global = { SPAN_NONE, 0, 1 },
+		.message = SPAN_LITERAL("0123456789"),
+	};
+	uint8_t *at = commitlog_begin(t->log, LOG_HALF, record_half_size(&half), &txn.half_offset);
+	if (at == NULL)
+		give_up("test log", "no room");
+	record_half_encode(&half, at);
+	(void)commitlog_commit(t->log);
+	txn.state_offset = txn.half_offset;
+	return txn;
+}
+
+static void put_decision(struct test_log *t, struct test_txn *txn, enum record_outcome outcome)
+{
+	struct record_decision decision = {
+		.half_offset = txn->half_offset, .half_queue_offset = txn->n, .half_store_time_ms = txn->created_ms,
+		.body_offset = txn->half_offset, .message_size = 10, .outcome = outcome, .who = WHO_PRODUCER,
+		.when_ms = clock_wall_ms(clock_system()), .queue_offset = txn->n, .topic = name, .group = name,
+		.transaction_id = span_of(txn->id), .who_text = name, .global = { SPAN_NONE, 0, 1 },
+	};
+	uint8_t *at = commitlog_begin(t->log, LOG_DECISION, record_decision_size(&decision), &txn->state_offset);
+
+	if (at == NULL)
+		give_up("test log", "no room");
+	record_decision_encode(&decision, at);
+	(void)commitlog_commit(t->log);
+	txn->outcome = outcome;
+}
+
 /* `count` committed transactions, each of an id of its own. */
 static void put_committed(struct test_log *t, unsigned count)
 {
-	static const struct span name = SPAN_LITERAL("orders");
-	int64_t now = clock_wall_ms(clock_system());
-	uint64_t half_offset, offset;
-	char id[32];
+	for (unsigned i = 0; i < count; i++) {
+		struct test_txn txn = put_half(t);
 
-	for (unsigned i = 0; i < count; i++, t->count++) {
-		snprintf(id, sizeof(id), "txn%" PRIu64, t->count);
-		struct record_half half = {
-			.half_queue_offset = t->count, .store_time_ms = now, .immunity_ms = -1, .topic = name, .group = name,
-			.transaction_id = span_of(id), .unique_key = span_of(id), .client_id = name, .global = { SPAN_NONE, 0, 1 },
-			.message = SPAN_LITERAL("0123456789"),
-		};
-		record_half_encode(&half, commitlog_begin(t->log, LOG_HALF, record_half_size(&half), &half_offset));
-		(void)commitlog_commit(t->log);
-		struct record_decision decision = {
-			.half_offset = half_offset, .half_queue_offset = t->count, .half_store_time_ms = now,
-			.body_offset = half_offset, .message_size = 10, .outcome = OUTCOME_COMMIT, .who = WHO_PRODUCER,
-			.when_ms = now + 1, .queue_offset = t->count, .topic = name, .group = name,
-			.transaction_id = span_of(id), .who_text = name, .global = { SPAN_NONE, 0, 1 },
-		};
-		record_decision_encode(&decision,
-				       commitlog_begin(t->log, LOG_DECISION, record_decision_size(&decision), &offset));
-		(void)commitlog_commit(t->log);
+		put_decision(t, &txn, OUTCOME_COMMIT);
 	}
 	flush(t);
 }
@@ -425,6 +471,7 @@ static void test_a_claim_whose_answer_is_lost_is_ones_own(void)
 	sql("DELETE FROM txn");
 	sql("UPDATE broker_log SET cursor_position = 0");
 	gate_arm("SET broker_name", GATE_LOSES_THE_ANSWER, NULL);
+	gate_release();
 	put_committed(&log, 10);
 	oplog_projector_advance(projector, commitlog_durable(log.log));
 	gate_wait(&gate.struck, "the claim");
@@ -454,6 +501,116 @@ static void test_a_stranded_transaction_does_not_hold_the_cursor(void)
 	oplog_projector_stop(projector, 5000);
 	check_complete(&log);
 	close_log(&log);
+}
+
+/* --- at random -------------------------------------------------------------------------------------------------- */
+
+enum { RANDOM_TXNS = 20000 };
+
+/* Some transactions are new, some of the young ones are decided, and parked ones may be decided once more. */
+static void do_business(struct test_log *t, struct test_txn *txns, uint64_t *random)
+{
+	for (uint64_t i = check_random(random) % 40; i > 0 && t->count < RANDOM_TXNS; i--) {
+		struct test_txn txn = put_half(t);
+		txns[txn.n] = txn;
+	}
+	for (uint64_t i = check_random(random) % 50; i > 0 && t->count > 0; i--) {
+		uint64_t back = check_random(random) % (check_random(random) % 8 == 0 ? 2000 : 60);
+		struct test_txn *txn = &txns[back < t->count ? t->count - 1 - back : 0];
+
+		if (txn->outcome == OUTCOME_RESUME || txn->outcome == OUTCOME_PARK)
+			put_decision(t, txn, (enum record_outcome[]){ OUTCOME_COMMIT, OUTCOME_ROLLBACK, OUTCOME_PARK }[check_random(random) % 3]);
+	}
+	flush(t);
+}
+
+/* What the server had not yet synced is lost with it, cursor and all. */
+static void restart_server(void)
+{
+	char command[700];
+
+	db_conn_close(admin);
+	snprintf(command, sizeof(command), "tests/support/mariadb kill %s", server_dir);
+	if (system(command) != 0)
+		give_up("failed", command);
+	start_server();
+	sql("USE escrow_oplog");
+	sql("SET GLOBAL innodb_flush_log_at_trx_commit = 0");
+}
+
+static void signal_server(int number)
+{
+	char path[600];
+	size_t size;
+
+	snprintf(path, sizeof(path), "%s/pid", server_dir);
+	char *text = (char *)check_read_file(path, &size);
+	if (kill((pid_t)atol(text), number) != 0)
+		give_up("cannot signal", "the server");
+	free(text);
+}
+
+static void check_each_row(const struct test_log *t, const struct test_txn *txns)
+{
+	for (uint64_t n = 0; n < t->count; n++) {
+		char query[256];
+		unsigned state = txns[n].outcome == OUTCOME_COMMIT ? 2 : txns[n].outcome == OUTCOME_ROLLBACK ? 3 : txns[n].outcome == OUTCOME_PARK ? 4 : 1;
+
+		snprintf(query, sizeof(query), "SELECT COUNT(*) FROM txn WHERE transaction_id = '%s' AND half_offset = %" PRIu64
+			 " AND state = %u AND state_offset = %" PRIu64, txns[n].id, txns[n].half_offset, state, txns[n].state_offset);
+		if (sql_u64(query) != 1) {
+			fprintf(stderr, "%s: none for %s\n", query, txns[n].id);
+			CU_FAIL("a row is missing, or differs from the log");
+		}
+	}
+	CU_ASSERT_EQUAL(sql_u64("SELECT COUNT(*) FROM txn"), t->count);
+}
+
+/* Whatever happens to the connections, the server and the projector: each transaction has one row, of its last state. */
+static void test_random_faults_leave_each_transaction_one_row(void)
+{
+	const char *wanted = getenv("LINKS_SECONDS");
+	int64_t until = clock_mono_ms(clock_system()) + 1000 * (wanted == NULL ? 5 : atoi(wanted));
+	struct test_txn *txns = calloc(RANDOM_TXNS, sizeof(*txns));
+	uint64_t random = check_seed(17);
+	struct test_log log;
+
+	fresh_database();
+	new_log(&log, "random");
+	gate_arm(NULL, GATE_LOSES_THE_ANSWER, NULL);
+	sql("SET GLOBAL innodb_flush_log_at_trx_commit = 0");
+	struct oplog_projector *projector = start_projector(&log, 1000);
+	while (clock_mono_ms(clock_system()) < until) {
+		pthread_mutex_lock(&gate.lock);
+		gate.permille = (int[]){ 0, 10, 60, 200 }[check_random(&random) % 4];
+		pthread_mutex_unlock(&gate.lock);
+		for (int i = 0; i < 20; i++) {
+			do_business(&log, txns, &random);
+			oplog_projector_advance(projector, commitlog_durable(log.log));
+			usleep(1000 * (useconds_t)(check_random(&random) % 30));
+		}
+		if (check_random(&random) % 8 == 0) {
+			signal_server(SIGSTOP);
+			usleep(1000 * (useconds_t)(check_random(&random) % 2500));
+			signal_server(SIGCONT);
+		}
+		if (check_random(&random) % 16 == 0)
+			restart_server();
+		if (check_random(&random) % 8 == 0) {
+			oplog_projector_stop(projector, (int64_t)(check_random(&random) % 2 * 1000));
+			projector = start_projector(&log, 1000);
+		}
+	}
+	pthread_mutex_lock(&gate.lock);
+	gate.permille = 0;
+	pthread_mutex_unlock(&gate.lock);
+	/* What is under way may still fail. */
+	CU_ASSERT_TRUE(projected(&log, projector));
+	oplog_projector_stop(projector, 5000);
+	check_each_row(&log, txns);
+	sql("SET GLOBAL innodb_flush_log_at_trx_commit = 1");
+	close_log(&log);
+	free(txns);
 }
 
 /* A procedure was made, but that it was is not noted: making it again fails, and must not fail for ever. */
@@ -502,6 +659,7 @@ int main(void)
 		CHECK_TEST(test_a_commit_that_comes_late_is_ones_own),
 		CHECK_TEST(test_a_claim_whose_answer_is_lost_is_ones_own),
 		CHECK_TEST(test_a_stranded_transaction_does_not_hold_the_cursor),
+		CHECK_TEST(test_random_faults_leave_each_transaction_one_row),
 		CHECK_TEST(test_a_migration_whose_note_is_lost_goes_on),
 		CHECK_TEST(test_the_server_takes_what_it_is_said_to_take),
 	};
