@@ -45,7 +45,7 @@ struct server_callbacks {
 
 /* Listens. ST_IO: port taken and the like; the text names address and port. Registers a turn-end hook that writes the
  * output: add hooks that produce output before. Raises the process's soft limit of descriptors to what connections_max
- * needs, and warns if the hard limit forbids it. */
+ * needs; if the hard limit forbids it, it warns and serves only as many as leave some for files. */
 enum status server_create(struct loop *loop, const struct server_config *config,
 			  const struct server_callbacks *callbacks, struct server **out, struct errinfo *err) MUST_USE;
 /* Closes everything without waiting. */
