@@ -74,12 +74,35 @@ static void test_a_late_registration_does_not_bring_back_an_address(void)
 	bench_close(b);
 }
 
+/* A connection that was delayed itself, and that nobody closes, may bear the highest id: the broker's own is heard again soon. */
+static void test_who_goes_on_speaking_is_heard(void)
+{
+	struct bench *b = bench_open();
+	struct registration present = plain(), stranded = plain();
+
+	present.conn_id = 7;
+	stranded.conn_id = 8;
+	CU_ASSERT_EQUAL(put(b, &present), RESP_SUCCESS);
+	CU_ASSERT_EQUAL(put(b, &stranded), RESP_SUCCESS);
+	for (int i = 0; i < 10; i++) {
+		b->now_ms += 30000;
+		CU_ASSERT_EQUAL(put(b, &present), RESP_SUCCESS);
+		route_table_expire(b->namesrv.routes, b->now_ms, on_gone, b);
+	}
+	route_table_connection_gone(b->namesrv.routes, 8, on_gone, b);
+	CU_ASSERT_EQUAL(b->gone, 0);
+	CU_ASSERT_EQUAL(unregister_over(b, 7), RESP_SUCCESS);
+	CU_ASSERT_EQUAL(ask_route(b, "T1"), RESP_TOPIC_NOT_EXIST);
+	bench_close(b);
+}
+
 int main(void)
 {
 	static const struct check_test tests[] = {
 		CHECK_TEST(test_a_late_unregistration_does_not_take_the_restarted_broker),
 		CHECK_TEST(test_a_late_registration_does_not_tie_the_broker_to_its_old_connection),
 		CHECK_TEST(test_a_late_registration_does_not_bring_back_an_address),
+		CHECK_TEST(test_who_goes_on_speaking_is_heard),
 	};
 	return check_main("namesrv_late_words", tests, sizeof(tests) / sizeof(tests[0]));
 }
