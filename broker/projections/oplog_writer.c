@@ -198,7 +198,7 @@ static enum status read_cursor(struct oplog_writer *writer, const struct oplog_l
 {
 	char literal[LOG_ID_LITERAL_SIZE];
 	struct buffer query;
-	uint64_t cells[4];
+	uint64_t cells[4] = { 0 };
 
 	log_id_literal(identity->log_id, literal);
 	buffer_init(&query, 0);

@@ -552,12 +552,13 @@ static void signal_server(int number)
 
 static void check_each_row(const struct test_log *t, const struct test_txn *txns)
 {
+	static const unsigned states[] = { [OUTCOME_COMMIT] = 2, [OUTCOME_ROLLBACK] = 3, [OUTCOME_PARK] = 4, [OUTCOME_RESUME] = 1 };
+
 	for (uint64_t n = 0; n < t->count; n++) {
 		char query[256];
-		unsigned state = txns[n].outcome == OUTCOME_COMMIT ? 2 : txns[n].outcome == OUTCOME_ROLLBACK ? 3 : txns[n].outcome == OUTCOME_PARK ? 4 : 1;
 
 		snprintf(query, sizeof(query), "SELECT COUNT(*) FROM txn WHERE transaction_id = '%s' AND half_offset = %" PRIu64
-			 " AND state = %u AND state_offset = %" PRIu64, txns[n].id, txns[n].half_offset, state, txns[n].state_offset);
+			 " AND state = %u AND state_offset = %" PRIu64, txns[n].id, txns[n].half_offset, states[txns[n].outcome], txns[n].state_offset);
 		if (sql_u64(query) != 1) {
 			fprintf(stderr, "%s: none for %s\n", query, txns[n].id);
 			CU_FAIL("a row is missing, or differs from the log");
