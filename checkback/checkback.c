@@ -472,12 +472,17 @@ static bool has_room(const struct producer *producer)
 	return producer->asked.count < producer->window;
 }
 
-/* Who is asked: the sender, or the one asked last; somebody else if that one let this question or others time out, as
- * long as there is somebody with room. NULL: nobody has room. */
-static struct producer *choose(struct group *group, const struct pending *entry)
+static bool reads_nothing(const struct checkback *cb, const struct producer *producer)
 {
-	bool avoid = (entry->place & MARK_AVOID) != 0;
+	return cb->effects.full != NULL && cb->effects.full(cb->effects.context, producer->conn_id);
+}
+
+/* Who is asked: the sender, or the one asked last; somebody else if that one let this question or others time out, as
+ * long as there is somebody with room, or if it reads nothing. NULL: nobody has room. */
+static struct producer *choose(const struct checkback *cb, struct group *group, const struct pending *entry)
+{
 	struct producer *last = find_producer(group, entry->conn_id), *best = NULL;
+	bool avoid = (entry->place & MARK_AVOID) != 0 || (last != NULL && reads_nothing(cb, last));
 	int best_rank = -1;
 
 	if (last != NULL && !avoid && !last->silent && has_room(last))
@@ -486,7 +491,7 @@ static struct producer *choose(struct group *group, const struct pending *entry)
 		struct producer *producer = &group->producers[(group->producer_next + i) % group->producer_count];
 		int rank = (producer->silent ? 0 : 2) + (avoid && producer == last ? 0 : 1);
 
-		if (rank > best_rank && has_room(producer)) {
+		if (rank > best_rank && has_room(producer) && !reads_nothing(cb, producer)) {
 			best = producer;
 			best_rank = rank;
 		}
@@ -532,7 +537,7 @@ static bool serve_group(struct checkback *cb, struct group *group)
 		group->deficit += QUANTUM_BYTES;
 	while (group->deficit > 0 && may_ask(cb)) {
 		struct pending *entry = next_to_ask(cb, group);
-		struct producer *producer = entry == NULL ? NULL : choose(group, entry);
+		struct producer *producer = entry == NULL ? NULL : choose(cb, group, entry);
 
 		if (producer == NULL) {
 			group->deficit = 0;

@@ -10,7 +10,8 @@
  *   backing off as soon as one check interval has passed since their last answer, never about younger ones. While no
  *   producer is there, they cost nothing.
  * - Asked is the connection that sent the half first, then others. No answer by `answer_timeout_ms`: another one, not
- *   counted; who let a question time out comes last until it answers one. The connection is gone: another one at once.
+ *   counted; who let a question time out comes last until it answers one. The connection is gone, or reads nothing: another
+ *   one at once.
  * - UNKNOWN is counted and backs off: check_interval_ms for the first three answers, then doubling up to eight times.
  *   `check_max` UNKNOWNs: the effect `exhausted` (the policy's turn). No two of them are counted within one check
  *   interval, however connections come and go: that is no sooner than (check_max - 1) intervals after the first.
@@ -50,6 +51,8 @@ struct checkback_effects {
 	/* check_max answers said UNKNOWN: decide by policy (and call checkback_closed). If that fails, it is called
 	 * again later. */
 	void (*exhausted)(void *context, struct pending *entry);
+	/* Does this connection leave so much unread that it is to be asked nothing? Others are, then. NULL: never. */
+	bool (*full)(void *context, uint64_t conn_id);
 };
 
 struct checkback;

@@ -37,10 +37,12 @@ static void member_gone(void *context, uint64_t conn_id, uint32_t group_id, enum
 {
 	struct core *core = context;
 
-	if (role == MEMBER_PRODUCER)
+	if (role == MEMBER_PRODUCER) {
 		checkback_producer_gone(core->checkback, group_id, conn_id);
-	else
-		notify_group(core, group_id);
+		return;
+	}
+	pop_waits_remove_member(core, conn_id, group_id);
+	notify_group(core, group_id);
 }
 
 /* --- heartbeats ------------------------------------------------------------------------------------------ */

@@ -140,7 +140,7 @@ enum status core_find_queue(struct core *core, struct span topic_name, int32_t q
 static bool make_parts(struct core *core)
 {
 	const struct core_config *config = &core->config;
-	struct checkback_effects effects = { core, transactions_ask, transactions_exhausted };
+	struct checkback_effects effects = { core, transactions_ask, transactions_exhausted, transactions_full };
 
 	holds_init(&core->holds, config->hold_max);
 	delays_init(&core->delays, SIZE_MAX); /* The limits are apply's: what the log holds is taken in any case. */

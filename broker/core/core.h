@@ -57,6 +57,8 @@ struct core_effects {
 	void (*topics_changed)(void *context);
 	/* Run a waiting POP again: there may be something for it, or its time is up. False: nothing was found, it waits on. */
 	bool (*pop_ready)(void *context, const struct pop_wait *wait, bool expired);
+	/* Has this connection so much to read that nothing should be asked of it? Others are, then. NULL: never. */
+	bool (*full)(void *context, uint64_t conn_id);
 };
 
 struct core;

@@ -411,8 +411,11 @@ void members_unregister(struct members *members, uint64_t conn_id, uint32_t grou
 	struct connection *connection = find_connection(members, conn_id);
 	struct member *member = connection == NULL ? NULL : find_member(connection, group_id, role);
 
-	if (member != NULL)
-		remove_member(members, member, gone, context);
+	if (member == NULL)
+		return;
+	while (role == MEMBER_CONSUMER && member->before != NULL)
+		remove_member(members, member->before, gone, context);
+	remove_member(members, member, gone, context);
 }
 
 void members_connection_gone(struct members *members, uint64_t conn_id, members_gone gone, void *context)

@@ -66,6 +66,8 @@ enum status members_see_consumer(struct members *members, const struct member_cl
 
 /* Called for each membership that ends. */
 typedef void (*members_gone)(void *context, uint64_t conn_id, uint32_t group_id, enum member_role role);
+/* One that consumes takes those connections of the same client along that came before: dead ones, of which nobody has heard yet
+ * that they are. Producers' connections speak for themselves: proxies have one client id in common. */
 void members_unregister(struct members *members, uint64_t conn_id, uint32_t group_id, enum member_role role,
 			members_gone gone, void *context);
 void members_connection_gone(struct members *members, uint64_t conn_id, members_gone gone, void *context);

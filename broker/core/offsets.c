@@ -23,14 +23,17 @@ struct cell {
 	int64_t pulled;    /* Where the group's next pull will be. */
 };
 
+/* A row that was forgotten becomes the next one that is made. It keeps its place among all, because a walk may stand on it. */
 struct row {
 	UT_hash_handle hh;
 	uint64_t key;
 	uint32_t topic_id;
 	uint32_t group_id;
+	bool hashed, spare;
 	uint32_t cell_count;
 	struct cell **cells; /* Cells do not move: the dirty list links them. */
-	struct row *next_of_topic, *next_of_group;
+	struct row *prev_of_topic, *next_of_topic, *prev_of_group, *next_of_group;
+	struct row *prev_of_spare, *next_of_spare, *next_of_all;
 };
 
 /* All rows of a topic, or of a group. */
@@ -42,6 +45,8 @@ struct side {
 
 struct offsets {
 	struct row *rows;
+	struct row *first, *last; /* Of all, those that were forgotten among them. */
+	struct row *spare;
 	struct side *topics, *groups;
 	struct cell *dirty;
 	size_t dirty_count;
@@ -108,6 +113,16 @@ static void free_sides(struct side **sides)
 	}
 }
 
+static void free_cells(struct offsets *offsets, struct row *row)
+{
+	for (uint32_t i = 0; i < row->cell_count; i++)
+		free(row->cells[i]);
+	free(row->cells);
+	row->cells = NULL;
+	offsets->place_count -= row->cell_count;
+	row->cell_count = 0;
+}
+
 void offsets_destroy(struct offsets *offsets)
 {
 	struct row *row, *next;
@@ -116,11 +131,10 @@ void offsets_destroy(struct offsets *offsets)
 		return;
 	free_sides(&offsets->topics);
 	free_sides(&offsets->groups);
-	HASH_ITER(hh, offsets->rows, row, next) {
-		HASH_DEL(offsets->rows, row);
-		for (uint32_t i = 0; i < row->cell_count; i++)
-			free(row->cells[i]);
-		free(row->cells);
+	HASH_CLEAR(hh, offsets->rows);
+	for (row = offsets->first; row != NULL; row = next) {
+		next = row->next_of_all;
+		free_cells(offsets, row);
 		free(row);
 	}
 	free(offsets);
@@ -162,24 +176,67 @@ static enum status grow_row(struct offsets *offsets, struct row *row, uint32_t c
 	return ST_OK;
 }
 
-static struct row *make_row(struct offsets *offsets, uint32_t topic_id, uint32_t group_id)
+static void set_spare(struct offsets *offsets, struct row *row, bool spare)
+{
+	if (spare && !row->spare)
+		DL_PREPEND2(offsets->spare, row, prev_of_spare, next_of_spare);
+	else if (!spare && row->spare)
+		DL_DELETE2(offsets->spare, row, prev_of_spare, next_of_spare);
+	row->spare = spare;
+}
+
+/* It is nobody's. */
+static void unlink_row(struct offsets *offsets, struct row *row)
+{
+	if (!row->hashed)
+		return;
+	HASH_DEL(offsets->rows, row);
+	DL_DELETE2(find_side(offsets->topics, row->topic_id)->first, row, prev_of_topic, next_of_topic);
+	DL_DELETE2(find_side(offsets->groups, row->group_id)->first, row, prev_of_group, next_of_group);
+	row->hashed = false;
+}
+
+static enum status take_row(struct offsets *offsets, struct row **out)
+{
+	struct row *row = offsets->spare;
+
+	if (row != NULL) {
+		unlink_row(offsets, row);
+		*out = row;
+		return ST_OK;
+	}
+	if (HASH_COUNT(offsets->rows) >= offsets->row_max)
+		return ST_FULL;
+	*out = row = calloc(1, sizeof(*row));
+	if (row == NULL)
+		return ST_NOMEM;
+	*(offsets->last == NULL ? &offsets->first : &offsets->last->next_of_all) = row;
+	offsets->last = row;
+	set_spare(offsets, row, true);
+	return ST_OK;
+}
+
+static enum status make_row(struct offsets *offsets, uint32_t topic_id, uint32_t group_id, struct row **out)
 {
 	struct side *topic = make_side(&offsets->topics, topic_id), *group = make_side(&offsets->groups, group_id);
-	struct row *row = topic == NULL || group == NULL ? NULL : calloc(1, sizeof(*row));
+	struct row *row = NULL;
 
-	if (row == NULL)
-		return NULL; /* A side without rows does no harm. */
+	if (topic == NULL || group == NULL)
+		return ST_NOMEM; /* A side without rows does no harm. */
+	enum status status = take_row(offsets, &row);
+	if (status != ST_OK)
+		return status;
 	row->key = row_key(topic_id, group_id);
 	row->topic_id = topic_id;
 	row->group_id = group_id;
 	HASH_ADD(hh, offsets->rows, key, sizeof(row->key), row);
-	if (!table_took(row)) {
-		free(row);
-		return NULL;
-	}
-	LL_PREPEND2(topic->first, row, next_of_topic);
-	LL_PREPEND2(group->first, row, next_of_group);
-	return row;
+	row->hashed = table_took(row);
+	if (!row->hashed)
+		return ST_NOMEM;
+	DL_PREPEND2(topic->first, row, prev_of_topic, next_of_topic);
+	DL_PREPEND2(group->first, row, prev_of_group, next_of_group);
+	*out = row;
+	return ST_OK;
 }
 
 enum status offsets_reserve(struct offsets *offsets, uint32_t topic_id, uint32_t group_id, uint32_t queue_id)
@@ -189,14 +246,11 @@ enum status offsets_reserve(struct offsets *offsets, uint32_t topic_id, uint32_t
 
 	assert(queue_id <= QUEUE_ID_MAX);
 	HASH_FIND(hh, offsets->rows, &key, sizeof(key), row);
-	if (row == NULL) {
-		if (HASH_COUNT(offsets->rows) >= offsets->row_max)
-			return ST_FULL;
-		row = make_row(offsets, topic_id, group_id);
-		if (row == NULL)
-			return ST_NOMEM;
-	}
-	enum status status = queue_id >= row->cell_count ? grow_row(offsets, row, queue_id + 1) : ST_OK;
+	enum status status = row == NULL ? make_row(offsets, topic_id, group_id, &row) : ST_OK;
+	if (status != ST_OK)
+		return status;
+	set_spare(offsets, row, false);
+	status = queue_id >= row->cell_count ? grow_row(offsets, row, queue_id + 1) : ST_OK;
 	if (status != ST_OK)
 		return status;
 	if (row->cells[queue_id] != NULL)
@@ -252,18 +306,14 @@ bool offsets_is_stored(const struct offsets *offsets, uint32_t topic_id, uint32_
 	return cell != NULL && cell->stored_known && !cell->dirty && cell->stored == value;
 }
 
-/* Rows and cells stay: a walk may stand on them, and topics and groups tend to come back. */
 static void forget_row(struct offsets *offsets, struct row *row)
 {
 	for (uint32_t i = 0; i < row->cell_count; i++) {
-		struct cell *cell = row->cells[i];
-
-		if (cell == NULL)
-			continue;
-		set_clean(offsets, cell);
-		cell->known = cell->stored_known = cell->reset = false;
-		cell->pulled = 0;
+		if (row->cells[i] != NULL)
+			set_clean(offsets, row->cells[i]);
 	}
+	free_cells(offsets, row);
+	set_spare(offsets, row, true);
 }
 
 void offsets_mark_reset(struct offsets *offsets, uint32_t topic_id, uint32_t group_id, uint32_t queue_id)
@@ -379,10 +429,10 @@ size_t offsets_dirty_count(const struct offsets *offsets)
 
 static bool next(const struct offsets *offsets, struct offsets_cursor *cursor, bool live, struct offsets_entry *out)
 {
-	const struct row *row = cursor->begun ? cursor->row : offsets->rows;
+	const struct row *row = cursor->begun ? cursor->row : offsets->first;
 
 	cursor->begun = true;
-	for (; row != NULL; row = row->hh.next, cursor->queue_id = 0) {
+	for (; row != NULL; row = row->next_of_all, cursor->queue_id = 0) {
 		while (cursor->queue_id < row->cell_count) {
 			const struct cell *cell = row->cells[cursor->queue_id++];
 
@@ -405,12 +455,12 @@ bool offsets_next(const struct offsets *offsets, struct offsets_cursor *cursor, 
 bool offsets_next_row(const struct offsets *offsets, struct offsets_cursor *cursor, uint32_t *topic_id_out,
 		      uint32_t *group_id_out)
 {
-	const struct row *row = cursor->begun ? cursor->row : offsets->rows;
+	const struct row *row = cursor->begun ? cursor->row : offsets->first;
 
 	cursor->begun = true;
 	while (row != NULL && !row_known(row))
-		row = row->hh.next;
-	cursor->row = row == NULL ? NULL : row->hh.next;
+		row = row->next_of_all;
+	cursor->row = row == NULL ? NULL : row->next_of_all;
 	if (row == NULL)
 		return false;
 	*topic_id_out = row->topic_id;

@@ -2,7 +2,8 @@
  *
  * A value is *live* when a consumer said it and *stored* once an OFFSETS record carries it. An acknowledged update
  * (a two-way UPDATE_CONSUMER_OFFSET) appends its record at once; one-way updates and those that ride on pulls only
- * become live and dirty, and the next periodic OFFSETS record stores all dirty ones together.
+ * become live and dirty, and the next periodic OFFSETS record stores all dirty ones together, unless somebody asks for
+ * one before (QUERY_CONSUMER_OFFSET).
  * Only stored values are kept in snapshots.
  * Going backwards is allowed: reset and skip tools rely on it.
  * Threads: the loop thread. */
@@ -35,7 +36,7 @@ bool offsets_is_stored(const struct offsets *offsets, uint32_t topic_id, uint32_
 /* What an OFFSETS record says: live and stored. Needs a reserved place. */
 void offsets_apply(struct offsets *offsets, uint32_t topic_id, uint32_t group_id, uint32_t queue_id, int64_t value);
 
-/* What the groups, or one group, said is forgotten: nobody ever read the topic. */
+/* What the groups, or one group, said is forgotten, and makes room: nobody ever read the topic. */
 void offsets_forget_topic(struct offsets *offsets, uint32_t topic_id);
 void offsets_forget_group(struct offsets *offsets, uint32_t group_id);
 
@@ -68,8 +69,8 @@ size_t offsets_dirty(const struct offsets *offsets, struct offsets_entry *out, s
 size_t offsets_place_count(const struct offsets *offsets);
 size_t offsets_dirty_count(const struct offsets *offsets);
 
-/* A walk over all stored values; { 0 } at first. False at the end. Rows and cells never go, so what is there during the
- * whole walk is met exactly once. */
+/* A walk over all stored values; { 0 } at first. False at the end. Rows keep their places, whoever's they become, so what is
+ * there during the whole walk is met exactly once. */
 struct offsets_cursor {
 	const void *row;
 	uint32_t queue_id;

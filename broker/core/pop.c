@@ -296,6 +296,7 @@ enum status core_pop_ack_batch(struct core *core, const struct pop_handle *handl
 	size_t count = 0, bit_count = bits.size * 8 < BATCH_BITS_MAX ? bits.size * 8 : BATCH_BITS_MAX;
 	const struct pop_row *row = topic == NULL || handle->queue_id < 0 ? NULL : row_of(core, topic, handle);
 	enum status status = core_accept(outcome, 0);
+	bool done_before = false;
 
 	if (row == NULL || handle->offset < 0 || handle->offset > INT64_MAX - BATCH_BITS_MAX)
 		return status;
@@ -304,6 +305,7 @@ enum status core_pop_ack_batch(struct core *core, const struct pop_handle *handl
 			continue;
 		one.offset = handle->offset + (int64_t)i;
 		const struct pop_entry *entry = pop_row_find(row, (uint64_t)one.offset);
+		done_before |= entry == NULL && (uint64_t)one.offset < row->next;
 		if (entry == NULL || entry->pop_ms != handle->pop_ms)
 			continue;
 		if (count > 0 && events[count - 1].queue_offset + events[count - 1].count == entry->offset)
@@ -317,9 +319,11 @@ enum status core_pop_ack_batch(struct core *core, const struct pop_handle *handl
 	}
 	if (count > 0)
 		status = pop_record(core, events, count, outcome);
-	if (status == ST_OK)
-		acknowledged(core, topic, handle);
-	return status;
+	if (status != ST_OK)
+		return status;
+	acknowledged(core, topic, handle);
+	/* By a record that is at the log's end at the latest, and may not be durable yet. */
+	return done_before ? core_accept(outcome, commitlog_appended(core->log)) : status;
 }
 
 enum status core_pop_change(struct core *core, const struct pop_handle *handle, int64_t invisible_ms,

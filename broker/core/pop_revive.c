@@ -99,6 +99,8 @@ static enum status revive(struct revival *v, const struct pop_entry *entry)
 	uint64_t offset = entry->offset;
 	enum status status = give_again(v, entry, &outcome);
 
+	if (status == ST_DENIED && outcome.code == RESP_MESSAGE_ILLEGAL)
+		status = ST_TOOBIG; /* The name of the retry topic is longer, and the format has no room for that. */
 	switch (status) {
 	case ST_OK:
 	case ST_NOTFOUND:

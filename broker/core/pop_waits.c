@@ -62,6 +62,19 @@ void pop_waits_remove_connection(struct core *core, uint64_t conn_id)
 		remove_wait(&core->pop_waits, (struct pop_wait *)link);
 }
 
+void pop_waits_remove_member(struct core *core, uint64_t conn_id, uint32_t group_id)
+{
+	struct conn_link *link = conn_index_first(&core->pop_waits.by_conn, conn_id), *next;
+
+	for (; link != NULL; link = next) {
+		struct pop_wait *wait = (struct pop_wait *)link;
+
+		next = link->next;
+		if (wait->request.group_id == group_id)
+			remove_wait(&core->pop_waits, wait);
+	}
+}
+
 /* True when it is answered, and gone. */
 static bool run(struct core *core, struct pop_wait *wait, bool expired)
 {

@@ -41,6 +41,8 @@ bool pop_waits_add(struct core *core, const struct pop_wait *wait);
 /* How many requests of the group wait for this queue of the topic, as they name it. */
 size_t pop_waits_count(const struct core *core, uint32_t topic_id, uint32_t group_id, int32_t queue_id);
 void pop_waits_remove_connection(struct core *core, uint64_t conn_id);
+/* Of a connection that has left the group. */
+void pop_waits_remove_member(struct core *core, uint64_t conn_id, uint32_t group_id);
 
 /* There is something new in the topic. */
 void pop_waits_arrived(struct core *core, struct topic *topic);

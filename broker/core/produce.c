@@ -311,6 +311,12 @@ static enum status redirect_dead(struct core *core, const struct send_request *r
 	return status;
 }
 
+/* What belongs to a batch has its room. */
+static enum status check_room(struct core *core, const struct send_request *request, struct outcome *outcome)
+{
+	return request->batch ? ST_OK : core_check_disk(core, request->body.size + request->properties.size, outcome);
+}
+
 static enum status send_one(struct core *core, const struct send_request *request, struct topic *topic,
 			    struct send_result *result, struct outcome *outcome)
 {
@@ -328,6 +334,8 @@ static enum status send_one(struct core *core, const struct send_request *reques
 	if (status == ST_OK && half)
 		status = check_half(core, group, outcome);
 	if (status == ST_OK && !half)
+		status = check_room(core, request, outcome);
+	if (status == ST_OK && !half)
 		status = redirect_dead(core, request, &in, outcome);
 	if (status != ST_OK)
 		return status;
@@ -341,7 +349,9 @@ static enum status send_one(struct core *core, const struct send_request *reques
 		if (status != ST_NOTFOUND)
 			return status;
 		/* After the resends: they need no room. */
-		status = reserve_half(core, group, outcome);
+		status = check_room(core, request, outcome);
+		if (status == ST_OK)
+			status = reserve_half(core, group, outcome);
 		if (status != ST_OK)
 			return status;
 	}
@@ -442,7 +452,6 @@ static enum status send_batch(struct core *core, const struct send_request *requ
 	if (visibility_reserve(&core->visibility, count) != ST_OK)
 		return core_refuse(outcome, RESP_SYSTEM_BUSY, "no memory for the batch");
 	single.queue_id = (int32_t)choose_queue(core, topic, request->queue_id);
-	single.batch = false;
 	for (uint32_t i = 0; batch_next(&rest, &one, &outcome->err) == ST_OK; i++) {
 		single.body = one.body;
 		single.properties = one.properties;
@@ -480,9 +489,6 @@ enum status core_send(struct core *core, const struct send_request *request, str
 		return status;
 	if (request->batch)
 		return send_batch(core, request, topic, result, outcome);
-	status = core_check_disk(core, request->body.size + request->properties.size, outcome);
-	if (status != ST_OK)
-		return status;
 	status = send_one(core, request, topic, result, outcome);
 	core->sent_offsets[0] = result->log_offset;
 	result->count = 1;

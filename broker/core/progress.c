@@ -112,6 +112,18 @@ bool progress_is_young(const struct core *core, const struct queue *queue)
 	return commitlog_appended(core->log) - first.log_offset < core->config.young_queue_bytes;
 }
 
+/* A value that no record carries yet gets one, and the answer waits for it. Without room for that it is told as it is. */
+static enum status tell_offset(struct core *core, const struct record_offset *told, uint32_t topic_id, uint32_t group_id,
+			       struct outcome *outcome)
+{
+	/* If it is stored its record is at the log's end at the latest, and may not be durable yet. */
+	if (offsets_is_stored(core->offsets, topic_id, group_id, told->queue_id, told->offset))
+		return core_accept(outcome, commitlog_appended(core->log));
+	if (progress_record_offsets(core, told, 1, outcome) == ST_OK)
+		return ST_OK;
+	return core_accept(outcome, 0);
+}
+
 enum status core_query_offset(struct core *core, struct span group_name, struct span topic_name, int32_t queue_id,
 			      bool zero_if_unknown, int64_t *offset_out, struct outcome *outcome)
 {
@@ -119,8 +131,11 @@ enum status core_query_offset(struct core *core, struct span group_name, struct 
 	const struct topic *topic = topics_find(core->topics, topic_name);
 
 	if (group_id != 0 && topic_id != 0 && queue_id >= 0 &&
-	    offsets_get(core->offsets, topic_id, group_id, (uint32_t)queue_id, offset_out))
-		return core_accept(outcome, 0);
+	    offsets_get(core->offsets, topic_id, group_id, (uint32_t)queue_id, offset_out)) {
+		struct record_offset told = { group_name, topic_name, (uint32_t)queue_id, *offset_out };
+
+		return tell_offset(core, &told, topic_id, group_id, outcome);
+	}
 	*offset_out = 0;
 	if (zero_if_unknown && topic != NULL && queue_id >= 0 && (uint32_t)queue_id < topic_queue_nums(topic) &&
 	    progress_is_young(core, topic_queue(topic, (uint32_t)queue_id)))

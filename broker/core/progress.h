@@ -12,7 +12,8 @@
  * at once and recorded within config.offset_flush_interval_ms. */
 enum status core_update_offset(struct core *core, struct span group, struct span topic, int32_t queue_id, int64_t offset,
 			       bool lasting, struct outcome *outcome) MUST_USE;
-/* QUERY_CONSUMER_OFFSET. Nothing known: 0 for a young queue (unless !zero_if_unknown), else the refusal 22. */
+/* QUERY_CONSUMER_OFFSET. What is told waits for a record that carries it, as consumers go on from there: no power cut unsays it.
+ * Nothing known: 0 for a young queue (unless !zero_if_unknown), else the refusal 22. */
 enum status core_query_offset(struct core *core, struct span group, struct span topic, int32_t queue_id,
 			      bool zero_if_unknown, int64_t *offset_out, struct outcome *outcome) MUST_USE;
 

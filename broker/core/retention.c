@@ -9,6 +9,8 @@
 #include "lib/base/logging.h"
 
 enum {
+	DROPS_PER_TICK = 32,      /* Segments; and no more once so many bytes went: what they leave in the index is trimmed with them. */
+	DROP_BYTES_PER_TICK = 512 * 1024 * 1024,
 	SLOTS_PER_TICK = 20000,   /* Looked at for a body in an expired segment: less than a millisecond. */
 	CARRIES_PER_TICK = 200,   /* Of each walk, ... */
 	CARRY_BYTES_PER_TICK = 1024 * 1024, /* ... which are copied twice: a millisecond, or one body. */
@@ -87,6 +89,8 @@ static void run_clock(struct core *core)
 		return;
 	log_warn("log", "the wall clock was set: retention goes by it from now on, nothing is older for that", "by_ms=%lld",
 		 (long long)set_by);
+	retention->set_ms = (retention->set_end > commitlog_start(core->log) ? retention->set_ms : 0) + set_by;
+	retention->set_end = commitlog_appended(core->log);
 	for (size_t i = 0; i < retention->count && set_by > 0; i++) {
 		if (retention->segments[i].newest_ms != 0)
 			retention->segments[i].newest_ms += set_by;
@@ -228,6 +232,17 @@ static bool drop_oldest(struct core *core)
 	log_info("log", "segment dropped", "base=%llu log_start=%llu", (unsigned long long)gone.base,
 		 (unsigned long long)commitlog_start(core->log));
 	return true;
+}
+
+/* After a long absence, or when less is to be kept from now on, there may be thousands. */
+static void drop_expired(struct core *core)
+{
+	uint64_t from = commitlog_start(core->log);
+
+	for (int i = 0; i < DROPS_PER_TICK && may_drop_oldest(core) && drop_oldest(core); i++) {
+		if (commitlog_start(core->log) - from >= DROP_BYTES_PER_TICK)
+			break;
+	}
 }
 
 /* --- carrying ----------------------------------------------------------------------------------------------------------- */
@@ -514,6 +529,23 @@ enum status retention_queue_min(struct core *core, struct queue *queue, uint64_t
 	return ST_OK;
 }
 
+/* The first offset that was stored since then, by the clock of retention. What was stored before the wall clock was set forward
+ * bears a time that is older than it is. */
+static enum status find_since(const struct core *core, const struct queue *queue, int64_t since_ms, uint64_t *out)
+{
+	const struct retention *retention = &core->retention;
+	uint64_t visible = queue->visible_offset, before_end = 0;
+
+	if (retention->set_ms > 0) {
+		enum status status = find_log_offset(queue, retention->set_end, &before_end, NULL);
+		if (status == ST_OK)
+			status = consume_queue_find_time(&queue->entries, visible, since_ms - retention->set_ms, CQ_LOWER, out, NULL);
+		if (status != ST_OK || *out < before_end)
+			return status;
+	}
+	return consume_queue_find_time(&queue->entries, visible, since_ms, CQ_LOWER, out, NULL);
+}
+
 /* A topic of its own, shorter retention hides what is older. */
 static void trim_by_time(struct core *core, struct queue *queue)
 {
@@ -522,8 +554,7 @@ static void trim_by_time(struct core *core, struct queue *queue)
 
 	if (keep_ms <= 0 || retention_clock_grace(&core->retention.clock) || queue->visible_offset == consume_queue_min(&queue->entries))
 		return;
-	int64_t since_ms = core->retention.clock.now_ms - keep_ms;
-	if (consume_queue_find_time(&queue->entries, queue->visible_offset, since_ms, CQ_LOWER, &min, NULL) == ST_OK)
+	if (find_since(core, queue, core->retention.clock.now_ms - keep_ms, &min) == ST_OK)
 		consume_queue_trim(&queue->entries, min);
 }
 
@@ -615,8 +646,7 @@ void retention_tick(struct core *core)
 	run_clock(core);
 	if (learn_segments(core) != ST_OK)
 		return;
-	while (may_drop_oldest(core) && drop_oldest(core))
-		;
+	drop_expired(core);
 	carry_open(core);
 	trim_queues(core);
 	if (commitlog_start(core->log) > LOG_SEGMENT_HEADER_SIZE) {

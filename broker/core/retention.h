@@ -43,6 +43,8 @@ struct retention {
 	struct retained_segment *segments; /* As the log's, oldest first. */
 	size_t count, capacity;
 	struct retention_clock clock;
+	uint64_t set_end;        /* What the log holds before here was stored by a clock that was set by set_ms since. */
+	int64_t set_ms;          /* Negative: back. */
 	uint64_t snapshot_pin;   /* From here on the older snapshot needs the log; 0: there are not two of them yet. */
 	uint64_t outer_pin;      /* From here on a projection does; UINT64_MAX: none. */
 	uint64_t carried_count;  /* CARRY records written since the start. */

@@ -100,7 +100,7 @@ enum status core_check_disk(struct core *core, size_t payload_size, struct outco
 		statistics_put_failed(core->statistics);
 		return refuse_full(outcome);
 	}
-	return room_has(core, ROOM_NEW, payload_size) ? ST_OK : ST_AGAIN;
+	return room_has(core, ROOM_NEW, payload_size) ? ST_OK : core_no_room(core, payload_size, outcome);
 }
 
 void core_set_disk_level(struct core *core, enum disk_level level)

@@ -36,7 +36,7 @@ bool room_has(const struct core *core, enum room room, size_t payload_size);
 uint8_t *room_begin(struct core *core, enum room room, enum log_kind kind, size_t payload_size, uint64_t *offset_out) MUST_USE;
 /* After one of them gave NULL: ST_AGAIN, or the refusal when waiting would not help. */
 enum status core_no_room(struct core *core, size_t payload_size, struct outcome *outcome);
-/* Before something new is taken in: is there room besides what is set aside? ST_AGAIN: not yet. */
+/* Before something new is taken in: is there room besides what is set aside? ST_AGAIN: not yet; there will be. */
 enum status core_check_disk(struct core *core, size_t payload_size, struct outcome *outcome) MUST_USE;
 
 #endif

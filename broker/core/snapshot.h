@@ -19,7 +19,7 @@ struct pop_row;
 struct snapshot_reader;
 struct topic;
 
-enum { SNAPSHOT_SLICE_BYTES = 128 * 1024, SNAPSHOT_POPS_AT_ONCE = 1000 };
+enum { SNAPSHOT_SLICE_BYTES = 128 * 1024, SNAPSHOT_POPS_AT_ONCE = 1000, SNAPSHOT_SLOTS_AT_ONCE = 50 * 1000 };
 /* Flags of a delayed message; with RECALL its hash follows, which goes by the key in the section STATE. */
 enum { DELAY_ITEM_TRANSACTIONAL = 1, DELAY_ITEM_RECALL = 2 };
 

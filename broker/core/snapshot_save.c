@@ -248,13 +248,15 @@ static bool save_resends(struct slice *slice)
 	return false;
 }
 
+/* There may be many more slots than messages. */
 static bool save_delays(struct slice *slice)
 {
+	size_t slots_left = SNAPSHOT_SLOTS_AT_ONCE;
 	struct delayed entry;
 
-	while (!is_full(slice)) {
-		if (!delays_next(&slice->core->delays, &slice->cursor->delays, &entry))
-			return true;
+	while (!is_full(slice) && slots_left > 0) {
+		if (!delays_next_within(&slice->core->delays, &slice->cursor->delays, &slots_left, &entry))
+			return slots_left > 0;
 		buffer_put_u64(slice->out, (uint64_t)entry.deliver_at_ms);
 		buffer_put_u64(slice->out, entry.naming_offset);
 		buffer_put_u64(slice->out, entry.origin_offset);

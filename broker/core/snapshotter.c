@@ -60,6 +60,7 @@ struct snapshotter *snapshotter_create(struct core *core, const struct store *st
 	s->older_from = store->older_from;
 	s->rest_bytes = less(store->snapshot_bytes, open_bytes(core));
 	s->room = UINT64_MAX;
+	s->wanted = store->rebuild_index; /* Until there is one that knows the new pages, each start would build them again. */
 	core->retention.snapshot_pin = s->older_from;
 	return s;
 }

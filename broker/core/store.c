@@ -50,6 +50,16 @@ static enum status open_log(struct store *store, const struct store_config *conf
 	return ST_OK;
 }
 
+/* The snapshot was chosen before the store was locked: a broker that was just stopping may have finished another one since. Its
+ * pages would be taken for nobody's. */
+static bool is_overtaken(const struct store *store, const struct snapshot_choice *choice)
+{
+	uint64_t looked_at = choice->damaged_count > 0 ? choice->damaged[0] : store->snapshot_from, newest = 0;
+	size_t count = 0;
+
+	return snapshot_list(store->vfs, store->root, &newest, 1, &count, NULL) == ST_OK && newest > looked_at;
+}
+
 static enum status open_pages(struct store *store, const struct store_config *config, struct errinfo *err)
 {
 	char path[sizeof(store->root) + 32];
@@ -59,6 +69,7 @@ static enum status open_pages(struct store *store, const struct store_config *co
 	if (store->snapshot != NULL) {
 		files_config.page_count = snapshot_end(store->snapshot)->page_count;
 		files_config.page_min = snapshot_end(store->snapshot)->swept_pages;
+		files_config.known_at = store->snapshot_from;
 	}
 	enum status status = pagefile_open(&files_config, store->vfs, &store->files, err);
 	if (status != ST_NOTFOUND || store->snapshot == NULL)
@@ -66,18 +77,38 @@ static enum status open_pages(struct store *store, const struct store_config *co
 	log_warn("store", "index file lost, built anew from the log", "reason=\"%s\"", err->text);
 	store->rebuild_index = true;
 	files_config.page_count = files_config.page_min = 0;
+	files_config.built_at = commitlog_appended(store->log);
 	return pagefile_open(&files_config, store->vfs, &store->files, err);
+}
+
+/* Snapshot and log: with `again` they do not belong together, and what is open is to be closed and opened once more. */
+static enum status open_first(struct store *store, const struct store_config *config, struct snapshot_choice *choice, bool *again,
+			      struct errinfo *err)
+{
+	*again = false;
+	*choice = (struct snapshot_choice){ 0 };
+	enum status status = choose_snapshot(store, choice, err);
+	if (status == ST_OK)
+		status = open_log(store, config, err);
+	*again = store->log != NULL && is_overtaken(store, choice);
+	return status;
 }
 
 enum status store_open(const struct store_config *config, const struct vfs *vfs, struct store *out, struct errinfo *err)
 {
-	*out = (struct store){ .vfs = vfs };
-	if (snprintf(out->root, sizeof(out->root), "%s", config->log.root) >= (int)sizeof(out->root))
-		return errinfo_set(err, ST_TOOBIG, "store directory's path is over %zu bytes", sizeof(out->root) - 1);
-	struct snapshot_choice choice = { 0 };
-	enum status status = choose_snapshot(out, &choice, err);
-	if (status == ST_OK)
-		status = open_log(out, config, err);
+	struct snapshot_choice choice;
+	struct store empty = { .vfs = vfs };
+	bool again;
+
+	if (snprintf(empty.root, sizeof(empty.root), "%s", config->log.root) >= (int)sizeof(empty.root))
+		return errinfo_set(err, ST_TOOBIG, "store directory's path is over %zu bytes", sizeof(empty.root) - 1);
+	*out = empty;
+	enum status status = open_first(out, config, &choice, &again, err);
+	if (again) {
+		(void)!store_close(out, false, NULL);
+		*out = empty;
+		status = open_first(out, config, &choice, &again, err);
+	}
 	if (status == ST_OK && config->broker_name != NULL)
 		status = store_owner_check(vfs, out->root, config->broker_name, err);
 	if (status == ST_OK)

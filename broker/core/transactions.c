@@ -123,6 +123,16 @@ static bool has_room(const struct core *core, const struct record_decision *r)
 	return room_has(core, ends ? ROOM_DECISION : ROOM_PROGRESS, size) && commitlog_room(core->log) >= commitlog_record_size(size);
 }
 
+/* Is there something of this turn about it that no record says yet? */
+static bool was_checked_now(const struct core *core, const struct pending *entry)
+{
+	size_t i = 0;
+
+	while (i < core->check_count && core->checks[i].half_queue_offset != entry->half_queue_offset)
+		i++;
+	return i < core->check_count;
+}
+
 static enum status record_decided(struct core *core, const struct pending *entry, const struct stored_half *stored,
 			  enum record_outcome outcome_asked, enum record_who who, struct span who_text,
 			  struct outcome *outcome)
@@ -155,8 +165,9 @@ static enum status record_decided(struct core *core, const struct pending *entry
 	enum status status = place(core, half, &r, outcome);
 	if (status != ST_OK)
 		return status;
-	/* A resumed one starts to count anew: what was counted before must stand before that in the log. */
-	if (outcome_asked == OUTCOME_RESUME)
+	/* What was asked and answered before it stands before it in the log, if there is room. It must where one starts to count
+	 * anew. */
+	if (outcome_asked == OUTCOME_RESUME || was_checked_now(core, entry))
 		transactions_record_checks(core);
 	if ((outcome_asked == OUTCOME_RESUME && core->check_count > 0) || !has_room(core, &r))
 		return core_no_room(core, record_decision_size(&r), outcome);
@@ -417,6 +428,13 @@ bool transactions_ask(void *context, struct pending *entry, uint64_t conn_id)
 	note_check(core, &asked, CHECK_ASKED, members_client_id(core->members, conn_id));
 	core->stats.check_count++;
 	return true;
+}
+
+bool transactions_full(void *context, uint64_t conn_id)
+{
+	const struct core *core = context;
+
+	return core->effects.full != NULL && core->effects.full(core->effects.context, conn_id);
 }
 
 void transactions_exhausted(void *context, struct pending *entry)

@@ -35,6 +35,7 @@ enum status core_stored_half(struct core *core, uint64_t half_queue_offset, stru
 
 /* --- for core.c: effects of check-back --------------------------------------------------------------- */
 bool transactions_ask(void *context, struct pending *entry, uint64_t conn_id);
+bool transactions_full(void *context, uint64_t conn_id);
 void transactions_exhausted(void *context, struct pending *entry);
 /* Writes the check events of this turn as one CHECK record. */
 void transactions_record_checks(struct core *core);

@@ -3,11 +3,12 @@
 #include "broker/handlers/handlers.h"
 #include "lib/wire/headers.h"
 
-static enum status answer_number(struct handlers *handlers, const struct request *request, const char *name, int64_t value)
+static enum status answer_number(struct handlers *handlers, const struct request *request, const char *name, int64_t value,
+				 uint64_t wait_offset)
 {
 	struct encoder encoder;
 
-	if (answer_begin(handlers, request, RESP_SUCCESS, 0, SPAN_NONE, &encoder) != NULL) {
+	if (answer_begin(handlers, request, RESP_SUCCESS, wait_offset, SPAN_NONE, &encoder) != NULL) {
 		command_put_i64(&encoder, name, value);
 		answer_end(handlers, &encoder);
 	}
@@ -25,7 +26,7 @@ enum status handle_query_offset(struct handlers *handlers, const struct request 
 	if (core_query_offset(handlers->core, header.consumer_group, header.topic, header.queue_id,
 			      header.set_zero_if_not_found, &offset, &outcome) != ST_OK)
 		return answer_outcome(handlers, request, &outcome);
-	return answer_number(handlers, request, "offset", offset);
+	return answer_number(handlers, request, "offset", offset, outcome.wait_offset);
 }
 
 enum status handle_update_offset(struct handlers *handlers, const struct request *request)
@@ -48,7 +49,7 @@ static enum status answer_position(struct handlers *handlers, const struct reque
 		return status;
 	if (status != ST_OK && outcome->code != RESP_TOPIC_NOT_EXIST && outcome->code != RESP_INVALID_PARAMETER)
 		return answer_outcome(handlers, request, outcome);
-	return answer_number(handlers, request, name, status == ST_OK ? found : none);
+	return answer_number(handlers, request, name, status == ST_OK ? found : none, 0);
 }
 
 enum status handle_search_offset(struct handlers *handlers, const struct request *request)

@@ -223,6 +223,13 @@ static bool effect_ask(void *context, uint64_t conn, uint64_t half_queue_offset,
 	return false;
 }
 
+static bool effect_full(void *context, uint64_t conn)
+{
+	const struct replies *replies = &((const struct broker *)context)->handlers.replies;
+
+	return replies->full(replies->context, conn);
+}
+
 static void effect_notify(void *context, uint64_t conn, struct span group)
 {
 	handlers_notify_consumer(&((struct broker *)context)->handlers, conn, group);
@@ -485,7 +492,7 @@ static struct machine_facts look_at_machine(void *context)
 static enum status open_core(struct broker *broker, struct errinfo *err)
 {
 	struct core_effects effects = { broker, effect_ask, effect_notify, effect_hold_ready, effect_topics_changed,
-					effect_pop_ready };
+					effect_pop_ready, effect_full };
 	struct core_config config;
 	enum status status = core_setup(broker->config, &config, err);
 

@@ -442,7 +442,6 @@ void disk_turn_end(struct disk *disk, int64_t now_ms)
 bool disk_idle(const struct disk *disk)
 {
 	return !disk->flush.out && !disk->prepare.out && !disk->index_flush.out && !disk->index_read.out && !disk->snapshot.out && !disk->space.out &&
-	      
 	       disk->warm_count == 0;
 }
 

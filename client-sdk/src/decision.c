@@ -53,6 +53,15 @@ static bool is_idempotent(const struct end_call *end)
 	return broker != NULL && broker->idempotent;
 }
 
+/* It may be at another address by now; the next attempt goes where the route says. */
+static void look_for_broker(struct end_call *end)
+{
+	struct topic_route *route = routes_watch(end->producer->instance.routes, end->transaction->topic, true);
+
+	if (route != NULL)
+		routes_refresh(route);
+}
+
 static void attempt_failed(struct end_call *end, enum attempt_outcome outcome, const char *why)
 {
 	struct instance *instance = &end->producer->instance;
@@ -65,6 +74,7 @@ static void attempt_failed(struct end_call *end, enum attempt_outcome outcome, c
 		return;
 	}
 	count(&end->producer->counters.attempts_repeated);
+	look_for_broker(end);
 	DL_APPEND(end->producer->waiting_ends, end);
 	end->in_list = true;
 	if (loop_timer_start(instance->loop, &end->timer, pause, false, wait_over, end) != ST_OK)

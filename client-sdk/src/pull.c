@@ -202,6 +202,7 @@ void queue_pull(void *context)
 	if (address != NULL)
 		encoder = client_begin(consumer->instance.client, address, REQ_PULL_MESSAGE, false, NULL);
 	if (encoder == NULL) {
+		queue->suggested_broker_id = MASTER_ID;
 		queue_later(queue, PAUSE_BROKEN_MS, queue_pull);
 		return;
 	}

@@ -115,9 +115,6 @@ static void attempt_failed(struct send_call *send, enum attempt_outcome outcome)
 
 	if (outcome == OUTCOME_UNKNOWN)
 		send->may_be_stored = true;
-	/* What an earlier attempt left there stays there: the pin holds whatever the later ones say. */
-	if (verdict == RETRY_ANY_BROKER && send->pinned[0] != '\0')
-		verdict = RETRY_SAME_BROKER;
 	if (send->producer->failing_calls) {
 		finish_with(send, ESCROW_STOPPED, "the producer is being stopped");
 		return;
@@ -220,6 +217,7 @@ static bool choose_place(struct send_call *send)
 {
 	const struct route_view *view = send->route->view;
 
+	/* What an earlier attempt left there stays there: the pin holds whatever the later ones say. */
 	if (send->pinned[0] != '\0') {
 		const struct broker *broker = brokers_master(send->producer->instance.brokers, send->pinned);
 

@@ -16,6 +16,7 @@ enum { COPY_SIZE = 1 << 20, ATTEMPTS_MAX = 5, SNAPSHOTS_LOOKED_AT = 8, PATH_SIZE
 struct backup {
 	const struct vfs *vfs;
 	const char *source, *target;
+	struct vfs_file *lock; /* The target's. */
 	uint8_t *buffer;
 	struct backup_result *result;
 	struct log_known known;
@@ -105,6 +106,23 @@ static enum status copy_snapshot(struct backup *b, struct errinfo *err)
 	return copy_file(b, name, UINT64_MAX, err);
 }
 
+/* Without it the first start on the copy builds it anew. So it is when the source has lost it, or has built it anew behind the
+ * snapshot: then its pages are not those that this one names. */
+static enum status copy_index(struct backup *b, struct errinfo *err)
+{
+	char path[PATH_SIZE];
+	uint64_t built_at = 0;
+
+	snprintf(path, sizeof(path), "%s/index.pages", b->target);
+	enum status status = copy_file(b, "index.pages", (uint64_t)b->page_count * PAGEFILE_PAGE_SIZE, err);
+	if (status == ST_OK)
+		status = pagefile_built_at(b->vfs, path, &built_at, err);
+	if (status != ST_NOTFOUND && (status != ST_OK || built_at <= b->result->snapshot_from))
+		return status;
+	status = vfs_unlink(b->vfs, path, err);
+	return status == ST_NOTFOUND ? ST_OK : status;
+}
+
 /* The pages that the snapshot names are nobody else's as long as it is kept. ST_NOTFOUND: it is not, any more. */
 static enum status copy_pages(struct backup *b, struct errinfo *err)
 {
@@ -113,7 +131,7 @@ static enum status copy_pages(struct backup *b, struct errinfo *err)
 
 	if (b->result->snapshot_from == 0)
 		return ST_OK;
-	enum status status = copy_file(b, "index.pages", (uint64_t)b->page_count * PAGEFILE_PAGE_SIZE, err);
+	enum status status = copy_index(b, err);
 	if (status == ST_OK)
 		status = snapshot_list(b->vfs, b->source, offsets, SNAPSHOTS_LOOKED_AT, &count, err);
 	for (size_t i = 0; status == ST_OK && i < count; i++) {
@@ -245,7 +263,8 @@ static enum status stop_at_any(void *context, const char *name)
 	return ST_INVALID;
 }
 
-static enum status make_target(const struct backup *b, struct errinfo *err)
+/* With a store's lock, so that no broker takes what is half copied for its store. */
+static enum status make_target(struct backup *b, struct errinfo *err)
 {
 	static const char *const names[] = { "", "/commitlog", "/snapshots" };
 	char path[PATH_SIZE];
@@ -260,6 +279,24 @@ static enum status make_target(const struct backup *b, struct errinfo *err)
 		snprintf(path, sizeof(path), "%s%s", b->target, names[i]);
 		status = vfs_mkdir(b->vfs, path, err);
 	}
+	snprintf(path, sizeof(path), "%s/lock", b->target);
+	return status == ST_OK ? vfs_lock(b->vfs, path, &b->lock, err) : status;
+}
+
+static enum status copy_store(struct backup *b, struct errinfo *err)
+{
+	enum status status;
+
+	b->buffer = malloc(COPY_SIZE);
+	if (b->buffer == NULL)
+		return errinfo_set(err, ST_NOMEM, "backup: out of memory");
+	do {
+		b->result->attempts++;
+		status = attempt(b, err);
+		if (status == ST_NOTFOUND)
+			clear_target(b);
+	} while (status == ST_NOTFOUND && b->result->attempts < ATTEMPTS_MAX);
+	free(b->buffer);
 	return status;
 }
 
@@ -277,16 +314,7 @@ enum status backup_store(const struct vfs *vfs, const char *source, const char *
 		status = make_target(&b, err);
 	if (status != ST_OK)
 		return status;
-	b.buffer = malloc(COPY_SIZE);
-	if (b.buffer == NULL)
-		return errinfo_set(err, ST_NOMEM, "backup: out of memory");
-	do {
-		out->attempts++;
-		status = attempt(&b, err);
-		if (status == ST_NOTFOUND)
-			clear_target(&b);
-	} while (status == ST_NOTFOUND && out->attempts < ATTEMPTS_MAX);
-	free(b.buffer);
+	status = copy_store(&b, err);
 	if (status == ST_OK) {
 		unsigned attempts = out->attempts;
 		uint64_t bytes = out->bytes;
@@ -294,6 +322,7 @@ enum status backup_store(const struct vfs *vfs, const char *source, const char *
 		out->attempts = attempts;
 		out->bytes = bytes;
 	}
+	vfs_close(b.lock);
 	return status == ST_OK ? ST_OK : errinfo_wrap(err, status, "copy %s to %s", source, target);
 }
 

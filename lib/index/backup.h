@@ -7,7 +7,7 @@
  *
  * A copy is complete when this returns: everything is synced and was read once more and checked. It holds what the broker
  * had acknowledged before the copy began, and perhaps some of what came after.
- * Threads: any one thread; takes no lock of the source. Blocks. */
+ * Threads: any one thread; takes no lock of the source, and a store's lock of the target. Blocks. */
 #ifndef ESCROW_INDEX_BACKUP_H
 #define ESCROW_INDEX_BACKUP_H
 

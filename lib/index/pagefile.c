@@ -6,15 +6,22 @@
 
 #include <assert.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "lib/base/array.h"
+#include "lib/base/bytes.h"
+#include "lib/base/crc32c.h"
 
 enum {
 	CACHE_DEFAULT = 32 << 20,
 	INLINE_PAGES = 128, /* Written out at once when everything is dirty. */
+	PATH_SIZE = 1024,
+	AT_LOG_OFFSET = 8, AT_CHECK = 16, BUILT_SIZE = 20, /* Of the page that says when the file was built anew. */
 };
+/* No entry begins like this: log offsets are lower. */
+static const char BUILT_MAGIC[8] = { 'E', 'S', 'C', 'R', 'O', 'W', 'I', 'X' };
 static const uint32_t NONE = UINT32_MAX;
 
 struct frame {
@@ -97,7 +104,10 @@ static enum status grow_table(struct pagefile *pf, uint64_t page_count, struct e
 	return ST_OK;
 }
 
-/* Pages that a snapshot knows but that were never written hold nothing that replay does not put there again. */
+static enum status hold_absent(struct pagefile *pf, uint32_t from, uint32_t page_count, struct errinfo *err);
+
+/* Pages that a snapshot knows but that were never written hold nothing that replay does not put there again. On a full disk they
+ * are in memory until there is space. */
 static enum status extend_file(struct pagefile *pf, uint32_t page_count, uint32_t page_min, struct errinfo *err)
 {
 	static const uint8_t zeros[PAGEFILE_PAGE_SIZE];
@@ -109,19 +119,106 @@ static enum status extend_file(struct pagefile *pf, uint32_t page_count, uint32_
 		return errinfo_set(err, ST_NOTFOUND, "%s: has lost its end, from byte %" PRIu64 " on", pf->file->path, size);
 	if (status == ST_OK && size < page_offset(page_count))
 		status = vfs_write(pf->file, page_offset(page_count - 1), &piece, 1, err);
+	return status == ST_FULL ? hold_absent(pf, (uint32_t)(size / PAGEFILE_PAGE_SIZE), page_count, err) : status;
+}
+
+/* --- files built anew ------------------------------------------------------------------------------------ */
+
+static enum status read_built_at(struct vfs_file *file, uint64_t *log_offset_out, struct errinfo *err)
+{
+	uint8_t page[BUILT_SIZE];
+	size_t got = 0;
+	enum status status = vfs_read(file, 0, page, sizeof(page), &got, err);
+
+	*log_offset_out = 0;
+	if (status != ST_OK || got < sizeof(page) || memcmp(page, BUILT_MAGIC, sizeof(BUILT_MAGIC)) != 0)
+		return status;
+	/* One that is damaged is no snapshot's. */
+	*log_offset_out = get_u32(page + AT_CHECK) == crc32c(0, page, AT_CHECK) ? get_u64(page + AT_LOG_OFFSET) : UINT64_MAX;
+	return ST_OK;
+}
+
+enum status pagefile_built_at(const struct vfs *vfs, const char *path, uint64_t *log_offset_out, struct errinfo *err)
+{
+	struct vfs_file *file = NULL;
+	enum status status = vfs_open(vfs, path, VFS_READ, &file, err);
+
+	*log_offset_out = 0;
+	if (status == ST_OK)
+		status = read_built_at(file, log_offset_out, err);
+	vfs_close(file);
+	return status == ST_NOTFOUND ? ST_OK : status;
+}
+
+static enum status write_built_at(const struct vfs *vfs, const char *path, uint64_t log_offset, struct errinfo *err)
+{
+	uint8_t page[PAGEFILE_PAGE_SIZE] = { 0 };
+	struct vfs_piece piece = { page, sizeof(page) };
+	struct vfs_file *file = NULL;
+	enum status status = vfs_open(vfs, path, VFS_WRITE | VFS_CREATE | VFS_TRUNCATE, &file, err);
+
+	memcpy(page, BUILT_MAGIC, sizeof(BUILT_MAGIC));
+	put_u64(page + AT_LOG_OFFSET, log_offset);
+	put_u32(page + AT_CHECK, crc32c(0, page, AT_CHECK));
+	if (status == ST_OK)
+		status = vfs_write(file, 0, &piece, 1, err);
+	if (status == ST_OK)
+		status = vfs_sync(file, err);
+	vfs_close(file);
 	return status;
 }
 
-static enum status open_file(struct pagefile *pf, const struct pagefile_config *config, const struct vfs *vfs,
-			     struct errinfo *err)
+/* What is there goes first, and with it its space. Whatever has the name afterwards says of which snapshots it is. */
+static enum status build_anew(const struct vfs *vfs, const char *path, uint64_t log_offset, struct errinfo *err)
 {
-	bool known = config->page_count > 0;
-	enum status status = vfs_open(vfs, config->path, known ? VFS_WRITE : VFS_WRITE | VFS_CREATE | VFS_TRUNCATE,
-				      &pf->file, err);
+	char temporary[PATH_SIZE], dir[PATH_SIZE];
+	const char *slash = strrchr(path, '/');
+	enum status status = vfs_unlink(vfs, path, err);
+
+	snprintf(temporary, sizeof(temporary), "%s.tmp", path);
+	snprintf(dir, sizeof(dir), "%.*s", slash != NULL ? (int)(slash - path) : 1, slash != NULL ? path : ".");
+	if (status == ST_OK || status == ST_NOTFOUND)
+		status = write_built_at(vfs, temporary, log_offset, err);
+	if (status == ST_OK)
+		status = vfs_rename(vfs, temporary, path, err);
+	return status == ST_OK ? vfs_sync_dir(vfs, dir, err) : status;
+}
+
+static enum status check_built_at(struct pagefile *pf, uint64_t snapshot, struct errinfo *err)
+{
+	uint64_t built_at = 0;
+	enum status status = read_built_at(pf->file, &built_at, err);
+
+	if (status != ST_OK || built_at <= snapshot)
+		return status;
+	return errinfo_set(err, ST_NOTFOUND, "%s: was built anew behind the snapshot", pf->file->path);
+}
+
+/* --- opening --------------------------------------------------------------------------------------------- */
+
+/* With its first page taken if it is built anew. */
+static enum status open_empty(struct pagefile *pf, const struct pagefile_config *config, const struct vfs *vfs, struct errinfo *err)
+{
+	bool anew = config->built_at != 0;
+	enum status status = anew ? build_anew(vfs, config->path, config->built_at, err) : ST_OK;
 
 	if (status == ST_OK)
+		status = vfs_open(vfs, config->path, anew ? VFS_WRITE : VFS_WRITE | VFS_CREATE | VFS_TRUNCATE, &pf->file, err);
+	if (status == ST_OK)
+		status = grow_table(pf, 0, err);
+	pf->page_count = anew;
+	return status;
+}
+
+static enum status open_known(struct pagefile *pf, const struct pagefile_config *config, const struct vfs *vfs, struct errinfo *err)
+{
+	enum status status = vfs_open(vfs, config->path, VFS_WRITE, &pf->file, err);
+
+	if (status == ST_OK)
+		status = check_built_at(pf, config->known_at, err);
+	if (status == ST_OK)
 		status = grow_table(pf, config->page_count, err);
-	if (status == ST_OK && known)
+	if (status == ST_OK)
 		status = extend_file(pf, config->page_count, config->page_min, err);
 	pf->page_count = config->page_count;
 	return status;
@@ -146,17 +243,17 @@ enum status pagefile_open(const struct pagefile_config *config, const struct vfs
 	pf->memory = malloc((size_t)pf->frame_count * PAGEFILE_PAGE_SIZE);
 	pf->frames = calloc(pf->frame_count, sizeof(*pf->frames));
 	pf->job_data = malloc((size_t)PAGEFILE_JOB_PAGES * PAGEFILE_PAGE_SIZE);
+	for (uint32_t i = 0; pf->frames != NULL && i < pf->frame_count; i++)
+		pf->frames[i].page = NONE;
+	pf->recent[0] = pf->recent[1] = NONE;
 	if (pf->memory == NULL || pf->frames == NULL || pf->job_data == NULL)
 		status = errinfo_set(err, ST_NOMEM, "index cache of %" PRIu64 " bytes: out of memory", cache);
 	else
-		status = open_file(pf, config, vfs, err);
+		status = config->page_count > 0 ? open_known(pf, config, vfs, err) : open_empty(pf, config, vfs, err);
 	if (status != ST_OK) {
 		pagefile_close(pf);
 		return status;
 	}
-	for (uint32_t i = 0; i < pf->frame_count; i++)
-		pf->frames[i].page = NONE;
-	pf->recent[0] = pf->recent[1] = NONE;
 	*out = pf;
 	return ST_OK;
 }
@@ -296,6 +393,22 @@ static void mark_dirty(struct pagefile *pf, uint32_t index)
 		if (pf->reads[i].page == frame->page)
 			pf->reads[i].stale = true;
 	}
+}
+
+/* The file ends before these pages and cannot be made longer now. ST_FULL: they are too many. */
+static enum status hold_absent(struct pagefile *pf, uint32_t from, uint32_t page_count, struct errinfo *err)
+{
+	enum status status = page_count - from <= pf->frame_count / 2 ? ST_OK : ST_FULL;
+	uint32_t frame = NONE;
+
+	for (uint32_t page = from; page < page_count && status == ST_OK; page++) {
+		status = take_frame(pf, page, &frame, err);
+		if (status != ST_OK)
+			break;
+		memset(frame_data(pf, frame), 0, PAGEFILE_PAGE_SIZE);
+		mark_dirty(pf, frame);
+	}
+	return status;
 }
 
 /* Reads a page into a frame on this thread. Every page not in the cache has been written, or its frame would be

@@ -35,10 +35,15 @@ struct pagefile_config {
 	bool read_inline;     /* Read misses block for the disk instead of ST_AGAIN. */
 	uint32_t page_count;  /* Pages that a snapshot knows; 0: the file is emptied. */
 	uint32_t page_min;    /* So many of them must be in the file. ST_NOTFOUND without it or when it is shorter. */
+	uint64_t known_at;    /* The log offset of that snapshot. ST_NOTFOUND if the file was built anew behind it. */
+	uint64_t built_at;    /* Without page_count: it is built anew at this log offset, because it was lost: its pages are not those
+			       * that the snapshots of before name. 0: there are none of before. */
 };
 
 enum status pagefile_open(const struct pagefile_config *config, const struct vfs *vfs, struct pagefile **out,
 			  struct errinfo *err) MUST_USE;
+/* The log offset at which the file at `path` was built anew; 0: never, or there is no file. */
+enum status pagefile_built_at(const struct vfs *vfs, const char *path, uint64_t *log_offset_out, struct errinfo *err) MUST_USE;
 /* NULL is allowed. Writes nothing. No job may be out. */
 void pagefile_close(struct pagefile *pf);
 /* Changes read_inline: true while replaying, false while serving. */

@@ -62,7 +62,7 @@ bool commitlog_roll(struct commitlog *log)
 	if (left >= LOG_ENVELOPE_SIZE) {
 		if (!tail_takes(log, LOG_ENVELOPE_SIZE) || !ring_takes(log, log->appended + LOG_ENVELOPE_SIZE))
 			return false;
-		log_seal(claim(log, LOG_ENVELOPE_SIZE), LOG_PAD, log->epoch, log->appended, left - LOG_ENVELOPE_SIZE);
+		log_seal(log->log_id, claim(log, LOG_ENVELOPE_SIZE), LOG_PAD, log->epoch, log->appended, left - LOG_ENVELOPE_SIZE);
 		log->appended += LOG_ENVELOPE_SIZE;
 	}
 	tail->data_end = log->appended - tail->base;
@@ -71,18 +71,36 @@ bool commitlog_roll(struct commitlog *log)
 	return true;
 }
 
+size_t commitlog_segment_for(const struct commitlog *log, uint64_t size)
+{
+	size_t i = log->tail;
+
+	if (size <= tail_left(log))
+		return i;
+	for (i++; i < log->segment_count && LOG_SEGMENT_HEADER_SIZE + size > log->segments[i].size; i++)
+		;
+	return i;
+}
+
 /* Moves on to the next segment if `size` bytes do not fit into this one. False when there is no room at all. */
 static bool make_room(struct commitlog *log, uint64_t size)
 {
+	size_t taking = commitlog_segment_for(log, size);
 	uint64_t end;
 
-	if (size <= tail_left(log))
+	if (taking == log->tail)
 		return tail_takes(log, size) && ring_takes(log, log->appended + size);
-	if (log->tail + 1 >= log->segment_count)
+	if (taking == log->segment_count)
 		return false;
-	const struct segment *next = &log->segments[log->tail + 1];
+	const struct segment *next = &log->segments[taking];
 	end = next->base + LOG_SEGMENT_HEADER_SIZE + size;
-	return end - next->base <= next->prepared && ring_takes(log, end) && commitlog_roll(log);
+	if (end - next->base > next->prepared || !ring_takes(log, end))
+		return false;
+	while (log->tail < taking) {
+		if (!commitlog_roll(log))
+			return false;
+	}
+	return true;
 }
 
 static void open_batch(struct commitlog *log)
@@ -116,7 +134,7 @@ uint64_t commitlog_commit(struct commitlog *log)
 {
 	assert(log->begun);
 	log->begun = false;
-	log->appended += log_seal(ring_at(log, log->appended), log->begun_kind, log->epoch, log->appended,
+	log->appended += log_seal(log->log_id, ring_at(log, log->appended), log->begun_kind, log->epoch, log->appended,
 				  log->begun_payload);
 	return log->appended;
 }
@@ -143,7 +161,7 @@ bool commitlog_append_epoch(struct commitlog *log, uint32_t epoch)
 	put_u64(p + LOG_ENVELOPE_SIZE + 16, log->ring_size);
 	put_u64(p + LOG_ENVELOPE_SIZE + 24, (uint64_t)clock_wall_ms(log->clock));
 	log->epoch = epoch;
-	log->appended += log_seal(p, LOG_EPOCH, epoch, log->appended, LOG_EPOCH_PAYLOAD);
+	log->appended += log_seal(log->log_id, p, LOG_EPOCH, epoch, log->appended, LOG_EPOCH_PAYLOAD);
 	return true;
 }
 
@@ -170,22 +188,23 @@ uint64_t commitlog_room(const struct commitlog *log)
 {
 	const struct segment *tail = &log->segments[log->tail];
 	uint64_t ring = log_less(log->ring_size, log->appended - log->durable);
-	uint64_t here = log_less(tail->base + tail->prepared, log->appended);
-	uint64_t there = 0;
+	uint64_t room = log_less(tail->base + tail->prepared, log->appended);
 
 	if (log->failed)
 		return 0;
-	if (here > ring)
-		here = ring;
-	if (log->tail + 1 < log->segment_count) {
-		/* Whatever does not fit here goes there, and the rest of this segment is lost to the ring too. */
-		const struct segment *next = &log->segments[log->tail + 1];
-		there = log_less(next->prepared, LOG_SEGMENT_HEADER_SIZE);
-		ring = log_less(ring, tail_left(log) + LOG_SEGMENT_HEADER_SIZE);
-		if (there > ring)
-			there = ring;
+	if (room > ring)
+		room = ring;
+	for (size_t i = log->tail + 1; i < log->segment_count; i++) {
+		/* Whatever does not fit before goes there, and what is left there is lost to the ring too. */
+		const struct segment *next = &log->segments[i];
+		uint64_t there = log_less(next->prepared, LOG_SEGMENT_HEADER_SIZE);
+		uint64_t ring_there = log_less(ring, next->base + LOG_SEGMENT_HEADER_SIZE - log->appended);
+		if (there > ring_there)
+			there = ring_there;
+		if (there > room)
+			room = there;
 	}
-	return log_less(here > there ? here : there, 2 * LOG_BATCH_SIZE);
+	return log_less(room, 2 * LOG_BATCH_SIZE);
 }
 
 /* --- state ------------------------------------------------------------------------------------------- */
@@ -249,7 +268,7 @@ static void close_batch(struct commitlog *log)
 		return;
 	put_u64(p + LOG_ENVELOPE_SIZE, log->durable);
 	put_u64(p + LOG_ENVELOPE_SIZE + 8, log->ring_size);
-	log_seal(p, LOG_BATCH, log->epoch, log->batch_offset, LOG_BATCH_PAYLOAD);
+	log_seal(log->log_id, p, LOG_BATCH, log->epoch, log->batch_offset, LOG_BATCH_PAYLOAD);
 	log->batch_open = false;
 }
 

@@ -164,8 +164,9 @@ enum status commitlog_flush_done(struct commitlog *log, const struct log_flush_j
 
 /* Disk work ahead of the tail and behind the start. Zero-filled or recycled files ahead, because a synced write into
  * written blocks changes no metadata and is three times faster. Jobs are offered until the current segment is complete
- * and, once less than three quarters of a segment are left of it, the next one too: a segment that was given up becomes the next one without any
- * filling (its old bytes cannot pass for records: own offset, epoch). What is given up beyond that is removed. */
+ * and, once less than three quarters of a new segment are left in what there is, the next one too: a segment that was given up
+ * becomes the next one without any filling (its old bytes cannot pass for records: own offset, epoch). What is given up beyond
+ * that is removed. */
 enum log_prepare_what {
 	LOG_PREPARE_RING,    /* Memory for a part of the ring. */
 	LOG_PREPARE_FILL,    /* Zeros in `file`, [file_offset, + size). */
@@ -251,6 +252,7 @@ struct log_read_job {
 	uint8_t *data;       /* Caller's buffer, `size` bytes. */
 	size_t size;
 	bool verify;
+	const uint8_t *log_id; /* The log's. */
 	struct vfs_file *file;
 	uint64_t base;       /* Of its segment. */
 	uint64_t file_offset;

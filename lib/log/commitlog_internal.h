@@ -67,6 +67,9 @@ void commitlog_poison(struct commitlog *log, const struct errinfo *why);
 /* Appends that need no callers' promises: the EPOCH record of this start, and the closing mark. False: no room. */
 bool commitlog_append_epoch(struct commitlog *log, uint32_t epoch);
 bool commitlog_append_mark(struct commitlog *log);
+/* Index of the segment that takes `size` bytes more: the tail, or one behind it. One that was made when segments were smaller, and
+ * does not take them at all, is passed over. segment_count: none does. */
+size_t commitlog_segment_for(const struct commitlog *log, uint64_t size);
 /* Ends the current segment, if the next one is there. */
 bool commitlog_roll(struct commitlog *log);
 /* Runs jobs of either kind on this thread until none is left, or until `ahead` bytes are prepared. */

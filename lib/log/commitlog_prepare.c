@@ -95,24 +95,32 @@ static void describe_new_segment(struct commitlog *log, struct log_prepare_job *
 		job->size = log->prepare_chunk < log->segment_size ? log->prepare_chunk : log->segment_size;
 }
 
+/* Of the tail or a segment behind it. */
+static uint64_t ahead_in(const struct commitlog *log, size_t index)
+{
+	const struct segment *segment = &log->segments[index];
+
+	return index == log->tail ? log_less(segment->base + segment->prepared, log->appended)
+				  : log_less(segment->prepared, LOG_SEGMENT_HEADER_SIZE);
+}
+
 uint64_t commitlog_prepared_ahead(const struct commitlog *log)
 {
-	const struct segment *tail = &log->segments[log->tail];
-	uint64_t ahead = log_less(tail->base + tail->prepared, log->appended);
+	uint64_t ahead = 0;
 
-	for (size_t i = log->tail + 1; i < log->segment_count; i++)
-		ahead += log_less(log->segments[i].prepared, LOG_SEGMENT_HEADER_SIZE);
+	for (size_t i = log->tail; i < log->segment_count; i++)
+		ahead += ahead_in(log, i);
 	return ahead;
 }
 
 uint64_t commitlog_ahead_after(const struct commitlog *log, uint64_t payload_size)
 {
-	const struct segment *tail = &log->segments[log->tail];
 	uint64_t size = commitlog_record_size(payload_size) + (log->batch_open ? 0 : LOG_BATCH_SIZE);
 	uint64_t ahead = commitlog_prepared_ahead(log);
+	size_t taking = commitlog_segment_for(log, size);
 
-	if (size > tail->base + tail->size - log->appended)
-		size += log_less(tail->base + tail->prepared, log->appended);
+	for (size_t i = log->tail; i < taking; i++)
+		size += ahead_in(log, i);
 	return log_less(ahead, size);
 }
 
@@ -159,9 +167,9 @@ static bool wants_next_segment(const struct commitlog *log)
 {
 	if (log->segment_count == 0)
 		return true;
-	const struct segment *tail = &log->segments[log->tail];
-	/* With one of the same size: when a quarter of it is used. Behind a smaller one earlier. */
-	return log->tail + 1 == log->segment_count && log_less(tail->base + tail->size, log->appended) < log->segment_size / 4 * 3;
+	const struct segment *last = &log->segments[log->segment_count - 1];
+	/* With one of the same size: when a quarter of it is used. Behind smaller ones earlier. */
+	return log_less(last->base + last->size, log->appended) < log->segment_size / 4 * 3;
 }
 
 /* The file that was given up first, if nobody reads in it any more. */

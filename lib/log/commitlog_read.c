@@ -72,18 +72,17 @@ enum status commitlog_read(const struct commitlog *log, uint64_t offset, size_t 
 	return ST_OK;
 }
 
-static enum status verify(const uint8_t *data, size_t size, uint64_t offset, const struct vfs_file *file,
-			  uint64_t file_offset, struct errinfo *err)
+static enum status verify(const struct log_read_job *job, struct errinfo *err)
 {
 	uint64_t bad = 0;
 	/* Whether a length reaches beyond the segment shows when it reaches beyond `size`. */
-	const char *reason = log_verify_run(data, size, offset, size, &bad);
+	const char *reason = log_verify_run(job->log_id, job->data, job->size, job->offset, job->size, &bad);
 
 	if (reason == NULL)
 		return ST_OK;
 	return errinfo_set(err, ST_CORRUPT,
-			   "%s: %s at byte %" PRIu64 " (log offset %" PRIu64 "): damage; run escrow-log check", file->path,
-			   reason, file_offset + (bad - offset), bad);
+			   "%s: %s at byte %" PRIu64 " (log offset %" PRIu64 "): damage; run escrow-log check", job->file->path,
+			   reason, job->file_offset + (bad - job->offset), bad);
 }
 
 /* Fills *job; *segment_out is where the bytes lie. */
@@ -101,6 +100,7 @@ static enum status describe_read(const struct commitlog *log, uint64_t offset, s
 		.data = data,
 		.size = size,
 		.verify = do_verify,
+		.log_id = log->log_id,
 		.file = segment->file,
 		.base = segment->base,
 		.file_offset = offset - segment->base,
@@ -119,7 +119,7 @@ enum status commitlog_try_read(const struct commitlog *log, uint64_t offset, siz
 	if (status == ST_OK)
 		status = vfs_read_nowait(job.file, job.file_offset, data, size);
 	if (status == ST_OK && do_verify)
-		status = verify(data, size, offset, job.file, job.file_offset, err);
+		status = verify(&job, err);
 	return status;
 }
 
@@ -161,5 +161,5 @@ void log_read_run(struct log_read_job *job)
 		job->result = errinfo_set(&job->err, ST_CORRUPT, "%s: file ends at byte %" PRIu64 " within a record",
 					  job->file->path, job->file_offset + got);
 	if (job->result == ST_OK && job->verify)
-		job->result = verify(job->data, job->size, job->offset, job->file, job->file_offset, &job->err);
+		job->result = verify(job, &job->err);
 }

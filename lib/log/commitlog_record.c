@@ -39,7 +39,7 @@ enum status commitlog_record(const struct commitlog *log, uint64_t offset, uint8
 	status = bytes_at(log, offset, out->size, scratch, &bytes, err);
 	if (status != ST_OK)
 		return status;
-	if (log_parse_envelope(bytes, offset, room, out) != NULL || !log_crc_matches(bytes, out))
+	if (log_parse_envelope(bytes, offset, room, out) != NULL || !log_crc_matches(commitlog_id(log), bytes, out))
 		return errinfo_set(err, ST_CORRUPT, "record at log offset %" PRIu64 ": its checksum fails", offset);
 	return ST_OK;
 }

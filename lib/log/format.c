@@ -51,7 +51,7 @@ const char *log_kind_text(unsigned kind)
 
 /* --- envelopes --------------------------------------------------------------------------------------- */
 
-uint64_t log_seal(uint8_t *p, unsigned kind, uint32_t epoch, uint64_t offset, uint64_t payload_size)
+uint64_t log_seal(const uint8_t *log_id, uint8_t *p, unsigned kind, uint32_t epoch, uint64_t offset, uint64_t payload_size)
 {
 	uint64_t size = commitlog_record_size(payload_size);
 	uint64_t covered = kind == LOG_PAD ? LOG_ENVELOPE_SIZE : size;
@@ -64,7 +64,7 @@ uint64_t log_seal(uint8_t *p, unsigned kind, uint32_t epoch, uint64_t offset, ui
 	put_u64(p + AT_CRC, 0);
 	if (kind != LOG_PAD)
 		memset(p + LOG_ENVELOPE_SIZE + payload_size, 0, size - LOG_ENVELOPE_SIZE - payload_size);
-	put_u32(p + AT_CRC, crc32c(0, p, covered));
+	put_u32(p + AT_CRC, crc32c(crc32c(0, log_id, LOG_ID_SIZE), p, covered));
 	return size;
 }
 
@@ -93,17 +93,18 @@ const char *log_parse_envelope(const uint8_t *p, uint64_t offset, uint64_t room,
 	return NULL;
 }
 
-bool log_crc_matches(const uint8_t *p, const struct log_record *record)
+bool log_crc_matches(const uint8_t *log_id, const uint8_t *p, const struct log_record *record)
 {
 	static const uint8_t no_crc[8];
-	uint32_t crc = crc32c(0, p, AT_CRC);
+	uint32_t crc = crc32c(crc32c(0, log_id, LOG_ID_SIZE), p, AT_CRC);
 
 	crc = crc32c(crc, no_crc, sizeof(no_crc));
 	crc = crc32c(crc, p + LOG_ENVELOPE_SIZE, log_checked_size(record) - LOG_ENVELOPE_SIZE);
 	return crc == get_u32(p + AT_CRC);
 }
 
-const char *log_verify_run(const uint8_t *data, size_t size, uint64_t offset, uint64_t room, uint64_t *bad_out)
+const char *log_verify_run(const uint8_t *log_id, const uint8_t *data, size_t size, uint64_t offset, uint64_t room,
+			   uint64_t *bad_out)
 {
 	for (size_t at = 0; at < size;) {
 		struct log_record record;
@@ -117,7 +118,7 @@ const char *log_verify_run(const uint8_t *data, size_t size, uint64_t offset, ui
 			return reason;
 		if (log_checked_size(&record) > size - at)
 			return "not a whole record";
-		if (!log_crc_matches(data + at, &record))
+		if (!log_crc_matches(log_id, data + at, &record))
 			return "CRC mismatch";
 		at += record.size;
 	}
@@ -168,15 +169,16 @@ void log_encode_header(const struct log_segment_header *header, uint8_t *used)
 
 enum status log_decode_header(const uint8_t *page, struct log_segment_header *out, struct errinfo *err)
 {
+	memcpy(out->log_id, page + HEADER_ID, LOG_ID_SIZE);
 	/* Magic, version and CRC keep their places in every version, so that a newer one can be told from damage. */
 	if (memcmp(page, HEADER_MAGIC, sizeof(HEADER_MAGIC)) != 0)
 		return errinfo_set(err, ST_CORRUPT, "not a log segment (wrong magic)");
 	if (get_u32(page + HEADER_CRC) != header_crc(page, page + LOG_HEADER_USED))
 		return errinfo_set(err, ST_CORRUPT, "segment header at offset 0: CRC mismatch");
 	if (get_u32(page + HEADER_VERSION) != LOG_FORMAT_VERSION)
-		return errinfo_set(err, ST_VERSION, "format version %u, this program reads %u: use a newer program",
-				   get_u32(page + HEADER_VERSION), LOG_FORMAT_VERSION);
-	memcpy(out->log_id, page + HEADER_ID, LOG_ID_SIZE);
+		return errinfo_set(err, ST_VERSION, "format version %u, this program reads %u: use %s",
+				   get_u32(page + HEADER_VERSION), LOG_FORMAT_VERSION,
+				   get_u32(page + HEADER_VERSION) > LOG_FORMAT_VERSION ? "a newer program" : "the program that wrote it");
 	out->base = get_u64(page + HEADER_BASE);
 	out->segment_size = get_u64(page + HEADER_SIZE);
 	out->first_epoch = get_u32(page + HEADER_EPOCH);

@@ -11,7 +11,7 @@
 #include "lib/log/commitlog.h"
 
 enum {
-	LOG_FORMAT_VERSION = 1,
+	LOG_FORMAT_VERSION = 2,         /* 1: the CRC of records did not begin with the log's id. */
 	LOG_PAYLOAD_LIMIT = 64 << 20,   /* A length above this is not a record. */
 	LOG_BATCH_PAYLOAD = 16,         /* durable u64, window u64 */
 	LOG_EPOCH_PAYLOAD = 32,         /* previous epoch u32, 0 u32, previous end u64, window u64, wall time i64 */
@@ -25,22 +25,27 @@ enum {
 /* --- envelopes --- */
 
 /* Seals a record in place: envelope at `p`, payload already behind it, padding zeroed, CRC over all. A PAD's CRC
- * covers the envelope only. Returns its size in the log. */
-uint64_t log_seal(uint8_t *p, unsigned kind, uint32_t epoch, uint64_t offset, uint64_t payload_size);
+ * covers the envelope only. Returns its size in the log.
+ *
+ * The CRC begins with the log's id (LOG_ID_SIZE bytes), which is random and which clients are not told: bytes of a message's body that
+ * look like a record, at the offset where they come to lie, are none, neither behind a torn tail, nor in a segment used again, nor
+ * when a client asks for what lies there. */
+uint64_t log_seal(const uint8_t *log_id, uint8_t *p, unsigned kind, uint32_t epoch, uint64_t offset, uint64_t payload_size);
 
 /* Reads an envelope of LOG_ENVELOPE_SIZE bytes that should lie at `offset` with `room` bytes to its segment's end.
  * NULL when it may be a record (its CRC is still to be checked), else the reason why not. `out->payload` points
  * behind the envelope. */
 const char *log_parse_envelope(const uint8_t *p, uint64_t offset, uint64_t room, struct log_record *out);
 /* Of the whole record at `p` as parsed; only the envelope's bytes are touched for a PAD. */
-bool log_crc_matches(const uint8_t *p, const struct log_record *record);
+bool log_crc_matches(const uint8_t *log_id, const uint8_t *p, const struct log_record *record);
 /* Bytes that must be in memory for log_crc_matches. */
 static inline uint64_t log_checked_size(const struct log_record *record)
 {
 	return record->kind == LOG_PAD ? LOG_ENVELOPE_SIZE : record->size;
 }
 /* Checks a run of whole records that starts at `offset`; `room` as above. NULL or the reason, *bad_out its offset. */
-const char *log_verify_run(const uint8_t *data, size_t size, uint64_t offset, uint64_t room, uint64_t *bad_out);
+const char *log_verify_run(const uint8_t *log_id, const uint8_t *data, size_t size, uint64_t offset, uint64_t room,
+			   uint64_t *bad_out);
 
 struct log_mark {
 	uint64_t durable; /* Everything below is durable. */
@@ -63,7 +68,7 @@ struct log_segment_header {
 
 /* Fills the LOG_HEADER_USED bytes; the CRC assumes zeros in the rest of the page. */
 void log_encode_header(const struct log_segment_header *header, uint8_t *used);
-/* A whole page. ST_CORRUPT, ST_VERSION. */
+/* A whole page. ST_CORRUPT, ST_VERSION; out->log_id is what stands there then, too, right or not. */
 enum status log_decode_header(const uint8_t *page, struct log_segment_header *out, struct errinfo *err) MUST_USE;
 
 struct log_segment {

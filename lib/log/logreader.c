@@ -271,7 +271,7 @@ static enum status read_record(struct logreader *reader, uint64_t limit, struct 
 	if (got < log_checked_size(out))
 		return bad_record(reader, limit, false, "the file ends within a record", err);
 	out->payload.data = at + LOG_ENVELOPE_SIZE;
-	reason = log_crc_matches(at, out) ? check_epoch(reader, out) : "CRC mismatch";
+	reason = log_crc_matches(reader->log_id, at, out) ? check_epoch(reader, out) : "CRC mismatch";
 	if (reason != NULL)
 		return bad_record(reader, limit, false, reason, err);
 	if (out->kind == LOG_PAD)

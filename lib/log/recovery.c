@@ -19,16 +19,16 @@ struct search {
 };
 
 /* A record at `p` that proves that everything up to and including result->end had been durable? */
-static bool proves_damage(const struct log_check_result *result, const uint8_t *p, size_t left, uint64_t offset,
-			  uint64_t room)
+static bool proves_damage(const struct log_check_result *result, const struct log_segment *segment, const uint8_t *p, size_t left,
+			  uint64_t offset)
 {
 	struct log_record record;
 	struct log_mark mark;
 
-	if (left < LOG_ENVELOPE_SIZE || log_parse_envelope(p, offset, room, &record) != NULL)
+	if (left < LOG_ENVELOPE_SIZE || log_parse_envelope(p, offset, log_segment_end(segment) - offset, &record) != NULL)
 		return false;
 	if ((record.kind != LOG_BATCH && record.kind != LOG_EPOCH) || record.size > left ||
-	    record.epoch < result->epoch || !log_crc_matches(p, &record) || !log_mark_of(&record, &mark))
+	    record.epoch < result->epoch || !log_crc_matches(segment->header.log_id, p, &record) || !log_mark_of(&record, &mark))
 		return false; /* An older epoch is stale: a leftover of what an earlier start cut off. */
 	/* Where nothing was read, the epoch in force is not known: a check may begin within the tail. */
 	return (result->record_count > 0 && record.epoch > result->epoch) || mark.durable > result->end;
@@ -59,8 +59,7 @@ static void look_at(struct search *search, const struct log_segment *segment, co
 	uint64_t end = leftover_end(segment, p, left, offset);
 	if (end > search->result->leftover_end)
 		search->result->leftover_end = end;
-	if (search->proof == 0 &&
-	    proves_damage(search->result, p, left, offset, log_segment_end(segment) - offset))
+	if (search->proof == 0 && proves_damage(search->result, segment, p, left, offset))
 		search->proof = offset;
 }
 
@@ -274,9 +273,8 @@ static enum status check_headers(const struct vfs *vfs, const char *dir, const u
 
 /* From the last but one segment in use, if that proves that everything before it is durable; else all of it. */
 static enum status check_last_segments(const struct vfs *vfs, const char *root, const char *dir, const uint64_t *bases,
-				       size_t count, struct log_check_result *result, struct errinfo *err)
+				       size_t count, struct log_known known, struct log_check_result *result, struct errinfo *err)
 {
-	struct log_known nothing = { 0 };
 	uint64_t tail;
 	bool used = false;
 	enum status status = ST_OK;
@@ -287,11 +285,11 @@ static enum status check_last_segments(const struct vfs *vfs, const char *root, 
 		return status;
 	if (used && count > 1) { /* `count` is now the index of the last segment in use: begin one before it. */
 		tail = bases[count - 1] + LOG_SEGMENT_HEADER_SIZE;
-		status = check_from(vfs, root, tail, nothing, result, err);
+		status = check_from(vfs, root, tail, known, result, err);
 		if (result->damaged || (status == ST_OK && result->durable_mark > tail))
 			return status;
 	}
-	return check_from(vfs, root, 0, nothing, result, err);
+	return check_from(vfs, root, 0, known, result, err);
 }
 
 enum status log_check_tail(const struct vfs *vfs, const char *root, struct log_known known,
@@ -314,7 +312,7 @@ enum status log_check_tail(const struct vfs *vfs, const char *root, struct log_k
 		status = check_from(vfs, root, cut ? 0 : known.from, known, result, err);
 	/* Nothing behind the snapshot: which epoch was in force, the records before it say. */
 	if (status == ST_OK && result->record_count == 0)
-		status = check_last_segments(vfs, root, dir, bases, count, result, err);
+		status = check_last_segments(vfs, root, dir, bases, count, known, result, err);
 	free(bases);
 	return status;
 }

@@ -590,25 +590,25 @@ static enum status start_listening(struct server *server, struct errinfo *err)
 	return status;
 }
 
-/* Shells start programs with 1024 descriptors, whatever the machine allows. Where it does not allow enough, fewer connect: a
- * process that cannot open its files any more is of use to nobody. */
+/* Shells start programs with 1024 descriptors, whatever the machine allows. As many as that: a broker has one for each segment of
+ * its log, too, and nobody knows how many there will be. With too few connections are refused, so that the log gets its own. */
 static void raise_descriptor_limit(struct server_config *config)
 {
 	rlim_t wanted = (rlim_t)config->connections_max + OTHER_DESCRIPTORS;
 	struct rlimit limit;
 
-	if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted)
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || (limit.rlim_cur == limit.rlim_max && limit.rlim_cur >= wanted))
 		return;
-	rlim_t allowed = limit.rlim_max < wanted ? limit.rlim_max : wanted;
-	if (setrlimit(RLIMIT_NOFILE, &(struct rlimit){ allowed, limit.rlim_max }) != 0)
-		allowed = limit.rlim_cur;
-	if (allowed >= wanted)
+	struct rlimit raised = { limit.rlim_max, limit.rlim_max };
+	if (setrlimit(RLIMIT_NOFILE, &raised) == 0)
+		limit = raised;
+	if (limit.rlim_cur >= wanted)
 		return;
-	rlim_t others = allowed / 2 < OTHER_DESCRIPTORS ? allowed / 2 : OTHER_DESCRIPTORS;
+	rlim_t others = limit.rlim_cur > 2 * OTHER_DESCRIPTORS ? OTHER_DESCRIPTORS : limit.rlim_cur / 2;
+	config->connections_max = (uint32_t)(limit.rlim_cur - others);
 	log_warn(config->name, "fewer descriptors than connections",
-		 "descriptors=%llu connectionsMax=%u served=%llu hint=\"raise the hard limit (ulimit -Hn)\"",
-		 (unsigned long long)allowed, config->connections_max, (unsigned long long)(allowed - others));
-	config->connections_max = (uint32_t)(allowed - others);
+		 "descriptors=%llu connections=%u hint=\"raise the hard limit (ulimit -Hn)\"",
+		 (unsigned long long)limit.rlim_cur, config->connections_max);
 }
 
 enum status server_create(struct loop *loop, const struct server_config *config,

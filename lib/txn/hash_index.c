@@ -116,8 +116,6 @@ static enum status grow(struct hash_index *index, uint64_t size)
 	index->old = index->current;
 	index->current = larger;
 	index->moved = 0;
-	/* What probed around the end lies in front of its home: the run at the front goes first. */
-	move_some(index, 0);
 	return ST_OK;
 }
 

@@ -77,7 +77,7 @@ static void open_parts(struct filled *f, const char *dir, struct filled_options 
 {
 	struct store_config store_config = { .log = { .root = dir, .cluster = FILLED_CLUSTER },
 					     .index_cache_bytes = options.index_cache_bytes };
-	struct core_effects effects = { f, on_ask, on_notify, on_hold, NULL, NULL };
+	struct core_effects effects = { f, on_ask, on_notify, on_hold, NULL, NULL, NULL };
 	struct core_config config = {
 		.cluster_name = FILLED_CLUSTER, .broker_name = "capacity", .store_ipv4 = 0x7F000001, .store_port = 10911,
 		.auto_create_topic = true, .auto_create_group = true, .default_topic_queue_nums = FILLED_QUEUES,

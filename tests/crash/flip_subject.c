@@ -106,6 +106,7 @@ static void list_segments(struct subject *s, const struct vfs *vfs)
 		struct log_segment segment;
 
 		subject_must(log_open_segment(vfs, "/store/commitlog", bases[i], VFS_READ, &segment, &err) == ST_OK, "segment");
+		memcpy(s->log_id, segment.header.log_id, LOG_ID_SIZE);
 		file->base = bases[i];
 		file->size = segment.file_size;
 		log_segment_name(bases[i], file->name);

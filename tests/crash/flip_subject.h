@@ -38,6 +38,7 @@ struct subject {
 	struct rig rig;
 	struct placed_record records[SUBJECT_RECORDS_MAX];
 	size_t record_count;
+	uint8_t log_id[LOG_ID_SIZE];
 	struct segment_file segments[SUBJECT_SEGMENTS_MAX];
 	size_t segment_count;
 	uint64_t mark, end;

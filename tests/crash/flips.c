@@ -90,7 +90,7 @@ static void flip_bits(struct subject *s, size_t segment, uint64_t from, uint64_t
 
 /* Bytes that lay here in an older use: records with good checksums, of an older epoch, or (`shift`) of the file's former
  * place in the log; among them marks that would prove anything if they were believed. */
-static void make_stale(uint8_t *out, size_t out_size, uint64_t offset, uint32_t epoch, uint64_t shift)
+static void make_stale(const uint8_t *log_id, uint8_t *out, size_t out_size, uint64_t offset, uint32_t epoch, uint64_t shift)
 {
 	static const unsigned kinds[] = { LOG_MESSAGE, LOG_BATCH, LOG_EPOCH, LOG_DECISION };
 	size_t at = 0;
@@ -107,12 +107,13 @@ static void make_stale(uint8_t *out, size_t out_size, uint64_t offset, uint32_t 
 			put_u32(payload, epoch - 1);
 			put_u64(payload + 8, offset + at - shift);
 		}
-		at += log_seal(out + at, kind, epoch, offset + at - shift, size);
+		at += log_seal(log_id, out + at, kind, epoch, offset + at - shift, size);
 	}
 }
 
-enum damage { CUT_OFF, ZEROED, STALE_EPOCH, STALE_PLACE, GARBAGE, DAMAGE_COUNT };
-static const char *const damage_names[] = { "cut", "zeros", "bytes of an older epoch", "bytes of a former place", "garbage" };
+enum damage { CUT_OFF, ZEROED, STALE_EPOCH, STALE_PLACE, FORGED, GARBAGE, DAMAGE_COUNT };
+static const char *const damage_names[] = { "cut", "zeros", "bytes of an older epoch", "bytes of a former place",
+					   "records in a message's body", "garbage" };
 
 /* Older than what is in front of the record: what a start cut off is zeroed before its EPOCH record is written. */
 static uint32_t older_epoch(const struct placed_record *r)
@@ -139,15 +140,18 @@ static void damage_record(struct subject *s, const struct placed_record *r, uint
 {
 	const struct segment_file *file = &s->segments[r->segment];
 	uint64_t limit = file->base + file->size, end = r->end + 512 < limit ? r->end + 512 : limit, start = at & ~(uint64_t)7;
+	static const uint8_t unknown_id[LOG_ID_SIZE]; /* To those who send messages. */
 	static uint8_t bytes[STALE_SIZE];
 	size_t size = end - start;
 
 	subject_must(size <= sizeof(bytes), "a record is too large");
 	memset(bytes, damage == GARBAGE ? 0xa7 : 0, size);
 	if (damage == STALE_EPOCH)
-		make_stale(bytes, size, start, older_epoch(r), 0);
+		make_stale(s->log_id, bytes, size, start, older_epoch(r), 0);
 	if (damage == STALE_PLACE)
-		make_stale(bytes, size, start, r->epoch, 4 * LOG_SEGMENT_SIZE_MIN);
+		make_stale(s->log_id, bytes, size, start, r->epoch, 4 * LOG_SEGMENT_SIZE_MIN);
+	if (damage == FORGED)
+		make_stale(unknown_id, bytes, size, start, r->epoch + 1, 0);
 	if (damage == CUT_OFF)
 		disk_states_shorten(s->states, file->path, at - file->base);
 	else

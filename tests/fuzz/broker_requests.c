@@ -137,7 +137,7 @@ static void open_broker(void)
 	struct commitlog_config log_config = { .root = "s", .cluster = "c", .segment_size = 128 * 1024, .ring_size = 64 * 1024,
 					       .prepare_chunk = 8 * 1024, .clock = &b.clock.clock };
 	struct pagefile_config files_config = { .path = "s/index.pages", .cache_bytes = PAGEFILE_CACHE_MIN, .read_inline = true };
-	struct core_effects effects = { NULL, on_ask, on_notify, on_hold, NULL, on_pop };
+	struct core_effects effects = { NULL, on_ask, on_notify, on_hold, NULL, on_pop, NULL };
 	struct core_config config = core_config();
 	struct errinfo err = { ST_OK, "" };
 

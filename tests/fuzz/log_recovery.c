@@ -30,6 +30,7 @@ struct script_file {
 	size_t dirty;
 };
 static struct script_file files[FILES];
+static const uint8_t log_id[LOG_ID_SIZE] = { 7 };
 
 /* --- files from the input ---------------------------------------------------------------------------------------- */
 
@@ -38,7 +39,7 @@ static void put_header(unsigned number, bool recycled)
 	struct log_segment_header header = { .base = (uint64_t)number * FILE_SIZE, .segment_size = FILE_SIZE, .first_epoch = 1,
 					     .recycled = recycled, .cluster = "fuzz" };
 
-	header.log_id[0] = 7;
+	memcpy(header.log_id, log_id, LOG_ID_SIZE);
 	log_encode_header(&header, files[number].bytes);
 	files[number].used = files[number].dirty = LOG_SEGMENT_HEADER_SIZE;
 }
@@ -85,7 +86,7 @@ static void put_script(const uint8_t *script, size_t size)
 			put_mark(p + LOG_ENVELOPE_SIZE, script, kind, offset);
 		if (kind == LOG_PAD)
 			payload = FILE_SIZE - at - LOG_ENVELOPE_SIZE;
-		size_t taken = log_seal(p, kind, script[1] % 4, offset + (script[2] % 16 == 15 ? script[2] : 0), payload);
+		size_t taken = log_seal(log_id, p, kind, script[1] % 4, offset + (script[2] % 16 == 15 ? script[2] : 0), payload);
 		note_used(file, kind == LOG_PAD ? at + LOG_ENVELOPE_SIZE : at + taken);
 		at += taken;
 		if (kind == LOG_PAD && number + 1 < FILES && files[number + 1].used > 0) {

@@ -134,10 +134,41 @@ static void test_bad_starts_say_why(void)
 	expect_refusal((const char *const[]){ "escrow-broker", "-o", "listenPort=abc", NULL }, "listenPort");
 	expect_refusal((const char *const[]){ "escrow-broker", "-c", "/nonexistent/broker.conf", NULL }, "/nonexistent/broker.conf");
 	expect_refusal((const char *const[]){ "escrow-broker", "-o", "bindAddress=0.0.0.0", NULL }, "allowInsecure");
+	expect_refusal((const char *const[]){ "escrow-broker", "-o", "metricsExporterType=PROM", "-o", "metricsPromExporterHost=192.0.2.1",
+					       "-o", other, NULL }, "allowInsecure");
 	expect_refusal((const char *const[]){ "escrow-broker", "-o", port_option, "-o", other, NULL }, number);
 	expect_refusal((const char *const[]){ "escrow-broker", "-o", "listenPort=0", "-o", store_option, NULL }, store);
 	CU_ASSERT(program_alive(&broker));
 	program_stop(&broker, SIGTERM, NULL);
+	check_remove_dir(dir);
+}
+
+/* What waits for the disk is bounded for each connection: what comes on top is refused, and nothing is lost. */
+static void test_requests_under_way_are_bounded(void)
+{
+	enum { COUNT = 50 };
+	char store_option[600];
+	int codes[2] = { 0 };
+
+	fresh();
+	option(store_option, sizeof(store_option), "storePathRootDir", store);
+	struct program broker = program_start((const char *const[]){ "escrow-broker", "-o", "listenPort=0", "-o", store_option,
+								      "-o", "inFlightMax=1", NULL }, log_path);
+	struct raw *raw = raw_must_connect(broker.port);
+	struct raw_half first;
+	CU_ASSERT_EQUAL(raw_half_send(raw, "g", "orders", "first", 100, &first), RESP_SUCCESS); /* The log is ready. */
+	CU_ASSERT_FATAL(raw_half_post_many(raw, "g", "orders", "F", 100, COUNT));
+	for (int i = 0; i < COUNT; i++) {
+		const struct command *answer = raw_receive(raw, 5000);
+
+		CU_ASSERT_PTR_NOT_NULL_FATAL(answer);
+		CU_ASSERT(answer->code == RESP_SUCCESS || answer->code == RESP_SYSTEM_BUSY);
+		codes[answer->code == RESP_SYSTEM_BUSY]++;
+	}
+	CU_ASSERT_TRUE(codes[0] > 0);
+	CU_ASSERT_TRUE(codes[1] > 0);
+	raw_close(raw);
+	CU_ASSERT_EQUAL(program_stop(&broker, SIGTERM, NULL), 0);
 	check_remove_dir(dir);
 }
 
@@ -441,6 +472,7 @@ int main(void)
 		CHECK_TEST(test_orderly_end_under_load),
 		CHECK_TEST(test_orderly_end_keeps_offsets),
 		CHECK_TEST(test_bad_starts_say_why),
+		CHECK_TEST(test_requests_under_way_are_bounded),
 		CHECK_TEST(test_damaged_store_is_refused),
 		CHECK_TEST(test_first_decision_wins),
 		CHECK_TEST(test_kill_loses_nothing_acknowledged),

@@ -453,6 +453,21 @@ static void test_what_check_says_is_what_a_start_does(void)
 
 /* --- backups -------------------------------------------------------------------------------------------------------------- */
 
+/* A start passes it over, but somebody should hear of it. */
+static void test_a_damaged_snapshot_is_something_wrong(void)
+{
+	char path[900], why[1024];
+
+	copy_store();
+	CU_ASSERT_EQUAL(tool("check %s", copy), 0);
+	CU_ASSERT_TRUE_FATAL(nth_file("snapshots", 0, path));
+	change_bytes(path, 70, 0, 1);
+	CU_ASSERT_EQUAL(tool("check %s", copy), 1);
+	EXPECT_TEXT("BAD");
+	EXPECT_TEXT("A start passes it over");
+	CU_ASSERT(broker_starts(why));
+}
+
 static void test_a_backup_is_a_store(void)
 {
 	char backup[600], why[1024];
@@ -539,6 +554,7 @@ int main(void)
 		CHECK_TEST(test_dump_finds_what_is_asked_for),
 		CHECK_TEST(test_bad_commands_say_why),
 		CHECK_TEST(test_what_check_says_is_what_a_start_does),
+		CHECK_TEST(test_a_damaged_snapshot_is_something_wrong),
 		CHECK_TEST(test_a_backup_is_a_store),
 		CHECK_TEST(test_audit_finds_a_second_commit),
 	};

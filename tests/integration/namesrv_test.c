@@ -229,6 +229,43 @@ static void test_ready_serve_and_stop(void)
 	close(client);
 }
 
+static bool call(int fd, int32_t code, const char *const fields[][2], size_t count, const char *body)
+{
+	struct buffer bytes;
+	struct encoder encoder;
+
+	buffer_init(&bytes, 0);
+	command_begin(&encoder, &bytes, SERIALIZE_JSON, code, 9, 0, SPAN_NONE);
+	for (size_t i = 0; i < count; i++)
+		command_put(&encoder, fields[i][0], span_of(fields[i][1]));
+	command_body(&encoder);
+	buffer_append_text(&bytes, body);
+	bool good = command_end(&encoder) && exchange(fd, &bytes) && command.code == RESP_SUCCESS;
+	buffer_deinit(&bytes);
+	return good;
+}
+
+/* Whether routes name the brokers of an ordered topic is an operator's word, at once. */
+static void test_an_option_changed_from_remote_holds_at_once(void)
+{
+	static const char *const none[] = { NULL };
+	static const char *const order[][2] = { { "namespace", "ORDER_TOPIC_CONFIG" }, { "key", "T1" }, { "value", "broker-a:4" } };
+	static const char *const words[] = { "orderMessageEnable=true\n", "orderMessageEnable=false\n" };
+	struct child c;
+
+	start(&c, none);
+	int fd = dial(&c);
+	CU_ASSERT(put_broker(fd));
+	CU_ASSERT(call(fd, REQ_PUT_KV_CONFIG, order, 3, ""));
+	for (int i = 0; i < 2; i++) {
+		CU_ASSERT(call(fd, REQ_UPDATE_NAMESRV_CONFIG, NULL, 0, words[i]));
+		CU_ASSERT(ask_route(fd, SERIALIZE_JSON, "T1"));
+		CU_ASSERT_EQUAL(memmem(command.body.data, command.body.size, "broker-a:4", 10) != NULL, i == 0);
+	}
+	close(fd);
+	stop(&c);
+}
+
 static void test_silent_broker_goes(void)
 {
 	static const char *const hasty[] = { "-o", "brokerTimeout=200", "-o", "scanNotActiveBrokerInterval=20", NULL };
@@ -316,6 +353,7 @@ int main(void)
 {
 	static const struct check_test tests[] = {
 		CHECK_TEST(test_ready_serve_and_stop),
+		CHECK_TEST(test_an_option_changed_from_remote_holds_at_once),
 		CHECK_TEST(test_silent_broker_goes),
 		CHECK_TEST(test_random_bytes_hurt_nobody_else),
 		CHECK_TEST(test_failures_are_one_line_and_exit_1),

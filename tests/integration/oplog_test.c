@@ -4,14 +4,17 @@
  * OPLOG_BENCH=n measures the projection of n transactions and prints rows a second. */
 #include <cjson/cJSON.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
-#include "broker/projections/oplog_projector.h"
+#include "broker/projections/oplog_projector_internal.h"
 #include "broker/projections/oplog_schema.h"
 #include "lib/base/clock.h"
 #include "lib/log/commitlog.h"
@@ -220,7 +223,7 @@ struct test_txn {
 	uint64_t offset;
 	uint64_t n;
 	int64_t created_ms;
-	char id[160];
+	char id[256];
 };
 
 static const int64_t day_ms = 86400000;
@@ -474,6 +477,33 @@ static void test_exact_rows(void)
 	close_log(&log);
 }
 
+/* Offsets are a log's own: what happened at one broker is no part of another one's story. */
+static void test_two_brokers_of_one_database_keep_their_stories_apart(void)
+{
+	static const char timeline[] = "SELECT transaction_id, at, event, actor, actor_name, checks, detail, reason FROM v_timeline"
+				       " WHERE log_no = 1 ORDER BY half_offset, at, log_offset, part";
+	static const char in_doubt[] = "SELECT transaction_id, state, checks FROM v_in_doubt WHERE log_no = 1 ORDER BY half_offset";
+	struct test_log first, second;
+
+	fresh_database();
+	new_log(&first, "one-broker");
+	put_story(&first);
+	project_once(&first);
+	char *timeline_before = sql_rows(timeline), *in_doubt_before = sql_rows(in_doubt);
+	new_log(&second, "another-broker");
+	struct test_txn txn = put_half(&second, "committed", noon); /* At the same offset. */
+	put_checks(&second, &txn, 7, 6000);
+	put_story(&second);
+	project_once(&second);
+	CU_ASSERT_EQUAL(sql_u64("SELECT COUNT(*) FROM v_brokers"), 2);
+	check_rows(timeline, timeline_before);
+	check_rows(in_doubt, in_doubt_before);
+	free(timeline_before);
+	free(in_doubt_before);
+	close_log(&first);
+	close_log(&second);
+}
+
 /* escrow-log prints the columns of v_transactions and v_timeline; both are brought to "a|b|NULL". */
 static void append_member(struct buffer *out, const cJSON *object, const char *key, bool first)
 {
@@ -602,6 +632,114 @@ static void test_mysql_is_killed_while_writing(void)
 	close_log(&log);
 }
 
+/* Stands between a projector and the server, and loses a COMMIT or the answer to one when it is told to. */
+enum relay_order { PASS_ON, LOSE_COMMIT, LOSE_ANSWER };
+
+struct relay {
+	char path[600];
+	int listener;
+	pthread_t thread;
+	atomic_int order; /* For the next COMMIT. */
+	atomic_int lost;
+};
+
+static int socket_at(const char *path, struct sockaddr_un *address)
+{
+	*address = (struct sockaddr_un){ .sun_family = AF_UNIX };
+	snprintf(address->sun_path, sizeof(address->sun_path), "%s", path);
+	return socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+}
+
+/* One chunk; false: the connection is to end. */
+static bool pass_on(struct relay *relay, int from, int to, bool is_request)
+{
+	static char bytes[1 << 20];
+	ssize_t size = recv(from, bytes, sizeof(bytes), 0);
+	int order = PASS_ON;
+
+	if (size > 0 && is_request && memmem(bytes, (size_t)size, "COMMIT", 6) != NULL)
+		order = atomic_exchange(&relay->order, PASS_ON);
+	if (size <= 0 || (order != LOSE_COMMIT && send(to, bytes, (size_t)size, MSG_NOSIGNAL) != size))
+		return false;
+	if (order == LOSE_ANSWER && recv(to, bytes, sizeof(bytes), 0) <= 0) /* It has happened. */
+		return false;
+	atomic_fetch_add(&relay->lost, order != PASS_ON);
+	return order == PASS_ON;
+}
+
+static void *relay_main(void *context)
+{
+	struct relay *relay = context;
+	struct sockaddr_un address;
+
+	for (int client; (client = accept(relay->listener, NULL, NULL)) >= 0; close(client)) {
+		int server = socket_at(socket_path, &address);
+		bool goes_on = connect(server, (struct sockaddr *)&address, sizeof(address)) == 0;
+
+		while (goes_on) {
+			struct pollfd ready[] = { { client, POLLIN, 0 }, { server, POLLIN, 0 } };
+
+			goes_on = poll(ready, 2, -1) > 0;
+			if (goes_on && ready[0].revents != 0)
+				goes_on = pass_on(relay, client, server, true);
+			if (goes_on && ready[1].revents != 0)
+				goes_on = pass_on(relay, server, client, false);
+		}
+		close(server);
+	}
+	return NULL;
+}
+
+static void start_relay(struct relay *relay)
+{
+	struct sockaddr_un address;
+
+	*relay = (struct relay){ .lost = 0 };
+	snprintf(relay->path, sizeof(relay->path), "%s/relay", base_dir);
+	unlink(relay->path);
+	relay->listener = socket_at(relay->path, &address);
+	if (bind(relay->listener, (struct sockaddr *)&address, sizeof(address)) != 0 || listen(relay->listener, 8) != 0 ||
+	    pthread_create(&relay->thread, NULL, relay_main, relay) != 0)
+		give_up("relay", relay->path);
+}
+
+static void stop_relay(struct relay *relay)
+{
+	shutdown(relay->listener, SHUT_RDWR);
+	pthread_join(relay->thread, NULL);
+	close(relay->listener);
+}
+
+/* Whether it happened is seen by the cursor: that it stands where it stood, or further than was known, is our own work, not
+ * another projector's, and needs no new claim. */
+static void test_a_commit_without_an_answer_has_happened_or_not(void)
+{
+	struct oplog_config config = broker_options();
+	struct relay relay;
+	struct test_log log;
+
+	fresh_database();
+	new_log(&log, "answer");
+	start_relay(&relay);
+	strcpy(config.socket, relay.path);
+	put_many(&log, 100, noon);
+	struct oplog_projector *projector = start_projector(&log, &config);
+	wait_projected(&log, projector);
+	uint64_t epoch = sql_u64("SELECT cursor_epoch FROM broker_log");
+	for (int round = 1; round <= 4; round++) {
+		atomic_store(&relay.order, round % 2 == 0 ? LOSE_COMMIT : LOSE_ANSWER);
+		put_many(&log, 100, noon);
+		oplog_projector_advance(projector, commitlog_durable(log.log));
+		wait_projected(&log, projector);
+		CU_ASSERT_EQUAL(atomic_load(&relay.lost), round);
+	}
+	CU_ASSERT_EQUAL(sql_u64("SELECT cursor_epoch FROM broker_log"), epoch);
+	oplog_projector_stop(projector, 5000);
+	check_complete(&log, 500);
+	stop_relay(&relay);
+	close_log(&log);
+}
+
 static void test_the_broker_is_not_held_up_by_a_server_that_hangs(void)
 {
 	struct oplog_config config = broker_options();
@@ -685,7 +823,7 @@ static void test_an_old_state_does_not_replace_a_newer_one(void)
 	flush(&log);
 	project_once(&log); /* Its PREPARED row. */
 	check_rows("SELECT transaction_id, state FROM v_transactions", "late|prepared\n");
-	put_decision(&log, &txn, (struct verdict){ OUTCOME_COMMIT, WHO_OPERATOR, "ann", NULL, 60000, 2, 0 });
+	uint64_t decision = put_decision(&log, &txn, (struct verdict){ OUTCOME_COMMIT, WHO_OPERATOR, "ann", NULL, 60000, 2, 0 });
 	/* The half is carried to the log's end after the decision's place was passed. */
 	struct record_half half = {
 		.half_queue_offset = txn.n, .store_time_ms = txn.created_ms, .immunity_ms = -1, .queue_id = 3,
@@ -701,6 +839,7 @@ static void test_an_old_state_does_not_replace_a_newer_one(void)
 	flush(&log);
 	project_once(&log);
 	check_rows("SELECT transaction_id, state, decided_by, checks FROM v_transactions", "late|committed|operator|2\n");
+	CU_ASSERT_EQUAL(sql_u64("SELECT state_offset FROM txn"), decision);
 	close_log(&log);
 }
 
@@ -981,6 +1120,55 @@ static void test_a_stop_leaves_nothing_to_the_next_start(void)
 	close_log(&log);
 }
 
+/* What is longer than a column ends with an ellipsis there, and holds nothing up. */
+static void test_over_long_texts_are_cut(void)
+{
+	char id[201], who[401], reason[401];
+	struct test_log log;
+
+	memset(id, 'i', sizeof(id));
+	memset(who, 'w', sizeof(who));
+	memset(reason, 'r', sizeof(reason));
+	id[200] = who[400] = reason[400] = '\0';
+	fresh_database();
+	new_log(&log, "long");
+	struct test_txn txn = put_half(&log, id, noon);
+	put_decision(&log, &txn, (struct verdict){ OUTCOME_COMMIT, WHO_OPERATOR, who, reason, 7, 0, 0 });
+	flush(&log);
+	project_once(&log);
+	check_rows("SELECT CHAR_LENGTH(transaction_id), RIGHT(transaction_id, 2), CHAR_LENGTH(decider), RIGHT(decider, 2),"
+		   " CHAR_LENGTH(reason), RIGHT(reason, 2) FROM v_transactions",
+		   "128|i\xe2\x80\xa6|255|w\xe2\x80\xa6|255|r\xe2\x80\xa6\n");
+	close_log(&log);
+}
+
+/* What is open gets its row when its time has come, and the cursor passes what has no rows, although nothing else happens. */
+static void test_an_idle_log_is_projected_to_its_end(void)
+{
+	struct oplog_config config = broker_options();
+	struct record_message message = { .topic = SPAN_LITERAL("orders"), .message = SPAN_LITERAL("0123456789") };
+	struct test_log log;
+	uint64_t offset;
+
+	fresh_database();
+	new_log(&log, "idle");
+	config.prepared_after_ms = 2000; /* Later than the cursor moves. */
+	struct oplog_projector *projector = start_projector(&log, &config);
+	(void)put_half(&log, "open", clock_wall_ms(clock_system()));
+	flush(&log);
+	oplog_projector_advance(projector, commitlog_durable(log.log));
+	wait_projected(&log, projector);
+	check_rows("SELECT transaction_id, state FROM v_transactions", "open|prepared\n");
+	record_message_encode(&message, begin_record(&log, LOG_MESSAGE, record_message_size(&message), &offset));
+	(void)commitlog_commit(log.log);
+	flush(&log);
+	oplog_projector_advance(projector, commitlog_durable(log.log));
+	wait_projected(&log, projector);
+	oplog_projector_stop(projector, 5000);
+	CU_ASSERT_EQUAL(sql_u64("SELECT cursor_position FROM broker_log"), commitlog_durable(log.log));
+	close_log(&log);
+}
+
 /* A topic, a group and a client of one name are three names. */
 static void test_names_of_each_kind_have_their_own_numbers(void)
 {
@@ -1004,6 +1192,62 @@ static void test_names_of_each_kind_have_their_own_numbers(void)
 	flush(&log);
 	project_once(&log);
 	check_rows("SELECT topic, producer_group, decider FROM v_transactions", "same|same|same\n");
+	close_log(&log);
+}
+
+/* A row that somebody holds is waited for by the server, for less than we wait for the server: the answer is not lost. */
+static void test_a_lock_ends_before_the_connection_does(void)
+{
+	struct oplog_config config = broker_options();
+	struct test_log log;
+
+	fresh_database();
+	new_log(&log, "locked");
+	put_many(&log, 10, noon);
+	config.timeout_ms = 2000;
+	struct oplog_projector *projector = start_projector(&log, &config);
+	wait_projected(&log, projector);
+	sql("START TRANSACTION");
+	sql("UPDATE broker_log SET writer = 'nobody'");
+	put_many(&log, 10, noon);
+	oplog_projector_advance(projector, commitlog_durable(log.log));
+	CU_ASSERT_TRUE(wait_error(projector, "Lock wait timeout"));
+	sql("ROLLBACK");
+	wait_projected(&log, projector);
+	oplog_projector_stop(projector, 5000);
+	check_complete(&log, 20);
+	close_log(&log);
+}
+
+static int64_t pause_after_failure(struct oplog_projector *p)
+{
+	struct errinfo err = { ST_IO, "lost" };
+	int64_t pause_ms = -1;
+
+	CU_ASSERT_TRUE(oplog_projector_after_failure(p, ST_IO, &err, &pause_ms));
+	return pause_ms;
+}
+
+/* Up to the limit; short again after a success. */
+static void test_pauses_double(void)
+{
+	static const int64_t pauses[] = { 100, 200, 400, 800, 1500, 1500, 1500 };
+	struct oplog_config config = broker_options();
+	struct test_log log;
+
+	fresh_database();
+	new_log(&log, "pauses");
+	put_many(&log, 10, noon);
+	config.retry_max_ms = 1500;
+	struct oplog_projector *p = oplog_projector_create(&config, log.root, "broker-a", commitlog_durable(log.log));
+	CU_ASSERT_PTR_NOT_NULL_FATAL(p);
+	for (size_t i = 0; i < sizeof(pauses) / sizeof(pauses[0]); i++)
+		CU_ASSERT_EQUAL(pause_after_failure(p), pauses[i]);
+	for (int64_t sleep_ms = 0; sleep_ms == 0;)
+		MUST(oplog_projector_turn(p, &sleep_ms, err));
+	CU_ASSERT_EQUAL(sql_u64("SELECT COUNT(*) FROM txn"), 10);
+	CU_ASSERT_EQUAL(pause_after_failure(p), 100);
+	oplog_projector_destroy(p);
 	close_log(&log);
 }
 
@@ -1073,6 +1317,11 @@ static void test_a_read_only_server_and_another_schema_are_waited_out(void)
 	wait_projected(&log, projector);
 	oplog_projector_stop(projector, 1000);
 	check_complete(&log, 200);
+	/* One that is being migrated. */
+	sql("UPDATE schema_migration SET finished_at = NULL ORDER BY version DESC LIMIT 1");
+	projector = start_projector(&log, &config);
+	CU_ASSERT_TRUE(wait_error(projector, "unfinished"));
+	oplog_projector_stop(projector, 1000);
 	close_log(&log);
 }
 
@@ -1237,6 +1486,16 @@ static void test_a_migration_goes_on_where_it_stopped(void)
 	CU_ASSERT_EQUAL(migrate(&complaint), 0);
 	free(complaint);
 	CU_ASSERT_EQUAL(sql_u64("SELECT COUNT(*) FROM schema_migration WHERE finished_at IS NULL"), 0);
+	/* The one that was cut short is finished, and those behind it are made from their first statement on. */
+	sql("DELETE FROM schema_migration WHERE version > 2");
+	sql("UPDATE schema_migration SET finished_at = NULL, statements_done = 3 WHERE version = 2");
+	sql("DROP PROCEDURE add_partitions");
+	sql("DROP VIEW v_brokers");
+	CU_ASSERT_EQUAL(migrate(&complaint), 0);
+	free(complaint);
+	CU_ASSERT_EQUAL(sql_u64("SELECT COUNT(*) FROM v_brokers"), 0);
+	sql("CALL maintain_partitions(7, 0)");
+	CU_ASSERT_EQUAL(sql_u64("SELECT COUNT(*) FROM schema_migration WHERE finished_at IS NULL"), 0);
 	sql("INSERT INTO schema_migration (version, name, statements_done, finished_at, applied_by)"
 	    " VALUES (999, 'future', 1, UTC_TIMESTAMP(), 'test')");
 	CU_ASSERT_NOT_EQUAL(migrate(&complaint), 0);
@@ -1267,6 +1526,33 @@ static void test_rows_of_other_days_find_their_partition(void)
 	/* The first partition, today's, holds what was older when it was made. */
 	CU_ASSERT_EQUAL(sql_u64("SELECT COUNT(*) FROM txn"), 24);
 	close_log(&log);
+}
+
+static void put_row(int days_ago, const char *state)
+{
+	char statement[400];
+
+	snprintf(statement, sizeof(statement),
+		 "INSERT INTO txn (log_no, half_offset, created_at, half_queue_offset, transaction_id, group_id, topic_id, queue_id,"
+		 " size, state, decided_by, checks, state_offset) VALUES (1, %d, UTC_TIMESTAMP() - INTERVAL %d DAY, 0, '', 1, 1, 0, 0,"
+		 " %s, 0, 0, 0)", days_ago, days_ago, state);
+	sql(statement);
+}
+
+/* What is open, parked ones among it, is kept, however old; so are the days within the retention. */
+static void test_old_days_go_but_for_what_is_open(void)
+{
+	fresh_database();
+	put_row(10, "2"); /* Committed. */
+	put_row(9, "4");  /* Parked. */
+	put_row(8, "1");  /* Prepared. */
+	put_row(7, "3");  /* Rolled back. */
+	put_row(5, "2");
+	put_row(4, "2");
+	sql("CALL maintain_partitions(7, 0)");
+	CU_ASSERT_EQUAL(sql_u64("SELECT COUNT(*) FROM txn"), 6);
+	sql("CALL maintain_partitions(7, 5)");
+	check_rows("SELECT half_offset FROM txn ORDER BY half_offset DESC", "9\n8\n5\n4\n");
 }
 
 static void test_the_speed(void)
@@ -1302,8 +1588,10 @@ int main(void)
 {
 	static const struct check_test tests[] = {
 		CHECK_TEST(test_exact_rows),
+		CHECK_TEST(test_two_brokers_of_one_database_keep_their_stories_apart),
 		CHECK_TEST(test_escrow_log_tells_the_same),
 		CHECK_TEST(test_mysql_is_killed_while_writing),
+		CHECK_TEST(test_a_commit_without_an_answer_has_happened_or_not),
 		CHECK_TEST(test_the_broker_is_not_held_up_by_a_server_that_hangs),
 		CHECK_TEST(test_a_second_projector_takes_over_and_the_first_stops),
 		CHECK_TEST(test_a_replay_changes_nothing),
@@ -1321,6 +1609,7 @@ int main(void)
 		CHECK_TEST(test_a_projector_that_is_overtaken_goes_on),
 		CHECK_TEST(test_escrow_log_says_what_is_wrong_with_a_command),
 		CHECK_TEST(test_rows_of_other_days_find_their_partition),
+		CHECK_TEST(test_old_days_go_but_for_what_is_open),
 		CHECK_TEST(test_a_row_follows_its_transaction),
 		CHECK_TEST(test_small_batches_take_what_is_large),
 		CHECK_TEST(test_a_statement_is_no_larger_than_the_server_takes),
@@ -1328,8 +1617,12 @@ int main(void)
 		CHECK_TEST(test_names_are_looked_up_again_after_a_reconnection),
 		CHECK_TEST(test_a_batch_behind_an_open_half_is_not_lost),
 		CHECK_TEST(test_a_stop_leaves_nothing_to_the_next_start),
+		CHECK_TEST(test_a_lock_ends_before_the_connection_does),
+		CHECK_TEST(test_pauses_double),
 		CHECK_TEST(test_a_migration_goes_on_where_it_stopped),
 		CHECK_TEST(test_names_of_each_kind_have_their_own_numbers),
+		CHECK_TEST(test_over_long_texts_are_cut),
+		CHECK_TEST(test_an_idle_log_is_projected_to_its_end),
 		CHECK_TEST(test_the_speed),
 	};
 

@@ -327,6 +327,25 @@ bool raw_half_post(struct raw *raw, const char *group, const char *topic, const 
 	return raw_send(raw, NULL);
 }
 
+bool raw_half_post_many(struct raw *raw, const char *group, const char *topic, const char *key, size_t size, unsigned count)
+{
+	struct buffer all;
+	char text[64];
+
+	buffer_init(&all, 0);
+	for (unsigned i = 0; i < count; i++) {
+		snprintf(text, sizeof(text), "%s%u", key, i);
+		struct raw_message half = half_of(group, topic, text, size);
+		begin_message(raw, &half);
+		if (!command_end(&raw->encoder))
+			die("encode", "");
+		buffer_append_span(&all, buffer_span(&raw->out));
+	}
+	bool sent = raw_send_bytes(raw, all.data + all.start, buffer_size(&all));
+	buffer_deinit(&all);
+	return sent;
+}
+
 int raw_send_message(struct raw *raw, const struct raw_message *message, struct raw_half *out)
 {
 	struct send_reply_header reply;

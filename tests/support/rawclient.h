@@ -65,6 +65,8 @@ struct raw_message {
 int raw_send_message(struct raw *raw, const struct raw_message *message, struct raw_half *out);
 /* A half of queue 0 without waiting for its answer. */
 bool raw_half_post(struct raw *raw, const char *group, const char *topic, const char *key, size_t size);
+/* `count` of them in one piece, with the keys "<key>0", "<key>1", ... */
+bool raw_half_post_many(struct raw *raw, const char *group, const char *topic, const char *key, size_t size, unsigned count);
 /* Sends a half message of queue 0 (UNIQ_KEY `key`, body of `size` bytes); the response code, -1 if none came. */
 int raw_half_send(struct raw *raw, const char *group, const char *topic, const char *key, size_t size, struct raw_half *out);
 /* END_TRANSACTION (8 commit, 12 rollback, 0 unknown), two-way; the response code, -1 if none came. */

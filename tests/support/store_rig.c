@@ -316,7 +316,7 @@ static enum status open_store(struct rig *rig, struct errinfo *err)
 			 .prepare_chunk = o->prepare_chunk != 0 ? o->prepare_chunk : 16 * 1024 },
 		.index_cache_bytes = PAGEFILE_CACHE_MIN,
 	};
-	struct core_effects effects = { rig, on_ask, on_notify, on_hold, NULL, NULL };
+	struct core_effects effects = { rig, on_ask, on_notify, on_hold, NULL, NULL, NULL };
 	struct core_config settings = core_settings(rig);
 	enum status status = store_open(&config, rig->vfs, &rig->store, err);
 

@@ -160,6 +160,14 @@ void stub_return(struct stub *stub)
 	start_thread(stub);
 }
 
+void stub_move(struct stub *stub)
+{
+	stop_thread(stub);
+	stub->port = 0;
+	start_thread(stub);
+	snprintf(stub->address, sizeof(stub->address), "127.0.0.1:%u", stub->port);
+}
+
 void stub_stop(struct stub *stub)
 {
 	stop_thread(stub);
@@ -182,6 +190,27 @@ void stub_add_peer(struct stub *stub, const char *name, const char *address)
 	pthread_mutex_lock(&stub->lock);
 	snprintf(stub->peer_name, sizeof(stub->peer_name), "%s", name);
 	snprintf(stub->peer_address, sizeof(stub->peer_address), "%s", address);
+	pthread_mutex_unlock(&stub->lock);
+}
+
+void stub_add_slave(struct stub *stub, const char *address)
+{
+	pthread_mutex_lock(&stub->lock);
+	snprintf(stub->slave_address, sizeof(stub->slave_address), "%s", address);
+	pthread_mutex_unlock(&stub->lock);
+}
+
+void stub_forget_topic(struct stub *stub, const char *topic)
+{
+	pthread_mutex_lock(&stub->lock);
+	snprintf(stub->forgotten_topic, sizeof(stub->forgotten_topic), "%s", topic);
+	pthread_mutex_unlock(&stub->lock);
+}
+
+void stub_then(struct stub *stub, enum stub_kind kind, enum stub_fault fault, int times, int code)
+{
+	pthread_mutex_lock(&stub->lock);
+	stub->next_faults[kind] = (struct fault){ fault, times, code };
 	pthread_mutex_unlock(&stub->lock);
 }
 
@@ -233,6 +262,19 @@ int stub_half_ends(struct stub *stub, size_t half, int *unknown_out, int *from_c
 	return ends;
 }
 
+void stub_half_property(struct stub *stub, size_t half, const char *name, char *out, size_t size)
+{
+	struct message message;
+
+	pthread_mutex_lock(&stub->lock);
+	const struct half *found = &stub->halves[half];
+	if (message_decode((struct span){ found->record, found->size }, &message, NULL) != ST_OK)
+		stub_die("a half is unreadable");
+	struct span value = property_get(message.properties, name);
+	snprintf(out, size, "%.*s", SPAN_ARGS(value));
+	pthread_mutex_unlock(&stub->lock);
+}
+
 void stub_decide(struct stub *stub, size_t half, enum stub_decision decision)
 {
 	pthread_mutex_lock(&stub->lock);
@@ -242,6 +284,7 @@ void stub_decide(struct stub *stub, size_t half, enum stub_decision decision)
 
 struct check_order {
 	size_t half;
+	const char *group; /* NULL: its own. */
 	bool sent;
 };
 
@@ -249,6 +292,7 @@ static void ask(struct stub *stub, void *argument)
 {
 	struct check_order *order = argument;
 	struct half *half = &stub->halves[order->half];
+	const char *group = order->group == NULL ? half->group : order->group;
 	struct encoder encoder;
 	struct check_transaction_header header = {
 		.tran_state_table_offset = (int64_t)order->half, .commit_log_offset = (int64_t)order->half,
@@ -259,7 +303,7 @@ static void ask(struct stub *stub, void *argument)
 	for (size_t i = 0; i < stub->member_count && !order->sent; i++) {
 		struct conn *conn = server_find(stub->server, stub->members[i].conn);
 
-		if (conn == NULL || !stub->members[i].producer || strcmp(stub->members[i].group, half->group) != 0)
+		if (conn == NULL || !stub->members[i].producer || strcmp(stub->members[i].group, group) != 0)
 			continue;
 		command_begin(&encoder, conn_output(conn), SERIALIZE_JSON, REQ_CHECK_TRANSACTION_STATE, ++stub->next_opaque,
 			      COMMAND_ONEWAY, SPAN_NONE);
@@ -272,12 +316,17 @@ static void ask(struct stub *stub, void *argument)
 	pthread_mutex_unlock(&stub->lock);
 }
 
-bool stub_check(struct stub *stub, size_t half)
+bool stub_check_by(struct stub *stub, size_t half, const char *group)
 {
-	struct check_order order = { .half = half };
+	struct check_order order = { .half = half, .group = group };
 
 	in_loop(stub, ask, &order);
 	return order.sent;
+}
+
+bool stub_check(struct stub *stub, size_t half)
+{
+	return stub_check_by(stub, half, NULL);
 }
 
 size_t stub_visible(struct stub *stub, const char *topic, char *last_id)
@@ -387,6 +436,22 @@ void stub_other_member(struct stub *stub, const char *client_id)
 	snprintf(stub->other_member, sizeof(stub->other_member), "%s", client_id == NULL ? "" : client_id);
 	pthread_mutex_unlock(&stub->lock);
 	in_loop(stub, notify, NULL);
+}
+
+void stub_forget_members(struct stub *stub)
+{
+	pthread_mutex_lock(&stub->lock);
+	stub->members_forgotten = true;
+	snprintf(stub->other_member, sizeof(stub->other_member), "somebody");
+	pthread_mutex_unlock(&stub->lock);
+	in_loop(stub, notify, NULL);
+}
+
+void stub_repeat_messages(struct stub *stub)
+{
+	pthread_mutex_lock(&stub->lock);
+	stub->messages_repeated = true;
+	pthread_mutex_unlock(&stub->lock);
 }
 
 bool stub_wait(struct stub *stub, bool (*reached)(const struct stub *stub, void *context), void *context)

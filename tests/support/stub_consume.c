@@ -57,6 +57,8 @@ static void on_offsets(struct stub *stub, struct conn *conn, const struct comman
 	stub_copy(group, header.consumer_group);
 	stub_copy(topic, header.topic);
 	struct position *position = stub_find_position(stub, group, topic, header.queue_id, update);
+	if (!update && !stub_carries_out(conn, request, stub_take_fault(stub, STUB_QUERY_OFFSET)))
+		return;
 	if (update) {
 		struct fault fault = stub_take_fault(stub, STUB_COMMIT_OFFSET);
 
@@ -74,7 +76,9 @@ static void on_offsets(struct stub *stub, struct conn *conn, const struct comman
 
 static void answer_pull(struct stub *stub, struct conn *conn, const struct hold *hold)
 {
-	struct pull_reply_header reply = { .next_begin_offset = hold->header.queue_offset, .forbidden_type = -1 };
+	struct pull_reply_header reply = { .next_begin_offset = hold->header.queue_offset, .forbidden_type = -1,
+					   .suggest_which_broker_id = stub->slave_address[0] != '\0' };
+	int64_t from = hold->header.queue_offset - stub->messages_repeated;
 	struct tag_filter filter;
 	struct encoder encoder;
 	int32_t code = RESP_PULL_NOT_FOUND;
@@ -100,7 +104,7 @@ static void answer_pull(struct stub *stub, struct conn *conn, const struct hold 
 		const struct stored *stored = &stub->messages[i];
 
 		if (stored->queue != hold->header.queue_id || strcmp(stored->topic, hold->topic) != 0 ||
-		    stored->offset < hold->header.queue_offset)
+		    stored->offset < from)
 			continue;
 		reply.next_begin_offset = stored->offset + 1;
 		if (!tag_filter_match(&filter, stored->tag))

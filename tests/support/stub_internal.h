@@ -76,9 +76,10 @@ struct stub {
 	char address[64];
 	int queues;
 	bool stock;
-	char peer_name[NAME_SIZE], peer_address[64];
+	char peer_name[NAME_SIZE], peer_address[64], slave_address[64];
+	char forgotten_topic[NAME_SIZE];
 	struct stub_counts counts;
-	struct fault faults[STUB_KINDS];
+	struct fault faults[STUB_KINDS], next_faults[STUB_KINDS];
 	struct half halves[HALVES_MAX];
 	size_t half_count;
 	struct stored messages[MESSAGES_MAX];
@@ -90,6 +91,7 @@ struct stub {
 	struct member members[MEMBERS_MAX];
 	size_t member_count;
 	char other_member[NAME_SIZE];
+	bool members_forgotten, messages_repeated;
 	int32_t next_opaque;
 	struct command command;
 	struct command_scratch scratch;

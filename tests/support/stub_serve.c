@@ -107,7 +107,10 @@ struct fault stub_take_fault(struct stub *stub, enum stub_kind kind)
 	stub->counts.requests[kind]++;
 	if (fault.times <= 0)
 		return (struct fault){ STUB_OK, 0, 0 };
-	stub->faults[kind].times--;
+	if (--stub->faults[kind].times == 0) {
+		stub->faults[kind] = stub->next_faults[kind];
+		stub->next_faults[kind] = (struct fault){ STUB_OK, 0, 0 };
+	}
 	return fault;
 }
 
@@ -133,9 +136,10 @@ static void on_route(struct stub *stub, struct conn *conn, const struct command 
 {
 	struct fault fault = stub_take_fault(stub, STUB_ROUTE);
 	struct route_header header;
-	struct broker_addr own = { 0, span_of(stub->address) }, peer = { 0, span_of(stub->peer_address) };
-	struct broker_data brokers[2] = { { .broker_name = SPAN_LITERAL("stub"), .cluster = SPAN_LITERAL("c"), .addrs = &own,
-					    .addr_count = 1 },
+	struct broker_addr own[] = { { 0, span_of(stub->address) }, { 1, span_of(stub->slave_address) } };
+	struct broker_addr peer = { 0, span_of(stub->peer_address) };
+	struct broker_data brokers[2] = { { .broker_name = SPAN_LITERAL("stub"), .cluster = SPAN_LITERAL("c"), .addrs = own,
+					    .addr_count = stub->slave_address[0] ? 2 : 1 },
 					  { .broker_name = span_of(stub->peer_name), .cluster = SPAN_LITERAL("c"),
 					    .addrs = &peer, .addr_count = 1 } };
 	struct queue_data queues[2];
@@ -144,7 +148,7 @@ static void on_route(struct stub *stub, struct conn *conn, const struct command 
 
 	if (!stub_carries_out(conn, request, fault) || route_header_decode(request, &header, NULL) != ST_OK)
 		return;
-	if (span_starts_with(header.topic, "absent") || (stub->stock && span_is(header.topic, "TBW102"))) {
+	if (span_starts_with(header.topic, "absent") || span_is(header.topic, stub->forgotten_topic) || (stub->stock && span_is(header.topic, "TBW102"))) {
 		stub_answer(conn, request, RESP_TOPIC_NOT_EXIST, "no such topic");
 		return;
 	}
@@ -219,7 +223,7 @@ static void on_members(struct stub *stub, struct conn *conn, const struct comman
 	stub_begin_answer(conn, request, RESP_SUCCESS, &encoder);
 	command_body(&encoder);
 	consumer_list_begin(&writer, encoder.out);
-	for (size_t i = 0; i < stub->member_count; i++) {
+	for (size_t i = 0; i < stub->member_count && !stub->members_forgotten; i++) {
 		if (!stub->members[i].producer && span_is(group, stub->members[i].group))
 			consumer_list_add(&writer, span_of(stub->members[i].client_id));
 	}
@@ -296,7 +300,7 @@ static void on_send(struct stub *stub, struct conn *conn, const struct command *
 	if (!stub_answers(conn, fault))
 		return;
 	offset_msg_id_encode(&host, physical, offset_id);
-	reply.msg_id = span_of(offset_id);
+	reply.msg_id = fault.fault == STUB_NONSENSE ? SPAN_LITERAL("nonsense") : span_of(offset_id);
 	reply.queue_id = header.queue_id;
 	reply.transaction_id = property_get(header.properties, PROPERTY_UNIQ_KEY);
 	stub_begin_answer(conn, request, fault.fault == STUB_ANSWER_CODE ? fault.code : RESP_SUCCESS, &encoder);

@@ -158,7 +158,7 @@ static void print_store(struct check *check)
 			print_snapshot_json(check, &check->look.snapshots.items[i]);
 	}
 	if (check->look.snapshots.index_lost && for_people(check))
-		printf("index       index.pages is lost or cut: the next start builds it anew from the log\n");
+		printf("index       index.pages is lost, cut, or newer than the snapshot: the next start builds it anew from the log\n");
 }
 
 /* --- other files --------------------------------------------------------------------------------------------------------- */
@@ -191,8 +191,8 @@ static void advise(struct check *check, const struct scan_gap *gap, const struct
 	char lost[32];
 
 	number_text(check->look.scan.beyond_count - gap->beyond_before, lost);
-	if (segment->newer) {
-		snprintf(check->advice, sizeof(check->advice), "Use the newer program for this store.");
+	if (segment->other_version) {
+		snprintf(check->advice, sizeof(check->advice), "Use the program of that version for this store.");
 	} else if (verdict->outcome == START_CUTS_DAMAGE && is_read(check, gap)) {
 		snprintf(check->advice, sizeof(check->advice),
 			 "DO NOT START the broker: it searches only %" PRIu64 " bytes behind this place for proof, may take it for a torn "

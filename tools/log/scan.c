@@ -55,7 +55,7 @@ static void set_problem(struct scan_segment *segment, const char *text)
 
 static enum status read_header(struct scanner *s, struct scan_segment *segment, struct errinfo *err)
 {
-	struct log_segment opened;
+	struct log_segment opened = { 0 };
 	enum status status = log_open_segment(s->vfs, s->dir, segment->base, VFS_READ, &opened, err);
 
 	if (status == ST_OK) {
@@ -68,7 +68,8 @@ static enum status read_header(struct scanner *s, struct scan_segment *segment, 
 	}
 	if (status != ST_CORRUPT && status != ST_VERSION)
 		return status;
-	segment->newer = status == ST_VERSION;
+	segment->other_version = status == ST_VERSION;
+	memcpy(segment->header.log_id, opened.header.log_id, LOG_ID_SIZE);
 	set_problem(segment, err->text);
 	struct vfs_file *file = NULL;
 	status = open_file(s, segment->base, &file, err);
@@ -79,7 +80,8 @@ static enum status read_header(struct scanner *s, struct scan_segment *segment, 
 	return status;
 }
 
-/* All of one log? The one with the most segments' id is taken for it; the first, if there is none. */
+/* All of one log? The id that most sound segments have is taken for it. Without any, what stands in the first header is worth a try:
+ * records that are checked with another id are none. */
 static void check_identity(struct log_scan *scan)
 {
 	const struct scan_segment *model = NULL;
@@ -98,9 +100,9 @@ static void check_identity(struct log_scan *scan)
 		if (2 * best > scan->segment_count)
 			break; /* Nobody can have more. */
 	}
+	memcpy(scan->log_id, (model != NULL ? model : &scan->segments[0])->header.log_id, LOG_ID_SIZE);
 	if (model == NULL)
 		return;
-	memcpy(scan->log_id, model->header.log_id, LOG_ID_SIZE);
 	memcpy(scan->cluster, model->header.cluster, LOG_CLUSTER_SIZE);
 	for (size_t i = 0; i < scan->segment_count; i++) {
 		struct scan_segment *segment = &scan->segments[i];
@@ -246,7 +248,7 @@ static enum status look_at(struct scanner *s, uint64_t offset, struct log_record
 	if (got < log_checked_size(out))
 		return ST_OK;
 	out->payload.data = p + LOG_ENVELOPE_SIZE;
-	*reason_out = log_crc_matches(p, out) ? epoch_reason(s, out) : "CRC mismatch";
+	*reason_out = log_crc_matches(s->out->log_id, p, out) ? epoch_reason(s, out) : "CRC mismatch";
 	return ST_OK;
 }
 

@@ -27,9 +27,9 @@ struct scan_segment {
 	uint64_t base;
 	uint64_t end;                      /* base + its size; by its neighbour or its file's length if the header is bad. */
 	uint64_t file_size;
-	struct log_segment_header header;  /* If that is sound: */
+	struct log_segment_header header;  /* If that is sound; otherwise log_id only, as it stands there: */
 	bool sound;
-	bool newer;                        /* Of a format version that this program does not read. */
+	bool other_version;                /* Of a format version that this program does not read. */
 	char problem[SCAN_PROBLEM_SIZE];   /* Else: what is wrong. */
 	uint64_t record_count;
 	uint64_t first_record, records_end; /* Offsets of the first sound record and after the last one; 0 = none. */

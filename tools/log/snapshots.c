@@ -36,7 +36,7 @@ static enum status look_at_index(const struct vfs *vfs, const char *root, struct
 	const struct snapshot_item *newest = snapshots_newest(out);
 	char path[SNAPSHOT_PATH_SIZE];
 	struct vfs_file *file = NULL;
-	uint64_t size = 0;
+	uint64_t size = 0, built_at = 0;
 
 	if (newest == NULL)
 		return ST_OK; /* Emptied at the start. */
@@ -45,7 +45,9 @@ static enum status look_at_index(const struct vfs *vfs, const char *root, struct
 	if (status == ST_OK)
 		status = vfs_size(file, &size, err);
 	vfs_close(file);
-	out->index_lost = status == ST_NOTFOUND || size / PAGEFILE_PAGE_SIZE < newest->swept_pages;
+	if (status == ST_OK)
+		status = pagefile_built_at(vfs, path, &built_at, err);
+	out->index_lost = status == ST_NOTFOUND || size / PAGEFILE_PAGE_SIZE < newest->swept_pages || built_at > newest->from;
 	return status == ST_NOTFOUND ? ST_OK : status;
 }
 

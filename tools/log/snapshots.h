@@ -27,7 +27,7 @@ struct snapshot_item {
 struct snapshot_items {
 	struct snapshot_item items[SNAPSHOTS_MAX]; /* Newest first. */
 	size_t count;
-	bool index_lost;        /* The index file is not there, or shorter than the newest whole snapshot needs. */
+	bool index_lost;        /* The index file is not there, shorter than the newest whole snapshot needs, or built behind it. */
 };
 
 /* ST_OK without any, too. ST_IO, ST_NOMEM. */

@@ -43,7 +43,7 @@ static void check_headers(const struct log_scan *scan, struct verdict *out)
 		const struct scan_segment *segment = &scan->segments[i];
 
 		if (!segment->sound)
-			refuse(out, segment->newer ? "a segment was written by a newer version" : "a segment's header is bad");
+			refuse(out, segment->other_version ? "a segment is of another format version" : "a segment's header is bad");
 		if (i > 0 && segment[-1].end < segment->base && segment[-1].end <= out->end)
 			refuse(out, "a segment is missing");
 	}

@@ -24,6 +24,7 @@ struct world {
 	struct asked asked[ASKED_MAX];
 	size_t asked_count;
 	uint64_t stuck_conn;      /* Questions to it cannot be sent. */
+	uint64_t full_conn;       /* Reads nothing. */
 	uint64_t dying_conn;      /* Sending to it ends it. */
 	uint32_t dying_group;
 	size_t refused_count;
@@ -51,6 +52,11 @@ static bool world_on_ask(void *context, struct pending *entry, uint64_t conn_id)
 	return true;
 }
 
+static bool world_on_full(void *context, uint64_t conn_id)
+{
+	return conn_id == ((const struct world *)context)->full_conn;
+}
+
 static void world_on_exhausted(void *context, struct pending *entry)
 {
 	struct world *w = context;
@@ -69,7 +75,7 @@ static inline struct world *world_with(struct checkback_config config)
 
 	if (w == NULL)
 		abort();
-	struct checkback_effects effects = { w, world_on_ask, world_on_exhausted };
+	struct checkback_effects effects = { w, world_on_ask, world_on_exhausted, world_on_full };
 	w->config = config;
 	w->now_ms = 1000000;
 	w->table = pending_create(1000000);

@@ -246,6 +246,10 @@ static void test_return_of_a_group_ends_its_back_offs(void)
 	}
 	world_pass(w, 31000); /* Once only: now they back off again, the youngest two for one interval. */
 	CU_ASSERT_EQUAL(w->asked_count, 14);
+	world_seen(w, GROUP, CONN_A); /* No return either, however long they have rested. */
+	world_pass(w, STEP_MS);
+	CU_ASSERT_EQUAL(w->asked_count, 14);
+	checkback_producer_gone(w->checkback, GROUP, CONN_A);
 	/* After an interval at once; and what was not answered, however often. */
 	checkback_producer_gone(w->checkback, GROUP, CONN_B);
 	world_seen(w, GROUP, CONN_A);
@@ -416,6 +420,44 @@ static void test_a_stuck_connection_costs_a_bounded_number_of_tries(void)
 	world_free(w);
 }
 
+/* What waits for a sender that reads nothing is asked of somebody who does; and does not keep what is younger from being asked. */
+static void test_a_sender_that_reads_nothing_keeps_no_question_from_others(void)
+{
+	struct world *w = world_new();
+
+	w->full_conn = CONN_A;
+	world_seen(w, GROUP, CONN_A);
+	world_seen(w, GROUP, CONN_B);
+	for (uint64_t half = 0; half < 300; half++)
+		world_open_delayed(w, half, GROUP, half < 250 ? CONN_A : CONN_B, 0);
+	world_pass(w, STEP_MS);
+	CU_ASSERT_EQUAL_FATAL(w->asked_count, 128);
+	for (size_t i = 0; i < 172; i++)
+		world_decide(w, w->asked[i].half);
+	CU_ASSERT_EQUAL(w->asked_count, 300);
+	for (size_t i = 0; i < w->asked_count; i++) {
+		CU_ASSERT_EQUAL(w->asked[i].half, i);
+		CU_ASSERT_EQUAL(w->asked[i].conn, CONN_B);
+	}
+	world_free(w);
+}
+
+/* With nobody else, it is asked when it reads again. */
+static void test_a_sender_that_reads_again_is_asked(void)
+{
+	struct world *w = world_new();
+
+	w->full_conn = CONN_A;
+	world_seen(w, GROUP, CONN_A);
+	world_open_delayed(w, 0, GROUP, CONN_A, 0);
+	world_pass(w, 1000);
+	CU_ASSERT_EQUAL(w->asked_count, 0);
+	w->full_conn = 0;
+	world_pass(w, STEP_MS);
+	CU_ASSERT_EQUAL(w->asked_count, 1);
+	world_free(w);
+}
+
 static void test_groups_share_the_byte_budget(void)
 {
 	struct checkback_config config = checkback_config_default();
@@ -557,6 +599,8 @@ int main(void)
 		CHECK_TEST(test_unknown_before_the_first_deadline_changes_nothing),
 		CHECK_TEST(test_window_grows_by_answers_and_halves_on_time_outs),
 		CHECK_TEST(test_a_stuck_connection_costs_a_bounded_number_of_tries),
+		CHECK_TEST(test_a_sender_that_reads_nothing_keeps_no_question_from_others),
+		CHECK_TEST(test_a_sender_that_reads_again_is_asked),
 		CHECK_TEST(test_groups_share_the_byte_budget),
 		CHECK_TEST(test_a_resumed_one_is_asked_about_at_once),
 		CHECK_TEST(test_millions_due_at_once_are_taken_in_slices),

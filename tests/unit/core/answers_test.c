@@ -2,6 +2,8 @@
  * that record, also one that only repeats what was decided before. */
 #include "tests/unit/core/core_fixture.h"
 
+#include "broker/core/state.h"
+
 /* The answer rests on the last record of the log. */
 static void check_waits_for_the_end(const struct fixture *f, const struct outcome *outcome)
 {
@@ -50,6 +52,20 @@ static void test_a_repetition_waits_for_what_it_repeats(void)
 	CU_ASSERT_TRUE(repeated.wait_offset > core_committed_offset(f->core));
 	CU_ASSERT_EQUAL(fixture_end(f, &half, OUTCOME_ROLLBACK, false, &repeated), ST_DENIED);
 	CU_ASSERT_TRUE(repeated.wait_offset >= outcome.wait_offset);
+	fixture_destroy(f);
+}
+
+/* Also one of so many contradictions that there is no record of it. */
+static void test_a_refusal_without_a_record_waits_for_the_decision(void)
+{
+	struct fixture *f = fixture_create(NULL);
+	struct send_result half = must_send(f, (struct sent){ .topic = "t", .key = "k", .half = true });
+	struct outcome decided, refused;
+
+	CU_ASSERT_EQUAL(fixture_end(f, &half, OUTCOME_COMMIT, false, &decided), ST_OK);
+	for (int i = 0; i < CONFLICTS_PER_SECOND + 1; i++)
+		CU_ASSERT_EQUAL(fixture_end(f, &half, OUTCOME_ROLLBACK, false, &refused), ST_DENIED);
+	CU_ASSERT_EQUAL(refused.wait_offset, decided.wait_offset);
 	fixture_destroy(f);
 }
 
@@ -266,6 +282,7 @@ int main(void)
 	static const struct check_test tests[] = {
 		CHECK_TEST(test_an_answer_waits_for_the_end_of_its_record),
 		CHECK_TEST(test_a_repetition_waits_for_what_it_repeats),
+		CHECK_TEST(test_a_refusal_without_a_record_waits_for_the_decision),
 		CHECK_TEST(test_a_refused_resend_waits_for_the_rollback),
 		CHECK_TEST(test_what_is_not_durable_is_not_there_yet),
 		CHECK_TEST(test_a_committed_message_bears_the_time_of_its_decision),

@@ -86,6 +86,36 @@ static void test_without_a_snapshot_all_of_the_log_is_copied(void)
 	fixture_destroy(f);
 }
 
+/* What the source has built anew since its snapshot is not what that one names. */
+static void test_an_index_that_was_built_anew_is_not_copied_to_an_older_snapshot(void)
+{
+	struct fixture *f = create_small(20 * LOG_SEGMENT_SIZE_MIN);
+	struct traffic *t = traffic_create(f, 37);
+
+	run(t, 3000);
+	fixture_disk(f, true);
+	uint32_t pages = pagefile_page_count(f->files);
+	memdisk_kill(f->disk);
+	fixture_close(f);
+	CU_ASSERT_TRUE(memdisk_remove(f->disk, "/store/index.pages"));
+	fixture_open(f);
+	for (int i = 0; pagefile_page_count(f->files) < pages; i++) {
+		do_something(t);
+		f->asked_count = 0;
+		if (i % 3 == 0)
+			fixture_disk(f, true);
+	}
+	struct pagefile_flush_job job;
+	pagefile_sweep(f->files);
+	while (pagefile_take_flush(f->files, &job)) {
+		pagefile_flush_run(&job);
+		CU_ASSERT_EQUAL(pagefile_flush_done(f->files, &job, NULL), ST_OK);
+	}
+	check_backup(f);
+	free(t);
+	fixture_destroy(f);
+}
+
 static void test_target_must_be_empty(void)
 {
 	struct fixture *f = fixture_create(NULL);
@@ -126,6 +156,7 @@ static struct {
 	struct fixture *f;
 	struct traffic *t;
 	char opened[64]; /* When this file is opened to be read: once. */
+	int openings;    /* Of it, so far. */
 	int operations;
 } meanwhile;
 
@@ -169,6 +200,41 @@ static void check_second_attempt(struct fixture *f, struct traffic *t)
 	check_backup(f);
 }
 
+/* A start of a broker on what is half copied yet. */
+static enum status open_and_start(void *context, const char *path, unsigned flags, struct vfs_file **out, struct errinfo *err)
+{
+	struct commitlog_config config = { .root = "/copy", .segment_size = LOG_SEGMENT_SIZE_MIN, .ring_size = LOG_RING_SIZE_MIN };
+	const struct vfs *vfs = memdisk_vfs(meanwhile.f->disk);
+	struct commitlog *log = NULL;
+	struct errinfo why = { 0 };
+
+	if (flags == VFS_READ && strcmp(path, meanwhile.opened) == 0) {
+		meanwhile.opened[0] = '\0';
+		CU_ASSERT_EQUAL(commitlog_open(&config, vfs, &log, &why), ST_LOCKED);
+	}
+	return vfs->open(context, path, flags, out, err);
+}
+
+static void test_what_is_half_copied_cannot_be_used(void)
+{
+	struct fixture *f = fixture_create(NULL);
+	struct traffic *t = traffic_create(f, 43);
+	struct vfs watched = *memdisk_vfs(f->disk);
+	struct backup_result result;
+
+	run(t, 100);
+	fixture_snapshot(f);
+	meanwhile.f = f;
+	snprintf(meanwhile.opened, sizeof(meanwhile.opened), "/store/index.pages");
+	watched.open = open_and_start;
+	CU_ASSERT_EQUAL(backup_store(&watched, "/store", "/copy", &result, NULL), ST_OK);
+	CU_ASSERT_EQUAL(meanwhile.opened[0], '\0');
+	remove_copy(f);
+	check_backup(f);
+	free(t);
+	fixture_destroy(f);
+}
+
 static void test_a_snapshot_is_replaced_under_the_copy(void)
 {
 	struct fixture *f = fixture_create(NULL);
@@ -203,6 +269,60 @@ static void test_a_segment_is_used_again_under_the_copy(void)
 	fixture_destroy(f);
 }
 
+/* Under the name that the copy has just opened for its last look lies another segment by now, or half a header of one. */
+static enum status open_and_recycle(void *context, const char *path, unsigned flags, struct vfs_file **out, struct errinfo *err)
+{
+	struct memdisk *disk = meanwhile.f->disk;
+	enum status status = memdisk_vfs(disk)->open(context, path, flags, out, err);
+	size_t size;
+
+	if (flags != VFS_READ || strcmp(path, meanwhile.opened) != 0 || meanwhile.openings++ == 0)
+		return status;
+	memset(memdisk_data(disk, path, &size), 0, LOG_SEGMENT_HEADER_SIZE);
+	CU_ASSERT_EQUAL(memdisk_vfs(disk)->rename(context, path, "/store/commitlog/next.tmp", err), ST_OK);
+	return status;
+}
+
+static void test_a_segment_is_used_again_under_the_last_look(void)
+{
+	struct fixture *f = create_small(20 * LOG_SEGMENT_SIZE_MIN);
+	struct traffic *t = traffic_create(f, 43);
+	struct vfs changing = *memdisk_vfs(f->disk);
+	struct backup_result result;
+
+	t->keeps = true;
+	run(t, 3000);
+	fixture_disk(f, true);
+	changing.open = open_and_recycle;
+	meanwhile.f = f;
+	meanwhile.openings = 0;
+	snprintf(meanwhile.opened, sizeof(meanwhile.opened), "/store/commitlog/%020llu",
+		 (unsigned long long)(commitlog_start(f->log) - LOG_SEGMENT_HEADER_SIZE));
+	CU_ASSERT_EQUAL(backup_store(&changing, "/store", "/copy", &result, NULL), ST_OK);
+	CU_ASSERT_EQUAL(meanwhile.openings, 2);
+	CU_ASSERT_EQUAL(result.attempts, 2);
+	CU_ASSERT_TRUE(result.log_start > commitlog_start(f->log));
+	free(t);
+	fixture_destroy(f);
+}
+
+/* Where neither a snapshot nor the log's beginning is left, no broker starts: such a copy is not called good. */
+static void test_a_copy_without_a_beginning_is_not_good(void)
+{
+	struct fixture *f = create_small(3 * LOG_SEGMENT_SIZE_MIN);
+	struct traffic *t = traffic_create(f, 44);
+	struct backup_result result;
+
+	run(t, 3000);
+	fixture_disk(f, true);
+	CU_ASSERT(commitlog_start(f->log) > LOG_SEGMENT_HEADER_SIZE);
+	CU_ASSERT_EQUAL(backup_store(memdisk_vfs(f->disk), "/store", "/copy", &result, NULL), ST_OK);
+	memdisk_remove_all(f->disk, "/copy/snapshots/");
+	CU_ASSERT_EQUAL(backup_verify(memdisk_vfs(f->disk), "/copy", &result, NULL), ST_CORRUPT);
+	free(t);
+	fixture_destroy(f);
+}
+
 /* A power cut right after it was told as done takes nothing of it. */
 static void test_a_copy_that_is_done_is_durable(void)
 {
@@ -226,10 +346,14 @@ int main(void)
 	static const struct check_test tests[] = {
 		CHECK_TEST(test_copy_is_the_store),
 		CHECK_TEST(test_without_a_snapshot_all_of_the_log_is_copied),
+		CHECK_TEST(test_an_index_that_was_built_anew_is_not_copied_to_an_older_snapshot),
 		CHECK_TEST(test_target_must_be_empty),
 		CHECK_TEST(test_damage_in_the_source_is_found),
+		CHECK_TEST(test_what_is_half_copied_cannot_be_used),
 		CHECK_TEST(test_a_snapshot_is_replaced_under_the_copy),
 		CHECK_TEST(test_a_segment_is_used_again_under_the_copy),
+		CHECK_TEST(test_a_segment_is_used_again_under_the_last_look),
+		CHECK_TEST(test_a_copy_without_a_beginning_is_not_good),
 		CHECK_TEST(test_a_copy_that_is_done_is_durable),
 	};
 

@@ -345,6 +345,12 @@ static void test_immunity_puts_off_the_first_check(void)
 	CU_ASSERT_EQUAL(f->asked_count, 0);
 	advance_alive(f, 2000);
 	CU_ASSERT_EQUAL(f->asked_count, 1);
+	/* For a year at most. */
+	(void)must_send(f, (struct sent){ .topic = "t", .key = "a year", .half = true, .immunity_s = 366 * 24 * 3600 });
+	(void)must_send(f, (struct sent){ .topic = "t", .key = "more", .half = true, .immunity_s = 366 * 24 * 3600 + 1 });
+	f->asked_count = 0;
+	advance_alive(f, 8000);
+	CU_ASSERT_EQUAL(f->asked_count, 2); /* The first one again, and the one that asks for too much. */
 	fixture_destroy(f);
 }
 
@@ -365,6 +371,62 @@ static void test_a_clock_that_was_set_does_not_put_off_checks(void)
 	fixture_restart(f);
 	advance_alive(f, 100);
 	CU_ASSERT_EQUAL(f->asked_count, 1);
+	fixture_destroy(f);
+}
+
+/* Who sent it is asked, not who came first of the group. */
+static void test_the_sender_is_asked(void)
+{
+	static const struct span group = SPAN_LITERAL("producers");
+	struct heartbeat heartbeat = { .client_id = SPAN_LITERAL("first"), .producer_groups = &group, .producer_count = 1 };
+	struct fixture *f = fixture_create(NULL);
+	struct outcome outcome = { 0 };
+
+	CU_ASSERT_EQUAL(core_heartbeat(f->core, PRODUCER + 10, &(struct host){ 0 }, 0, 453, &heartbeat, &outcome), ST_OK);
+	fixture_heartbeat(f, true);
+	(void)must_send(f, (struct sent){ .topic = "t", .key = "k", .half = true });
+	fixture_advance(f, 6100);
+	CU_ASSERT_EQUAL(f->asked_count, 1); /* on_ask looks at the connection. */
+	fixture_destroy(f);
+}
+
+/* Past its deadline with nobody there to ask: what comes then as an answer answers nothing. */
+static void test_an_answer_before_the_first_question_is_not_counted(void)
+{
+	struct fixture *f = fixture_create(NULL);
+	struct send_result half = must_send(f, (struct sent){ .topic = "t", .key = "k", .half = true });
+
+	fixture_advance(f, 6100);
+	answer_unknown(f, &half, true);
+	CU_ASSERT_EQUAL(pending_find(f->core->pending, half.queue_offset)->answered, 0);
+	fixture_destroy(f);
+}
+
+/* The policy's turn comes when the half is only on the disk: it is asked for, and decided when it is there. */
+static void test_the_policy_waits_for_the_disk(void)
+{
+	struct fixture *f = fixture_create(NULL);
+	struct send_result half = must_send(f, (struct sent){ .topic = "t", .key = "k", .half = true });
+	uint64_t offset = 0;
+	uint32_t size = 0;
+
+	answer_times(f, &half, 2);
+	for (int i = 0; commitlog_in_memory(f->log, half.log_offset); i++) {
+		CU_ASSERT_TRUE_FATAL(i < 100000);
+		(void)must_send(f, (struct sent){ .topic = "other", .key = "k" });
+		fixture_disk(f, true);
+	}
+	while (f->asked_count < 3)
+		advance_alive(f, 100);
+	memdisk_set_cold(f->disk, true);
+	answer_unknown(f, &half, true);
+	CU_ASSERT_EQUAL(parked_count(f), 0);
+	CU_ASSERT_TRUE_FATAL(core_take_own_read(f->core, &offset, &size));
+	CU_ASSERT_EQUAL(offset, half.log_offset);
+	CU_ASSERT_TRUE(size > 0);
+	memdisk_set_cold(f->disk, false);
+	fixture_advance(f, 1100);
+	CU_ASSERT_EQUAL(parked_count(f), 1);
 	fixture_destroy(f);
 }
 
@@ -535,6 +597,46 @@ static void test_the_log_says_who_decided_after_how_many_answers(void)
 	fixture_destroy(f);
 }
 
+/* Neither an answer nor a question stands behind the decision that came after it, of a producer or, here, of the policy: who reads
+ * the log in its order would see a decided transaction asked about. */
+static void check_order(uint32_t check_max)
+{
+	struct core_config config = fixture_config();
+	struct outcome outcome = { 0 };
+	struct logreader *reader;
+	struct log_record record;
+	struct check_seen seen = { 0 };
+	bool decided = false;
+
+	config.checkback.check_max = check_max;
+	struct fixture *f = fixture_create(&config);
+	struct send_result half = must_send(f, (struct sent){ .topic = "t", .key = "k", .half = true });
+	while (f->asked_count == 0)
+		advance_alive(f, 100);
+	answer_unknown(f, &half, true);
+	if (check_max > 1)
+		CU_ASSERT_EQUAL(fixture_end(f, &half, OUTCOME_COMMIT, false, &outcome), ST_OK);
+	core_turn_end(f->core);
+	fixture_disk(f, true);
+	CU_ASSERT_EQUAL_FATAL(logreader_open(memdisk_vfs(f->disk), "/store", 0, &reader, NULL), ST_OK);
+	while (logreader_next(reader, commitlog_durable(f->log), &record, NULL) == ST_OK) {
+		CU_ASSERT_FALSE(decided && record.kind == LOG_CHECK);
+		decided |= record.kind == LOG_DECISION;
+		if (record.kind == LOG_CHECK)
+			CU_ASSERT_EQUAL(record_checks_decode(record.payload, see_check, &seen, NULL), ST_OK);
+	}
+	logreader_close(reader);
+	CU_ASSERT_TRUE(decided);
+	CU_ASSERT_EQUAL(seen.count, 2);
+	fixture_destroy(f);
+}
+
+static void test_checks_stand_before_the_decision(void)
+{
+	check_order(3);
+	check_order(1);
+}
+
 /* A half belongs to the group that it names; who sent it is another matter. */
 static void test_a_half_belongs_to_the_group_that_it_names(void)
 {
@@ -581,6 +683,9 @@ int main(void)
 		CHECK_TEST(test_the_log_says_who_was_asked),
 		CHECK_TEST(test_immunity_puts_off_the_first_check),
 		CHECK_TEST(test_a_clock_that_was_set_does_not_put_off_checks),
+		CHECK_TEST(test_the_sender_is_asked),
+		CHECK_TEST(test_an_answer_before_the_first_question_is_not_counted),
+		CHECK_TEST(test_the_policy_waits_for_the_disk),
 		CHECK_TEST(test_nobody_is_asked_about_what_is_not_durable),
 		CHECK_TEST(test_the_policy_decides_in_the_end),
 		CHECK_TEST(test_the_time_of_a_stop_counts),
@@ -588,6 +693,7 @@ int main(void)
 		CHECK_TEST(test_a_start_asks_in_half_order),
 		CHECK_TEST(test_unknown_of_another_group_is_refused),
 		CHECK_TEST(test_the_log_says_who_decided_after_how_many_answers),
+		CHECK_TEST(test_checks_stand_before_the_decision),
 		CHECK_TEST(test_a_half_belongs_to_the_group_that_it_names),
 		CHECK_TEST(test_changed_limits_count_at_once),
 	};

@@ -182,7 +182,7 @@ static void test_an_end_that_does_not_fit_changes_nothing(void)
 
 	for (int round = 0; round < 2; round++) {
 		/* A decision's record has no key any more: that of a decided one is not looked at. */
-		for (int wrong = 0; wrong < (round == 0 ? 5 : 4); wrong++) {
+		for (int wrong = 0; wrong < (round == 0 ? 6 : 5); wrong++) {
 			struct end_request request = good;
 			struct outcome outcome = { 0 };
 
@@ -193,6 +193,8 @@ static void test_an_end_that_does_not_fit_changes_nothing(void)
 			else if (wrong == 2)
 				request.half_queue_offset += 1;
 			else if (wrong == 3)
+				request.half_offset -= 8;
+			else if (wrong == 4)
 				request.transaction_id = SPAN_LITERAL("x");
 			else
 				request.transaction_id = SPAN_NONE, request.unique_key = SPAN_LITERAL("x");
@@ -273,6 +275,34 @@ static void test_a_resend_needs_no_room(void)
 
 	CU_ASSERT_EQUAL(fixture_send(f, sent, &again, &outcome), ST_OK);
 	CU_ASSERT_EQUAL(again.log_offset, first.log_offset);
+	fixture_destroy(f);
+}
+
+/* Nor a disk. What was stored before it was full is what its sender, whose answer was lost, goes on with. */
+static void test_a_resend_needs_no_disk(void)
+{
+	struct fixture *f = fixture_create(NULL);
+	struct sent sent = { .topic = "t", .key = "k", .half = true };
+	struct send_result first = must_send(f, sent), again;
+	struct outcome outcome;
+
+	core_set_disk_level(f->core, DISK_FULL);
+	CU_ASSERT_EQUAL(fixture_send(f, sent, &again, &outcome), ST_OK);
+	CU_ASSERT_EQUAL(again.log_offset, first.log_offset);
+	CU_ASSERT_EQUAL(again.queue_offset, first.queue_offset);
+	sent.key = "other";
+	CU_ASSERT_EQUAL(fixture_send(f, sent, &again, &outcome), ST_DENIED);
+	CU_ASSERT_EQUAL(outcome.code, RESP_SERVICE_NOT_AVAILABLE);
+	core_set_disk_level(f->core, DISK_OK);
+	/* So it is while the log has no room for the moment. */
+	sent = (struct sent){ .topic = "t", .key = "bulk" };
+	while (fixture_send(f, sent, &again, &outcome) == ST_OK)
+		;
+	sent = (struct sent){ .topic = "t", .key = "k", .half = true };
+	CU_ASSERT_EQUAL(fixture_send(f, sent, &again, &outcome), ST_OK);
+	CU_ASSERT_EQUAL(again.log_offset, first.log_offset);
+	sent.key = "other";
+	CU_ASSERT_EQUAL(fixture_send(f, sent, &again, &outcome), ST_AGAIN);
 	fixture_destroy(f);
 }
 
@@ -453,6 +483,54 @@ static void test_lasting_offsets_wait_and_noted_ones_are_recorded_soon(void)
 	fixture_restart(f);
 	CU_ASSERT_EQUAL(query(f, "t", 1, false), 7);
 	CU_ASSERT_EQUAL(query(f, "t", 0, false), 2);
+	fixture_destroy(f);
+}
+
+/* Whoever asks goes on from there: a power cut must not unsay it. */
+static void test_an_offset_that_was_told_stays(void)
+{
+	struct fixture *f = fixture_create(NULL);
+	struct outcome outcome;
+	int64_t offset = -1;
+
+	(void)must_send(f, (struct sent){ .topic = "t", .key = "k" });
+	fixture_heartbeat(f, false);
+	fixture_disk(f, true);
+	for (int lasting = 0; lasting < 2; lasting++) {
+		update(f, 0, 5 + lasting, lasting == 1, &outcome);
+		outcome = (struct outcome){ 0 };
+		CU_ASSERT_EQUAL(core_query_offset(f->core, SPAN_LITERAL("readers"), SPAN_LITERAL("t"), 0, false, &offset, &outcome), ST_OK);
+		CU_ASSERT_EQUAL(offset, 5 + lasting);
+		CU_ASSERT_TRUE(outcome.wait_offset > core_committed_offset(f->core));
+		fixture_disk(f, true);
+		CU_ASSERT_TRUE(outcome.wait_offset <= core_committed_offset(f->core));
+		fixture_restart(f);
+		CU_ASSERT_EQUAL(query(f, "t", 0, false), 5 + lasting);
+		fixture_heartbeat(f, false);
+	}
+	fixture_destroy(f);
+}
+
+/* It is told all the same when there is no room to record it. */
+static void test_an_offset_is_told_without_room(void)
+{
+	struct fixture *f = fixture_create(NULL);
+	struct outcome outcome;
+	struct send_result sent;
+	int64_t offset = -1;
+
+	(void)must_send(f, (struct sent){ .topic = "t", .key = "k" });
+	fixture_heartbeat(f, false);
+	fixture_disk(f, true);
+	while (fixture_send(f, (struct sent){ .topic = "t", .key = "more" }, &sent, &outcome) == ST_OK)
+		; /* Until the ring is full: the disk stands still. */
+	while (core_update_offset(f->core, SPAN_LITERAL("readers"), SPAN_LITERAL("t"), 0, ++offset, true, &outcome) == ST_OK)
+		;
+	int64_t last = offset;
+	outcome = (struct outcome){ 0 };
+	CU_ASSERT_EQUAL(core_query_offset(f->core, SPAN_LITERAL("readers"), SPAN_LITERAL("t"), 0, false, &offset, &outcome), ST_OK);
+	CU_ASSERT_EQUAL(offset, last);
+	CU_ASSERT_EQUAL(outcome.wait_offset, 0);
 	fixture_destroy(f);
 }
 
@@ -768,6 +846,13 @@ static void test_a_retry_that_is_one_too_many_is_dead(void)
 	CU_ASSERT_EQUAL(p.messages[0].reconsume_times, 2);
 	CU_ASSERT_EQUAL_FATAL(fixture_pull(f, "%DLQ%readers", 0, 0, "*", &p), 1);
 	CU_ASSERT_EQUAL(p.messages[0].reconsume_times, 3);
+	/* At once, whatever delay it was sent with. */
+	request.reconsume_times = 3;
+	request.properties = SPAN_LITERAL("DELAY\0014\002");
+	CU_ASSERT_EQUAL(core_send(f->core, &request, &result, &outcome), ST_OK);
+	fixture_disk(f, true);
+	CU_ASSERT_EQUAL_FATAL(fixture_pull(f, "%DLQ%readers", 0, 1, "*", &p), 1);
+	CU_ASSERT_PTR_NULL(memmem(p.messages[0].properties.data, p.messages[0].properties.size, "DELAY\0014", 7));
 	pulled_free(&p);
 	fixture_destroy(f);
 }
@@ -801,6 +886,47 @@ static void test_a_decision_may_overwrite_its_half(void)
 		CU_ASSERT_EQUAL_FATAL(fixture_end(f, &halves[next++], OUTCOME_COMMIT, false, &outcome), ST_OK);
 		fixture_disk(f, true);
 		CU_ASSERT_EQUAL(fixture_pull(f, "a-topic", 0, committed, "*", &p), 1);
+	}
+	pulled_free(&p);
+	fixture_destroy(f);
+}
+
+/* Nor does what is sent back, where the record of its retry topic goes over it first. */
+static void test_what_is_sent_back_may_be_overwritten(void)
+{
+	enum { MESSAGES = 200, GROUPS = 40 };
+	static uint8_t body[4000];
+	struct fixture *f = fixture_create(NULL);
+	struct send_request filler = { .producer_group = SPAN_LITERAL("p"), .topic = SPAN_LITERAL("bulk"),
+				       .default_topic = SPAN_LITERAL("TBW102"), .default_topic_queue_nums = 4,
+				       .body = { body, sizeof(body) }, .max_reconsume_times = -1 };
+	struct send_result sent[MESSAGES], result = { 0 };
+	struct outcome outcome = { 0 };
+	struct pulled p = { 0 };
+	size_t next = 0;
+	char text[32];
+
+	for (size_t i = 0; i < MESSAGES; i++) {
+		snprintf(text, sizeof(text), "message-%zu", i);
+		sent[i] = must_send(f, (struct sent){ .topic = "a-topic", .key = text });
+	}
+	while (commitlog_in_memory(f->log, sent[0].log_offset)) {
+		CU_ASSERT_EQUAL_FATAL(core_send(f->core, &filler, &result, &outcome), ST_OK);
+		fixture_disk(f, true);
+	}
+	for (size_t i = 0; i < GROUPS; i++) {
+		while (!commitlog_in_memory(f->log, sent[next].log_offset))
+			next++;
+		snprintf(text, sizeof(text), "group-%zu", i);
+		struct send_back_request back = { .group = span_of(text), .log_offset = sent[next].log_offset, .delay_level = -1,
+						  .max_reconsume_times = -1 };
+		CU_ASSERT_EQUAL_FATAL(core_send_back(f->core, &back, &outcome), ST_OK);
+		fixture_disk(f, true);
+		snprintf(text, sizeof(text), "%%DLQ%%group-%zu", i);
+		CU_ASSERT_EQUAL_FATAL(fixture_pull(f, text, 0, 0, "*", &p), 1);
+		snprintf(text, sizeof(text), "message-%zu", next);
+		CU_ASSERT_TRUE(span_is(p.messages[0].body, text));
+		CU_ASSERT_TRUE(span_is(property_get(p.messages[0].properties, PROPERTY_UNIQ_KEY), text));
 	}
 	pulled_free(&p);
 	fixture_destroy(f);
@@ -842,10 +968,13 @@ int main(void)
 		CHECK_TEST(test_limits_of_transactions),
 		CHECK_TEST(test_lowered_limits_bind_only_what_is_new),
 		CHECK_TEST(test_a_resend_needs_no_room),
+		CHECK_TEST(test_a_resend_needs_no_disk),
 		CHECK_TEST(test_undecided_ones_are_asked_about_and_parked_in_the_end),
 		CHECK_TEST(test_delayed_messages_come_when_due),
 		CHECK_TEST(test_sent_back_messages_are_retried_and_die_in_the_end),
 		CHECK_TEST(test_lasting_offsets_wait_and_noted_ones_are_recorded_soon),
+		CHECK_TEST(test_an_offset_that_was_told_stays),
+		CHECK_TEST(test_an_offset_is_told_without_room),
 		CHECK_TEST(test_a_stored_offset_that_is_said_again_costs_no_record),
 		CHECK_TEST(test_updates_of_the_unknown_are_refused),
 		CHECK_TEST(test_a_new_groups_start),
@@ -858,6 +987,7 @@ int main(void)
 		CHECK_TEST(test_a_pull_waits_half_a_minute_at_most),
 		CHECK_TEST(test_a_retry_that_is_one_too_many_is_dead),
 		CHECK_TEST(test_a_decision_may_overwrite_its_half),
+		CHECK_TEST(test_what_is_sent_back_may_be_overwritten),
 		CHECK_TEST(test_what_is_sent_back_where_no_retries_are_wanted),
 	};
 	return check_main("core", tests, sizeof(tests) / sizeof(tests[0]));

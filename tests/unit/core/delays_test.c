@@ -79,6 +79,18 @@ static size_t model_first(const struct delayed *model, size_t count)
 	return best;
 }
 
+/* Where it is: what is recalled is not the first. */
+static void remove_named(struct delays *delays, uint64_t naming_offset)
+{
+	struct delayed out = { .naming_offset = UINT64_MAX };
+	size_t cursor = 0;
+
+	while (out.naming_offset != naming_offset && delays_next(delays, &cursor, &out))
+		;
+	CU_ASSERT_EQUAL_FATAL(out.naming_offset, naming_offset);
+	delays_remove(delays, out.slot);
+}
+
 static void test_random_use_against_a_search(void)
 {
 	static struct delayed model[MODEL_MAX];
@@ -99,7 +111,9 @@ static void test_random_use_against_a_search(void)
 
 			if (first_of(&delays).naming_offset != model[first].naming_offset)
 				CU_FAIL("another entry is first");
-			remove_first(&delays);
+			if (check_random(&random) % 2 == 0)
+				first = check_random(&random) % count;
+			remove_named(&delays, model[first].naming_offset);
 			model[first] = model[--count];
 		}
 	}
@@ -157,7 +171,6 @@ static size_t count_named(const struct delays *delays, uint32_t recall)
 	return count;
 }
 
-/* A client that sends one name for ever gets no long searches out of it. */
 /* A walk may be bounded: what once was in use is passed slot by slot, too. */
 static void test_a_walk_is_bounded(void)
 {
@@ -169,6 +182,11 @@ static void test_a_walk_is_bounded(void)
 	delays_init(&delays, SLOTS);
 	for (uint64_t i = 0; i < SLOTS; i++)
 		add(&delays, 100, i);
+	while (delays_next_within(&delays, &cursor, &left, &out))
+		met++;
+	CU_ASSERT_EQUAL(met, BOUND);
+	cursor = met = 0;
+	left = BOUND;
 	for (uint64_t i = 0; i < SLOTS - 1; i++) /* All but the last one, which is in the last slot. */
 		remove_first(&delays);
 	CU_ASSERT_FALSE(delays_next_within(&delays, &cursor, &left, &out));
@@ -184,6 +202,7 @@ static void test_a_walk_is_bounded(void)
 	delays_deinit(&delays);
 }
 
+/* A client that sends one name for ever gets no long searches out of it. */
 static void test_few_of_one_name_are_found(void)
 {
 	struct delays delays;

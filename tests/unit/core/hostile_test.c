@@ -2,9 +2,12 @@
 #include <stdio.h>
 
 #include "broker/core/clients.h"
+#include "broker/core/pop.h"
 #include "broker/core/progress.h"
 #include "broker/core/settings.h"
+#include "broker/core/state.h"
 #include "lib/wire/body_heartbeat.h"
+#include "lib/wire/headers.h"
 #include "tests/unit/core/core_fixture.h"
 
 /* A consumer's heartbeat with `count` subscriptions to topics that nobody else knows. */
@@ -179,10 +182,11 @@ static void test_long_texts_are_cut_in_a_conflict(void)
 }
 
 /* One of the greatest size that there is finds no room for a retry topic with a long name: it is refused. */
-static void test_the_largest_message_cannot_be_sent_back(void)
+enum { MIB = 1024 * 1024 };
+
+/* With room for the largest message that the format takes, and that one in it. */
+static struct fixture *with_the_largest_message(struct send_result *result)
 {
-	static uint8_t group[200];
-	enum { MIB = 1024 * 1024 };
 	struct fixture *f = calloc(1, sizeof(*f));
 	char *body = malloc(MESSAGE_SIZE_MAX);
 	struct send_request request = {
@@ -190,12 +194,10 @@ static void test_the_largest_message_cannot_be_sent_back(void)
 		.default_topic_queue_nums = 4, .born_host = host_ipv4(0x0A000001, 4711), .max_reconsume_times = -1,
 		.properties = SPAN_LITERAL("UNIQ_KEY\x01k\x02"), .body = { (uint8_t *)body, MESSAGE_SIZE_MAX },
 	};
-	struct send_result result = { 0 };
 	struct outcome outcome = { 0 };
 
 	CU_ASSERT_FATAL(f != NULL && body != NULL);
 	memset(body, 'b', MESSAGE_SIZE_MAX);
-	memset(group, 'g', sizeof(group));
 	f->disk = memdisk_create();
 	f->config = fixture_config();
 	f->config.max_message_size = MESSAGE_SIZE_MAX;
@@ -203,15 +205,51 @@ static void test_the_largest_message_cannot_be_sent_back(void)
 	clock_manual_init(&f->clock, FIXTURE_WALL_MS, FIXTURE_START_MS);
 	fixture_open(f);
 	/* What the message has besides its body: a few hundred bytes. */
-	for (; core_send(f->core, &request, &result, &outcome) == ST_DENIED && request.body.size > MESSAGE_SIZE_MAX - 400;)
+	for (; core_send(f->core, &request, result, &outcome) == ST_DENIED && request.body.size > MESSAGE_SIZE_MAX - 400;)
 		request.body.size--;
 	CU_ASSERT_EQUAL_FATAL(outcome.code, RESP_SUCCESS);
+	free(body);
 	fixture_disk(f, true);
+	return f;
+}
+
+static void test_the_largest_message_cannot_be_sent_back(void)
+{
+	static uint8_t group[200];
+	struct send_result result = { 0 };
+	struct outcome outcome = { 0 };
+	struct fixture *f = with_the_largest_message(&result);
+
+	memset(group, 'g', sizeof(group));
 	struct send_back_request back = { .group = { group, sizeof(group) }, .log_offset = result.log_offset, .delay_level = 1,
 					  .max_reconsume_times = -1 };
 	CU_ASSERT_EQUAL(core_send_back(f->core, &back, &outcome), ST_DENIED);
 	CU_ASSERT_EQUAL(outcome.code, RESP_MESSAGE_ILLEGAL);
-	free(body);
+	fixture_destroy(f);
+}
+
+/* Nor does it come again by POP: the name of the retry topic is longer. What lapsed behind it does. */
+static void test_the_largest_message_holds_up_no_other(void)
+{
+	struct pop_header header = { .consumer_group = SPAN_LITERAL("readers"), .topic = SPAN_LITERAL("t"), .queue_id = 0,
+				     .max_msg_nums = 1, .invisible_ms = 1000 };
+	struct send_result result = { 0 };
+	struct pop_request request;
+	struct pop_result popped;
+	struct outcome outcome = { 0 };
+	struct fixture *f = with_the_largest_message(&result);
+
+	(void)must_send(f, (struct sent){ .topic = "t", .key = "k" });
+	fixture_disk(f, true);
+	CU_ASSERT_EQUAL_FATAL(core_prepare_pop(f->core, &header, &request, &outcome), ST_OK);
+	for (int i = 0; i < 2; i++) {
+		CU_ASSERT_EQUAL(core_pop(f->core, &request, &popped, &outcome), ST_OK);
+		CU_ASSERT_EQUAL(popped.count, 1);
+	}
+	fixture_advance(f, 1300);
+	CU_ASSERT_EQUAL(f->core->pops.live, 1);
+	CU_ASSERT_EQUAL(core_pop(f->core, &request, &popped, &outcome), ST_OK);
+	CU_ASSERT_EQUAL(popped.count, 1);
 	fixture_destroy(f);
 }
 
@@ -226,6 +264,7 @@ int main(void)
 		CHECK_TEST(test_client_ids_have_their_limit),
 		CHECK_TEST(test_long_texts_are_cut_in_a_conflict),
 		CHECK_TEST(test_the_largest_message_cannot_be_sent_back),
+		CHECK_TEST(test_the_largest_message_holds_up_no_other),
 	};
 
 	return check_main("hostile peers of the core", tests, sizeof(tests) / sizeof(tests[0]));

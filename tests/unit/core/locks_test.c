@@ -49,6 +49,9 @@ static void test_limits_of_locks(void)
 	memset(long_id, 'x', sizeof(long_id) - 1);
 	long_id[sizeof(long_id) - 1] = '\0';
 	CU_ASSERT_EQUAL(take(locks, &key, long_id, 0), ST_INVALID);
+	long_id[LOCK_CLIENT_ID_MAX] = '\0';
+	CU_ASSERT_EQUAL(take(locks, &key, long_id, 0), ST_OK);
+	locks_release(locks, &key, span_of(long_id));
 	CU_ASSERT_EQUAL(take(locks, &key, "", 0), ST_INVALID);
 	for (uint32_t i = 0; i < 3; i++)
 		CU_ASSERT_EQUAL(take(locks, &(struct lock_key){ i, 1, 1 }, "a", i), ST_OK);
@@ -59,6 +62,21 @@ static void test_limits_of_locks(void)
 	CU_ASSERT_EQUAL(take(locks, &(struct lock_key){ 0, 1, 1 }, "a", LOCK_LIFE_MS + 1), ST_FULL);
 	CU_ASSERT_EQUAL(take(locks, &(struct lock_key){ 1, 1, 1 }, "b", LOCK_LIFE_MS + 1), ST_BUSY);
 	locks_destroy(locks);
+}
+
+/* What nobody renewed makes room, though nobody asks for it. */
+static void test_old_locks_make_room(void)
+{
+	struct core_config config = fixture_config();
+
+	config.lock_max = 1;
+	struct fixture *f = fixture_create(&config);
+	(void)must_send(f, (struct sent){ .topic = "t", .key = "k" });
+	CU_ASSERT_TRUE(core_lock_queue(f->core, SPAN_LITERAL("readers"), SPAN_LITERAL("one"), SPAN_LITERAL("t"), 0));
+	CU_ASSERT_FALSE(core_lock_queue(f->core, SPAN_LITERAL("others"), SPAN_LITERAL("two"), SPAN_LITERAL("t"), 0));
+	fixture_advance(f, LOCK_LIFE_MS + 11 * 1000);
+	CU_ASSERT_TRUE(core_lock_queue(f->core, SPAN_LITERAL("others"), SPAN_LITERAL("two"), SPAN_LITERAL("t"), 0));
+	fixture_destroy(f);
 }
 
 /* What a consumer in order gives up is dead: it has tried again by itself. */
@@ -96,6 +114,7 @@ int main(void)
 		CHECK_TEST(test_one_client_has_the_queue),
 		CHECK_TEST(test_a_lock_lives_while_it_is_renewed),
 		CHECK_TEST(test_limits_of_locks),
+		CHECK_TEST(test_old_locks_make_room),
 		CHECK_TEST(test_retries_of_an_ordered_group_are_dead),
 	};
 	return check_main("locks", tests, sizeof(tests) / sizeof(tests[0]));

@@ -139,8 +139,45 @@ static void test_a_client_is_found_once(void)
 	CU_ASSERT_EQUAL(clients_of(members), 35);
 	(void)see_consumer(members, 5, "one", &s, 1);
 	CU_ASSERT_EQUAL(clients_of(members), 25);
-	members_unregister(members, 5, GROUP_A, MEMBER_CONSUMER, NULL, NULL);
+	members_connection_gone(members, 5, NULL, NULL);
 	CU_ASSERT_EQUAL(clients_of(members), 23);
+	members_destroy(members);
+}
+
+/* It speaks of the client: a connection of it that died without a word before must not keep it in the group, with queues that
+ * nobody reads. One that came later is the client's next life. */
+static void test_a_consumer_that_leaves_takes_its_older_connections_along(void)
+{
+	struct members *members = members_create(100);
+	struct subscription s = subscribe(TOPIC_X, 1, "*");
+	struct gone gone = { .count = 0 };
+
+	see_producer(members, 1, GROUP_A, 0, true);
+	(void)see_consumer(members, 1, "one", &s, 1);
+	(void)see_consumer(members, 2, "two", &s, 1);
+	(void)see_consumer(members, 3, "one", &s, 1);
+	(void)see_consumer(members, 4, "one", &s, 1);
+	members_unregister(members, 3, GROUP_A, MEMBER_CONSUMER, on_gone, &gone);
+	CU_ASSERT_EQUAL(gone.count, 2);
+	CU_ASSERT_EQUAL(gone.conns[0], 1);
+	CU_ASSERT_EQUAL(gone.roles[0], MEMBER_CONSUMER);
+	CU_ASSERT_EQUAL(gone.conns[1], 3);
+	CU_ASSERT_EQUAL(clients_of(members), 24);
+	members_unregister(members, 4, GROUP_A, MEMBER_CONSUMER, NULL, NULL);
+	CU_ASSERT_EQUAL(clients_of(members), 2);
+	CU_ASSERT_EQUAL(members_each(members, GROUP_A, MEMBER_PRODUCER, NULL, NULL), 1);
+	members_destroy(members);
+}
+
+/* Proxies share one id among all their connections as producers: each speaks for itself. */
+static void test_a_producer_leaves_with_one_connection(void)
+{
+	struct members *members = members_create(100);
+
+	see_producer(members, 1, GROUP_A, 0, true);
+	see_producer(members, 2, GROUP_A, 0, true);
+	members_unregister(members, 2, GROUP_A, MEMBER_PRODUCER, NULL, NULL);
+	CU_ASSERT_EQUAL(members_each(members, GROUP_A, MEMBER_PRODUCER, NULL, NULL), 1);
 	members_destroy(members);
 }
 
@@ -163,7 +200,7 @@ static void test_random_connections_of_few_clients(void)
 	struct members *members = members_create(100);
 	struct subscription s = subscribe(TOPIC_X, 1, "*");
 	uint64_t random = check_seed(5), came[10] = { 0 }, step;
-	int client_of[10];
+	int client_of[10] = { 0 };
 
 	for (step = 1; step <= 20000; step++) {
 		uint64_t conn = 1 + check_random(&random) % 9;
@@ -171,7 +208,15 @@ static void test_random_connections_of_few_clients(void)
 		struct found found = { .count = 0 };
 		uint64_t expected[3] = { 0 };
 
-		if (check_random(&random) % 3 == 0) {
+		unsigned what = (unsigned)(check_random(&random) % 9);
+		if (what == 0) {
+			members_unregister(members, conn, GROUP_A, MEMBER_CONSUMER, NULL, NULL);
+			for (uint64_t other = 1; other < 10; other++) {
+				if (other != conn && client_of[other] == client_of[conn] && came[other] < came[conn])
+					came[other] = 0;
+			}
+			came[conn] = 0;
+		} else if (what < 3) {
 			members_connection_gone(members, conn, NULL, NULL);
 			came[conn] = 0;
 		} else {
@@ -233,6 +278,12 @@ static void test_a_group_changes_with_members_topics_and_filters(void)
 	CU_ASSERT_EQUAL(members_subscription(members, GROUP_A, TOPIC_Y)->sub_version, 2);
 	CU_ASSERT_TRUE(see_consumer(members, 1, "one", both, 1));
 	CU_ASSERT_PTR_NULL(members_subscription(members, GROUP_A, TOPIC_Y));
+	/* A producer of the same name keeps the group, not what its consumers wanted. */
+	see_producer(members, 3, GROUP_A, 0, true);
+	members_connection_gone(members, 1, NULL, NULL);
+	members_connection_gone(members, 2, NULL, NULL);
+	CU_ASSERT_EQUAL(members_each(members, GROUP_A, MEMBER_PRODUCER, NULL, NULL), 1);
+	CU_ASSERT_PTR_NULL(members_subscription(members, GROUP_A, TOPIC_X));
 	members_destroy(members);
 }
 
@@ -286,6 +337,8 @@ int main(void)
 		CHECK_TEST(test_a_connection_takes_all_its_memberships_along),
 		CHECK_TEST(test_unregistering_ends_one_role_in_one_group),
 		CHECK_TEST(test_a_client_is_found_once),
+		CHECK_TEST(test_a_consumer_that_leaves_takes_its_older_connections_along),
+		CHECK_TEST(test_a_producer_leaves_with_one_connection),
 		CHECK_TEST(test_random_connections_of_few_clients),
 		CHECK_TEST(test_silence_ends_a_membership),
 		CHECK_TEST(test_a_group_changes_with_members_topics_and_filters),

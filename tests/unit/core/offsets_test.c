@@ -76,6 +76,43 @@ static void test_backwards_is_allowed(void)
 	offsets_destroy(offsets);
 }
 
+/* A row that was forgotten becomes another one's at its place: a walk that stands on it still meets all others once. */
+static void test_a_walk_survives_rows_that_change_hands(void)
+{
+	struct offsets *offsets = offsets_create();
+	struct offsets_cursor cursor = { 0 };
+	struct offsets_entry entry;
+	unsigned met[8] = { 0 };
+
+	offsets_set_limits(offsets, 4, 1000);
+	for (uint32_t topic = 1; topic <= 4; topic++) {
+		note(offsets, topic, 1, 2, topic);
+		offsets_apply(offsets, topic, 1, 2, topic);
+	}
+	CU_ASSERT_EQUAL(offsets_place_count(offsets), 12);
+	CU_ASSERT_TRUE_FATAL(offsets_next(offsets, &cursor, &entry));
+	met[entry.topic_id]++;
+	offsets_forget_topic(offsets, entry.topic_id);
+	CU_ASSERT_EQUAL(offsets_place_count(offsets), 9);
+	note(offsets, 6, 1, 0, 6);
+	CU_ASSERT_EQUAL(offsets_reserve(offsets, 7, 1, 0), ST_FULL);
+	CU_ASSERT_EQUAL(get(offsets, entry.topic_id, 1, 2), -1);
+	while (offsets_next_live(offsets, &cursor, &entry))
+		met[entry.topic_id]++;
+	for (uint32_t topic = 1; topic <= 4; topic++)
+		CU_ASSERT_EQUAL(met[topic], 1);
+	/* What comes back meanwhile is its own again. */
+	offsets_forget_group(offsets, 1);
+	CU_ASSERT_EQUAL(offsets_place_count(offsets), 0);
+	CU_ASSERT_EQUAL(offsets_reserve(offsets, 2, 1, 0), ST_OK);
+	for (uint32_t group = 2; group <= 4; group++)
+		note(offsets, 5, group, 0, group);
+	CU_ASSERT_EQUAL(offsets_reserve(offsets, 5, 5, 0), ST_FULL);
+	offsets_apply(offsets, 2, 1, 0, 9);
+	CU_ASSERT_EQUAL(get(offsets, 2, 1, 0), 9);
+	offsets_destroy(offsets);
+}
+
 static void test_limit_counts_pairs_not_queues(void)
 {
 	struct offsets *offsets = offsets_create();
@@ -87,6 +124,11 @@ static void test_limit_counts_pairs_not_queues(void)
 	CU_ASSERT_EQUAL(offsets_reserve(offsets, 2, 1, 0), ST_FULL);
 	CU_ASSERT_EQUAL(offsets_reserve(offsets, 1, 2, 1023), ST_OK);
 	CU_ASSERT_EQUAL(get(offsets, 1, 1, 0), 1);
+	/* But places for queues have a limit of their own: there are 1 and 1024. */
+	offsets_set_limits(offsets, 2, 1100);
+	CU_ASSERT_EQUAL(offsets_reserve(offsets, 1, 1, 75), ST_OK);
+	CU_ASSERT_EQUAL(offsets_place_count(offsets), 1100);
+	CU_ASSERT_EQUAL(offsets_reserve(offsets, 1, 1, 76), ST_FULL);
 	offsets_destroy(offsets);
 }
 
@@ -146,6 +188,11 @@ static void test_what_is_with_consumers(void)
 	offsets_note(offsets, 1, 1, 0, 2);
 	offsets_mark_reset(offsets, 1, 1, 0);
 	CU_ASSERT_EQUAL(offsets_pulled(offsets, 1, 1, 0), 2); /* They start anew. */
+	offsets_note_pulled(offsets, 1, 1, 0, 12);
+	offsets_forget_topic(offsets, 1);
+	note(offsets, 1, 1, 0, 1); /* Of a topic that was made again: nobody was sent anywhere, nothing is with anybody. */
+	CU_ASSERT_EQUAL(offsets_reset_target(offsets, 1, 1, 0), -1);
+	CU_ASSERT_EQUAL(offsets_pulled(offsets, 1, 1, 0), 1);
 	offsets_destroy(offsets);
 }
 
@@ -155,6 +202,7 @@ int main(void)
 		CHECK_TEST(test_unknown_until_said),
 		CHECK_TEST(test_notes_are_dirty_until_a_record_says_them),
 		CHECK_TEST(test_backwards_is_allowed),
+		CHECK_TEST(test_a_walk_survives_rows_that_change_hands),
 		CHECK_TEST(test_limit_counts_pairs_not_queues),
 		CHECK_TEST(test_who_reads_what),
 		CHECK_TEST(test_what_is_with_consumers),

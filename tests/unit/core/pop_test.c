@@ -4,6 +4,7 @@
 #include "broker/core/pop.h"
 #include "broker/core/pop_waits.h"
 #include "broker/core/removal.h"
+#include "broker/core/resets.h"
 #include "broker/core/state.h"
 #include "lib/wire/headers.h"
 
@@ -353,6 +354,7 @@ static void test_invisible_time_is_changed(void)
 	CU_ASSERT_EQUAL(ack(f, &old), RESP_NO_MESSAGE);
 	fixture_restart(f);
 	handle.pop_ms = changed.pop_ms;
+	fixture_advance(f, 300); /* What is due when has been looked at. */
 	CU_ASSERT_EQUAL(core_pop_change(f->core, &handle, 0, &changed, &outcome), ST_OK);
 	fixture_advance(f, 300);
 	CU_ASSERT_EQUAL(pop(f, &whole_topic, &popped), 1);
@@ -457,6 +459,30 @@ static void test_the_same_attempt_after_the_clock_was_set_back(void)
 	send(f, "k2", 0);
 	CU_ASSERT_EQUAL(pop(f, &header, &popped), 1);
 	CU_ASSERT_EQUAL(popped.result.pop_ms, f->clock.wall_now_ms);
+	buffer_deinit(&popped.bytes);
+	fixture_destroy(f);
+}
+
+/* The time that a check-out bears is ahead of the clock then; the wait is no longer for that. */
+static void test_a_clock_that_was_set_back_makes_no_wait_longer(void)
+{
+	struct fixture *f = fixture_create(NULL);
+	struct pop_header header = whole_topic;
+	struct popped popped = { 0 };
+
+	header.order = true;
+	header.attempt_id = SPAN_LITERAL("attempt-1");
+	send(f, "k0", 0);
+	CU_ASSERT_EQUAL(pop(f, &header, &popped), 1);
+	f->clock.wall_now_ms -= INVISIBLE_MS / 2;
+	core_set_time(f->core, f->clock.wall_now_ms, f->clock.mono_now_ms);
+	CU_ASSERT_EQUAL(pop(f, &header, &popped), 1);
+	CU_ASSERT_TRUE(popped.result.pop_ms > f->clock.wall_now_ms);
+	header.attempt_id = SPAN_LITERAL("attempt-2");
+	fixture_advance(f, INVISIBLE_MS - 100);
+	CU_ASSERT_EQUAL(pop(f, &header, &popped), 0);
+	fixture_advance(f, 200);
+	CU_ASSERT_EQUAL(pop(f, &header, &popped), 1);
 	buffer_deinit(&popped.bytes);
 	fixture_destroy(f);
 }
@@ -611,6 +637,12 @@ static void test_order_holds_the_queue_up(void)
 	}
 	CU_ASSERT_EQUAL(position(f, "t", 0), 3);
 	CU_ASSERT_EQUAL(pop(f, &header, &again), 1);
+	/* Who does not ask in order holds nobody up. */
+	header.queue_id = 1;
+	send(f, "k", 1);
+	CU_ASSERT_EQUAL(pop(f, &whole_topic, &first), 1);
+	send(f, "k", 1);
+	CU_ASSERT_EQUAL(pop(f, &header, &again), 1);
 	buffer_deinit(&first.bytes);
 	buffer_deinit(&again.bytes);
 	fixture_destroy(f);
@@ -654,6 +686,16 @@ static void test_a_reset_forgets_check_outs(void)
 	fixture_disk(f, true);
 	fixture_restart(f);
 	CU_ASSERT_EQUAL(pop(f, &whole_topic, &again), 3);
+	/* An operator's, forwards, too: what is passed over is not given out again. */
+	struct reset_request skip = { SPAN_LITERAL("t"), SPAN_LITERAL("readers"), -1, 0, -1, true };
+	struct reset_target targets[TOPIC_QUEUE_MAX];
+	size_t count;
+	CU_ASSERT_EQUAL(core_reset_offsets(f->core, &skip, targets, &count, &outcome), ST_OK);
+	CU_ASSERT_EQUAL(f->core->pops.live, 0);
+	fixture_disk(f, true);
+	fixture_advance(f, 2 * INVISIBLE_MS);
+	CU_ASSERT_EQUAL(pop(f, &whole_topic, &again), 0);
+	CU_ASSERT_EQUAL(position(f, "t", 0), 3);
 	buffer_deinit(&popped.bytes);
 	buffer_deinit(&again.bytes);
 	fixture_destroy(f);
@@ -711,6 +753,37 @@ static void test_long_polls_wake(void)
 	fixture_destroy(f);
 }
 
+/* Who has left its group takes nothing more, though its connection stays: what a poll of its were given would be nobody's until it
+ * lapses. The polls of its other groups stay. */
+static void test_a_poll_ends_with_its_membership(void)
+{
+	struct fixture *f = fixture_create(NULL);
+	struct pop_header header = whole_topic;
+	struct popped popped = { 0 };
+
+	send(f, "k0", 0);
+	CU_ASSERT_EQUAL(pop(f, &whole_topic, &popped), 1);
+	fixture_heartbeat(f, false);
+	f->core->effects.pop_ready = count_wake;
+	f->core->effects.context = f->core; /* For this one only. */
+	header.poll_ms = 1000;
+	for (int i = 0; i < 3; i++) {
+		header.consumer_group = i == 1 ? SPAN_LITERAL("others") : SPAN_LITERAL("readers");
+		struct pop_wait wait = { .request = prepared(f, &header), .conn_id = CONSUMER };
+		CU_ASSERT_TRUE(pop_waits_add(f->core, &wait));
+	}
+	core_unregister(f->core, CONSUMER, SPAN_NONE, SPAN_LITERAL("readers"));
+	CU_ASSERT_EQUAL_FATAL(f->core->pop_waits.count, 1);
+	CU_ASSERT_TRUE(span_is(names_text(f->core->names, f->core->pop_waits.all->request.group_id), "others"));
+	send(f, "k1", 0);
+	core_turn_end(f->core);
+	CU_ASSERT_EQUAL(f->core->pop_waits.count, 0);
+	CU_ASSERT_EQUAL(pop(f, &whole_topic, &popped), 1);
+	CU_ASSERT_TRUE(span_is(popped.messages[0].body, "k1"));
+	buffer_deinit(&popped.bytes);
+	fixture_destroy(f);
+}
+
 static void test_tags_and_first_positions(void)
 {
 	struct fixture *f = fixture_create(NULL);
@@ -732,6 +805,36 @@ static void test_tags_and_first_positions(void)
 	fixture_disk(f, true);
 	CU_ASSERT_EQUAL(pop(f, &header, &popped), 0);
 	CU_ASSERT_EQUAL(position(f, "t", 0), 7);
+	CU_ASSERT_FALSE(popped.result.unseen);
+	/* More of what is not wanted than is looked at in one go: there is no waiting for what may be behind it. */
+	for (int i = 0; i <= PULL_SCAN_MAX; i++)
+		must_send(f, (struct sent){ .topic = "t", .key = "k", .tag = i < PULL_SCAN_MAX ? "A" : "B", .queue_id = 0 });
+	fixture_disk(f, true);
+	CU_ASSERT_EQUAL(pop(f, &header, &popped), 0);
+	CU_ASSERT_TRUE(popped.result.unseen);
+	CU_ASSERT_EQUAL(pop(f, &header, &popped), 1);
+	CU_ASSERT_FALSE(popped.result.unseen);
+	buffer_deinit(&popped.bytes);
+	fixture_destroy(f);
+}
+
+/* A new group that wants only what comes last wants all that it did not get done, however much that is. */
+static void test_retries_are_read_from_the_first_on(void)
+{
+	enum { COUNT = 30 };
+	struct fixture *f = fixture_create(NULL);
+	struct pop_header header = whole_topic;
+	struct popped popped = { 0 };
+
+	for (int i = 0; i < COUNT; i++)
+		send(f, "k", 0);
+	CU_ASSERT_EQUAL(pop(f, &header, &popped), COUNT);
+	fixture_advance(f, INVISIBLE_MS + 1000);
+	const struct topic *retry = topics_find(core_topics(f->core), SPAN_LITERAL("%RETRY%readers_t"));
+	CU_ASSERT_PTR_NOT_NULL_FATAL(retry);
+	CU_ASSERT_FALSE(progress_is_young(f->core, topic_queue(retry, 0)));
+	header.init_mode = 1;
+	CU_ASSERT_EQUAL(pop(f, &header, &popped), COUNT);
 	buffer_deinit(&popped.bytes);
 	fixture_destroy(f);
 }
@@ -825,6 +928,28 @@ static void test_a_batch_with_an_old_handle_acknowledges_nothing(void)
 	fixture_destroy(f);
 }
 
+/* The first one's answer may be lost, and the next one comes before its record is safe: it rests on that record, too. */
+static void test_a_batch_that_is_repeated_waits_for_the_first(void)
+{
+	static const uint8_t both[] = { 3 };
+	struct fixture *f = fixture_create(NULL);
+	struct popped popped = { 0 };
+	struct outcome outcome = { 0 };
+
+	send(f, "k", 0);
+	send(f, "k", 0);
+	CU_ASSERT_EQUAL(pop(f, &whole_topic, &popped), 2);
+	struct pop_handle first = handle_of(&popped, 0, false);
+	CU_ASSERT_EQUAL(core_pop_ack_batch(f->core, &first, (struct span){ both, sizeof(both) }, &outcome), ST_OK);
+	CU_ASSERT_TRUE(outcome.wait_offset > core_committed_offset(f->core));
+	outcome = (struct outcome){ 0 };
+	CU_ASSERT_EQUAL(core_pop_ack_batch(f->core, &first, (struct span){ both, sizeof(both) }, &outcome), ST_OK);
+	CU_ASSERT_TRUE(outcome.wait_offset > core_committed_offset(f->core));
+	CU_ASSERT_TRUE(outcome.wait_offset <= commitlog_appended(f->log));
+	buffer_deinit(&popped.bytes);
+	fixture_destroy(f);
+}
+
 /* In order the handle stays what it was, and the time runs from the change on all the same. Whatever is still out holds the
  * queue up, also when one in front of it has lapsed. */
 static void test_in_order_the_invisible_time_is_changed(void)
@@ -897,6 +1022,8 @@ static void test_a_replay_over_a_snapshot_counts_once(void)
 	struct fixture *f = fixture_create(NULL);
 	struct pop_header header = whole_topic;
 	struct popped popped = { 0 };
+	struct pop_changed changed;
+	struct outcome outcome = { 0 };
 
 	header.order = true;
 	header.queue_id = 0;
@@ -906,6 +1033,10 @@ static void test_a_replay_over_a_snapshot_counts_once(void)
 	snapshotter_want(f->snapshotter);
 	fixture_snapshot_step(f);
 	CU_ASSERT_EQUAL(pop(f, &header, &popped), 1);
+	struct pop_handle handle = handle_of(&popped, 0, true);
+	CU_ASSERT_EQUAL(core_pop_change(f->core, &handle, INVISIBLE_MS, &changed, &outcome), ST_OK);
+	fixture_advance(f, INVISIBLE_MS + 200);
+	CU_ASSERT_EQUAL(pop(f, &header, &popped), 1);
 	for (int i = 0; i < 1000 && snapshotter_busy(f->snapshotter); i++) {
 		fixture_snapshot_step(f);
 		fixture_disk(f, true);
@@ -914,8 +1045,82 @@ static void test_a_replay_over_a_snapshot_counts_once(void)
 	CU_ASSERT_NOT_EQUAL(f->store.snapshot_from, 0);
 	fixture_advance(f, INVISIBLE_MS + 200);
 	CU_ASSERT_EQUAL(pop(f, &header, &popped), 1);
-	CU_ASSERT_STRING_EQUAL(popped.order_info, "0 qo0%0 2;0 0 2");
+	CU_ASSERT_STRING_EQUAL(popped.order_info, "0 qo0%0 3;0 0 3");
 	buffer_deinit(&popped.bytes);
+	fixture_destroy(f);
+}
+
+/* Acknowledged twice in one turn: the second answer rests on the first one's record. Neither takes a group back that is further
+ * on by another word. */
+static void test_a_repeated_ack_waits_and_moves_nothing_back(void)
+{
+	struct fixture *f = fixture_create(NULL);
+	struct popped popped = { 0 };
+	struct outcome first = { 0 }, again = { 0 };
+
+	for (int i = 0; i < 4; i++)
+		send(f, "k", 0);
+	CU_ASSERT_EQUAL(pop(f, &whole_topic, &popped), 4);
+	struct pop_handle handle = handle_of(&popped, 0, false);
+	CU_ASSERT_EQUAL(core_update_offset(f->core, SPAN_LITERAL("readers"), SPAN_LITERAL("t"), 0, 3, true, &first), ST_OK);
+	fixture_disk(f, true);
+	CU_ASSERT_EQUAL(core_pop_ack(f->core, &handle, &first), ST_OK);
+	CU_ASSERT_EQUAL(core_pop_ack(f->core, &handle, &again), ST_OK);
+	CU_ASSERT_TRUE(again.wait_offset >= first.wait_offset);
+	CU_ASSERT_TRUE(again.wait_offset > core_committed_offset(f->core));
+	CU_ASSERT_EQUAL(position(f, "t", 0), 3);
+	fixture_disk(f, true);
+	fixture_restart(f);
+	CU_ASSERT_EQUAL(position(f, "t", 0), 3);
+	buffer_deinit(&popped.bytes);
+	fixture_destroy(f);
+}
+
+/* In order, acknowledgements in a batch let others have what comes next, as single ones do. */
+static void test_a_batch_of_acks_wakes_who_waits_for_his_turn(void)
+{
+	static const uint8_t both[] = { 3 };
+	struct fixture *f = fixture_create(NULL);
+	struct pop_header header = whole_topic;
+	struct popped popped = { 0 };
+	struct outcome outcome;
+
+	header.order = true;
+	header.queue_id = 0;
+	header.max_msg_nums = 2;
+	for (int i = 0; i < 3; i++)
+		send(f, "k", 0);
+	CU_ASSERT_EQUAL(pop(f, &header, &popped), 2);
+	header.poll_ms = 5000;
+	struct pop_wait wait = { .request = prepared(f, &header), .conn_id = CONSUMER };
+	CU_ASSERT_TRUE(pop_waits_add(f->core, &wait));
+	core_turn_end(f->core);
+	CU_ASSERT_PTR_NOT_NULL(f->core->pop_waits.all);
+	f->core->effects.pop_ready = count_wake;
+	f->core->effects.context = f->core; /* For this one only. */
+	struct pop_handle handle = handle_of(&popped, 0, true);
+	CU_ASSERT_EQUAL(core_pop_ack_batch(f->core, &handle, (struct span){ both, 1 }, &outcome), ST_OK);
+	core_turn_end(f->core);
+	CU_ASSERT_PTR_NULL(f->core->pop_waits.all);
+	buffer_deinit(&popped.bytes);
+	fixture_destroy(f);
+}
+
+static void test_the_number_of_request_modes_is_bounded(void)
+{
+	static const char *const topics[] = { "t0", "t1", "t2" };
+	struct core_config config = fixture_config();
+	struct outcome outcome = { 0 };
+
+	config.offset_row_max = 2;
+	struct fixture *f = fixture_create(&config);
+	for (size_t i = 0; i < 3; i++) {
+		(void)must_send(f, (struct sent){ .topic = topics[i], .key = "k" });
+		CU_ASSERT_EQUAL(core_set_request_mode(f->core, span_of(topics[i]), SPAN_LITERAL("readers"), 1, 0, &outcome),
+				i < 2 ? ST_OK : ST_DENIED);
+	}
+	CU_ASSERT_EQUAL(outcome.code, RESP_SYSTEM_BUSY);
+	CU_ASSERT_EQUAL(core_set_request_mode(f->core, span_of(topics[1]), SPAN_LITERAL("readers"), 0, 0, &outcome), ST_OK);
 	fixture_destroy(f);
 }
 
@@ -938,6 +1143,86 @@ static void test_long_polls_of_other_queues_wake(void)
 	core_turn_end(f->core);
 	CU_ASSERT_EQUAL(woken, 1);
 	CU_ASSERT_EQUAL(f->core->pop_waits.count, 1);
+	fixture_destroy(f);
+}
+
+static void wait_for(struct fixture *f, const struct pop_header *header)
+{
+	struct pop_wait wait = { .request = prepared(f, header), .conn_id = CONSUMER };
+
+	CU_ASSERT_TRUE(pop_waits_add(f->core, &wait));
+}
+
+/* Nor are those of different attempts: the one that has what came before may have it again, others may not. */
+static void test_long_polls_of_other_attempts_wake(void)
+{
+	struct fixture *f = fixture_create(NULL);
+	struct pop_header header = whole_topic;
+	struct popped popped = { 0 };
+
+	header.order = true;
+	header.queue_id = 0;
+	header.attempt_id = SPAN_LITERAL("attempt-1");
+	send(f, "k", 0);
+	CU_ASSERT_EQUAL(pop(f, &header, &popped), 1);
+	header.poll_ms = 5000;
+	header.attempt_id = SPAN_LITERAL("attempt-2");
+	wait_for(f, &header);
+	header.attempt_id = SPAN_LITERAL("attempt-1");
+	wait_for(f, &header);
+	f->core->effects.pop_ready = count_wake;
+	f->core->effects.context = f->core; /* For this one only. */
+	woken = 0;
+	send(f, "k", 0);
+	core_turn_end(f->core);
+	CU_ASSERT_EQUAL(woken, 1);
+	buffer_deinit(&popped.bytes);
+	fixture_destroy(f);
+}
+
+/* What lapses in order stays where it is, and wakes who waits for his turn. */
+static void test_what_lapses_in_order_wakes(void)
+{
+	struct fixture *f = fixture_create(NULL);
+	struct pop_header header = whole_topic;
+	struct popped popped = { 0 };
+
+	header.order = true;
+	header.queue_id = 0;
+	send(f, "k", 0);
+	CU_ASSERT_EQUAL(pop(f, &header, &popped), 1);
+	header.poll_ms = 5 * INVISIBLE_MS;
+	wait_for(f, &header);
+	f->core->effects.pop_ready = count_wake;
+	f->core->effects.context = f->core; /* For this one only. */
+	woken = 0;
+	fixture_advance(f, INVISIBLE_MS - 200);
+	CU_ASSERT_EQUAL(woken, 0);
+	fixture_advance(f, 500);
+	CU_ASSERT_EQUAL(woken, 1);
+	buffer_deinit(&popped.bytes);
+	fixture_destroy(f);
+}
+
+/* When their topic goes, and when the broker stops: nobody waits for nothing. */
+static void test_waiting_pops_are_told_of_the_end(void)
+{
+	struct fixture *f = fixture_create(NULL);
+	struct pop_header header = whole_topic;
+	struct outcome outcome = { 0 };
+
+	header.queue_id = 0;
+	header.poll_ms = 5000;
+	for (int end = 0; end < 2; end++) {
+		send(f, "k", 3); /* Makes the topic. */
+		wait_for(f, &header);
+		CU_ASSERT_EQUAL(f->core->pop_waits.count, 1);
+		if (end == 0)
+			(void)!core_delete_topic(f->core, header.topic, &outcome);
+		else
+			core_answer_holds(f->core);
+		CU_ASSERT_EQUAL(f->core->pop_waits.count, 0);
+	}
 	fixture_destroy(f);
 }
 
@@ -1221,6 +1506,7 @@ int main(void)
 		CHECK_TEST(test_invisible_time_is_changed),
 		CHECK_TEST(test_after_the_last_retry_it_is_dead),
 		CHECK_TEST(test_the_same_attempt_after_the_clock_was_set_back),
+		CHECK_TEST(test_a_clock_that_was_set_back_makes_no_wait_longer),
 		CHECK_TEST(test_order_within_a_millisecond),
 		CHECK_TEST(test_full_properties_come_again),
 		CHECK_TEST(test_full_properties_become_a_dead_letter),
@@ -1230,17 +1516,26 @@ int main(void)
 		CHECK_TEST(test_the_same_attempt_gets_the_same),
 		CHECK_TEST(test_a_reset_forgets_check_outs),
 		CHECK_TEST(test_long_polls_wake),
+		CHECK_TEST(test_a_poll_ends_with_its_membership),
 		CHECK_TEST(test_tags_and_first_positions),
+		CHECK_TEST(test_retries_are_read_from_the_first_on),
 		CHECK_TEST(test_random_pops),
 		CHECK_TEST(test_an_offset_at_the_position_forgets_nothing),
 		CHECK_TEST(test_limits_of_pops),
 		CHECK_TEST(test_a_group_that_is_forbidden_a_topic_gets_nothing),
 		CHECK_TEST(test_a_batch_with_an_old_handle_acknowledges_nothing),
+		CHECK_TEST(test_a_batch_that_is_repeated_waits_for_the_first),
 		CHECK_TEST(test_in_order_the_invisible_time_is_changed),
 		CHECK_TEST(test_what_comes_again_is_not_filtered),
 		CHECK_TEST(test_a_snapshot_knows_how_often_each_was_given_out),
 		CHECK_TEST(test_a_replay_over_a_snapshot_counts_once),
+		CHECK_TEST(test_a_repeated_ack_waits_and_moves_nothing_back),
+		CHECK_TEST(test_a_batch_of_acks_wakes_who_waits_for_his_turn),
+		CHECK_TEST(test_the_number_of_request_modes_is_bounded),
 		CHECK_TEST(test_long_polls_of_other_queues_wake),
+		CHECK_TEST(test_long_polls_of_other_attempts_wake),
+		CHECK_TEST(test_what_lapses_in_order_wakes),
+		CHECK_TEST(test_waiting_pops_are_told_of_the_end),
 		CHECK_TEST(test_what_lapses_in_a_full_log_comes_once),
 		CHECK_TEST(test_a_new_group_may_begin_at_the_last_message),
 		CHECK_TEST(test_what_lapsed_is_not_given_out_in_its_place),

@@ -1,4 +1,5 @@
 /* What an operator changes while the broker serves: its options, permissions of topics, numbers of queues. */
+#include "broker/core/removal.h"
 #include "broker/core/state.h"
 #include "tests/unit/core/core_fixture.h"
 
@@ -52,6 +53,50 @@ static void test_topics_are_made_on_the_way_or_not(void)
 	config.auto_create_topic = true; /* The template has to be made now. */
 	core_reconfigure(f->core, &config);
 	CU_ASSERT_EQUAL(send_code(f, "orders", 0, false), RESP_SUCCESS);
+	fixture_destroy(f);
+}
+
+static void count_change(void *context)
+{
+	((struct fixture *)context)->notified_count++;
+}
+
+/* Name servers and their clients go by the version, and are told of each change at once. */
+static void test_each_change_of_a_topic_is_told(void)
+{
+	struct fixture *f = fixture_create(NULL);
+	struct topic_settings too_many = { .read_queue_nums = 1, .write_queue_nums = TOPIC_QUEUE_MAX + 1, .perm = PERM_READ | PERM_WRITE };
+	struct outcome outcome = { 0 };
+	int64_t counter = topics_version(core_topics(f->core)).counter;
+
+	f->core->effects.topics_changed = count_change;
+	CU_ASSERT_EQUAL(send_code(f, "orders", 0, false), RESP_SUCCESS); /* Makes it. */
+	CU_ASSERT_EQUAL(f->notified_count, 1);
+	CU_ASSERT_EQUAL(topics_version(core_topics(f->core)).counter, counter + 1);
+	/* What the template passes on is not its own passing on. */
+	CU_ASSERT_EQUAL(topics_find(core_topics(f->core), SPAN_LITERAL("orders"))->settings.perm, PERM_READ | PERM_WRITE);
+	set_topic(f, "orders", 2, 2, PERM_READ, false);
+	CU_ASSERT_EQUAL(f->notified_count, 2);
+	CU_ASSERT_EQUAL(core_put_topic(f->core, SPAN_LITERAL("orders"), &too_many, &outcome), ST_DENIED);
+	CU_ASSERT_EQUAL(outcome.code, RESP_INVALID_PARAMETER);
+	CU_ASSERT_EQUAL(core_delete_topic(f->core, SPAN_LITERAL("orders"), &outcome), ST_OK);
+	CU_ASSERT_EQUAL(f->notified_count, 3);
+	CU_ASSERT_EQUAL(topics_version(core_topics(f->core)).counter, counter + 3);
+	fixture_destroy(f);
+}
+
+/* A group with more retry queues has them in its retry topic as well; its answer waits for both. */
+static void test_more_retry_queues(void)
+{
+	struct fixture *f = fixture_create(NULL);
+	struct group_config settings = group_config_default();
+	struct outcome outcome = { 0 };
+
+	fixture_heartbeat(f, false);
+	settings.retry_queue_nums = 5;
+	CU_ASSERT_EQUAL(core_put_group(f->core, SPAN_LITERAL("readers"), &settings, &outcome), ST_OK);
+	CU_ASSERT_EQUAL(outcome.wait_offset, commitlog_appended(f->log));
+	CU_ASSERT_EQUAL(topics_find(core_topics(f->core), SPAN_LITERAL("%RETRY%readers"))->settings.read_queue_nums, 5);
 	fixture_destroy(f);
 }
 
@@ -146,6 +191,8 @@ int main(void)
 {
 	static const struct check_test tests[] = {
 		CHECK_TEST(test_topics_are_made_on_the_way_or_not),
+		CHECK_TEST(test_each_change_of_a_topic_is_told),
+		CHECK_TEST(test_more_retry_queues),
 		CHECK_TEST(test_limits_and_levels_change),
 		CHECK_TEST(test_permission_of_the_broker),
 		CHECK_TEST(test_permission_of_a_topic),

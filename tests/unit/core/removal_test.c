@@ -1,5 +1,8 @@
 /* broker/core/removal: what a deleted topic or group leaves behind, and that it stays gone over every kind of start. */
+#include "broker/core/assignment.h"
+#include "broker/core/inspect.h"
 #include "broker/core/key_query.h"
+#include "broker/core/pop.h"
 #include "broker/core/removal.h"
 #include "broker/core/state.h"
 #include "tests/unit/core/core_fixture.h"
@@ -75,6 +78,41 @@ static void test_a_topic_made_again_begins_at_nothing(void)
 		CU_ASSERT_TRUE(pulled.count == 1 && span_is(pulled.messages[0].body, "new"));
 		CU_ASSERT_EQUAL(must_send(f, (struct sent){ .topic = "orders", .key = "next" }).queue_offset, 1);
 		pulled_free(&pulled);
+		fixture_destroy(f);
+	}
+}
+
+static uint32_t pop_all(struct fixture *f, const char *topic)
+{
+	struct pop_header header = { .consumer_group = SPAN_LITERAL("readers"), .topic = span_of(topic), .queue_id = 0,
+				     .max_msg_nums = 32, .invisible_ms = 10 * 1000 };
+	struct pop_request request;
+	struct pop_result result;
+	struct outcome outcome = { 0 };
+
+	CU_ASSERT_EQUAL_FATAL(core_prepare_pop(f->core, &header, &request, &outcome), ST_OK);
+	CU_ASSERT_EQUAL_FATAL(core_pop(f->core, &request, &result, &outcome), ST_OK);
+	fixture_disk(f, true);
+	return result.count;
+}
+
+/* What was checked out of the old one is neither waited for nor stands for the new one's first messages. */
+static void test_pop_begins_at_nothing_too(void)
+{
+	for (enum start how = START_SERVING; how < STARTS; how++) {
+		struct fixture *f = fixture_create(NULL);
+
+		for (int i = 0; i < 3; i++)
+			(void)must_send(f, (struct sent){ .topic = "orders", .key = "old" });
+		fixture_disk(f, true);
+		CU_ASSERT_EQUAL(pop_all(f, "orders"), 3);
+		must_delete(f, "orders");
+		CU_ASSERT_EQUAL(f->core->pops.live, 0);
+		(void)must_send(f, (struct sent){ .topic = "orders", .key = "new" });
+		fixture_disk(f, true);
+		restart(f, how);
+		CU_ASSERT_EQUAL(f->core->pops.live, 0);
+		CU_ASSERT_EQUAL(pop_all(f, "orders"), 1);
 		fixture_destroy(f);
 	}
 }
@@ -230,6 +268,27 @@ static void test_retry_topics_of_pop_go_along(void)
 	fixture_destroy(f);
 }
 
+/* The first one's answer may be lost, and the next one comes before its record is safe: it rests on that record, too. */
+static void test_what_is_repeated_waits_for_the_first(void)
+{
+	struct fixture *f = fixture_create(NULL);
+
+	fixture_heartbeat(f, false);
+	(void)must_send(f, (struct sent){ .topic = "orders", .key = "a" });
+	fixture_disk(f, true);
+	for (int time = 0; time < 2; time++) {
+		struct outcome topic = { 0 }, group = { 0 }, readable = { 0 };
+
+		CU_ASSERT_EQUAL(core_delete_topic(f->core, SPAN_LITERAL("orders"), &topic), ST_OK);
+		CU_ASSERT_TRUE(topic.wait_offset > core_committed_offset(f->core));
+		CU_ASSERT_EQUAL(core_delete_group(f->core, SPAN_LITERAL("readers"), false, &group), ST_OK);
+		CU_ASSERT_TRUE(group.wait_offset > core_committed_offset(f->core));
+		CU_ASSERT_EQUAL(core_set_group_readable(f->core, SPAN_LITERAL("others"), SPAN_LITERAL("orders"), false, &readable), ST_OK);
+		CU_ASSERT_TRUE(readable.wait_offset > core_committed_offset(f->core));
+	}
+	fixture_destroy(f);
+}
+
 static void test_what_cannot_be_deleted(void)
 {
 	static const char *const refused[] = { "", "TBW102", "SCHEDULE_TOPIC_XXXX", "RMQ_SYS_TRANS_HALF_TOPIC", "c", "a" };
@@ -270,6 +329,38 @@ static void test_what_is_deleted_makes_room(void)
 	fixture_destroy(f);
 }
 
+/* So do those of consumers' offsets, of a topic or of a group. */
+static void test_offsets_that_are_deleted_make_room(void)
+{
+	struct core_config config = fixture_config();
+
+	config.offset_row_max = 10;
+	struct fixture *f = fixture_create(&config);
+	struct group_config group = group_config_default();
+	struct outcome outcome = { 0 };
+	char name[16];
+
+	(void)must_send(f, (struct sent){ .topic = "stays", .key = "a" });
+	CU_ASSERT_EQUAL(core_put_group(f->core, SPAN_LITERAL("reader-0"), &group, &outcome), ST_OK);
+	must_set_offset(f, "reader-0", "stays", 1);
+	for (int i = 1; i < 50; i++) {
+		snprintf(name, sizeof(name), "topic-%d", i);
+		(void)must_send(f, (struct sent){ .topic = name, .key = "a" });
+		must_set_offset(f, "reader-0", name, 1);
+		must_delete(f, name);
+		CU_ASSERT_EQUAL(offset_of(f, "reader-0", name), -1);
+		snprintf(name, sizeof(name), "reader-%d", i);
+		CU_ASSERT_EQUAL(core_put_group(f->core, span_of(name), &group, &outcome), ST_OK);
+		must_set_offset(f, name, "stays", 1);
+		CU_ASSERT_EQUAL(core_delete_group(f->core, span_of(name), true, &outcome), ST_OK);
+	}
+	CU_ASSERT_EQUAL(offset_of(f, "reader-0", "stays"), 1);
+	fixture_disk(f, true);
+	fixture_restart(f);
+	CU_ASSERT_EQUAL(offset_of(f, "reader-0", "stays"), 1);
+	fixture_destroy(f);
+}
+
 static void test_a_group_goes_with_or_without_its_offsets(void)
 {
 	for (int clean = 0; clean < 2; clean++) {
@@ -290,6 +381,52 @@ static void test_a_group_goes_with_or_without_its_offsets(void)
 			fixture_destroy(f);
 		}
 	}
+}
+
+/* What a deletion left is taken away by a later one. */
+static void test_offsets_of_a_deleted_group_are_cleaned_later(void)
+{
+	struct fixture *f = fixture_create(NULL);
+	struct outcome outcome = { 0 };
+
+	fixture_heartbeat(f, false);
+	(void)must_send(f, (struct sent){ .topic = "orders", .key = "a" });
+	must_set_offset(f, "readers", "orders", 1);
+	for (int clean = 0; clean < 2; clean++) {
+		CU_ASSERT_EQUAL(core_delete_group(f->core, SPAN_LITERAL("readers"), clean == 1, &outcome), ST_OK);
+		fixture_disk(f, true);
+		CU_ASSERT_EQUAL(offset_of(f, "readers", "orders"), clean ? -1 : 1);
+	}
+	fixture_destroy(f);
+}
+
+/* Nor does a topic that is made again have anything of the old one's figures, or of how it was shared out. */
+static void test_a_topic_made_again_is_counted_and_shared_out_anew(void)
+{
+	struct fixture *f = fixture_create(NULL);
+	struct assignment_request asked = { .topic = SPAN_LITERAL("orders"), .group = SPAN_LITERAL("readers"),
+					    .client_id = SPAN_LITERAL("10.0.0.1@1"), .strategy = SPAN_LITERAL("AVG"),
+					    .own_name = SPAN_LITERAL("a") };
+	struct assignment assignment;
+	struct statistics_flow flow = { 0 };
+	struct outcome outcome = { 0 };
+
+	fixture_heartbeat(f, false);
+	for (int i = 0; i < 3; i++)
+		(void)must_send(f, (struct sent){ .topic = "orders", .key = "a" });
+	CU_ASSERT_EQUAL(core_set_request_mode(f->core, asked.topic, asked.group, REQUEST_MODE_POP, 0, &outcome), ST_OK);
+	CU_ASSERT_TRUE(core_assign(f->core, &asked, &assignment));
+	CU_ASSERT_EQUAL(assignment.mode, REQUEST_MODE_POP);
+	assignment_free(&assignment);
+	must_delete(f, "orders");
+	(void)must_send(f, (struct sent){ .topic = "orders", .key = "a" });
+	CU_ASSERT_TRUE(core_assign(f->core, &asked, &assignment));
+	CU_ASSERT_EQUAL(assignment.mode, REQUEST_MODE_PULL);
+	assignment_free(&assignment);
+	const struct topic *topic = topics_find(core_topics(f->core), asked.topic);
+	CU_ASSERT_TRUE(statistics_flow(core_statistics(f->core), topic->id, 0, &flow));
+	CU_ASSERT_EQUAL(flow.count, 1);
+	fixture_destroy(f);
 }
 
 static bool may_read(struct fixture *f, const char *topic)
@@ -382,6 +519,7 @@ int main(void)
 {
 	static const struct check_test tests[] = {
 		CHECK_TEST(test_a_topic_made_again_begins_at_nothing),
+		CHECK_TEST(test_pop_begins_at_nothing_too),
 		CHECK_TEST(test_what_is_not_committed_when_the_topic_goes_never_shows),
 		CHECK_TEST(test_old_messages_are_not_found_by_key),
 		CHECK_TEST(test_waiting_pulls_are_told),
@@ -389,9 +527,13 @@ int main(void)
 		CHECK_TEST(test_a_half_of_the_new_topic_is_committed),
 		CHECK_TEST(test_delayed_messages_of_a_deleted_topic_are_recalled),
 		CHECK_TEST(test_retry_topics_of_pop_go_along),
+		CHECK_TEST(test_what_is_repeated_waits_for_the_first),
 		CHECK_TEST(test_what_cannot_be_deleted),
 		CHECK_TEST(test_what_is_deleted_makes_room),
+		CHECK_TEST(test_offsets_that_are_deleted_make_room),
 		CHECK_TEST(test_a_group_goes_with_or_without_its_offsets),
+		CHECK_TEST(test_offsets_of_a_deleted_group_are_cleaned_later),
+		CHECK_TEST(test_a_topic_made_again_is_counted_and_shared_out_anew),
 		CHECK_TEST(test_a_group_can_be_kept_from_topics),
 		CHECK_TEST(test_a_long_queue_goes_between_two_slices),
 	};

@@ -190,7 +190,7 @@ static void test_bytes_of_a_message_are_no_half(void)
 	at = ((uint64_t)(place - found.data) + first + size + 7) & ~7u;
 	uint8_t *forge = body + (at - first - size - (uint64_t)(place - found.data));
 	record_half_encode(&forged, forge + LOG_ENVELOPE_SIZE);
-	log_seal(forge, LOG_HALF, commitlog_epoch(f->log), at, record_half_size(&forged));
+	log_seal(commitlog_id(f->log), forge, LOG_HALF, commitlog_epoch(f->log), at, record_half_size(&forged));
 	CU_ASSERT_EQUAL_FATAL(core_send(f->core, &request, &sent, &outcome), ST_OK);
 	CU_ASSERT_EQUAL(sent.log_offset, first + size);
 	fixture_disk(f, true);

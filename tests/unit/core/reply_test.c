@@ -2,6 +2,7 @@
 #include "core_fixture.h"
 
 #include "broker/core/request_reply.h"
+#include "broker/core/state.h"
 
 #define REPLY_TO "REPLY_TO_CLIENT\001"
 #define END "\002"
@@ -103,6 +104,14 @@ static void test_stored_ones_are_ordinary_messages(void)
 	/* A full disk keeps it from being stored, not from being handed on. */
 	core_set_disk_level(f->core, DISK_FULL);
 	CU_ASSERT_EQUAL(reply(f, "c_REPLY_TOPIC", REPLY_TO "asker@1" END, &route, &result, &outcome), ST_OK);
+	CU_ASSERT_EQUAL(result.count, 0);
+	CU_ASSERT_EQUAL(route.conn_id, PRODUCER);
+	/* Nor does any other limit of the store. */
+	core_set_disk_level(f->core, DISK_OK);
+	f->core->config.delayed_max = 0;
+	route.conn_id = 0;
+	CU_ASSERT_EQUAL(reply(f, "c_REPLY_TOPIC", REPLY_TO "asker@1" END "DELAY\0011" END, &route, &result, &outcome), ST_OK);
+	CU_ASSERT_EQUAL(outcome.code, RESP_SUCCESS);
 	CU_ASSERT_EQUAL(result.count, 0);
 	CU_ASSERT_EQUAL(route.conn_id, PRODUCER);
 	pulled_free(&p);

@@ -66,6 +66,12 @@ static void test_pull_checks_and_their_order(void)
 	CU_ASSERT_EQUAL(request.queue_id, 3);
 	header.queue_id = 4; /* Of four: one too many. */
 	CU_ASSERT_EQUAL(prepare(f, &header, &request), RESP_INVALID_PARAMETER);
+	struct topic_settings fewer = { .read_queue_nums = 2, .write_queue_nums = 4, .perm = PERM_READ | PERM_WRITE };
+	CU_ASSERT_EQUAL(core_put_topic(f->core, header.topic, &fewer, &outcome), ST_OK);
+	header.queue_id = 2; /* It is written to, not read. */
+	CU_ASSERT_EQUAL(prepare(f, &header, &request), RESP_INVALID_PARAMETER);
+	header.queue_id = 1;
+	CU_ASSERT_EQUAL(prepare(f, &header, &request), RESP_SUCCESS);
 	header.queue_id = 0;
 	header.expression_type = SPAN_LITERAL("SQL92");
 	CU_ASSERT_EQUAL(prepare(f, &header, &request), RESP_SUBSCRIPTION_PARSE_FAILED);
@@ -278,6 +284,33 @@ static void test_a_batch_is_stored_whole_or_not_at_all(void)
 	fixture_destroy(f);
 }
 
+static void test_a_batch_of_the_most_that_is_allowed(void)
+{
+	struct fixture *f = fixture_create(NULL);
+	struct send_request request = { .producer_group = SPAN_LITERAL("p"), .topic = SPAN_LITERAL("t"),
+					.default_topic = SPAN_LITERAL("TBW102"), .default_topic_queue_nums = 4,
+					.max_reconsume_times = -1, .batch = true };
+	struct send_result result = { 0 };
+	struct outcome outcome = { 0 };
+	struct buffer body;
+
+	fixture_close(f);
+	f->ring_size = 4 * 1024 * 1024;
+	f->segment_size = 8 * 1024 * 1024;
+	f->config.max_message_size = 1024 * 1024;
+	memdisk_destroy(f->disk);
+	f->disk = memdisk_create();
+	fixture_open(f);
+	buffer_init(&body, 0);
+	for (int i = 0; i < BATCH_MESSAGES_MAX; i++)
+		batch_append(&body, &(struct batch_message){ 0, SPAN_LITERAL("x"), SPAN_NONE });
+	request.body = buffer_span(&body);
+	CU_ASSERT_EQUAL(core_send(f->core, &request, &result, &outcome), ST_OK);
+	CU_ASSERT_EQUAL(result.count, BATCH_MESSAGES_MAX);
+	buffer_deinit(&body);
+	fixture_destroy(f);
+}
+
 /* The log has room for one of three at the moment. */
 static void test_a_batch_that_finds_no_room_is_not_begun(void)
 {
@@ -460,6 +493,31 @@ static void test_a_stored_message_by_its_name(void)
 	fixture_destroy(f);
 }
 
+/* A decision's offset is a message's name only if it commits: by any other one nobody gets to see the half. */
+static void test_what_is_not_committed_has_no_name(void)
+{
+	static const enum record_outcome outcomes[] = { OUTCOME_ROLLBACK, OUTCOME_PARK, OUTCOME_RESUME };
+	static const char *const keys[] = { "rolled back", "parked", "resumed" };
+	struct fixture *f = fixture_create(NULL);
+	struct stored_message stored;
+	struct outcome outcome = { 0 };
+	struct half_entry entry;
+	struct errinfo err;
+
+	for (size_t i = 0; i < sizeof(outcomes) / sizeof(outcomes[0]); i++) {
+		struct send_result half = must_send(f, (struct sent){ .topic = "t", .key = keys[i], .half = true });
+
+		if (outcomes[i] == OUTCOME_RESUME)
+			CU_ASSERT_EQUAL(core_operator_decide(f->core, half.log_offset, OUTCOME_PARK, SPAN_LITERAL("op"), &outcome), ST_OK);
+		CU_ASSERT_EQUAL(core_operator_decide(f->core, half.log_offset, outcomes[i], SPAN_LITERAL("op"), &outcome), ST_OK);
+		fixture_disk(f, true);
+		CU_ASSERT_EQUAL_FATAL(half_index_get(&f->core->halves, half.queue_offset, &entry, &err), ST_OK);
+		CU_ASSERT_TRUE(entry.decision_offset > half.log_offset);
+		CU_ASSERT_EQUAL(core_stored_message(f->core, entry.decision_offset, &stored, &err), ST_NOTFOUND);
+	}
+	fixture_destroy(f);
+}
+
 /* Once, under the name that is set; one that is there stays as it is. */
 static void test_the_trace_topic_is_made_when_wanted(void)
 {
@@ -500,7 +558,9 @@ int main(void)
 		CHECK_TEST(test_an_operator_parks_resumes_and_decides),
 		CHECK_TEST(test_conflict_records_are_limited_not_refusals),
 		CHECK_TEST(test_a_stored_message_by_its_name),
+		CHECK_TEST(test_what_is_not_committed_has_no_name),
 		CHECK_TEST(test_the_trace_topic_is_made_when_wanted),
+		CHECK_TEST(test_a_batch_of_the_most_that_is_allowed),
 		CHECK_TEST(test_a_batch_that_finds_no_room_is_not_begun),
 	};
 	return check_main("requests", tests, sizeof(tests) / sizeof(tests[0]));

@@ -228,6 +228,9 @@ static void test_corrections(void)
 	CU_ASSERT_EQUAL(out[0].offset, 7);
 	CU_ASSERT_EQUAL(core_correction_offsets(f->core, orders, SPAN_LITERAL("slow"), SPAN_LITERAL("slow"), out), 1);
 	CU_ASSERT_EQUAL(out[0].offset, INT64_MAX);
+	CU_ASSERT_EQUAL(core_update_offset(f->core, SPAN_LITERAL("slow"), orders, 0, 0, true, &outcome), ST_OK); /* Has read nothing. */
+	CU_ASSERT_EQUAL(core_correction_offsets(f->core, orders, SPAN_NONE, SPAN_NONE, out), 1);
+	CU_ASSERT_EQUAL(out[0].offset, 0);
 	CU_ASSERT_EQUAL(core_correction_offsets(f->core, SPAN_LITERAL("nobody-made-it"), SPAN_NONE, SPAN_NONE, out), 0);
 	fixture_destroy(f);
 }

@@ -241,26 +241,40 @@ static void test_the_log_waits_for_whoever_reads_it(void)
 /* A decision lets its half go, but a power cut may take the decision back. */
 static void test_a_decision_frees_nothing_before_it_is_durable(void)
 {
-	struct fixture *f = create();
+	struct fixture *f = create_with(0, SEGMENT / 2);
 	struct outcome outcome;
 	struct send_result half = must_send(f, (struct sent){ .topic = "t", .key = "k", .half = true });
 
 	fixture_disk(f, true);
-	core_set_log_pin(f->core, 0); /* Until all else is past its time. */
 	grow(f, 8);
-	/* Carried meanwhile, perhaps; what is open now is in the segment that holds its body. */
-	uint64_t body = pending_find(f->core->pending, half.queue_offset)->body_offset;
 	CU_ASSERT_EQUAL(fixture_end(f, &half, OUTCOME_ROLLBACK, false, &outcome), ST_OK);
-	core_set_log_pin(f->core, UINT64_MAX);
+	f->core->config.retention_bytes = SEGMENT; /* Nothing was carried until now, and all the rest may go. */
 	for (int i = 0; i < 10; i++)
 		core_tick(f->core); /* The disk stands still. */
-	CU_ASSERT_TRUE(commitlog_start(f->log) <= body);
+	CU_ASSERT_TRUE(commitlog_start(f->log) <= half.log_offset);
 	memdisk_crash(f->disk, 1);
 	fixture_close(f);
 	fixture_open(f);
 	CU_ASSERT_EQUAL(core_stats(f->core).pending_now, 1);
 	CU_ASSERT_EQUAL(fixture_end(f, &half, OUTCOME_COMMIT, false, &outcome), ST_OK);
 	fixture_disk(f, true);
+	CU_ASSERT_EQUAL(fixture_end(f, &half, OUTCOME_ROLLBACK, false, &outcome), ST_DENIED);
+	fixture_destroy(f);
+}
+
+/* Whoever looks for an open half by its id finds it also when its record has gone and its body was carried. */
+static void test_a_carried_half_is_still_to_be_seen(void)
+{
+	struct fixture *f = create();
+	struct stored_message stored;
+	struct errinfo err;
+	struct send_result half = must_send(f, (struct sent){ .topic = "t", .key = "k", .half = true });
+
+	grow(f, 8);
+	CU_ASSERT_TRUE(commitlog_start(f->log) > half.log_offset);
+	CU_ASSERT_EQUAL_FATAL(core_half_view(f->core, half.log_offset, &stored, &err), ST_OK);
+	CU_ASSERT_EQUAL(stored.message.physical_offset, (int64_t)half.log_offset);
+	CU_ASSERT_TRUE(span_is(stored.message.body, "k"));
 	fixture_destroy(f);
 }
 
@@ -552,6 +566,23 @@ static void test_what_is_old_goes(void)
 	fixture_destroy(f);
 }
 
+/* Much less is to be kept from one moment to the next: it goes in steps, between which the broker serves. */
+static void test_much_goes_in_steps(void)
+{
+	struct fixture *f = create_aging();
+
+	grow_slowly(f, 100, 1000);
+	size_t before = kept(f);
+	CU_ASSERT_TRUE_FATAL(before > 90);
+	f->core->config.retention_bytes = SEGMENT;
+	core_tick(f->core);
+	CU_ASSERT_EQUAL(kept(f), before - 32);
+	for (int i = 0; i < 5; i++)
+		core_tick(f->core);
+	CU_ASSERT_TRUE(kept(f) <= PINNED);
+	fixture_destroy(f);
+}
+
 /* The clock was ten years ahead for one message, which is in every stored time since. */
 static void check_ten_days_after(bool with_restarts)
 {
@@ -670,6 +701,57 @@ static void test_a_topic_hides_nothing_for_a_wrong_clock(void)
 	jump(f, -TEN_YEARS_MS);
 	CU_ASSERT_EQUAL(fixture_pull(f, "t", 0, 0, "*", &p), 1);
 	idle(f, HOUR_MS);
+	CU_ASSERT_EQUAL(fixture_pull(f, "t", 0, 0, "*", &p), 0);
+	pulled_free(&p);
+	fixture_destroy(f);
+}
+
+/* Set forward for good: what was stored by the old time is no older for that. */
+static void test_a_topic_hides_nothing_for_a_clock_that_was_set(void)
+{
+	struct fixture *f = create_aging();
+	struct topic_settings settings = { .read_queue_nums = 1, .write_queue_nums = 1, .perm = 6 };
+	struct outcome outcome = { 0 };
+	struct pulled p = { .count = 0 };
+
+	CU_ASSERT_EQUAL(core_put_topic(f->core, SPAN_LITERAL("t"), &settings, &outcome), ST_OK);
+	topics_find_any(f->core->topics, SPAN_LITERAL("t"))->reserve_ms = HOUR_MS;
+	(void)must_send(f, (struct sent){ .topic = "t", .key = "k" });
+	for (int set = 0; set < 2; set++) {
+		idle(f, HOUR_MS / 10);
+		jump(f, TEN_YEARS_MS);
+		idle(f, HOUR_MS / 4);
+	}
+	(void)must_send(f, (struct sent){ .topic = "t", .key = "later" });
+	fixture_disk(f, true);
+	idle(f, HOUR_MS / 5);
+	CU_ASSERT_EQUAL(fixture_pull(f, "t", 0, 0, "*", &p), 2);
+	idle(f, HOUR_MS / 5);
+	CU_ASSERT_EQUAL(fixture_pull(f, "t", 0, 1, "*", &p), 1);
+	CU_ASSERT_EQUAL(fixture_pull(f, "t", 0, 0, "*", &p), 0);
+	idle(f, HOUR_MS);
+	CU_ASSERT_EQUAL(fixture_pull(f, "t", 0, 1, "*", &p), 0);
+	pulled_free(&p);
+	fixture_destroy(f);
+}
+
+/* Nor right after an absence: consumers have their hour there, too. */
+static void test_a_topic_has_the_grace_of_the_log(void)
+{
+	struct fixture *f = create_aging();
+	struct topic_settings settings = { .read_queue_nums = 1, .write_queue_nums = 1, .perm = 6,
+					   .attributes = SPAN_LITERAL("{\"reserve.time\":\"3600000\"}") };
+	struct outcome outcome = { 0 };
+	struct pulled p = { .count = 0 };
+
+	CU_ASSERT_EQUAL(core_put_topic(f->core, SPAN_LITERAL("t"), &settings, &outcome), ST_OK);
+	(void)must_send(f, (struct sent){ .topic = "t", .key = "k" });
+	fixture_disk(f, true);
+	clock_manual_advance(&f->clock, 10 * HOUR_MS);
+	fixture_restart(f);
+	idle(f, HOUR_MS - 2 * 60 * 1000);
+	CU_ASSERT_EQUAL(fixture_pull(f, "t", 0, 0, "*", &p), 1);
+	idle(f, 4 * 60 * 1000);
 	CU_ASSERT_EQUAL(fixture_pull(f, "t", 0, 0, "*", &p), 0);
 	pulled_free(&p);
 	fixture_destroy(f);
@@ -866,6 +948,7 @@ static void test_what_is_gone_is_not_checked_out_any_more(void)
 /* Carried behind the newest snapshot, and its first segment given up: the CARRY alone says where it is. */
 static void test_a_start_knows_where_a_delayed_message_was_carried(void)
 {
+	struct delayed before, after;
 	struct fixture *f = create_with(KEPT_SEGMENTS * SEGMENT, 0);
 	struct pulled p = { .count = 0 };
 	struct send_result sent = must_send(f, (struct sent){ .topic = "t", .key = "later", .delay_level = 4 });
@@ -873,9 +956,13 @@ static void test_a_start_knows_where_a_delayed_message_was_carried(void)
 	grow(f, 2);
 	for (int i = 0; i < 2; i++)
 		fixture_snapshot(f);
-	grow(f, 3);
+	grow(f, 8); /* Carried more than once: the last place counts. */
 	CU_ASSERT_TRUE(commitlog_start(f->log) > sent.log_offset);
+	CU_ASSERT_TRUE(f->core->retention.carried_count > 1);
+	CU_ASSERT_TRUE_FATAL(delays_first(&f->core->delays, &before));
 	fixture_restart(f);
+	CU_ASSERT_TRUE_FATAL(delays_first(&f->core->delays, &after));
+	CU_ASSERT_EQUAL(after.body_offset, before.body_offset);
 	fixture_advance(f, 20000);
 	CU_ASSERT_EQUAL(fixture_pull(f, "t", 0, 0, "*", &p), 1);
 	pulled_free(&p);
@@ -894,6 +981,7 @@ int main(void)
 		CHECK_TEST(test_an_old_open_half_keeps_only_itself),
 		CHECK_TEST(test_the_log_waits_for_whoever_reads_it),
 		CHECK_TEST(test_a_decision_frees_nothing_before_it_is_durable),
+		CHECK_TEST(test_a_carried_half_is_still_to_be_seen),
 		CHECK_TEST(test_a_snapshot_waits_for_the_disk),
 		CHECK_TEST(test_a_snapshot_waits_for_the_index),
 		CHECK_TEST(test_the_older_snapshot_keeps_its_log),
@@ -901,12 +989,15 @@ int main(void)
 		CHECK_TEST(test_a_damaged_entry_is_named_to_a_search),
 		CHECK_TEST(test_what_is_open_does_not_chase_itself),
 		CHECK_TEST(test_what_is_old_goes),
+		CHECK_TEST(test_much_goes_in_steps),
 		CHECK_TEST(test_one_wrong_time_does_not_end_retention),
 		CHECK_TEST(test_a_tick_of_a_wrong_clock_drops_nothing),
 		CHECK_TEST(test_a_clock_that_was_set_makes_nothing_older),
 		CHECK_TEST(test_a_start_with_a_wrong_clock_drops_nothing),
 		CHECK_TEST(test_there_is_a_grace_after_a_long_absence),
 		CHECK_TEST(test_a_topic_hides_nothing_for_a_wrong_clock),
+		CHECK_TEST(test_a_topic_hides_nothing_for_a_clock_that_was_set),
+		CHECK_TEST(test_a_topic_has_the_grace_of_the_log),
 		CHECK_TEST(test_nobody_waits_for_the_others_disk),
 		CHECK_TEST(test_a_body_that_the_disk_never_gives_holds_up_no_other),
 		CHECK_TEST(test_a_tick_carries_a_megabyte),

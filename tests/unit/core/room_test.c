@@ -115,6 +115,24 @@ static void test_open_transactions_end_on_a_full_disk(void)
 	end_all(&t);
 }
 
+/* What is sent back is stored anew: refused, and the consumer keeps it. */
+static void test_nothing_is_sent_back_to_a_full_disk(void)
+{
+	struct full t = create_full();
+	struct pulled p = { .count = 0 };
+	struct outcome outcome = { 0 };
+
+	CU_ASSERT_TRUE_FATAL(fixture_pull(t.f, "bulk", 0, 0, "*", &p) > 0);
+	struct send_back_request back = { .group = SPAN_LITERAL("readers"), .delay_level = 1, .max_reconsume_times = -1,
+					  .log_offset = (uint64_t)p.messages[0].physical_offset };
+	uint64_t appended = commitlog_appended(t.f->log);
+	CU_ASSERT_EQUAL(core_send_back(t.f->core, &back, &outcome), ST_DENIED);
+	CU_ASSERT_EQUAL(outcome.code, RESP_SERVICE_NOT_AVAILABLE);
+	CU_ASSERT_EQUAL(commitlog_appended(t.f->log), appended);
+	pulled_free(&p);
+	end_all(&t);
+}
+
 static void test_carrying_leaves_decisions_their_room(void)
 {
 	struct full t = create_full();
@@ -297,10 +315,50 @@ static void test_larger_segments_after_a_start_stop_nobody(void)
 	fixture_destroy(f);
 }
 
+/* Nor if the next one is prepared already, and is of the old size as well. */
+static void test_small_segments_that_are_prepared_stop_nobody(void)
+{
+	struct fixture *f = create(SEGMENT);
+
+	while (commitlog_appended(f->log) < SEGMENT / 2) {
+		(void)must_send(f, (struct sent){ .topic = "t", .key = "before" });
+		fixture_disk(f, true);
+	}
+	f->segment_size = f->config.segment_bytes = 16 * 1024 * 1024;
+	fixture_restart(f);
+	CU_ASSERT_TRUE(core_reserved_bytes(f->core) > 2 * SEGMENT);
+	(void)must_send(f, (struct sent){ .topic = "t", .key = "after" });
+	fixture_destroy(f);
+}
+
+/* What no segment takes is the sender's to make smaller: no code that a client tries again elsewhere. */
+static void test_a_message_over_what_the_log_takes_is_illegal(void)
+{
+	struct core_config config = fixture_config();
+	static const uint8_t body[SEGMENT];
+	struct send_request request = { .producer_group = SPAN_LITERAL("p"), .topic = SPAN_LITERAL("t"),
+					.default_topic = SPAN_LITERAL("TBW102"), .default_topic_queue_nums = 4,
+					.body = { body, sizeof(body) }, .max_reconsume_times = -1 };
+	struct send_result result = { 0 };
+	struct outcome outcome = { 0 };
+
+	config.segment_bytes = SEGMENT;
+	config.max_message_size = 4 * 1024 * 1024;
+	struct fixture *f = calloc(1, sizeof(*f));
+	CU_ASSERT_PTR_NOT_NULL_FATAL(f);
+	*f = (struct fixture){ .segment_size = SEGMENT, .disk = memdisk_create(), .config = config };
+	clock_manual_init(&f->clock, FIXTURE_WALL_MS, FIXTURE_START_MS);
+	fixture_open(f);
+	CU_ASSERT_EQUAL(core_send(f->core, &request, &result, &outcome), ST_DENIED);
+	CU_ASSERT_EQUAL(outcome.code, RESP_MESSAGE_ILLEGAL);
+	fixture_destroy(f);
+}
+
 int main(void)
 {
 	static const struct check_test tests[] = {
 		CHECK_TEST(test_open_transactions_end_on_a_full_disk),
+		CHECK_TEST(test_nothing_is_sent_back_to_a_full_disk),
 		CHECK_TEST(test_carrying_leaves_decisions_their_room),
 		CHECK_TEST(test_offsets_leave_decisions_their_room),
 		CHECK_TEST(test_offsets_are_written_seldom_on_a_full_disk),
@@ -310,6 +368,8 @@ int main(void)
 		CHECK_TEST(test_carrying_has_room_when_messages_have_none),
 		CHECK_TEST(test_a_snapshot_waits_for_checks_that_wait_for_room),
 		CHECK_TEST(test_larger_segments_after_a_start_stop_nobody),
+		CHECK_TEST(test_small_segments_that_are_prepared_stop_nobody),
+		CHECK_TEST(test_a_message_over_what_the_log_takes_is_illegal),
 		CHECK_TEST(test_room_grows_with_what_is_open),
 	};
 

@@ -83,6 +83,8 @@ static void test_several_tags_on_one_message(void)
 	GETS("TAG", " x||c ", "k0:c k2:c ");
 	GETS("TAG", "d || a", "k0:a k2:d ");
 	GETS("TAG", "x", "");
+	GETS("SQL92", "TRUE", "k0:a k1:b k2: k3: "); /* The same words, of two languages. */
+	GETS("TAG", "TRUE", "");
 	GETS("SQL92", "TAGS = 'a'", "k0:a ");
 	GETS("SQL92", "ESCROW_TAGS CONTAINS 'c'", "k0:a k2: ");
 	fixture_destroy(f);
@@ -284,12 +286,47 @@ static void test_an_arrival_wakes_whom_it_concerns(void)
 	woken(f, 3, 0);
 	send_with(f, "k", "a", PROPERTY_ESCROW_TAGS, "z || c");
 	woken(f, 1, 2);
+	/* What came while nobody waited is no arrival for those that come now. */
+	send_with(f, "k", "b", NULL, NULL);
+	hold(f, "TAG", "b", 6);
+	send_with(f, "k", "x", NULL, NULL);
+	woken(f, 0, 0);
+	send_with(f, "k", "b", NULL, NULL);
+	woken(f, 6, 0);
 	hold(f, "TAG", "*", 4);
 	hold(f, "TAG", "b||b||c", 5);
 	send_with(f, "k", "b", NULL, NULL);
 	woken(f, 5, 4);
 	CU_ASSERT_EQUAL(f->core->holds.count, 0);
 	CU_ASSERT_PTR_NULL(f->core->holds.buckets);
+	fixture_destroy(f);
+}
+
+/* What arrives is not in memory when it was sent long before its commit: who may want it is woken, and looks himself. */
+static void test_an_arrival_that_is_on_the_disk_wakes_whom_it_may_concern(void)
+{
+	struct fixture *f = fixture_create(NULL);
+	struct outcome outcome;
+	struct send_result half = must_send(f, (struct sent){ .topic = "t", .key = "k", .half = true,
+							      .more = PROPERTY_ESCROW_TAGS "\001a||b\002" });
+
+	for (int i = 0; commitlog_in_memory(f->log, half.log_offset); i++) {
+		CU_ASSERT_TRUE_FATAL(i < 100000);
+		send_with(f, "k", "x", NULL, NULL);
+	}
+	hold(f, "TAG", "b", 1);
+	hold(f, "SQL92", "n = 7", 2);
+	CU_ASSERT_EQUAL(fixture_end(f, &half, OUTCOME_COMMIT, false, &outcome), ST_OK);
+	fixture_disk(f, true);
+	woken(f, 1, 2);
+	half = must_send(f, (struct sent){ .topic = "t", .key = "l", .tag = "x", .half = true });
+	while (commitlog_in_memory(f->log, half.log_offset))
+		send_with(f, "k", "x", NULL, NULL);
+	hold(f, "TAG", "b", 3); /* Its tag is in the index: no concern of this one. */
+	hold(f, "SQL92", "n = 7", 4);
+	CU_ASSERT_EQUAL(fixture_end(f, &half, OUTCOME_COMMIT, false, &outcome), ST_OK);
+	fixture_disk(f, true);
+	woken(f, 4, 0);
 	fixture_destroy(f);
 }
 
@@ -362,6 +399,7 @@ int main(void)
 		CHECK_TEST(test_heartbeats_expressions_and_their_codes),
 		CHECK_TEST(test_the_check_of_a_clients_configuration),
 		CHECK_TEST(test_an_arrival_wakes_whom_it_concerns),
+		CHECK_TEST(test_an_arrival_that_is_on_the_disk_wakes_whom_it_may_concern),
 		CHECK_TEST(test_ten_thousand_subscriptions_with_their_own_tags),
 		CHECK_TEST(test_what_an_arrival_may_cost_is_bounded),
 	};

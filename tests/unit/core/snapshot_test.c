@@ -1,5 +1,7 @@
 /* Snapshots: a start from one gives the same state as a replay of everything, wherever the slices fell; what is damaged is
  * passed over or refused. Retention on top: what goes, what stays, what is carried. */
+#include "broker/core/snapshot.h"
+#include "lib/base/crc32c.h"
 #include "tests/unit/core/core_traffic.h"
 
 /* Opens what the disk holds, with or without its snapshots, and describes it. */
@@ -175,6 +177,75 @@ static void test_damaged_snapshot_does_not_count_as_kept(void)
 	}
 	/* The damaged one is gone, too. */
 	CU_ASSERT_PTR_NULL(memdisk_data(f->disk, strcat(path, ".damaged"), &size));
+	fixture_destroy(f);
+}
+
+/* What a newer version wrote is no damage: it is not passed over for an older snapshot, nor put aside. */
+static void test_a_newer_versions_snapshot_is_refused(void)
+{
+	enum { HEADER_SIZE = 64, AT_VERSION = 8, AT_CRC = 12 };
+	struct fixture *f = fixture_create(NULL);
+	struct errinfo err = { ST_OK, "" };
+	char path[64];
+	size_t size;
+
+	for (int i = 0; i < 2; i++) {
+		(void)must_send(f, (struct sent){ .topic = "t", .key = "k" });
+		fixture_snapshot(f);
+	}
+	uint8_t *header = memdisk_data(f->disk, newest_snapshot(f, path), &size);
+	put_u32(header + AT_VERSION, SNAPSHOT_FORMAT_VERSION + 1);
+	put_u32(header + AT_CRC, 0);
+	put_u32(header + AT_CRC, crc32c(0, header, HEADER_SIZE));
+	memdisk_kill(f->disk);
+	fixture_close(f);
+	CU_ASSERT_EQUAL(fixture_try_open(f, &err), ST_VERSION);
+	CU_ASSERT_PTR_NOT_NULL(strstr(err.text, path));
+	CU_ASSERT_PTR_NOT_NULL(memdisk_data(f->disk, path, &size));
+	memdisk_destroy(f->disk);
+	free(f);
+}
+
+/* A broker that is stopping finishes its last snapshot between our look at them and our lock. */
+static struct {
+	struct memdisk *disk;
+	char path[64];
+} stopping;
+
+static enum status lock_when_it_has_stopped(void *context, const char *path, struct vfs_file **out, struct errinfo *err)
+{
+	const struct vfs *vfs = memdisk_vfs(stopping.disk);
+
+	if (stopping.path[0] != '\0')
+		CU_ASSERT_EQUAL(vfs_rename(vfs, "/store/snapshots/unfinished", stopping.path, NULL), ST_OK);
+	stopping.path[0] = '\0';
+	return vfs->lock(context, path, out, err);
+}
+
+static void test_a_snapshot_that_was_finished_meanwhile_is_seen(void)
+{
+	struct fixture *f = fixture_create(NULL);
+	struct traffic *t = traffic_create(f, 3);
+	struct vfs vfs = *memdisk_vfs(f->disk);
+	struct store_config config = { .log = { .root = "/store", .ring_size = 512 * 1024, .clock = &f->clock.clock } };
+	struct store store;
+
+	run(t, 50);
+	fixture_snapshot(f);
+	run(t, 50);
+	fixture_snapshot(f);
+	uint64_t newest = snapshotter_stats(f->snapshotter).last_from;
+	memdisk_kill(f->disk);
+	fixture_close(f);
+	stopping.disk = f->disk;
+	CU_ASSERT_EQUAL(vfs_rename(memdisk_vfs(f->disk), newest_snapshot(f, stopping.path), "/store/snapshots/unfinished", NULL), ST_OK);
+	vfs.lock = lock_when_it_has_stopped;
+	CU_ASSERT_EQUAL_FATAL(store_open(&config, &vfs, &store, NULL), ST_OK);
+	CU_ASSERT_EQUAL(store.snapshot_from, newest);
+	CU_ASSERT_EQUAL(store_close(&store, false, NULL), ST_OK);
+	memdisk_kill(f->disk);
+	fixture_open(f);
+	free(t);
 	fixture_destroy(f);
 }
 
@@ -476,6 +547,102 @@ static void test_power_cuts_while_the_log_goes_round(void)
 	}
 }
 
+/* Each start with other sizes: whatever the last ones have left serves. */
+static void test_sizes_change_between_starts(void)
+{
+	static const uint64_t segments[] = { 1, 2, 4, 16 }, rings[] = { 1, 2, 8 };
+	uint64_t random = check_seed(540);
+
+	for (int round = 0; round < 10; round++) {
+		struct fixture *f = create_small(2 * LOG_SEGMENT_SIZE_MIN);
+		struct traffic *t = traffic_create(f, check_random(&random));
+
+		t->keeps = check_random(&random) % 2 == 0;
+		for (int cut = 0; cut < 12; cut++) {
+			struct lines one = { 0 }, two = { 0 };
+			struct send_result sent;
+			struct outcome outcome;
+
+			run(t, (int)(100 + check_random(&random) % 500));
+			memdisk_crash(f->disk, check_random(&random));
+			fixture_close(f);
+			f->segment_size = f->config.segment_bytes = segments[check_random(&random) % 4] * LOG_SEGMENT_SIZE_MIN;
+			f->ring_size = rings[check_random(&random) % 3] * LOG_RING_SIZE_MIN;
+			f->config.retention_bytes = check_random(&random) % 6 * LOG_SEGMENT_SIZE_MIN;
+			f->config.snapshot_bytes = (1 + check_random(&random) % 4) * 40 * 1024;
+			if (check_random(&random) % 4 == 0)
+				(void)memdisk_remove(f->disk, "/store/index.pages");
+			fixture_open(f);
+			t->open_count = 0;
+			fixture_heartbeat(f, false);
+			fixture_disk(f, true);
+			CU_ASSERT_EQUAL(fixture_send(f, (struct sent){ .topic = "orders", .key = "now" }, &sent, &outcome), ST_OK);
+			fixture_disk(f, true);
+			describe(f->core, &one);
+			memdisk_kill(f->disk);
+			fixture_close(f);
+			fixture_open(f);
+			describe(f->core, &two);
+			CU_ASSERT_TRUE(same_lines(&one, &two));
+			free_lines(&one);
+			free_lines(&two);
+			fixture_heartbeat(f, false);
+		}
+		free(t);
+		fixture_destroy(f);
+	}
+}
+
+static void set_full(struct fixture *f, bool full)
+{
+	f->full = full;
+	memdisk_set_full(f->disk, full);
+	commitlog_keep_spares(f->log, !full);
+	core_set_disk_level(f->core, full ? DISK_FULL : DISK_OK);
+}
+
+/* The disk is full and has space again, at any moment, starts among them. */
+static void test_space_comes_and_goes(void)
+{
+	uint64_t random = check_seed(550);
+
+	for (int round = 0; round < 10; round++) {
+		struct fixture *f = create_small((2 + check_random(&random) % 4) * LOG_SEGMENT_SIZE_MIN);
+		struct traffic *t = traffic_create(f, check_random(&random));
+
+		run(t, 50);
+		fixture_snapshot(f); /* The names of all files are durable. */
+		for (int change = 0; change < 20; change++) {
+			struct lines one = { 0 }, two = { 0 };
+			struct send_result sent;
+			struct outcome outcome;
+
+			set_full(f, check_random(&random) % 2 == 0);
+			run(t, (int)(50 + check_random(&random) % 300));
+			if (check_random(&random) % 3 != 0)
+				continue;
+			memdisk_crash(f->disk, check_random(&random));
+			fixture_close(f);
+			fixture_open(f);
+			describe(f->core, &one);
+			memdisk_kill(f->disk);
+			fixture_close(f);
+			fixture_open(f);
+			describe(f->core, &two);
+			CU_ASSERT_TRUE(same_lines(&one, &two));
+			free_lines(&one);
+			free_lines(&two);
+			t->open_count = 0;
+			fixture_heartbeat(f, false);
+			set_full(f, false);
+			fixture_disk(f, true);
+			CU_ASSERT_EQUAL(fixture_send(f, (struct sent){ .topic = "orders", .key = "now" }, &sent, &outcome), ST_OK);
+		}
+		free(t);
+		fixture_destroy(f);
+	}
+}
+
 /* The index file is lost: the state is the same with what was built anew. */
 static void lose_index(struct fixture *f)
 {
@@ -523,6 +690,129 @@ static void test_lost_index_is_built_anew(void)
 	CU_ASSERT_TRUE(f->store.rebuild_index);
 	free(t);
 	fixture_destroy(f);
+}
+
+/* Writes the index pages that are in memory only, as write-behind does when there are many of them. */
+static void write_pages(struct fixture *f)
+{
+	struct pagefile_flush_job pages;
+
+	pagefile_sweep(f->files);
+	while (pagefile_take_flush(f->files, &pages)) {
+		pagefile_flush_run(&pages);
+		CU_ASSERT_EQUAL(pagefile_flush_done(f->files, &pages, NULL), ST_OK);
+	}
+}
+
+/* The same state after a kill; was the index built anew? */
+static bool rebuilds_at_start(struct fixture *f)
+{
+	struct lines before = { 0 }, after = { 0 };
+
+	describe(f->core, &before);
+	memdisk_kill(f->disk);
+	fixture_close(f);
+	fixture_open(f);
+	describe(f->core, &after);
+	CU_ASSERT_TRUE(same_lines(&before, &after));
+	free_lines(&before);
+	free_lines(&after);
+	return f->store.rebuild_index;
+}
+
+/* Built anew, and killed before there is a snapshot that knows the new pages: what is there is not what the older ones name. The
+ * one that is kept beside the first new one is such an older one still. */
+static void test_an_index_built_anew_is_not_that_of_older_snapshots(void)
+{
+	struct fixture *f = create_small(20 * LOG_SEGMENT_SIZE_MIN);
+	struct traffic *t = traffic_create(f, 29);
+	char path[64];
+	size_t size = 0;
+
+	run(t, 3000);
+	fixture_disk(f, true);
+	uint32_t pages = pagefile_page_count(f->files);
+	lose_index(f);
+	for (int i = 0; pagefile_page_count(f->files) < pages; i++) { /* As long as it was. */
+		do_something(t);
+		f->asked_count = 0;
+		if (i % 3 == 0)
+			fixture_disk(f, true);
+	}
+	fixture_disk(f, true);
+	write_pages(f);
+	CU_ASSERT_TRUE(rebuilds_at_start(f));
+	/* A snapshot that knows them is taken at once. */
+	fixture_snapshot_step(f);
+	CU_ASSERT_TRUE(snapshotter_busy(f->snapshotter));
+	for (int i = 0; i < 10000 && snapshotter_busy(f->snapshotter); i++) {
+		fixture_snapshot_step(f);
+		fixture_disk(f, true);
+	}
+	write_pages(f);
+	CU_ASSERT_FALSE(rebuilds_at_start(f));
+	CU_ASSERT_FALSE(snapshotter_busy(f->snapshotter));
+	uint8_t *bytes = memdisk_data(f->disk, newest_snapshot(f, path), &size);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(bytes);
+	bytes[size / 2] ^= 1;
+	CU_ASSERT_TRUE(rebuilds_at_start(f));
+	free(t);
+	fixture_destroy(f);
+}
+
+static enum status start_on_full_disk(struct fixture *f, struct errinfo *err)
+{
+	struct store_config config = {
+		.log = { .root = "/store", .segment_size = f->segment_size, .ring_size = 512 * 1024, .clock = &f->clock.clock },
+		.index_cache_bytes = 512 * 1024,
+	};
+	struct core_effects effects = { .context = f };
+	struct store store;
+	struct core *core = NULL;
+
+	memdisk_set_full(f->disk, true);
+	enum status status = store_open(&config, memdisk_vfs(f->disk), &store, err);
+	if (status == ST_OK) {
+		status = core_open(&f->config, &store, f->clock.wall_now_ms, f->clock.mono_now_ms, &effects, &core, err);
+		core_close(core);
+		CU_ASSERT_EQUAL(store_close(&store, false, NULL), ST_OK);
+	}
+	memdisk_set_full(f->disk, false);
+	memdisk_kill(f->disk);
+	return status;
+}
+
+/* Pages that were handed out while the snapshot was made need not be in the file, and cannot be put there. */
+static void test_a_full_disk_does_not_prevent_a_start(void)
+{
+	uint64_t random = check_seed(530);
+
+	for (int round = 0; round < 30; round++) {
+		struct fixture *f = create_small(20 * LOG_SEGMENT_SIZE_MIN);
+		struct traffic *t = traffic_create(f, check_random(&random));
+		struct lines before = { 0 }, after = { 0 };
+		struct errinfo err = { 0 };
+
+		run(t, (int)(500 + check_random(&random) % 1000));
+		fixture_disk(f, true);
+		memdisk_kill(f->disk);
+		fixture_close(f);
+		enum status status = start_on_full_disk(f, &err);
+		if (status != ST_OK)
+			printf("%s\n", err.text);
+		CU_ASSERT_EQUAL(status, ST_OK);
+		fixture_open(f);
+		describe(f->core, &before);
+		memdisk_kill(f->disk);
+		fixture_close(f);
+		fixture_open(f);
+		describe(f->core, &after);
+		CU_ASSERT_TRUE(same_lines(&before, &after));
+		free_lines(&before);
+		free_lines(&after);
+		free(t);
+		fixture_destroy(f);
+	}
 }
 
 static void test_lost_index_where_topics_were_deleted(void)
@@ -624,7 +914,9 @@ static void test_a_snapshot_that_failed_is_tried_again(void)
 		CU_ASSERT_EQUAL(snapshotter_done(f->snapshotter, &err), ST_FULL);
 	}
 	CU_ASSERT_EQUAL(snapshotter_stats(f->snapshotter).failed, 1);
-	CU_ASSERT_FALSE(snapshotter_busy(f->snapshotter));
+	snapshotter_want(f->snapshotter);
+	snapshotter_step(f->snapshotter);
+	CU_ASSERT_FALSE(snapshotter_busy(f->snapshotter)); /* Not in the next turn already. */
 	fixture_advance(f, 10 * 1000);
 	fixture_snapshot(f);
 	fixture_destroy(f);
@@ -673,6 +965,14 @@ static void test_two_snapshots_are_kept(void)
 	CU_ASSERT_EQUAL(snapshot_list(memdisk_vfs(f->disk), "/store", offsets, 8, &count, NULL), ST_OK);
 	CU_ASSERT_EQUAL(count, SNAPSHOT_KEPT);
 	CU_ASSERT_EQUAL(offsets[0], snapshotter_stats(f->snapshotter).last_from);
+	/* A start goes on where the last one stopped: with the older one's part of the log kept, and with the numbers. */
+	fixture_restart(f);
+	CU_ASSERT_EQUAL(f->core->retention.snapshot_pin, offsets[1]);
+	uint64_t generation = f->store.snapshot_generation;
+	fixture_snapshot(f);
+	fixture_restart(f);
+	CU_ASSERT_EQUAL(f->core->retention.snapshot_pin, offsets[0]);
+	CU_ASSERT_EQUAL(f->store.snapshot_generation, generation + 1);
 	fixture_destroy(f);
 }
 
@@ -738,6 +1038,40 @@ static enum status put_group(struct fixture *f, const char *name)
 }
 
 /* As many as the limit allows, and deleted ones besides: a snapshot's list is longer than the limit. */
+static unsigned count_slices(struct fixture *f)
+{
+	struct snapshot_cursor cursor = { 0 };
+	struct buffer out;
+	unsigned count = 0;
+
+	buffer_init(&out, 0);
+	for (; snapshot_slice(f->core, &cursor, &out); count++)
+		buffer_reset(&out);
+	buffer_deinit(&out);
+	return count;
+}
+
+/* Room that very many delayed messages have left is looked through in steps. */
+static void test_empty_room_makes_no_slice_long(void)
+{
+	enum { MANY = 6 * SNAPSHOT_SLOTS_AT_ONCE };
+	struct fixture *f = fixture_create(NULL);
+	struct delays *delays = &f->core->delays;
+	struct delayed first;
+
+	(void)must_send(f, (struct sent){ .topic = "t", .key = "k" });
+	unsigned before = count_slices(f);
+	for (unsigned i = 0; i < MANY; i++) {
+		struct delayed one = { .deliver_at_ms = 1 + i, .naming_offset = i, .topic = topics_find_any(f->core->topics, SPAN_LITERAL("t")) };
+		CU_ASSERT_EQUAL_FATAL(delays_reserve(delays, one.topic, false), ST_OK);
+		delays_add(delays, &one);
+	}
+	while (delays_first(delays, &first))
+		delays_remove(delays, first.slot);
+	CU_ASSERT_TRUE(count_slices(f) >= before + 5);
+	fixture_destroy(f);
+}
+
 static void test_limits_do_not_bind_what_is_there(void)
 {
 	struct fixture *f = fixture_create(NULL);
@@ -826,6 +1160,8 @@ int main(void)
 		CHECK_TEST(test_start_with_nothing_behind_the_snapshot_opens_a_new_epoch),
 		CHECK_TEST(test_damaged_snapshot_gives_way_to_the_older_one),
 		CHECK_TEST(test_damaged_snapshot_does_not_count_as_kept),
+		CHECK_TEST(test_a_snapshot_that_was_finished_meanwhile_is_seen),
+		CHECK_TEST(test_a_newer_versions_snapshot_is_refused),
 		CHECK_TEST(test_snapshot_of_another_log_is_refused),
 		CHECK_TEST(test_failed_snapshots_leave_no_files),
 		CHECK_TEST(test_a_sync_that_fails_is_told_apart),
@@ -834,11 +1170,16 @@ int main(void)
 		CHECK_TEST(test_a_snapshot_that_does_not_fit_is_not_begun),
 		CHECK_TEST(test_retention_drops_and_carries),
 		CHECK_TEST(test_power_cuts_while_the_log_goes_round),
+		CHECK_TEST(test_sizes_change_between_starts),
+		CHECK_TEST(test_space_comes_and_goes),
 		CHECK_TEST(test_lost_index_is_built_anew),
+		CHECK_TEST(test_an_index_built_anew_is_not_that_of_older_snapshots),
+		CHECK_TEST(test_a_full_disk_does_not_prevent_a_start),
 		CHECK_TEST(test_lost_index_where_topics_were_deleted),
 		CHECK_TEST(test_without_snapshots_nothing_goes),
 		CHECK_TEST(test_topic_keeps_its_messages_for_a_shorter_time),
 		CHECK_TEST(test_full_disk_refuses_what_is_new_only),
+		CHECK_TEST(test_empty_room_makes_no_slice_long),
 		CHECK_TEST(test_limits_do_not_bind_what_is_there),
 		CHECK_TEST(test_mentioned_names_do_not_pile_up),
 		CHECK_TEST(test_a_broker_may_change_its_name),

@@ -75,6 +75,21 @@ static void test_midnight(void)
 	statistics_destroy(s);
 }
 
+/* All of a commit count as the first of them, which waited longest. */
+static void test_the_first_of_a_commit_counts(void)
+{
+	struct statistics *s = statistics_create(10, 0, 0);
+
+	statistics_put(s, 1, 1, 100);
+	statistics_put(s, 1, 1, 190);
+	statistics_committed(s, 200);
+	CU_ASSERT_EQUAL(statistics_longest_ms(s), 100);
+	statistics_put(s, 1, 1, 300);
+	statistics_committed(s, 310);
+	CU_ASSERT_EQUAL(statistics_longest_ms(s), 100);
+	statistics_destroy(s);
+}
+
 static void test_latencies_have_classes(void)
 {
 	struct statistics *s = statistics_create(10, 0, 0);
@@ -155,6 +170,7 @@ int main(void)
 		CHECK_TEST(test_windows_slide),
 		CHECK_TEST(test_totals_of_seconds_before),
 		CHECK_TEST(test_midnight),
+		CHECK_TEST(test_the_first_of_a_commit_counts),
 		CHECK_TEST(test_latencies_have_classes),
 		CHECK_TEST(test_all_topics_together),
 		CHECK_TEST(test_the_number_of_flows_is_bounded),

@@ -109,7 +109,7 @@ static void test_between_in_and_searches(void)
 		{ "a BETWEEN 1 AND 5", "a=1", true }, { "a BETWEEN 1 AND 5", "a=5", true }, { "a between 1 and 5", "a=6", false },
 		{ "a BETWEEN 1 AND 5", "", false }, { "a NOT BETWEEN 1 AND 5", "a=6", true }, { "a NOT BETWEEN 1 AND 5", "a=3", false },
 		{ "a NOT BETWEEN 1 AND 5", "", false }, { "a BETWEEN b AND c", "a=2,b=1,c=3", true },
-		{ "a BETWEEN 1 AND 5 AND b = 2", "a=3,b=2", true }, { "a BETWEEN -1 AND -5", "a=-2", false },
+		{ "a BETWEEN 3 AND 3", "a=3", true }, { "a BETWEEN 1 AND 5 AND b = 2", "a=3,b=2", true }, { "a BETWEEN -1 AND -5", "a=-2", false },
 		{ "NOT (a BETWEEN 1 AND 5)", "a=9", true }, { "a BETWEEN 1 AND b", "a=0,b=x", false },
 		{ "NOT (a BETWEEN 1 AND b)", "a=0,b=x", true },
 		{ "a IN ('x', 'y')", "a=y", true }, { "a IN ('x')", "a=y", false }, { "a NOT IN ('x')", "a=y", true },

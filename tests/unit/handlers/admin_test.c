@@ -46,6 +46,19 @@ static void test_a_topic_is_made_changed_and_deleted(void)
 	bench_close(b);
 }
 
+static void test_a_topic_of_many_tags(void)
+{
+	static const char *const fields[] = { "topic", "t", "defaultTopic", "TBW102", "readQueueNums", "1", "writeQueueNums", "1", "perm",
+					      "6", "topicFilterType", "MULTI_TAG", "order", "true", NULL };
+	struct bench *b = bench_open();
+
+	CU_ASSERT_EQUAL(ask(b, REQ_UPDATE_AND_CREATE_TOPIC, fields, ""), RESP_SUCCESS);
+	bench_restart(b);
+	CU_ASSERT_EQUAL(find(b, "t")->settings.filter_type, FILTER_MULTI_TAG);
+	CU_ASSERT_TRUE(find(b, "t")->settings.order);
+	bench_close(b);
+}
+
 static void test_what_a_topic_cannot_be(void)
 {
 	struct bench *b = bench_open();
@@ -82,6 +95,27 @@ static void test_lists(void)
 	CU_ASSERT_EQUAL(ask(b, REQ_UPDATE_AND_CREATE_SUBSCRIPTIONGROUP_LIST, NULL, "{\"groupConfigList\":[{\"groupName\":\"g3\"},"
 			    "{\"groupName\":\"a b\"}]}"), RESP_INVALID_PARAMETER);
 	CU_ASSERT_PTR_NULL(groups_find(core_groups(b->f->core), SPAN_LITERAL("g3")));
+	bench_close(b);
+}
+
+/* Numbers that mean nothing become the next best that do; all others are kept as they were said. */
+static void test_numbers_of_a_group(void)
+{
+	struct bench *b = bench_open();
+	const struct group_config *kept;
+
+	CU_ASSERT_EQUAL(ask(b, REQ_UPDATE_AND_CREATE_SUBSCRIPTIONGROUP, NULL, "{\"groupName\":\"g1\",\"retryQueueNums\":-1,"
+			    "\"retryMaxTimes\":-1,\"consumeTimeoutMinute\":0}"), RESP_SUCCESS);
+	CU_ASSERT_EQUAL(ask(b, REQ_UPDATE_AND_CREATE_SUBSCRIPTIONGROUP, NULL, "{\"groupName\":\"g2\",\"retryQueueNums\":2,"
+			    "\"retryMaxTimes\":3,\"consumeTimeoutMinute\":4,\"brokerId\":5,\"whichBrokerWhenConsumeSlowly\":6}"),
+			RESP_SUCCESS);
+	bench_restart(b);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(groups_find(core_groups(b->f->core), SPAN_LITERAL("g1")));
+	kept = &groups_find(core_groups(b->f->core), SPAN_LITERAL("g1"))->settings;
+	CU_ASSERT_TRUE(kept->retry_queue_nums == 0 && kept->retry_max_times == 0 && kept->consume_timeout_minute == 15);
+	kept = &groups_find(core_groups(b->f->core), SPAN_LITERAL("g2"))->settings;
+	CU_ASSERT_TRUE(kept->retry_queue_nums == 2 && kept->retry_max_times == 3 && kept->consume_timeout_minute == 4);
+	CU_ASSERT_TRUE(kept->broker_id == 5 && kept->which_broker_when_consume_slowly == 6);
 	bench_close(b);
 }
 
@@ -202,8 +236,10 @@ int main(void)
 {
 	static const struct check_test tests[] = {
 		CHECK_TEST(test_a_topic_is_made_changed_and_deleted),
+		CHECK_TEST(test_a_topic_of_many_tags),
 		CHECK_TEST(test_what_a_topic_cannot_be),
 		CHECK_TEST(test_lists),
+		CHECK_TEST(test_numbers_of_a_group),
 		CHECK_TEST(test_groups),
 		CHECK_TEST(test_the_retry_policy_of_a_group),
 		CHECK_TEST(test_lists_of_offsets_and_system_topics),

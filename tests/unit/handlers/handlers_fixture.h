@@ -10,6 +10,7 @@ enum { LINES = 16, OPERATOR = 3 };
 /* What was written to a connection, one command each. */
 struct outgoing {
 	uint64_t conn_id;
+	uint64_t wait_offset; /* It leaves once that is committed. */
 	struct buffer frame;
 	struct command command;
 	struct command_scratch scratch;
@@ -31,11 +32,11 @@ static inline struct buffer *sink_begin(void *context, uint64_t conn_id, uint64_
 {
 	struct bench *b = context;
 
-	(void)wait_offset;
 	if (conn_id == b->gone)
 		return NULL;
 	CU_ASSERT_TRUE_FATAL(b->count < LINES);
 	b->out[b->count].conn_id = conn_id;
+	b->out[b->count].wait_offset = wait_offset;
 	buffer_reset(&b->out[b->count].frame);
 	return &b->out[b->count].frame;
 }

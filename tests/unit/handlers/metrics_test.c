@@ -123,9 +123,33 @@ static void test_slices(void)
 	bench_close(b);
 }
 
+/* Clients of more kinds than are told apart are counted all the same. */
+static void test_no_client_is_left_out(void)
+{
+	enum { CLIENTS = 40 };
+	struct bench *b = bench_open();
+	struct buffer text;
+	unsigned long count = 0;
+	char id[16];
+
+	for (int i = 0; i < CLIENTS; i++) {
+		snprintf(id, sizeof(id), "client-%d", i);
+		bench_consumer(b, 100 + (uint64_t)i, id, LANGUAGE_JAVA, i);
+	}
+	buffer_init(&text, 0);
+	(void)scrape(b, &text);
+	buffer_put_u8(&text, '\0');
+	for (const char *at = (const char *)buffer_span(&text).data; (at = strstr(at, "\nrocketmq_consumer_connections{")) != NULL; at++)
+		count += strtoul(strstr(at, "} ") + 2, NULL, 10);
+	CU_ASSERT_EQUAL(count, CLIENTS);
+	buffer_deinit(&text);
+	bench_close(b);
+}
+
 int main(void)
 {
-	static const struct check_test tests[] = { CHECK_TEST(test_what_is_said), CHECK_TEST(test_slices) };
+	static const struct check_test tests[] = { CHECK_TEST(test_what_is_said), CHECK_TEST(test_slices),
+						   CHECK_TEST(test_no_client_is_left_out) };
 
 	return check_main("metrics", tests, sizeof(tests) / sizeof(tests[0]));
 }

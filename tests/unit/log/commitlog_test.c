@@ -81,13 +81,16 @@ static void test_aborted_record_leaves_no_trace(void)
 	memdisk_destroy(disk);
 }
 
-static void test_room_is_a_promise_and_full_ring_pushes_back(void)
+/* `sizes`: segments of one size, or of a few. */
+static void check_room(unsigned sizes, uint64_t ring_size)
 {
 	struct memdisk *disk = memdisk_create();
 	struct commitlog_config config = small_config();
 	uint64_t random = check_seed(7);
 
+	config.ring_size = ring_size;
 	for (int round = 0; round < 200; round++) {
+		config.segment_size = LOG_SEGMENT_SIZE_MIN << check_random(&random) % sizes;
 		struct commitlog *log = must_open(disk, &config);
 		for (int i = 0; i < 60; i++) {
 			if (check_random(&random) % 3 == 0)
@@ -118,6 +121,45 @@ static void test_room_is_a_promise_and_full_ring_pushes_back(void)
 	CU_ASSERT_PTR_NULL(commitlog_begin(log, LOG_MESSAGE, commitlog_payload_max(log) + 1, &offset));
 	append_hard(log, NULL, LOG_MESSAGE, commitlog_payload_max(log), 1);
 	abandon(log);
+	memdisk_destroy(disk);
+}
+
+static void test_room_is_a_promise_and_full_ring_pushes_back(void)
+{
+	check_room(1, LOG_RING_SIZE_MIN);
+	check_room(3, LOG_RING_SIZE_MIN);
+	check_room(3, 8 * LOG_RING_SIZE_MIN);
+}
+
+/* One in use and one prepared are of the old size, which is less than the record takes. */
+static void test_small_segments_are_passed_over(void)
+{
+	struct memdisk *disk = memdisk_create();
+	struct commitlog_config config = small_config();
+	struct history h = { 0 };
+	struct commitlog *log = must_open(disk, &config);
+
+	append_hard(log, &h, LOG_MESSAGE, LOG_SEGMENT_SIZE_MIN / 3, 1);
+	flush_all(log);
+	prepare_all(log);
+	abandon(log);
+	config.segment_size = 8 * LOG_SEGMENT_SIZE_MIN;
+	config.ring_size = 8 * LOG_RING_SIZE_MIN;
+	log = must_open(disk, &config);
+	append_hard(log, &h, LOG_MESSAGE, 2 * LOG_SEGMENT_SIZE_MIN, 2);
+	CU_ASSERT_TRUE(h.records[1].offset > 2 * LOG_SEGMENT_SIZE_MIN);
+	append_hard(log, &h, LOG_MESSAGE, 100, 3);
+	flush_all(log);
+	CU_ASSERT_EQUAL(commitlog_segment_count(log), 3);
+	for (int start = 0; start < 2; start++) {
+		CU_ASSERT_EQUAL(replay_matches(log, &h), h.count);
+		memdisk_crash(disk, 5);
+		abandon(log);
+		log = must_open(disk, &config);
+	}
+	CU_ASSERT_EQUAL(replay_matches(log, &h), h.count);
+	abandon(log);
+	history_free(&h);
 	memdisk_destroy(disk);
 }
 
@@ -513,6 +555,7 @@ int main(void)
 		CHECK_TEST(test_watermarks_advance_with_the_jobs),
 		CHECK_TEST(test_aborted_record_leaves_no_trace),
 		CHECK_TEST(test_room_is_a_promise_and_full_ring_pushes_back),
+		CHECK_TEST(test_small_segments_are_passed_over),
 		CHECK_TEST(test_records_cross_ring_and_segments_unharmed),
 		CHECK_TEST(test_one_job_covers_a_few_segments_only),
 		CHECK_TEST(test_async_mode_syncs_by_itself_before_the_ring_is_full),

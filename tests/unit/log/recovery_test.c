@@ -235,16 +235,51 @@ static void test_stale_record_of_an_older_epoch_is_not_revived(void)
 	uint64_t end = commitlog_appended(log);
 	abandon(log);
 	uint8_t *file = memdisk_data(disk, SEGMENT_0, &size);
-	uint64_t stale_size = log_seal(stale, LOG_MESSAGE, 1, end, 20); /* Right place, right CRC, old epoch. */
+	uint64_t stale_size = log_seal(config.log_id, stale, LOG_MESSAGE, 1, end, 20); /* Right place, right CRC, old epoch. */
 	memcpy(file + end, stale, stale_size);
 	CU_ASSERT_EQUAL(recovered_count(disk, &h), 1);
 	struct log_check_result result = check_log(disk);
 	CU_ASSERT_EQUAL(result.end, end);
 	CU_ASSERT_STRING_EQUAL(result.reason, "record of another epoch");
 	/* The right epoch at another place is not a record either. */
-	stale_size = log_seal(stale, LOG_MESSAGE, 2, end + 8, 20);
+	stale_size = log_seal(config.log_id, stale, LOG_MESSAGE, 2, end + 8, 20);
 	memcpy(file + end, stale, stale_size);
 	CU_ASSERT_EQUAL(recovered_count(disk, &h), 1);
+	history_free(&h);
+	memdisk_destroy(disk);
+}
+
+/* A client knows at which offset its message's body will lie, and can put records there: behind a torn record, or in a segment that
+ * is used again, they are found. It does not know the log's id. */
+static void test_records_in_a_body_prove_nothing(void)
+{
+	static const unsigned kinds[] = { LOG_BATCH, LOG_EPOCH };
+	struct memdisk *disk = memdisk_create();
+	struct commitlog_config config = small_config();
+	struct commitlog *log = must_open(disk, &config);
+	struct history h = { 0 };
+	size_t size;
+
+	append_hard(log, &h, LOG_MESSAGE, 20, 0);
+	flush_all(log);
+	uint64_t end = commitlog_appended(log), at = end + 4096;
+	abandon(log);
+	uint8_t *file = memdisk_data(disk, SEGMENT_0, &size);
+	for (int known = 0; known < 2; known++) {
+		const uint8_t *id = known ? config.log_id : (const uint8_t[LOG_ID_SIZE]){ 0 };
+
+		for (int i = 0; i < 2; i++) {
+			uint8_t record[LOG_EPOCH_SIZE] = { 0 };
+
+			put_u64(record + LOG_ENVELOPE_SIZE, kinds[i] == LOG_BATCH ? at : 1);
+			put_u64(record + LOG_ENVELOPE_SIZE + 8, kinds[i] == LOG_BATCH ? config.ring_size : at);
+			log_seal(id, record, kinds[i], UINT32_MAX, at, kinds[i] == LOG_BATCH ? LOG_BATCH_PAYLOAD : LOG_EPOCH_PAYLOAD);
+			memcpy(file + at, record, sizeof(record));
+			struct log_check_result result;
+			CU_ASSERT_EQUAL(log_check(memdisk_vfs(disk), "store", &result, NULL), known ? ST_CORRUPT : ST_OK);
+			CU_ASSERT_EQUAL(result.end, end);
+		}
+	}
 	history_free(&h);
 	memdisk_destroy(disk);
 }
@@ -267,18 +302,18 @@ static void test_stale_batch_of_an_older_epoch_proves_nothing(void)
 	abandon(log);
 	put_u64(batch + LOG_ENVELOPE_SIZE, at);
 	put_u64(batch + LOG_ENVELOPE_SIZE + 8, config.ring_size);
-	log_seal(batch, LOG_BATCH, 1, at, LOG_BATCH_PAYLOAD);
+	log_seal(config.log_id, batch, LOG_BATCH, 1, at, LOG_BATCH_PAYLOAD);
 	uint8_t *file = memdisk_data(disk, SEGMENT_0, &size);
 	memcpy(file + at, batch, sizeof(batch));
 	struct log_check_result result = check_log(disk);
 	CU_ASSERT_EQUAL(result.end, end);
 	CU_ASSERT_FALSE(result.damaged);
 	/* The same from this start is proof that something before it is gone. */
-	log_seal(batch, LOG_BATCH, 2, at, LOG_BATCH_PAYLOAD);
+	log_seal(config.log_id, batch, LOG_BATCH, 2, at, LOG_BATCH_PAYLOAD);
 	memcpy(file + at, batch, sizeof(batch));
 	CU_ASSERT_EQUAL(log_check(memdisk_vfs(disk), "store", &result, NULL), ST_CORRUPT);
 	CU_ASSERT_TRUE(result.damaged);
-	log_seal(batch, LOG_BATCH, 1, at, LOG_BATCH_PAYLOAD);
+	log_seal(config.log_id, batch, LOG_BATCH, 1, at, LOG_BATCH_PAYLOAD);
 	memcpy(file + at, batch, sizeof(batch));
 	CU_ASSERT_EQUAL(recovered_count(disk, &h), 1);
 	history_free(&h);
@@ -408,7 +443,15 @@ static void test_damage_in_an_old_segment_is_found_by_replay(void)
 	memdisk_destroy(disk);
 }
 
-static void test_newer_version_and_other_cluster_are_refused(void)
+/* A whole header of that version. */
+static void set_version(uint8_t *header, uint32_t version)
+{
+	put_u32(header + 8, version);
+	put_u32(header + 12, 0);
+	put_u32(header + 12, crc32c(0, header, LOG_SEGMENT_HEADER_SIZE));
+}
+
+static void test_other_versions_and_clusters_are_refused(void)
 {
 	struct history h = { 0 };
 	struct memdisk *disk = make_three_segments(&h);
@@ -420,14 +463,15 @@ static void test_newer_version_and_other_cluster_are_refused(void)
 	CU_ASSERT_EQUAL(try_open(disk, &config, &err), ST_INVALID);
 	CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "cluster \"test\""));
 	config.cluster = "test";
-	/* A header of version 2 whose CRC is right. */
 	uint8_t *file = memdisk_data(disk, SEGMENT_0, &size);
-	put_u32(file + 8, 2);
+	put_u32(file + 8, LOG_FORMAT_VERSION + 1);
 	CU_ASSERT_EQUAL(try_open(disk, &config, &err), ST_CORRUPT);
-	put_u32(file + 12, 0);
-	put_u32(file + 12, crc32c(0, file, LOG_SEGMENT_HEADER_SIZE));
+	set_version(file, LOG_FORMAT_VERSION + 1);
 	CU_ASSERT_EQUAL(try_open(disk, &config, &err), ST_VERSION);
-	CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "version 2"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "version 3, this program reads 2: use a newer program"));
+	set_version(file, LOG_FORMAT_VERSION - 1);
+	CU_ASSERT_EQUAL(try_open(disk, &config, &err), ST_VERSION);
+	CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "version 1, this program reads 2: use the program that wrote it"));
 	config.ring_size = 100000;
 	CU_ASSERT_EQUAL(try_open(disk, &config, &err), ST_INVALID);
 	memdisk_destroy(disk);
@@ -777,11 +821,12 @@ int main(void)
 		CHECK_TEST(test_hole_above_the_mark_cuts_valid_records_behind_it),
 		CHECK_TEST(test_hole_segments_before_the_end_is_still_a_tail),
 		CHECK_TEST(test_stale_record_of_an_older_epoch_is_not_revived),
+		CHECK_TEST(test_records_in_a_body_prove_nothing),
 		CHECK_TEST(test_stale_batch_of_an_older_epoch_proves_nothing),
 		CHECK_TEST(test_epoch_finds_room_wherever_the_segment_ends),
 		CHECK_TEST(test_missing_misnamed_and_foreign_segments_are_refused),
 		CHECK_TEST(test_damage_in_an_old_segment_is_found_by_replay),
-		CHECK_TEST(test_newer_version_and_other_cluster_are_refused),
+		CHECK_TEST(test_other_versions_and_clusters_are_refused),
 		CHECK_TEST(test_segment_size_may_change_between_starts),
 		CHECK_TEST(test_lock_keeps_a_second_owner_out),
 		CHECK_TEST(test_power_cuts_lose_nothing_durable),

@@ -46,6 +46,22 @@ static size_t file_count(struct memdisk *disk)
 	return count;
 }
 
+static uint64_t file_bytes(struct memdisk *disk)
+{
+	uint64_t *bases = NULL, total = 0;
+	size_t count = 0, size;
+	char path[64];
+
+	CU_ASSERT_EQUAL(log_list_segments(memdisk_vfs(disk), "store/commitlog", &bases, &count, NULL), ST_OK);
+	for (size_t i = 0; i < count; i++) {
+		log_segment_path("store/commitlog", bases[i], path, sizeof(path));
+		CU_ASSERT_PTR_NOT_NULL_FATAL(memdisk_data(disk, path, &size));
+		total += size;
+	}
+	free(bases);
+	return total;
+}
+
 static void test_goes_round(void)
 {
 	struct memdisk *disk = memdisk_create();
@@ -214,6 +230,35 @@ static void test_known_part_is_not_read(void)
 	memdisk_destroy(disk);
 }
 
+/* Killed when the snapshot has its name and nothing is behind it: the records before it say which epoch was in force, and one of
+ * them that is bad is no torn tail. */
+static void test_nothing_behind_the_snapshot_does_not_unsay_it(void)
+{
+	struct memdisk *disk = memdisk_create();
+	struct commitlog_config config = small_config();
+	struct history h = { 0 };
+	struct commitlog *log = must_open(disk, &config);
+	struct errinfo err = { 0 };
+	size_t size = 0;
+
+	for (uint32_t i = 0; i < 20; i++)
+		append_hard(log, &h, LOG_MESSAGE, 400, i);
+	flush_all(log);
+	config.known = (struct log_known){ commitlog_durable(log), commitlog_durable(log) };
+	abandon(log);
+	uint8_t *file = memdisk_data(disk, SEGMENT_0, &size);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(file);
+	file[h.records[19].offset + 40] ^= 1;
+	CU_ASSERT_EQUAL(commitlog_open(&config, memdisk_vfs(disk), &log, &err), ST_CORRUPT);
+	CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "snapshot"));
+	file[h.records[19].offset + 40] ^= 1;
+	log = must_open(disk, &config);
+	CU_ASSERT_EQUAL(replay_matches(log, &h), h.count);
+	abandon(log);
+	history_free(&h);
+	memdisk_destroy(disk);
+}
+
 /* A file that is shorter than it was when the next one was begun: the log before the snapshot is read again, but what the
  * snapshot has seen durable is not taken for a torn tail. */
 static void test_a_shortened_file_does_not_unsay_the_snapshot(void)
@@ -273,6 +318,62 @@ static void test_a_file_cut_short_is_noticed_behind_a_snapshot(void)
 	memdisk_destroy(disk);
 }
 
+/* A gap that the snapshot hides from the check is no leftover of a cut: nothing behind it is removed. */
+static void test_a_segment_missing_before_a_snapshot_costs_no_other(void)
+{
+	struct memdisk *disk = memdisk_create();
+	struct commitlog_config config = small_config();
+	struct history h = { 0 };
+	struct commitlog *log = must_open(disk, &config);
+	struct errinfo err = { 0 };
+
+	for (uint32_t i = 0; commitlog_segment_count(log) < 3; i++)
+		append_hard(log, &h, LOG_MESSAGE, 400, i);
+	flush_all(log);
+	config.known = (struct log_known){ h.records[h.count - 1].offset, h.records[h.count - 1].end };
+	abandon(log);
+	size_t files = file_count(disk);
+	CU_ASSERT_TRUE(memdisk_remove(disk, SEGMENT_1));
+	CU_ASSERT_EQUAL(commitlog_open(&config, memdisk_vfs(disk), &log, &err), ST_CORRUPT);
+	CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "00000000000000065536: segment is missing"));
+	CU_ASSERT_EQUAL(file_count(disk), files - 1);
+	history_free(&h);
+	memdisk_destroy(disk);
+}
+
+/* What is called prepared is on the disk, or a full disk would end the log instead of stopping what is new. */
+static void test_a_file_that_was_never_complete_is_not_used_again(void)
+{
+	struct memdisk *disk = memdisk_create();
+	struct commitlog_config config = small_config();
+	struct history h = { 0 };
+	struct commitlog *log = must_open(disk, &config);
+	struct log_segment_range first;
+	uint8_t part[40 * 1024];
+	size_t size = 0;
+
+	while (commitlog_appended(log) < 36 * 1024)
+		append_hard(log, &h, LOG_MESSAGE, 1000, 1);
+	flush_all(log);
+	prepare_all(log);
+	abandon(log);
+	memcpy(part, memdisk_data(disk, SEGMENT_0, &size), sizeof(part));
+	memdisk_put(disk, SEGMENT_0, part, sizeof(part));
+	log = must_open(disk, &config);
+	CU_ASSERT_TRUE_FATAL(append(log, &h, LOG_MESSAGE, commitlog_payload_max(log), 2));
+	CU_ASSERT_EQUAL_FATAL(commitlog_segment_count(log), 2); /* The first one has been left before it was complete. */
+	flush_all(log);
+	first = commitlog_segment(log, 0);
+	(void)memdisk_data(disk, SEGMENT_0, &size);
+	CU_ASSERT_TRUE(size < first.end - first.base);
+	drop(log, &h);
+	prepare_all(log);
+	CU_ASSERT_EQUAL(commitlog_disk_bytes(log), file_bytes(disk));
+	abandon(log);
+	history_free(&h);
+	memdisk_destroy(disk);
+}
+
 /* Whether the oldest file is gone is not certain: removing younger ones could leave a gap. */
 static void test_a_removal_that_fails_ends_the_log(void)
 {
@@ -306,8 +407,11 @@ int main(void)
 		CHECK_TEST(test_spares_go_when_space_is_wanted),
 		CHECK_TEST(test_power_cuts),
 		CHECK_TEST(test_known_part_is_not_read),
+		CHECK_TEST(test_nothing_behind_the_snapshot_does_not_unsay_it),
 		CHECK_TEST(test_a_shortened_file_does_not_unsay_the_snapshot),
 		CHECK_TEST(test_a_file_cut_short_is_noticed_behind_a_snapshot),
+		CHECK_TEST(test_a_segment_missing_before_a_snapshot_costs_no_other),
+		CHECK_TEST(test_a_file_that_was_never_complete_is_not_used_again),
 		CHECK_TEST(test_a_removal_that_fails_ends_the_log),
 	};
 

@@ -1,7 +1,10 @@
 /* lib/log/vfs_posix on the file systems of this machine: what memdisk cannot show. */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "lib/log/vfs.h"
@@ -68,6 +71,65 @@ static void test_a_write_of_many_pieces_is_whole(void)
 	check_remove_dir(dir);
 }
 
+/* Stands before the C library's: the next writes fail so. */
+static int write_errno;
+static unsigned write_failures;
+
+ssize_t pwritev(int fd, const struct iovec *pieces, int count, off_t offset)
+{
+	if (write_failures == 0)
+		return syscall(SYS_pwritev, fd, pieces, count, offset, 0);
+	write_failures--;
+	errno = write_errno;
+	return -1;
+}
+
+static enum status write_that_fails(struct vfs_file *file, int code, unsigned failures)
+{
+	struct vfs_piece piece = { "x", 1 };
+
+	write_errno = code;
+	write_failures = failures;
+	return vfs_write(file, 0, &piece, 1, NULL);
+}
+
+/* A disk without space and a quota that is used up are for waiting; all else is for stopping. An interruption is neither. */
+static void test_no_space_is_told_from_a_bad_disk(void)
+{
+	const struct vfs *vfs = vfs_posix();
+	struct vfs_file *file;
+	char *dir = check_make_dir(), path[600];
+
+	snprintf(path, sizeof(path), "%s/full", dir);
+	CU_ASSERT_EQUAL_FATAL(vfs_open(vfs, path, VFS_WRITE | VFS_CREATE, &file, NULL), ST_OK);
+	CU_ASSERT_EQUAL(write_that_fails(file, ENOSPC, 1), ST_FULL);
+	CU_ASSERT_EQUAL(write_that_fails(file, EDQUOT, 1), ST_FULL);
+	CU_ASSERT_EQUAL(write_that_fails(file, EIO, 1), ST_IO);
+	CU_ASSERT_EQUAL(write_that_fails(file, EINTR, 3), ST_OK);
+	vfs_close(file);
+	check_remove_dir(dir);
+}
+
+/* Message bodies are for the broker's own user and group. */
+static void test_files_are_not_for_everybody(void)
+{
+	const struct vfs *vfs = vfs_posix();
+	struct vfs_file *file;
+	struct stat info;
+	char *dir = check_make_dir(), path[600];
+	mode_t before = umask(0);
+
+	snprintf(path, sizeof(path), "%s/store", dir);
+	CU_ASSERT_EQUAL(vfs_mkdir(vfs, path, NULL), ST_OK);
+	CU_ASSERT_TRUE(stat(path, &info) == 0 && (info.st_mode & 0777) == 0750);
+	snprintf(path, sizeof(path), "%s/store/segment", dir);
+	CU_ASSERT_EQUAL_FATAL(vfs_open(vfs, path, VFS_WRITE | VFS_CREATE, &file, NULL), ST_OK);
+	CU_ASSERT_TRUE(stat(path, &info) == 0 && (info.st_mode & 0777) == 0640);
+	vfs_close(file);
+	umask(before);
+	check_remove_dir(dir);
+}
+
 /* What the system cannot sync, it says: so it was asked. */
 static void test_a_sync_asks_the_system(void)
 {
@@ -88,6 +150,8 @@ int main(void)
 	static const struct check_test tests[] = {
 		CHECK_TEST(test_a_second_read_need_not_wait),
 		CHECK_TEST(test_a_write_of_many_pieces_is_whole),
+		CHECK_TEST(test_no_space_is_told_from_a_bad_disk),
+		CHECK_TEST(test_files_are_not_for_everybody),
 		CHECK_TEST(test_a_sync_asks_the_system),
 	};
 

@@ -230,6 +230,49 @@ static void test_a_cut_that_was_stopped_is_made_again(void)
 	memdisk_destroy(disk);
 }
 
+/* A power cut right after it was told as done does not bring anything back, nor take what was saved. */
+static void test_a_cut_that_is_done_is_durable(void)
+{
+	struct history h = { 0 };
+	struct memdisk *disk = make_log(&h);
+	uint64_t at = h.records[20].offset;
+	struct errinfo err = { 0 };
+	char saved[CUT_NAME_SIZE];
+
+	for (uint64_t seed = 1; seed <= 10; seed++) {
+		struct memdisk *copy = memdisk_clone(disk);
+
+		CU_ASSERT_EQUAL_FATAL(make_plan(copy, at, &err), ST_OK);
+		CU_ASSERT_EQUAL(cut_execute(memdisk_vfs(copy), "store", &plan, saved, &err), ST_OK);
+		memdisk_crash(copy, seed);
+		expect_cut(copy, &h, at);
+		expect_saved(disk, copy, saved, at, h.records[h.count - 1].end);
+		memdisk_destroy(copy);
+	}
+	history_free(&h);
+	memdisk_destroy(disk);
+}
+
+/* What an earlier cut at the same place saved, whole or not, is left alone. */
+static void test_what_was_saved_is_not_saved_over(void)
+{
+	struct history h = { 0 };
+	struct memdisk *disk = make_log(&h);
+	struct errinfo err = { 0 };
+	char saved[CUT_NAME_SIZE], first[64];
+	size_t size = 0;
+
+	CU_ASSERT_EQUAL_FATAL(make_plan(disk, h.records[20].offset, &err), ST_OK);
+	snprintf(first, sizeof(first), "store/cut-at-%" PRIu64 ".saved", h.records[20].offset);
+	memdisk_put(disk, first, "precious", 8);
+	CU_ASSERT_EQUAL(cut_execute(memdisk_vfs(disk), "store", &plan, saved, &err), ST_OK);
+	const uint8_t *kept = memdisk_data(disk, first, &size);
+	CU_ASSERT(size == 8 && memcmp(kept, "precious", 8) == 0);
+	CU_ASSERT_STRING_NOT_EQUAL(saved, first + strlen("store/"));
+	history_free(&h);
+	memdisk_destroy(disk);
+}
+
 /* --- what is counted ------------------------------------------------------------------------------------------------- */
 
 static uint64_t put(struct commitlog *log, enum log_kind kind, const uint8_t *payload, size_t size)
@@ -312,6 +355,8 @@ int main(void)
 		CHECK_TEST(test_a_damaged_log_is_cut_where_it_is_bad),
 		CHECK_TEST(test_wrong_places_are_refused),
 		CHECK_TEST(test_a_cut_that_was_stopped_is_made_again),
+		CHECK_TEST(test_a_cut_that_is_done_is_durable),
+		CHECK_TEST(test_what_was_saved_is_not_saved_over),
 		CHECK_TEST(test_what_goes_is_counted),
 	};
 

@@ -2,8 +2,10 @@
 #include <inttypes.h>
 
 #include "broker/core/recall.h"
+#include "lib/record/record_message.h"
 #include "lib/wire/recall_handle.h"
 #include "tests/unit/core/core_traffic.h"
+#include "tools/log/bodies.h"
 #include "tools/log/cut.h"
 #include "tools/log/verdict.h"
 
@@ -172,6 +174,39 @@ static void test_what_is_settled_since_is_not_lost(void)
 	fixture_destroy(f);
 }
 
+static void see_deliver(struct bodies *bodies, uint64_t source, uint64_t body, uint64_t at)
+{
+	struct record_deliver deliver = { .source_offset = source, .body_offset = body, .topic = SPAN_LITERAL("t") };
+	uint8_t payload[128];
+
+	CU_ASSERT_FATAL(record_deliver_size(&deliver) <= sizeof(payload));
+	record_deliver_encode(&deliver, payload);
+	struct log_record record = { .kind = LOG_DELIVER, .offset = at, .payload = { payload, record_deliver_size(&deliver) } };
+	CU_ASSERT_EQUAL(bodies_see(bodies, &record, NULL), ST_OK);
+}
+
+/* Behind a hole there may be sound records; a start does not come to them, so they settle nothing for it. */
+static void test_what_a_start_does_not_read_settles_nothing(void)
+{
+	enum { FROM = 4 * SEGMENT, DECIDED = FROM + 800, DELIVERED = FROM + 4000, START = 2 * SEGMENT, BODY = 8000 };
+	struct bodies bodies = { .from = FROM, .start = START };
+	struct record_decision decision = { .outcome = OUTCOME_COMMIT, .who = WHO_PRODUCER, .half_offset = BODY, .body_offset = BODY,
+					    .deliver_at_ms = 1, .topic = SPAN_LITERAL("t") };
+	uint8_t payload[256];
+	uint64_t body = 0;
+
+	CU_ASSERT_FATAL(record_decision_size(&decision) <= sizeof(payload));
+	record_decision_encode(&decision, payload);
+	struct log_record record = { .kind = LOG_DECISION, .offset = DECIDED, .payload = { payload, record_decision_size(&decision) } };
+	CU_ASSERT_EQUAL(bodies_see(&bodies, &record, NULL), ST_OK);
+	see_deliver(&bodies, DECIDED, BODY, DELIVERED);
+	CU_ASSERT_FALSE(bodies_lost(&bodies, DECIDED, &body)); /* Not decided yet: not of this one's concern. */
+	CU_ASSERT_TRUE(bodies_lost(&bodies, DELIVERED, &body));
+	CU_ASSERT_EQUAL(body, BODY);
+	CU_ASSERT_FALSE(bodies_lost(&bodies, DELIVERED + 8, &body));
+	bodies_free(&bodies);
+}
+
 /* --- the last segment ---------------------------------------------------------------------------------------------------- */
 
 /* What is left ends well, but the snapshot has seen more: refused, and where it ends the log may be cut. */
@@ -202,6 +237,22 @@ static void test_the_last_segment_is_gone(void)
 
 /* --- what nobody can read ------------------------------------------------------------------------------------------------- */
 
+static const char *const INDEX = "/store/index.pages";
+
+/* The index file is as long as it was, and says that it was built anew since. */
+static void mark_built_anew(struct fixture *f)
+{
+	struct pagefile_config built = { .path = "/other.pages", .built_at = commitlog_appended(f->log) };
+	struct pagefile *anew = NULL;
+	size_t size = 0;
+	uint8_t *pages = memdisk_data(f->disk, INDEX, &size);
+
+	CU_ASSERT_TRUE_FATAL(pages != NULL && size >= PAGEFILE_PAGE_SIZE);
+	CU_ASSERT_EQUAL_FATAL(pagefile_open(&built, memdisk_vfs(f->disk), &anew, NULL), ST_OK);
+	pagefile_close(anew);
+	memcpy(pages, memdisk_data(f->disk, "/other.pages", &size), PAGEFILE_PAGE_SIZE);
+}
+
 /* Its checksum is right: it stops a start that replays it, and none that has a snapshot behind it. */
 static void test_an_unreadable_record_counts_where_it_is_replayed(void)
 {
@@ -221,7 +272,10 @@ static void test_an_unreadable_record_counts_where_it_is_replayed(void)
 		one_bulk(f);
 	CU_ASSERT_TRUE(agree(f, f->disk, "unreadable, below a snapshot", &verdict));
 	CU_ASSERT_EQUAL(verdict.outcome, START_CLEAN);
-	CU_ASSERT_TRUE_FATAL(memdisk_remove(f->disk, "/store/index.pages"));
+	mark_built_anew(f);
+	CU_ASSERT_TRUE(agree(f, f->disk, "unreadable, below a snapshot with a younger index", &verdict));
+	CU_ASSERT_EQUAL(verdict.outcome, START_REFUSES);
+	CU_ASSERT_TRUE_FATAL(memdisk_remove(f->disk, INDEX));
 	CU_ASSERT_TRUE(agree(f, f->disk, "unreadable, below a snapshot without its index", &verdict));
 	CU_ASSERT_EQUAL(verdict.outcome, START_REFUSES);
 	fixture_destroy(f);
@@ -473,6 +527,7 @@ int main(void)
 		CHECK_TEST(test_what_is_carried_is_not_lost),
 		CHECK_TEST(test_what_is_open_and_gone_is_lost),
 		CHECK_TEST(test_what_is_settled_since_is_not_lost),
+		CHECK_TEST(test_what_a_start_does_not_read_settles_nothing),
 		CHECK_TEST(test_the_last_segment_is_gone),
 		CHECK_TEST(test_an_unreadable_record_counts_where_it_is_replayed),
 		CHECK_TEST(test_the_verdict_is_what_a_start_does),

@@ -14,6 +14,9 @@ static void test_classes(void)
 	CU_ASSERT_EQUAL(db_error_class_of(1213), DB_ERROR_DEADLOCK);
 	CU_ASSERT_EQUAL(db_error_class_of(2006), DB_ERROR_LOST);
 	CU_ASSERT_EQUAL(db_error_class_of(2013), DB_ERROR_LOST);
+	CU_ASSERT_EQUAL(db_error_class_of(1927), DB_ERROR_LOST); /* Killed, */
+	CU_ASSERT_EQUAL(db_error_class_of(4031), DB_ERROR_LOST); /* idle too long, */
+	CU_ASSERT_EQUAL(db_error_class_of(1180), DB_ERROR_LOST); /* COMMIT without an answer that tells. */
 	CU_ASSERT_EQUAL(db_error_class_of(1290), DB_ERROR_READ_ONLY);
 	CU_ASSERT_EQUAL(db_error_class_of(1114), DB_ERROR_FULL);
 	CU_ASSERT_EQUAL(db_error_class_of(1040), DB_ERROR_RETRY);

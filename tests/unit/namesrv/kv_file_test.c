@@ -1,9 +1,25 @@
 /* namesrv/kv_file: what is saved is loaded again; what is not such a file is refused and left alone. */
+#include <errno.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "lib/base/bytes.h"
 #include "namesrv/kv_file.h"
 #include "tests/support/check.h"
+
+/* The disk as a test wants it: takes the place of the C library's for this program. */
+static int syncs, failing_syncs;
+
+int fsync(int fd)
+{
+	(void)fd;
+	syncs++;
+	if (failing_syncs == 0)
+		return 0;
+	failing_syncs--;
+	errno = EIO;
+	return -1;
+}
 
 static void path_of(const char *dir, const char *name, char out[256])
 {
@@ -41,6 +57,28 @@ static void test_what_is_saved_is_loaded(void)
 	again = kv_create();
 	CU_ASSERT_EQUAL(kv_file_load(again, path, NULL), ST_OK);
 	CU_ASSERT_FALSE(has(again, "ORDER_TOPIC_CONFIG", "orders", "broker-a:4;broker-b:4"));
+	kv_destroy(kv);
+	kv_destroy(again);
+	check_remove_dir(dir);
+}
+
+/* What is not on the disk is not saved: the file that was there stays. */
+static void test_a_failed_sync_is_a_failure_and_leaves_the_old_file(void)
+{
+	struct kv *kv = kv_create(), *again = kv_create();
+	struct errinfo err;
+	char path[256], *dir = check_make_dir();
+
+	path_of(dir, "kv.json", path);
+	put(kv, "n", "k", "old");
+	syncs = 0;
+	CU_ASSERT_EQUAL(kv_file_save(kv, path, NULL), ST_OK);
+	CU_ASSERT_EQUAL(syncs, 2); /* The file, and its name. */
+	put(kv, "n", "k", "new");
+	failing_syncs = 1;
+	CU_ASSERT_EQUAL(kv_file_save(kv, path, &err), ST_IO);
+	CU_ASSERT_EQUAL(kv_file_load(again, path, NULL), ST_OK);
+	CU_ASSERT_TRUE(has(again, "n", "k", "old"));
 	kv_destroy(kv);
 	kv_destroy(again);
 	check_remove_dir(dir);
@@ -122,6 +160,7 @@ int main(void)
 {
 	static const struct check_test tests[] = {
 		CHECK_TEST(test_what_is_saved_is_loaded),
+		CHECK_TEST(test_a_failed_sync_is_a_failure_and_leaves_the_old_file),
 		CHECK_TEST(test_other_files),
 		CHECK_TEST(test_emptied_namespace),
 		CHECK_TEST(test_emptied_namespaces_make_room),

@@ -196,6 +196,8 @@ static void test_lowest_slave_acts_as_master_when_it_may(void)
 	slave.acting_master = true;
 	CU_ASSERT_EQUAL(put(b, &slave), RESP_SUCCESS);
 	CU_ASSERT_EQUAL(ask_route(b, "T1"), RESP_SUCCESS);
+	/* For readers only. */
+	CU_ASSERT_PTR_NOT_NULL(memmem(b->answer.body.data, b->answer.body.size, "\"perm\":4", 8));
 	bench_close(b);
 }
 

@@ -10,21 +10,24 @@
 
 enum { CODE_ECHO = 1000, CODE_SILENT, CODE_HANG_UP, CODE_ASK_BACK, CODE_GARBAGE, CODE_TWICE, CODE_HALF };
 
-/* The resolver as a test wants it: "two.homes" has a dead address (::1, where nobody listens) before the good one. Takes
- * the place of the C library's for this program. */
+/* The resolver as a test wants it: "many.homes" has dead addresses (::1 and 127.0.0.2, where nobody listens) before the good
+ * one. Takes the place of the C library's for this program. */
 int getaddrinfo(const char *host, const char *port, const struct addrinfo *hints, struct addrinfo **out)
 {
 	int (*real)(const char *, const char *, const struct addrinfo *, struct addrinfo **);
-	struct addrinfo *first, *second;
+	struct addrinfo *first, *second, *third;
 
 	*(void **)&real = dlsym(RTLD_NEXT, "getaddrinfo");
-	if (strcmp(host, "two.homes") != 0)
+	if (strcmp(host, "many.homes") != 0)
 		return real(host, port, hints, out);
 	int error = real("::1", port, hints, &first);
 	if (error == 0)
-		error = real("127.0.0.1", port, hints, &second);
+		error = real("127.0.0.2", port, hints, &second);
+	if (error == 0)
+		error = real("127.0.0.1", port, hints, &third);
 	if (error == 0) {
 		first->ai_next = second;
+		second->ai_next = third;
 		*out = first;
 	}
 	return error;
@@ -415,7 +418,7 @@ static void test_every_address_of_a_name_is_tried(void)
 	struct peers p;
 
 	peers_open(&p, &plain);
-	snprintf(p.address, sizeof(p.address), "two.homes:%u", server_port(p.server));
+	snprintf(p.address, sizeof(p.address), "many.homes:%u", server_port(p.server));
 	ask(&p, &o, CODE_ECHO, "x", 5000);
 	CU_ASSERT(TURN_UNTIL(p.loop, o.calls == 1));
 	CU_ASSERT_EQUAL(o.status, ST_OK);

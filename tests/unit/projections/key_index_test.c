@@ -305,6 +305,56 @@ static void test_runs_of_another_log_are_not_taken(void)
 	destroy(other);
 }
 
+/* A power cut took the log's end; what runs say of it is not so, and what comes instead is found. */
+static void test_runs_beyond_the_logs_end_are_not_taken(void)
+{
+	struct fixture *f = create(), *shorter = create();
+	uint64_t random = check_seed(17), names[64];
+	char path[64];
+	size_t size;
+
+	put_some(f, &random, 200);
+	catch_up(f);
+	CU_ASSERT_TRUE_FATAL(runs_of(f, names) > 1);
+	snprintf(path, sizeof(path), "store/keys/%020llu", (unsigned long long)names[0]);
+	const uint8_t *data = memdisk_data(f->disk, path, &size);
+	CU_ASSERT_EQUAL(memdisk_vfs(shorter->disk)->mkdir(memdisk_vfs(shorter->disk)->context, "store/keys", NULL), ST_OK);
+	memdisk_put(shorter->disk, path, data, size);
+	put_some(shorter, &random, 5);
+	catch_up(shorter);
+	check_all(shorter);
+	put_some(shorter, &random, 40);
+	catch_up(shorter);
+	check_all(shorter);
+	destroy(shorter);
+	destroy(f);
+}
+
+/* A record that cannot be read now: what was read before it is read again with it, and is there once. */
+static void test_what_was_read_before_a_failure_is_found_once(void)
+{
+	static const char segment[] = "store/commitlog/00000000000000000000";
+	struct fixture *f = create();
+	struct key_search found;
+	struct errinfo err;
+	size_t size;
+
+	put(f, 1, false);
+	put(f, 2, false);
+	put(f, 3, false);
+	flush_all(f->log);
+	key_index_advance(f->index, commitlog_durable(f->log), commitlog_start(f->log));
+	uint8_t *data = memdisk_data(f->disk, segment, &size);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(data);
+	data[f->sent[2].offset + 60] ^= 1;
+	CU_ASSERT_EQUAL(key_index_catch_up(f->index, &err), ST_CORRUPT);
+	data[f->sent[2].offset + 60] ^= 1;
+	catch_up(f);
+	check_all(f);
+	CU_ASSERT_EQUAL(search(f, "all", &found), 3);
+	destroy(f);
+}
+
 static void test_runs_go_with_their_log(void)
 {
 	struct fixture *f = create();
@@ -367,6 +417,8 @@ int main(void)
 		CHECK_TEST(test_a_damaged_run_is_made_anew),
 		CHECK_TEST(test_only_what_is_asked_for),
 		CHECK_TEST(test_runs_of_another_log_are_not_taken),
+		CHECK_TEST(test_runs_beyond_the_logs_end_are_not_taken),
+		CHECK_TEST(test_what_was_read_before_a_failure_is_found_once),
 		CHECK_TEST(test_runs_go_with_their_log),
 		CHECK_TEST(test_a_carried_body_is_found_at_its_new_place),
 	};

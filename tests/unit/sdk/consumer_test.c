@@ -87,31 +87,47 @@ static void unblock(struct seen *seen)
 	pthread_mutex_unlock(&seen->lock);
 }
 
-static escrow_consumer *start_with(struct stub *stub, struct seen *seen, const char *expression,
-				   enum escrow_start_offset from, int messages_max)
+static struct escrow_consumer_config usual(const struct stub *stub, struct seen *seen)
 {
-	struct escrow_subscription subscription = { "payments", expression };
+	static const struct escrow_subscription all = { "payments", "*" };
 	struct escrow_consumer_config config;
-	struct escrow_error err;
-	escrow_consumer *consumer = NULL;
 
 	escrow_consumer_config_init(&config, sizeof(config));
 	config.name_servers = stub_address(stub);
 	config.group = "payment_service";
-	config.subscriptions = &subscription;
+	config.subscriptions = &all;
 	config.subscription_count = 1;
 	config.consume = consume;
 	config.context = seen;
-	config.start = from;
-	config.queue_messages_max = messages_max;
-	config.pull_batch = messages_max;
+	config.start = ESCROW_START_FIRST;
 	config.commit_interval_ms = 20;
 	config.instance_name = "m";
-	if (escrow_consumer_start(&config, &consumer, &err) != ESCROW_OK) {
+	return config;
+}
+
+static escrow_consumer *start_as(const struct escrow_consumer_config *config)
+{
+	struct escrow_error err;
+	escrow_consumer *consumer = NULL;
+
+	if (escrow_consumer_start(config, &consumer, &err) != ESCROW_OK) {
 		fprintf(stderr, "start: %s\n", err.text);
 		CU_FAIL_FATAL("consumer does not start");
 	}
 	return consumer;
+}
+
+static escrow_consumer *start_with(struct stub *stub, struct seen *seen, const char *expression,
+				   enum escrow_start_offset from, int messages_max)
+{
+	struct escrow_subscription subscription = { "payments", expression };
+	struct escrow_consumer_config config = usual(stub, seen);
+
+	config.subscriptions = &subscription;
+	config.start = from;
+	config.queue_messages_max = messages_max;
+	config.pull_batch = messages_max;
+	return start_as(&config);
 }
 
 static void put(struct stub *stub, int queue, const char *tag, const char *id)
@@ -128,11 +144,6 @@ static void put_many(struct stub *stub, int count, int queues, const char *prefi
 		put(stub, i % queues, NULL, id);
 	}
 }
-
-struct positions {
-	struct stub *stub;
-	int commits;
-};
 
 static bool has_commits(const struct stub *stub, void *context)
 {
@@ -233,6 +244,99 @@ static void test_a_new_group_starts_with_what_arrives(void)
 	end(stub, seen);
 }
 
+static bool has_queries(const struct stub *stub, void *context)
+{
+	return stub_counts_now(stub)->requests[STUB_QUERY_OFFSET] >= *(int *)context;
+}
+
+/* "Somewhere, I cannot say now" is not "never here": nothing is passed over. */
+static void test_a_position_that_cannot_be_told_is_asked_for_again(void)
+{
+	struct stub *stub = stub_start(1, false);
+	struct seen *seen = seen_new();
+
+	put_many(stub, 10, 1, "a");
+	stub_set_position(stub, "payment_service", "payments", 0, 4);
+	stub_fault(stub, STUB_QUERY_OFFSET, STUB_REFUSE, 2, RESP_SYSTEM_ERROR);
+	escrow_consumer *consumer = start_with(stub, seen, "*", ESCROW_START_LAST, 0);
+	CU_ASSERT_TRUE(wait_seen(seen, 6));
+	CU_ASSERT_TRUE(wait_position(stub, 0, 10));
+	escrow_consumer_stop(consumer, 1000);
+	CU_ASSERT_EQUAL(seen->count, 6);
+	end(stub, seen);
+}
+
+static void test_a_queue_whose_place_is_not_known_yet_stores_none(void)
+{
+	struct stub *stub = stub_start(1, false);
+	struct seen *seen = seen_new();
+	int queries = 2; /* The topic, and the retry topic. */
+
+	put_many(stub, 10, 1, "a");
+	stub_set_position(stub, "payment_service", "payments", 0, 4);
+	stub_fault(stub, STUB_QUERY_OFFSET, STUB_DROP_REQUEST, 1000, 0);
+	escrow_consumer *consumer = start_with(stub, seen, "*", ESCROW_START_FIRST, 0);
+	CU_ASSERT_TRUE(stub_wait(stub, has_queries, &queries));
+	escrow_consumer_stop(consumer, 1000);
+	CU_ASSERT_EQUAL(stub_position(stub, "payment_service", "payments", 0), 4);
+	end(stub, seen);
+}
+
+/* What failed before this group's positions were lost is not passed over, whatever the group's policy. */
+static void test_the_retry_topic_is_read_from_its_beginning(void)
+{
+	struct stub *stub = stub_start(1, false);
+	struct seen *seen = seen_new();
+
+	stub_put(stub, "%RETRY%payment_service", 0, NULL, "failed", "body", 4, false);
+	escrow_consumer *consumer = start_with(stub, seen, "*", ESCROW_START_LAST, 0);
+	CU_ASSERT_TRUE(wait_seen(seen, 1));
+	escrow_consumer_stop(consumer, 1000);
+	CU_ASSERT_STRING_EQUAL(seen->ids[0], "failed");
+	end(stub, seen);
+}
+
+static void test_a_message_that_comes_with_the_next_ones_again_is_left(void)
+{
+	struct stub *stub = stub_start(1, false);
+	struct seen *seen = seen_new();
+
+	stub_repeat_messages(stub);
+	escrow_consumer *consumer = start_with(stub, seen, "*", ESCROW_START_FIRST, 0);
+	for (int i = 0; i < 4; i++) {
+		char id[16];
+
+		snprintf(id, sizeof(id), "m%05d", i);
+		put(stub, 0, NULL, id);
+		CU_ASSERT_TRUE(wait_position(stub, 0, i + 1));
+	}
+	escrow_consumer_stop(consumer, 1000);
+	CU_ASSERT_EQUAL(seen->count, 4);
+	expect_each_once(seen, 4, "m");
+	end(stub, seen);
+}
+
+/* A stock broker under load sends pulls to its slave; this one cannot even be connected to. */
+static void test_a_slave_that_is_dead_is_left_for_the_master(void)
+{
+	static const char *const addresses[] = { "127.0.0.1:1", "255.255.255.255:1" /* Fails at once. */ };
+
+	for (size_t i = 0; i < 2; i++) {
+		struct stub *stub = stub_start(1, false);
+		struct seen *seen = seen_new();
+
+		stub_add_slave(stub, addresses[i]);
+		escrow_consumer *consumer = start_with(stub, seen, "*", ESCROW_START_FIRST, 0);
+		put(stub, 0, NULL, "1");
+		CU_ASSERT_TRUE(wait_seen(seen, 1));
+		CU_ASSERT_TRUE(wait_position(stub, 0, 1));
+		put(stub, 0, NULL, "2");
+		CU_ASSERT_TRUE(wait_seen(seen, 2));
+		escrow_consumer_stop(consumer, 1000);
+		end(stub, seen);
+	}
+}
+
 static void test_tags_select_and_other_messages_are_passed(void)
 {
 	struct stub *stub = stub_start(1, false);
@@ -252,6 +356,24 @@ static void test_tags_select_and_other_messages_are_passed(void)
 	CU_ASSERT_EQUAL(seen->count, 3);
 	for (size_t i = 0; i < seen->count; i++)
 		CU_ASSERT_TRUE(strchr("146", seen->ids[i][0]) != NULL);
+	end(stub, seen);
+}
+
+/* The broker itself passes them, and says how far; the one behind them is not passed with them. */
+static void test_messages_that_the_broker_leaves_out_are_passed_and_no_others(void)
+{
+	struct stub *stub = stub_start(1, false);
+	struct seen *seen = seen_new();
+
+	put(stub, 0, "TagB", "1");
+	put(stub, 0, "TagB", "2");
+	escrow_consumer *consumer = start_with(stub, seen, "TagA", ESCROW_START_FIRST, 0);
+	CU_ASSERT_TRUE(wait_position(stub, 0, 2));
+	put(stub, 0, "TagA", "3");
+	CU_ASSERT_TRUE(wait_seen(seen, 1));
+	CU_ASSERT_TRUE(wait_position(stub, 0, 3));
+	escrow_consumer_stop(consumer, 1000);
+	CU_ASSERT_STRING_EQUAL(seen->ids[0], "3");
 	end(stub, seen);
 }
 
@@ -351,6 +473,15 @@ static void test_no_more_is_fetched_than_the_limit_and_fetching_goes_on(void)
 	end(stub, seen);
 }
 
+static void wait_received(escrow_consumer *consumer, uint64_t messages)
+{
+	struct escrow_consumer_stats stats;
+
+	do
+		escrow_consumer_get_stats(consumer, &stats);
+	while (stats.messages_received < messages);
+}
+
 static void test_queues_move_when_members_come_and_go(void)
 {
 	struct stub *stub = stub_start(4, false);
@@ -376,6 +507,106 @@ static void test_queues_move_when_members_come_and_go(void)
 	escrow_consumer_stop(consumer, 1000);
 	CU_ASSERT_EQUAL(seen->count, 16);
 	expect_each_once(seen, 8, "half");
+	end(stub, seen);
+}
+
+static void wait_assigned(escrow_consumer *consumer, uint64_t queues)
+{
+	struct escrow_consumer_stats stats;
+
+	do
+		escrow_consumer_get_stats(consumer, &stats);
+	while (stats.queues_assigned != queues);
+}
+
+/* All that the consumer may hold is under way, of other queues: one that it gets now waits, and is not forgotten. */
+static void test_a_queue_that_came_while_there_was_no_room_is_read_when_there_is(void)
+{
+	struct stub *stub = stub_start(4, false);
+	struct seen *seen = seen_new();
+	struct escrow_consumer_config config = usual(stub, seen);
+
+	static const char body[500];
+	static const char *const ids[] = { "m00000", "m00001", "m00002", "m00003" };
+
+	for (int i = 0; i < 4; i++)
+		stub_put(stub, "payments", i, NULL, ids[i], body, sizeof(body), false);
+	stub_other_member(stub, "z"); /* Sorts behind us: we have the first two. */
+	seen->blocked = "m";
+	config.queue_bytes_max = 100;
+	escrow_consumer *consumer = start_as(&config);
+	CU_ASSERT_TRUE(wait_seen(seen, 2));
+	stub_other_member(stub, NULL);
+	wait_assigned(consumer, 5);
+	int queries = 5;
+	CU_ASSERT_TRUE(stub_wait(stub, has_queries, &queries));
+	unblock(seen);
+	CU_ASSERT_TRUE(wait_seen(seen, 4));
+	escrow_consumer_stop(consumer, 1000);
+	expect_each_once(seen, 4, "m");
+	end(stub, seen);
+}
+
+/* What waits for a thread when its queue goes to another member is that one's. */
+static void test_what_was_not_begun_when_the_queue_went_is_not_begun(void)
+{
+	struct stub *stub = stub_start(1, false);
+	struct seen *seen = seen_new();
+
+	seen->blocked = "m";
+	put_many(stub, 10, 1, "m");
+	escrow_consumer *consumer = start_with(stub, seen, "*", ESCROW_START_FIRST, 0);
+	CU_ASSERT_TRUE(wait_seen(seen, 4)); /* One each of the four threads. */
+	wait_received(consumer, 10);
+	stub_other_member(stub, "0"); /* Sorts before us: all is its. */
+	wait_assigned(consumer, 0);
+	/* Ours again, from where it was stored: the ones under way, too. */
+	unblock(seen);
+	stub_other_member(stub, NULL);
+	CU_ASSERT_TRUE(wait_seen(seen, 14));
+	CU_ASSERT_TRUE(wait_position(stub, 0, 10));
+	escrow_consumer_stop(consumer, 1000);
+	CU_ASSERT_EQUAL(seen->count, 14);
+	end(stub, seen);
+}
+
+static bool has_beats(const struct stub *stub, void *context)
+{
+	return stub_counts_now(stub)->requests[STUB_BEAT] >= *(int *)context;
+}
+
+/* A broker that has just started has no list of members yet: that is no reason to let go of anything. */
+static void test_a_list_without_us_takes_no_queue_away(void)
+{
+	struct stub *stub = stub_start(2, false);
+	struct seen *seen = seen_new();
+	struct escrow_consumer_stats stats;
+
+	escrow_consumer *consumer = start_with(stub, seen, "*", ESCROW_START_FIRST, 0);
+	put_many(stub, 2, 2, "m");
+	CU_ASSERT_TRUE(wait_seen(seen, 2));
+	int beats = stub_counts(stub).requests[STUB_BEAT] + 1; /* Says again that we are there. */
+	stub_forget_members(stub);
+	CU_ASSERT_TRUE(stub_wait(stub, has_beats, &beats));
+	escrow_consumer_get_stats(consumer, &stats);
+	CU_ASSERT_EQUAL(stats.queues_assigned, 3);
+	escrow_consumer_stop(consumer, 1000);
+	end(stub, seen);
+}
+
+static void test_a_position_that_is_refused_does_not_count_as_stored(void)
+{
+	struct stub *stub = stub_start(1, false);
+	struct seen *seen = seen_new();
+	struct escrow_consumer_stats stats;
+	int commits = 4;
+
+	stub_fault(stub, STUB_COMMIT_OFFSET, STUB_REFUSE, 1000, RESP_SYSTEM_ERROR);
+	escrow_consumer *consumer = start_with(stub, seen, "*", ESCROW_START_FIRST, 0);
+	CU_ASSERT_TRUE(stub_wait(stub, has_commits, &commits));
+	escrow_consumer_get_stats(consumer, &stats);
+	CU_ASSERT_EQUAL(stats.positions_committed, 0);
+	escrow_consumer_stop(consumer, 1000);
 	end(stub, seen);
 }
 
@@ -533,12 +764,22 @@ int main(void)
 		CHECK_TEST(test_messages_before_and_after_the_start_arrive_once),
 		CHECK_TEST(test_a_group_goes_on_where_it_stopped),
 		CHECK_TEST(test_a_new_group_starts_with_what_arrives),
+		CHECK_TEST(test_a_position_that_cannot_be_told_is_asked_for_again),
+		CHECK_TEST(test_a_queue_whose_place_is_not_known_yet_stores_none),
+		CHECK_TEST(test_the_retry_topic_is_read_from_its_beginning),
+		CHECK_TEST(test_a_message_that_comes_with_the_next_ones_again_is_left),
+		CHECK_TEST(test_a_slave_that_is_dead_is_left_for_the_master),
 		CHECK_TEST(test_tags_select_and_other_messages_are_passed),
+		CHECK_TEST(test_messages_that_the_broker_leaves_out_are_passed_and_no_others),
 		CHECK_TEST(test_what_fails_comes_again_from_the_retry_topic_under_its_own_name),
 		CHECK_TEST(test_a_message_that_is_not_taken_back_holds_the_position),
 		CHECK_TEST(test_bodies_are_inflated_and_what_cannot_be_goes_to_the_dead_letters),
 		CHECK_TEST(test_no_more_is_fetched_than_the_limit_and_fetching_goes_on),
 		CHECK_TEST(test_queues_move_when_members_come_and_go),
+		CHECK_TEST(test_a_queue_that_came_while_there_was_no_room_is_read_when_there_is),
+		CHECK_TEST(test_what_was_not_begun_when_the_queue_went_is_not_begun),
+		CHECK_TEST(test_a_list_without_us_takes_no_queue_away),
+		CHECK_TEST(test_a_position_that_is_refused_does_not_count_as_stored),
 		CHECK_TEST(test_a_position_that_the_broker_lost_is_stored_again),
 		CHECK_TEST(test_a_queue_given_up_while_it_is_stored_says_its_last_word),
 		CHECK_TEST(test_a_reset_while_messages_are_under_way_is_kept),

@@ -39,6 +39,10 @@ static void test_response_codes_say_whether_something_was_stored(void)
 	CU_ASSERT_EQUAL(outcome_of_response(RESP_MESSAGE_ILLEGAL), OUTCOME_FINAL);
 	CU_ASSERT_EQUAL(outcome_of_response(RESP_ILLEGAL_OPERATION), OUTCOME_FINAL);
 	CU_ASSERT_EQUAL(outcome_of_response(31999), OUTCOME_FINAL);
+	/* Stored, but not as safely as asked for. */
+	CU_ASSERT_EQUAL(outcome_of_response(RESP_FLUSH_DISK_TIMEOUT), OUTCOME_FINAL);
+	CU_ASSERT_EQUAL(outcome_of_response(RESP_FLUSH_SLAVE_TIMEOUT), OUTCOME_FINAL);
+	CU_ASSERT_EQUAL(outcome_of_response(RESP_SLAVE_NOT_AVAILABLE), OUTCOME_FINAL);
 }
 
 static void test_an_attempt_waits_as_long_as_it_can_only_where_it_is_the_only_one(void)

@@ -509,6 +509,10 @@ static void test_offsets_by_queue(void)
 	CU_ASSERT_TRUE(span_is(buffer_span(&out), "{{\"brokerName\":\"b\",\"queueId\":1,\"topic\":\"t\"}:5}"));
 	CU_ASSERT_EQUAL(message_queue_table_copy(&w, SPAN_LITERAL("nonsense"), NULL), ST_INVALID);
 	CU_ASSERT_EQUAL(offset_table_decode(SPAN_LITERAL("{\"offsetTable\":{\"x\":1}}"), &table, NULL), ST_INVALID);
+	/* Without a number it is no queue, least of all the first one. */
+	CU_ASSERT_EQUAL_FATAL(offset_table_decode(SPAN_LITERAL("{\"offsetTable\":[{\"topic\":\"t\",\"offset\":5}]}"), &table, NULL), ST_OK);
+	CU_ASSERT_EQUAL(table.offsets[0].queue_id, -1);
+	offset_table_free(&table);
 	buffer_deinit(&out);
 }
 

@@ -140,6 +140,9 @@ static void test_errors_name_the_field(void)
 	command = of_json(37, "{\"producerGroup\":\"g\",\"commitLogOffset\":\"1\",\"commitOrRollback\":\"8\"}");
 	CU_ASSERT_EQUAL(end_transaction_decode(&command, &end, &err), ST_INVALID);
 	CU_ASSERT_STRING_EQUAL(err.text, "END_TRANSACTION: field tranStateTableOffset is missing");
+	command = of_json(37, "{\"producerGroup\":\"g\",\"commitLogOffset\":\"1\",\"tranStateTableOffset\":\"0\"}");
+	CU_ASSERT_EQUAL(end_transaction_decode(&command, &end, &err), ST_INVALID);
+	CU_ASSERT_STRING_EQUAL(err.text, "END_TRANSACTION: field commitOrRollback is missing");
 }
 
 static void test_names_that_only_look_alike_are_not_taken(void)

@@ -384,7 +384,10 @@ static void test_names(void)
 	CU_ASSERT_TRUE(topic_is_system(SPAN_LITERAL("rmq_sys_REVIVE_LOG_C")));
 	CU_ASSERT_TRUE(topic_is_system(SPAN_LITERAL(TOPIC_AUTO_CREATE)));
 	CU_ASSERT_FALSE(topic_is_unsendable(SPAN_LITERAL(TOPIC_AUTO_CREATE)));
-	CU_ASSERT_TRUE(topic_is_unsendable(SPAN_LITERAL(TOPIC_HALF)));
+	static const char *const unsendable[] = { TOPIC_HALF, TOPIC_OP_HALF, TOPIC_SCHEDULE, TOPIC_CHECK_MAX_TIME, TOPIC_SELF_TEST,
+						  TOPIC_OFFSET_MOVED };
+	for (size_t i = 0; i < sizeof(unsendable) / sizeof(unsendable[0]); i++)
+		CU_ASSERT_TRUE(topic_is_unsendable(span_of(unsendable[i])));
 	CU_ASSERT_FALSE(topic_is_system(SPAN_LITERAL("TopicTest")));
 }
 

@@ -1,0 +1,255 @@
+/* broker/shell/disk: who hears of it when disk work is done or fails, when what is written is synced, when the disk is full.
+ * The workers' work is done here, when the test says so. */
+#include <sys/statvfs.h>
+
+#include "broker/core/state.h"
+#include "broker/shell/disk.h"
+#include "lib/net/worker.h"
+#include "tests/unit/core/core_fixture.h"
+
+enum { MIB = 1 << 20, QUEUED_MAX = 16 };
+
+/* --- in place of threads and of the system's disk ---------------------------------------------------------------------- */
+
+struct worker {
+	struct work *queued[QUEUED_MAX];
+	size_t count;
+};
+
+static struct worker workers[3]; /* Flusher, housekeeper, reader. */
+static size_t worker_count;
+
+enum status worker_create(const char *name, struct mailbox *mailbox, struct worker **out, struct errinfo *err)
+{
+	(void)name;
+	(void)mailbox;
+	(void)err;
+	CU_ASSERT_FATAL(worker_count < 3);
+	*out = &workers[worker_count++];
+	return ST_OK;
+}
+
+void worker_submit(struct worker *worker, struct work *work)
+{
+	CU_ASSERT_FATAL(worker->count < QUEUED_MAX);
+	worker->queued[worker->count++] = work;
+}
+
+void worker_stop(struct worker *worker)
+{
+	CU_ASSERT_EQUAL(worker->count, 0);
+	worker_count--;
+}
+
+static uint64_t system_free = 512 * (uint64_t)MIB;
+
+int statvfs(const char *restrict path, struct statvfs *restrict out)
+{
+	(void)path;
+	*out = (struct statvfs){ .f_frsize = 4096, .f_blocks = 1024 * (uint64_t)MIB / 4096, .f_bfree = system_free / 4096,
+				 .f_bavail = system_free / 4096 };
+	return 0;
+}
+
+/* --- a broker's disk ----------------------------------------------------------------------------------------------------- */
+
+struct shell {
+	struct fixture *f;
+	struct disk *disk;
+	int64_t now_ms;
+	unsigned index_read, failed, warm;
+};
+
+static void on_flushed(void *context)
+{
+	core_committed(((struct shell *)context)->f->core);
+}
+
+static void on_index_read(void *context)
+{
+	((struct shell *)context)->index_read++;
+}
+
+static void on_failed(void *context, const struct errinfo *err)
+{
+	(void)err;
+	((struct shell *)context)->failed++;
+}
+
+static void on_warm(void *context)
+{
+	((struct shell *)context)->warm++;
+}
+
+/* A turn of the loop, and all that it gave the workers to do. */
+static void turn(struct shell *s, int64_t advance_ms)
+{
+	disk_turn_end(s->disk, s->now_ms += advance_ms);
+	for (size_t i = 0; i < worker_count; i++) {
+		while (workers[i].count > 0) {
+			struct work *work = workers[i].queued[0];
+
+			memmove(workers[i].queued, workers[i].queued + 1, --workers[i].count * sizeof(workers[i].queued[0]));
+			work->run(work);
+			work->done(work);
+		}
+	}
+}
+
+static void turns(struct shell *s, int count)
+{
+	for (int i = 0; i < count; i++)
+		turn(s, 10);
+}
+
+static void start_disk(struct shell *s, bool sync)
+{
+	struct disk_limits limits = { .free_min = 16 * MIB, .warn_percent = 90 };
+	struct disk_callbacks callbacks = { s, on_flushed, on_index_read, on_failed };
+	struct errinfo err;
+
+	CU_ASSERT_EQUAL_FATAL(disk_create(NULL, &s->f->store, s->f->snapshotter, &limits, sync, &callbacks, &s->disk, &err), ST_OK);
+	turns(s, 100);
+}
+
+static void shell_open(struct shell *s, bool sync)
+{
+	*s = (struct shell){ .f = fixture_create(NULL), .now_ms = FIXTURE_START_MS };
+	start_disk(s, sync);
+}
+
+static void stop_disk(struct shell *s)
+{
+	CU_ASSERT_TRUE(disk_idle(s->disk));
+	disk_stop(s->disk);
+	disk_destroy(s->disk);
+}
+
+static void shell_close(struct shell *s)
+{
+	stop_disk(s);
+	fixture_destroy(s->f);
+}
+
+/* --- tests ----------------------------------------------------------------------------------------------------------------- */
+
+/* Without a sync for each write: written at once, and durable in half a second although nothing more comes. */
+static void test_what_is_written_is_synced_soon(void)
+{
+	struct shell s;
+
+	shell_open(&s, false);
+	(void)must_send(s.f, (struct sent){ .topic = "t", .key = "k" });
+	turns(&s, 1);
+	CU_ASSERT_EQUAL(commitlog_written(s.f->log), commitlog_appended(s.f->log));
+	turns(&s, 60);
+	CU_ASSERT_EQUAL(commitlog_durable(s.f->log), commitlog_appended(s.f->log));
+	shell_close(&s);
+}
+
+/* Whoever waits for a read is told when there is no more to wait for. */
+static void test_a_read_that_fails_is_an_end_too(void)
+{
+	struct shell s;
+
+	shell_open(&s, true);
+	struct send_result sent = must_send(s.f, (struct sent){ .topic = "t", .key = "k" });
+	turns(&s, 10);
+	for (unsigned i = 1; i <= 2; i++) {
+		memdisk_fail_reads(s.f->disk, i == 1 ? 1 : 0);
+		CU_ASSERT_EQUAL_FATAL(disk_warm(s.disk, sent.log_offset, 64, on_warm, &s), ST_OK);
+		turns(&s, 1);
+		CU_ASSERT_EQUAL(s.warm, i);
+	}
+	CU_ASSERT_EQUAL(s.failed, 0);
+	shell_close(&s);
+}
+
+/* Of an index page as well. */
+static void test_an_index_page_that_cannot_be_read_is_an_end_too(void)
+{
+	struct shell s;
+	struct cq_entry entry;
+	struct errinfo err;
+
+	shell_open(&s, true);
+	(void)must_send(s.f, (struct sent){ .topic = "t", .key = "k" });
+	turns(&s, 10);
+	stop_disk(&s);
+	fixture_snapshot(s.f);
+	fixture_restart(s.f);
+	start_disk(&s, true);
+	pagefile_set_read_inline(s.f->files, false);
+	memdisk_set_cold(s.f->disk, true);
+	const struct queue *queue = topic_queue(topics_find_any(s.f->core->topics, SPAN_LITERAL("t")), 0);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(queue);
+	for (unsigned i = 1; i <= 2; i++) {
+		memdisk_fail_reads(s.f->disk, i == 1 ? 1 : 0);
+		CU_ASSERT_EQUAL(consume_queue_get(&queue->entries, 0, &entry, &err), ST_AGAIN);
+		turns(&s, 1);
+		CU_ASSERT_EQUAL(s.index_read, i);
+	}
+	CU_ASSERT_EQUAL(consume_queue_get(&queue->entries, 0, &entry, &err), ST_OK);
+	shell_close(&s);
+}
+
+/* A snapshot may fail, the disk must not: after a failed sync nobody knows what it holds. */
+static void test_a_failed_sync_of_a_snapshot_is_final(void)
+{
+	unsigned failures = 0, stops = 0;
+	bool struck = true;
+
+	for (uint64_t k = 1; struck && k < 100; k++) {
+		struct shell s;
+
+		shell_open(&s, true);
+		(void)must_send(s.f, (struct sent){ .topic = "t", .key = "k" });
+		turns(&s, 100);
+		snapshotter_want(s.f->snapshotter);
+		memdisk_fail(s.f->disk, k, MEMDISK_EIO, false);
+		while (snapshotter_stats(s.f->snapshotter).taken == 0 && snapshotter_stats(s.f->snapshotter).failed == 0)
+			turn(&s, 10);
+		struck = memdisk_fault_struck(s.f->disk);
+		memdisk_fail(s.f->disk, 0, MEMDISK_EIO, false);
+		turns(&s, 100);
+		failures += snapshotter_stats(s.f->snapshotter).failed;
+		stops += s.failed;
+		shell_close(&s);
+	}
+	CU_ASSERT_FALSE(struck);
+	CU_ASSERT_TRUE(stops > 0);
+	CU_ASSERT_TRUE(failures > stops); /* Those of writes. */
+}
+
+/* Full before the last byte is gone: index and snapshots need some. */
+static void test_little_space_is_none(void)
+{
+	struct shell s;
+
+	shell_open(&s, true);
+	disk_set_reserved(s.disk, 100 * MIB);
+	turn(&s, 1000);
+	CU_ASSERT_EQUAL(disk_level(s.disk), DISK_OK);
+	system_free = 8 * MIB;
+	turn(&s, 1000);
+	CU_ASSERT_EQUAL(disk_level(s.disk), DISK_FULL);
+	disk_set_reserved(s.disk, 0);
+	CU_ASSERT_EQUAL(disk_level(s.disk), DISK_LOW); /* What is prepared serves. */
+	system_free = 512 * (uint64_t)MIB;
+	turn(&s, 1000);
+	CU_ASSERT_EQUAL(disk_level(s.disk), DISK_OK);
+	shell_close(&s);
+}
+
+int main(void)
+{
+	static const struct check_test tests[] = {
+		CHECK_TEST(test_what_is_written_is_synced_soon),
+		CHECK_TEST(test_a_read_that_fails_is_an_end_too),
+		CHECK_TEST(test_an_index_page_that_cannot_be_read_is_an_end_too),
+		CHECK_TEST(test_a_failed_sync_of_a_snapshot_is_final),
+		CHECK_TEST(test_little_space_is_none),
+	};
+
+	return check_main("disk", tests, sizeof(tests) / sizeof(tests[0]));
+}
