@@ -200,9 +200,9 @@ static enum status migrate_locked(struct db_conn *conn, unsigned *applied_out, s
 		return too_new(progress.version, count, err);
 	/* An unfinished one goes on where it stopped. */
 	unsigned next = progress.finished ? progress.version + 1 : progress.version;
-	bool begun = !progress.finished;
-	uint64_t skip = begun ? progress.statements_done : 0;
-	for (; st == ST_OK && next <= count; next++, begun = false, skip = 0) {
+	uint64_t skip = progress.finished ? 0 : progress.statements_done;
+	for (; st == ST_OK && next <= count; next++, skip = 0) {
+		bool begun = next == progress.version;
 		st = apply_migration(conn, next, &migrations[next - 1], begun, skip, err);
 		*applied_out += st == ST_OK;
 	}

@@ -646,7 +646,7 @@ struct relay {
 static int socket_at(const char *path, struct sockaddr_un *address)
 {
 	*address = (struct sockaddr_un){ .sun_family = AF_UNIX };
-	snprintf(address->sun_path, sizeof(address->sun_path), "%s", path);
+	snprintf(address->sun_path, sizeof(address->sun_path), "%.107s", path);
 	return socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 }
 
