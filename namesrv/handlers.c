@@ -115,7 +115,8 @@ static void unregister_broker(struct call *call)
 		answer(call, RESP_SYSTEM_ERROR, err.text);
 		return;
 	}
-	if (route_table_unregister(call->namesrv->routes, header.broker_name, header.broker_addr, header.broker_id))
+	if (!route_table_late(call->namesrv->routes, header.broker_addr, call->conn_id, call->now_ms) &&
+	    route_table_unregister(call->namesrv->routes, header.broker_name, header.broker_addr, header.broker_id))
 		log_info("namesrv", "broker unregistered", "name=%.*s addr=%.*s", SPAN_ARGS(header.broker_name),
 			 SPAN_ARGS(header.broker_addr));
 	answer(call, RESP_SUCCESS, "");

@@ -4,6 +4,8 @@
 #include "lib/wire/codes.h"
 #include "namesrv/route_state.h"
 
+enum { LATE_MS = 20 * 1000 }; /* Less than what lies between two registrations of a broker. */
+
 /* An owned copy; {NULL, 0} without memory or for an empty text. */
 static struct span copy(struct span s)
 {
@@ -342,6 +344,18 @@ static bool contributes(const struct live *live)
 	return live->broker_id == MASTER_ID || (broker->enable_acting_master && broker->lives == live);
 }
 
+/* Said over an earlier connection than the last registration, soon after that: delivered late. Whoever still speaks over it after
+ * a while does live, and the later connection was somebody's that was delayed itself. */
+static bool is_late(const struct live *live, uint64_t conn_id, int64_t now_ms)
+{
+	return live != NULL && live->conn_id > conn_id && now_ms - live->seen_ms < LATE_MS;
+}
+
+bool route_table_late(const struct route_table *table, struct span addr, uint64_t conn_id, int64_t now_ms)
+{
+	return is_late(find_live(table, addr), conn_id, now_ms);
+}
+
 enum status route_table_register(struct route_table *table, const struct broker_header *header,
 				 const struct topic_config_table *topics, uint64_t conn_id, int64_t now_ms, bool *is_new,
 				 struct errinfo *err)
@@ -355,6 +369,8 @@ enum status route_table_register(struct route_table *table, const struct broker_
 				   SPAN_ARGS(header->broker_addr), (long long)header->broker_id);
 	/* A master that was replaced and does not know it yet: it is answered, but it does not come back. */
 	if (member != NULL && member != known && member->version.state_version > topics->version.state_version)
+		return ST_OK;
+	if (is_late(known, conn_id, now_ms) || is_late(member, conn_id, now_ms))
 		return ST_OK;
 	if (known == NULL && HASH_COUNT(table->lives) >= BROKERS_MAX)
 		return errinfo_set(err, ST_TOOBIG, "this name server knows %d brokers, its limit", BROKERS_MAX);

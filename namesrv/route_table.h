@@ -25,12 +25,15 @@ void route_table_destroy(struct route_table *table);
 
 /* REGISTER_BROKER with its decoded body. *is_new: the address was not known. ST_DENIED (a single topic for an unknown
  * broker), ST_TOOBIG, ST_NOMEM, each with a remark. ST_OK without effect if another address has the same name and id
- * and a newer stateVersion. */
+ * and a newer stateVersion, or if the broker has just registered over a later connection (ids ascend): then this one was
+ * under way for long, and its connection's end must not take the broker out. */
 enum status route_table_register(struct route_table *table, const struct broker_header *header,
 				 const struct topic_config_table *topics, uint64_t conn_id, int64_t now_ms, bool *is_new,
 				 struct errinfo *err) MUST_USE;
 /* UNREGISTER_BROKER. False: not known. */
 bool route_table_unregister(struct route_table *table, struct span broker_name, struct span addr, int64_t broker_id);
+/* The address has just registered over a later connection: what is said over this one is outdated. */
+bool route_table_late(const struct route_table *table, struct span addr, uint64_t conn_id, int64_t now_ms);
 /* BROKER_HEARTBEAT, QUERY_DATA_VERSION: the broker lives. */
 void route_table_touch(struct route_table *table, struct span addr, int64_t now_ms);
 /* The DataVersion of the last registration; false if the address is not known. */

@@ -124,6 +124,17 @@ static bool batch_full(const struct oplog_projector *p)
 	return oplog_batch_rows(&p->batch) >= (size_t)p->config.batch_max;
 }
 
+/* A wall clock that was set back stands still in the log until it has caught up, for hours perhaps; how long ago something was
+ * read tells, too. */
+static void note_reading(struct oplog_projector *p)
+{
+	if (!p->caught_up || now_mono() - p->mark_ms < p->config.prepared_after_ms)
+		return;
+	p->due_below = p->mark;
+	p->mark = logreader_position(p->reader);
+	p->mark_ms = now_mono();
+}
+
 /* Rows for what has been open for long enough. In a backlog the log's own time counts: its decisions are yet to be
  * read. */
 static enum status take_due(struct oplog_projector *p, struct errinfo *err)
@@ -133,8 +144,10 @@ static enum status take_due(struct oplog_projector *p, struct errinfo *err)
 	struct oplog_txn half;
 	enum status st = ST_OK;
 
+	note_reading(p);
 	while (st == ST_OK && !batch_full(p) &&
-	       oplog_young_oldest(p->young, now - p->config.prepared_after_ms, false, &half))
+	       oplog_young_oldest(p->young, 0, true, &half) &&
+	       (half.created_ms <= now - p->config.prepared_after_ms || half.half_offset < p->due_below))
 		st = take_txn(p, &half, err);
 	return st;
 }
@@ -187,6 +200,7 @@ static void close_reader(struct oplog_projector *p)
 	oplog_young_clear(p->young);
 	forget_batch(p);
 	p->log_time_ms = 0;
+	p->mark = p->due_below = 0;
 }
 
 /* Reads from the cursor on, with empty hands. */
@@ -295,7 +309,9 @@ static int64_t sleep_time(struct oplog_projector *p)
 
 	if (oplog_young_oldest(p->young, 0, true, &oldest)) {
 		int64_t due = oldest.created_ms + p->config.prepared_after_ms - clock_wall_ms(clock_system());
+		int64_t look = p->mark_ms + p->config.prepared_after_ms - now_mono();
 		until = due < until ? due : until;
+		until = look < until ? look : until;
 	}
 	if (cursor_target(p) > p->cursor) {
 		int64_t move = p->cursor_moved_ms + IDLE_CURSOR_MS - now_mono();

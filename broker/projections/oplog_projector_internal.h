@@ -41,6 +41,9 @@ struct oplog_projector {
 	uint64_t batch_target;   /* Where the cursor goes with it, once sealed. */
 	uint64_t cursor;         /* Where it is. */
 	int64_t log_time_ms;     /* Highest time read from the log. */
+	uint64_t mark;           /* The position at `mark_ms`, monotonic. */
+	int64_t mark_ms;
+	uint64_t due_below;      /* What lies below was read opLogPreparedAfterMs ago. */
 	bool caught_up;
 	int64_t cursor_moved_ms; /* Monotonic. */
 	int64_t maintain_at_ms;  /* Monotonic. */

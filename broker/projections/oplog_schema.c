@@ -132,8 +132,18 @@ static enum status note_statement(struct db_conn *conn, unsigned version, const 
 	return db_conn_exec_text(conn, query, err);
 }
 
+enum { PROCEDURE_EXISTS = 1304 };
+
+/* The first statement that is not noted as done may be done all the same, when the note was lost. All kinds of statements
+ * that the files have can be repeated, but one. */
+static bool was_done(const struct db_conn *conn)
+{
+	return db_conn_error_number(conn) == PROCEDURE_EXISTS;
+}
+
+/* `begun`: somebody was at it before, and noted `skip` statements. */
 static enum status apply_migration(struct db_conn *conn, unsigned version, const struct oplog_migration *migration,
-				   uint64_t skip, struct errinfo *err)
+				   bool begun, uint64_t skip, struct errinfo *err)
 {
 	char delimiter[OPLOG_DELIMITER_SIZE] = ";", query[OPLOG_QUERY_SIZE];
 	struct span text = span_of(migration->text), statement;
@@ -143,6 +153,8 @@ static enum status apply_migration(struct db_conn *conn, unsigned version, const
 		if (number <= skip)
 			continue;
 		st = db_conn_exec(conn, statement, NULL, err);
+		if (st != ST_OK && begun && number == skip + 1 && was_done(conn))
+			st = ST_OK;
 		if (st == ST_OK)
 			st = note_statement(conn, version, migration->name, number, err);
 		if (st != ST_OK)
@@ -190,7 +202,8 @@ static enum status migrate_locked(struct db_conn *conn, unsigned *applied_out, s
 	unsigned next = progress.finished ? progress.version + 1 : progress.version;
 	uint64_t skip = progress.finished ? 0 : progress.statements_done;
 	for (; st == ST_OK && next <= count; next++, skip = 0) {
-		st = apply_migration(conn, next, &migrations[next - 1], skip, err);
+		bool begun = next == progress.version;
+		st = apply_migration(conn, next, &migrations[next - 1], begun, skip, err);
 		*applied_out += st == ST_OK;
 	}
 	return st;

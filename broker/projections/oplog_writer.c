@@ -33,6 +33,7 @@ struct oplog_writer {
 	uint64_t epoch;
 	uint64_t position;      /* Of the cursor, as far as we know. */
 	uint64_t next_position; /* Of a transaction whose outcome is unknown; else == position. */
+	uint64_t claimed_epoch; /* Of the last claim, whose answer may have been lost. */
 	char name[WRITER_NAME_SIZE]; /* host:pid */
 };
 
@@ -117,6 +118,21 @@ static enum status limit_lock_wait(struct oplog_writer *writer, struct errinfo *
 	return db_conn_exec_text(writer->conn, statement, err);
 }
 
+/* While we hold a lock, the server gives up on us soon after we would have given up on it: it may never hear of the end of a
+ * connection, and would keep the cursor's row locked for the hours that it waits otherwise. */
+static enum status limit_silence(struct oplog_writer *writer, struct errinfo *err)
+{
+	char statement[64];
+
+	snprintf(statement, sizeof(statement), "SET SESSION wait_timeout=%" PRId64, (2 * writer->config->timeout_ms + 999) / 1000);
+	return db_conn_exec_text(writer->conn, statement, err);
+}
+
+static enum status allow_silence(struct oplog_writer *writer, struct errinfo *err)
+{
+	return db_conn_exec_text(writer->conn, "SET SESSION wait_timeout=DEFAULT", err);
+}
+
 static enum status prepare_schema(struct oplog_writer *writer, struct errinfo *err)
 {
 	unsigned applied = 0;
@@ -141,6 +157,7 @@ struct cursor {
 	uint64_t log_no;
 	uint64_t position;
 	uint64_t epoch;
+	bool names_us; /* As its writer. */
 };
 
 enum { LOG_ID_LITERAL_SIZE = 2 * LOG_ID_SIZE + 4 };
@@ -152,22 +169,6 @@ static void log_id_literal(const uint8_t *log_id, char out[LOG_ID_LITERAL_SIZE])
 	for (int i = 0; i < LOG_ID_SIZE; i++)
 		at += sprintf(out + at, "%02x", log_id[i]);
 	sprintf(out + at, "'");
-}
-
-/* ST_NOTFOUND with DB_ERROR_NONE: no such row. */
-static enum status read_cursor(struct oplog_writer *writer, const struct oplog_log_identity *identity,
-			       struct cursor *out, struct errinfo *err)
-{
-	char literal[LOG_ID_LITERAL_SIZE], query[256];
-	uint64_t cells[3];
-
-	log_id_literal(identity->log_id, literal);
-	snprintf(query, sizeof(query),
-		 "SELECT log_no, cursor_position, cursor_epoch FROM broker_log WHERE log_id = %s", literal);
-	enum status st = db_conn_query_u64(writer->conn, span_of(query), cells, 3, err);
-	if (st == ST_OK)
-		*out = (struct cursor){ cells[0], cells[1], cells[2] };
-	return st;
 }
 
 static enum status exec_buffer(struct oplog_writer *writer, struct buffer *statement, uint64_t *affected_out,
@@ -188,6 +189,29 @@ static void append_clean(struct oplog_writer *writer, struct buffer *out, const 
 	db_conn_append_quoted(writer->conn, out, buffer_span(&clean));
 	out->failed |= clean.failed;
 	buffer_deinit(&clean);
+}
+
+/* Waits for whoever is about to change it: a COMMIT of ours that was given up may still be under way, and is settled then.
+ * ST_NOTFOUND with DB_ERROR_NONE: no such row. */
+static enum status read_cursor(struct oplog_writer *writer, const struct oplog_log_identity *identity,
+			       struct cursor *out, struct errinfo *err)
+{
+	char literal[LOG_ID_LITERAL_SIZE];
+	struct buffer query;
+	uint64_t cells[4] = { 0 };
+
+	log_id_literal(identity->log_id, literal);
+	buffer_init(&query, 0);
+	buffer_append_text(&query, "SELECT log_no, cursor_position, cursor_epoch, writer = ");
+	append_clean(writer, &query, writer->name, OPLOG_NAME_CHARS);
+	buffer_printf(&query, " FROM broker_log WHERE log_id = %s FOR UPDATE", literal);
+	enum status st = query.failed ? errinfo_set(err, ST_NOMEM, "op log statement: out of memory")
+				      : db_conn_query_u64(writer->conn, buffer_span(&query), cells, 4, err);
+	buffer_deinit(&query);
+	if (st != ST_OK)
+		return errinfo_wrap(err, st, "read the cursor");
+	*out = (struct cursor){ cells[0], cells[1], cells[2], cells[3] != 0 };
+	return ST_OK;
 }
 
 /* The first projection of this log into this server. */
@@ -218,6 +242,7 @@ static enum status claim_cursor(struct oplog_writer *writer, const struct cursor
 	struct buffer statement;
 	uint64_t affected = 0;
 
+	writer->claimed_epoch = cursor->epoch + 1;
 	buffer_init(&statement, 0);
 	buffer_append_text(&statement, "UPDATE broker_log SET broker_name = ");
 	append_clean(writer, &statement, writer->broker_name, OPLOG_NAME_CHARS);
@@ -251,6 +276,9 @@ static enum status taken_over(struct oplog_writer *writer, struct errinfo *err)
  * or further back on a server that lost what it had; further ahead is somebody else's work. */
 static enum status verify_cursor(struct oplog_writer *writer, const struct cursor *cursor, struct errinfo *err)
 {
+	/* Our own claim, whose answer was lost. */
+	if (cursor->epoch == writer->claimed_epoch && cursor->names_us)
+		writer->epoch = cursor->epoch;
 	if (cursor->epoch > writer->epoch)
 		return taken_over(writer, err);
 	if (cursor->epoch == writer->epoch &&
@@ -293,9 +321,13 @@ enum status oplog_writer_connect(struct oplog_writer *writer, const struct oplog
 	oplog_names_clear(writer->names);
 	st = limit_lock_wait(writer, err);
 	if (st == ST_OK)
+		st = limit_silence(writer, err);
+	if (st == ST_OK)
 		st = prepare_schema(writer, err);
 	if (st == ST_OK)
 		st = find_cursor(writer, identity, err);
+	if (st == ST_OK)
+		st = allow_silence(writer, err);
 	if (st != ST_OK) {
 		oplog_writer_disconnect(writer);
 		return st;
@@ -475,8 +507,10 @@ static enum status write_in_transaction(struct oplog_writer *writer, const struc
 {
 	size_t packet_max = db_conn_packet_max(writer->conn);
 	size_t size_max = packet_max < STATEMENT_MAX ? packet_max : STATEMENT_MAX;
-	enum status st = db_conn_begin(writer->conn, err);
+	enum status st = limit_silence(writer, err);
 
+	if (st == ST_OK)
+		st = db_conn_begin(writer->conn, err);
 	if (st != ST_OK)
 		return st;
 	st = move_cursor(writer, position, skipped, err);
@@ -493,7 +527,7 @@ static enum status write_in_transaction(struct oplog_writer *writer, const struc
 	if (st != ST_OK)
 		return errinfo_wrap(err, st, "commit");
 	writer->position = position;
-	return ST_OK;
+	return allow_silence(writer, err);
 }
 
 enum status oplog_writer_write(struct oplog_writer *writer, const struct oplog_batch *batch, uint64_t position,

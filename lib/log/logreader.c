@@ -8,7 +8,7 @@
 
 #include "lib/log/format.h"
 
-enum { READ_AHEAD = 1 << 20 };
+enum { READ_AHEAD = 1 << 20, SEEK_TRIES = 16 };
 
 struct logreader {
 	const struct vfs *vfs;
@@ -46,8 +46,8 @@ static enum status open_segment(struct logreader *reader, bool first, struct err
 	return status;
 }
 
-/* Chooses the segment that holds `from` among the files that there are. */
-static enum status seek(struct logreader *reader, uint64_t from, struct errinfo *err)
+/* Chooses the segment that holds `from` among the files that there are, and opens it. */
+static enum status open_chosen(struct logreader *reader, uint64_t from, struct errinfo *err)
 {
 	uint64_t *bases = NULL;
 	size_t count = 0, chosen = 0;
@@ -58,12 +58,35 @@ static enum status seek(struct logreader *reader, uint64_t from, struct errinfo 
 	while (chosen + 1 < count && bases[chosen + 1] <= from)
 		chosen++;
 	reader->base = bases[chosen];
-	if (from == 0)
-		from = reader->base + LOG_SEGMENT_HEADER_SIZE;
-	status = open_segment(reader, true, err);
 	free(bases);
+	return open_segment(reader, true, err);
+}
+
+/* The file at reader->base has another name by now, or none. */
+static bool is_overtaken(const struct logreader *reader)
+{
+	uint64_t *bases = NULL;
+	size_t count = 0, at = 0;
+
+	if (log_list_segments(reader->vfs, reader->dir, &bases, &count, NULL) != ST_OK)
+		return false;
+	while (at < count && bases[at] != reader->base)
+		at++;
+	free(bases);
+	return at == count;
+}
+
+static enum status seek(struct logreader *reader, uint64_t from, struct errinfo *err)
+{
+	enum status status = open_chosen(reader, from, err);
+
+	/* A running broker may have begun to use the oldest one again after it was opened: what looks like a bad header is none. */
+	for (int tries = 0; tries < SEEK_TRIES && (status == ST_CORRUPT || status == ST_NOTFOUND) && is_overtaken(reader); tries++)
+		status = open_chosen(reader, from, err);
 	if (status != ST_OK)
 		return status;
+	if (from == 0)
+		from = reader->base + LOG_SEGMENT_HEADER_SIZE;
 	if (from < reader->base)
 		return errinfo_set(err, ST_NOTFOUND, "log offset %" PRIu64 " is older than the log's start %" PRIu64,
 				   from, reader->base);

@@ -6,7 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { DB_PACKET_MIN = 1024 * 1024 };
+enum {
+	DB_PACKET_MIN = 1024 * 1024,
+	DB_PACKET_OVERHEAD = 16, /* The server counts the command's byte with the statement, and refuses the limit itself. */
+};
 
 struct db_conn {
 	MYSQL *handle;
@@ -282,7 +285,7 @@ size_t db_conn_packet_max(struct db_conn *conn)
 		return conn->packet_max;
 	if (db_conn_query_u64(conn, SPAN_LITERAL("SELECT @@max_allowed_packet"), &packet_max, 1, NULL) != ST_OK)
 		return DB_PACKET_MIN;
-	conn->packet_max = packet_max;
+	conn->packet_max = packet_max - DB_PACKET_OVERHEAD;
 	return conn->packet_max;
 }
 

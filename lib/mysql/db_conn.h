@@ -116,7 +116,8 @@ enum db_error_class db_error_class_of(unsigned number);
 /* The status that calls return for an error of this class. Pure. */
 enum status db_error_class_status(enum db_error_class class);
 
-/* The server's max_allowed_packet, asked for once; at least 1 MiB is assumed when it cannot be asked. */
+/* The largest statement that the server takes (by max_allowed_packet), asked for once; 1 MiB is assumed when it cannot be
+ * asked. */
 size_t db_conn_packet_max(struct db_conn *conn);
 
 /* Appends `text` as a quoted and escaped string literal, as this connection's session reads it. */

@@ -646,7 +646,7 @@ struct relay {
 static int socket_at(const char *path, struct sockaddr_un *address)
 {
 	*address = (struct sockaddr_un){ .sun_family = AF_UNIX };
-	snprintf(address->sun_path, sizeof(address->sun_path), "%s", path);
+	snprintf(address->sun_path, sizeof(address->sun_path), "%.107s", path);
 	return socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 }
 
@@ -897,6 +897,26 @@ static void test_an_open_half_holds_the_cursor_back(void)
 	project_once(&log);
 	check_rows("SELECT transaction_id FROM v_transactions WHERE state = 'prepared'", "open\n");
 	CU_ASSERT_EQUAL(sql_u64("SELECT COUNT(*) FROM txn"), 21);
+	close_log(&log);
+}
+
+/* After the wall clock was set back by an hour, time stands still in the log for an hour. */
+static void test_an_open_half_has_its_row_although_the_clock_was_set_back(void)
+{
+	struct oplog_config config = broker_options();
+	int64_t in_an_hour = clock_wall_ms(clock_system()) + 3600 * 1000;
+	struct test_log log;
+
+	fresh_database();
+	new_log(&log, "clock");
+	put_many(&log, 10, in_an_hour);
+	(void)put_half(&log, "open", in_an_hour + 7);
+	flush(&log);
+	struct oplog_projector *projector = start_projector(&log, &config);
+	wait_rows(11);
+	check_rows("SELECT transaction_id FROM v_transactions WHERE state = 'prepared'", "open\n");
+	wait_projected(&log, projector);
+	oplog_projector_stop(projector, 5000);
 	close_log(&log);
 }
 
@@ -1578,6 +1598,7 @@ int main(void)
 		CHECK_TEST(test_an_old_state_does_not_replace_a_newer_one),
 		CHECK_TEST(test_only_what_is_durable_is_projected),
 		CHECK_TEST(test_an_open_half_holds_the_cursor_back),
+		CHECK_TEST(test_an_open_half_has_its_row_although_the_clock_was_set_back),
 		CHECK_TEST(test_more_open_halves_than_there_is_room_for),
 		CHECK_TEST(test_a_cursor_set_back_by_hand_is_followed),
 		CHECK_TEST(test_an_emptied_server_is_filled_again),

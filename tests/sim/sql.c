@@ -310,14 +310,34 @@ static void run_update(sql *s, struct sql_base *base, uint64_t *affected, struct
 	s->at = s->end;
 }
 
-static void run_select(sql *s, struct sql_base *base, sql_select select, void *context)
+/* The transactions of one connection are over before another one reads: a lock has nothing to wait for. */
+static void drop_for_update(sql *s)
 {
-	struct span names[NAMES_MAX];
+	static const char lock[] = " FOR UPDATE";
+	size_t size = sizeof(lock) - 1;
+
+	if ((size_t)(s->end - s->at) > size && memcmp(s->end - size, lock, size) == 0)
+		s->end -= size;
+}
+
+/* The list of a SELECT for one row. */
+static unsigned take_cells(sql *s, struct sql_value *cells)
+{
 	unsigned count = 0;
 
 	do
-		names[count++] = take_word(s);
+		cells[count++] = expression(s);
 	while (!s->failed && count < NAMES_MAX && try_sign(s, ","));
+	return count;
+}
+
+static void run_select(sql *s, struct sql_base *base, sql_select select, void *context)
+{
+	const char *list = s->at;
+
+	drop_for_update(s);
+	while (s->at + 6 < s->end && memcmp(s->at, " FROM ", 6) != 0)
+		s->at++;
 	want_word(s, "FROM");
 	take_table(s, base);
 	want_word(s, "WHERE");
@@ -328,15 +348,12 @@ static void run_select(sql *s, struct sql_base *base, sql_select select, void *c
 		s->at = where;
 		if (!where_holds(s, row))
 			continue;
-		for (unsigned i = 0; i < count && !s->failed; i++) {
-			int column = sql_column(s->table, names[i]);
-
-			if (column < 0)
-				fail(s, "an unknown column");
-			else
-				cells[i] = *sql_cell(row, column);
-		}
-		if (!s->failed && select != NULL && select(context, cells, count) != ST_OK)
+		s->at = list;
+		unsigned count = take_cells(s, cells);
+		bool more = !s->failed && (select == NULL || select(context, cells, count) == ST_OK);
+		for (unsigned i = 0; i < count; i++)
+			sql_free(&cells[i]);
+		if (!more)
 			break;
 	}
 	s->at = s->end;
