@@ -1,8 +1,7 @@
 /* Consumer offsets to the letter: a client that keeps offsets of groups that nobody consumes in, one word after the other, so
  * that it knows exactly what the broker must remember.
  *
- * A word that was acknowledged (a two-way request) must be told again, for ever. A one-way word must be told again once it
- * was told, and the broker has then lived long enough to have written it.
+ * A word that was acknowledged (a two-way request) must be told again, for ever; a one-way word once somebody was told it.
  * Threads: one. */
 #ifndef ESCROW_SIM_LEDGER_H
 #define ESCROW_SIM_LEDGER_H
