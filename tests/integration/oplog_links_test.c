@@ -5,7 +5,6 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,42 +12,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "broker/projections/oplog_projector.h"
-#include "broker/projections/oplog_schema.h"
 #include "lib/base/clock.h"
-#include "lib/log/commitlog.h"
-#include "lib/mysql/db_conn.h"
-#include "lib/record/record_message.h"
-#include "lib/record/record_transaction.h"
-#include "tests/support/check.h"
-
-enum { WAIT_LIMIT_MS = 30000, POLL_MS = 10 };
-
-static char *base_dir;
-static char server_dir[512];
-static char server_socket[108];
-static struct db_conn *admin; /* root */
-
-/* Leaves no server behind. */
-static void give_up(const char *what, const char *why)
-{
-	char command[700];
-
-	fprintf(stderr, "%s: %s\n", what, why);
-	snprintf(command, sizeof(command), "tests/support/mariadb kill %s", server_dir);
-	if (system(command) != 0)
-		fprintf(stderr, "the server of %s may still run\n", server_dir);
-	abort();
-}
-
-#define MUST(call)                                                              \
-	do {                                                                    \
-		struct errinfo must_err = { ST_OK, "" };                        \
-		struct errinfo *err = &must_err;                                \
-		enum status must_st = (call);                                   \
-		if (must_st != ST_OK)                                           \
-			give_up(#call, must_err.text);                          \
-	} while (0)
+#include "tests/support/oplog_rig.h"
 
 /* --- the gate --------------------------------------------------------------------------------------------------- */
 
@@ -182,11 +147,11 @@ static struct sockaddr_un address_of(const char *path)
 
 static void *run_gate(void *unused)
 {
-	struct sockaddr_un address = address_of(server_socket);
 	int client;
 
 	(void)unused;
 	while ((client = accept(gate.listener, NULL, NULL)) >= 0) {
+		struct sockaddr_un address = address_of(server_socket()); /* It has one by now. */
 		struct passage *passage = malloc(sizeof(*passage));
 		pthread_t thread;
 
@@ -255,184 +220,98 @@ static void gate_wait(const bool *flag, const char *what)
 	}
 }
 
-/* --- the server ------------------------------------------------------------------------------------------------- */
-
-static void start_server(void)
-{
-	char command[700], path[600];
-	size_t size;
-
-	snprintf(command, sizeof(command), "tests/support/mariadb start %s >/dev/null", server_dir);
-	if (system(command) != 0)
-		give_up("failed", command);
-	snprintf(path, sizeof(path), "%s/socket-path", server_dir);
-	uint8_t *text = check_read_file(path, &size);
-	snprintf(server_socket, sizeof(server_socket), "%.*s", (int)strcspn((const char *)text, "\n"), (const char *)text);
-	free(text);
-	struct db_target target = { .socket = server_socket, .user = "root", .timeout_ms = 20000 };
-	MUST(db_conn_open(&target, &admin, NULL, err));
-}
-
-static void sql(const char *statement)
-{
-	MUST(db_conn_exec_text(admin, statement, err));
-}
-
-static uint64_t sql_u64(const char *query)
-{
-	uint64_t value = 0;
-
-	MUST(db_conn_query_u64(admin, span_of(query), &value, 1, err));
-	return value;
-}
-
-static void fresh_database(void)
-{
-	unsigned applied = 0;
-
-	sql("DROP DATABASE IF EXISTS escrow_oplog");
-	MUST(oplog_schema_use(admin, "escrow_oplog", err));
-	MUST(oplog_schema_migrate(admin, &applied, err));
-}
-
 /* --- a log and its projector ------------------------------------------------------------------------------------ */
 
-struct test_log {
-	char root[512];
-	struct commitlog *log;
-	uint64_t count;
-};
-
-static void new_log(struct test_log *t, const char *name)
-{
-	*t = (struct test_log){ .count = 0 };
-	snprintf(t->root, sizeof(t->root), "%s/%s", base_dir, name);
-	struct commitlog_config config = { .root = t->root, .cluster = "test", .segment_size = 4 << 20, .ring_size = 1 << 20 };
-	MUST(commitlog_open(&config, vfs_posix(), &t->log, err));
-}
-
-static void flush(struct test_log *t)
-{
-	struct log_prepare_job prepare;
-	struct log_flush_job job;
-
-	while (commitlog_take_prepare(t->log, &prepare)) {
-		log_prepare_run(&prepare);
-		MUST(commitlog_prepare_done(t->log, &prepare, err));
-	}
-	while (commitlog_take_flush(t->log, true, &job)) {
-		log_flush_run(&job);
-		MUST(commitlog_flush_done(t->log, &job, err));
-	}
-}
-
-static const struct span name = SPAN_LITERAL("orders");
-
-struct test_txn {
-	uint64_t half_offset, n, state_offset;
-	int64_t created_ms;
+/* A transaction, and what is known of it by now. */
+struct fate {
+	struct test_txn txn;
+	uint64_t state_offset;
 	enum record_outcome outcome; /* RESUME: open. */
-	char id[32];
 };
 
-static struct test_txn put_half(struct test_log *t)
+static struct fate begin(struct test_log *t)
 {
-	struct test_txn txn = { .n = t->count++, .created_ms = clock_wall_ms(clock_system()), .outcome = OUTCOME_RESUME };
+	char id[32];
 
-	snprintf(txn.id, sizeof(txn.id), "txn%" PRIu64, txn.n);
-	struct record_half half = {
-		.half_queue_offset = txn.n, .store_time_ms = txn.created_ms, .immunity_ms = -1, .topic = name, .group = name,
-		.transaction_id = span_of(txn.id), .unique_key = span_of(txn.id), .client_id = name, .global = { SPAN_NONE, 0, 1 },
-		.message = SPAN_LITERAL("0123456789"),
-	};
-	uint8_t *at = commitlog_begin(t->log, LOG_HALF, record_half_size(&half), &txn.half_offset);
-	if (at == NULL)
-		give_up("test log", "no room");
-	record_half_encode(&half, at);
-	(void)commitlog_commit(t->log);
-	txn.state_offset = txn.half_offset;
-	return txn;
+	snprintf(id, sizeof(id), "txn%" PRIu64, t->half_count);
+	struct test_txn txn = put_half(t, id, clock_wall_ms(clock_system()));
+	return (struct fate){ txn, txn.offset, OUTCOME_RESUME };
 }
 
-static void put_decision(struct test_log *t, struct test_txn *txn, enum record_outcome outcome)
+static void decide(struct test_log *t, struct fate *fate, enum record_outcome outcome)
 {
-	struct record_decision decision = {
-		.half_offset = txn->half_offset, .half_queue_offset = txn->n, .half_store_time_ms = txn->created_ms,
-		.body_offset = txn->half_offset, .message_size = 10, .outcome = outcome, .who = WHO_PRODUCER,
-		.when_ms = clock_wall_ms(clock_system()), .queue_offset = txn->n, .topic = name, .group = name,
-		.transaction_id = span_of(txn->id), .who_text = name, .global = { SPAN_NONE, 0, 1 },
-	};
-	uint8_t *at = commitlog_begin(t->log, LOG_DECISION, record_decision_size(&decision), &txn->state_offset);
+	int64_t age_ms = clock_wall_ms(clock_system()) - fate->txn.created_ms;
 
-	if (at == NULL)
-		give_up("test log", "no room");
-	record_decision_encode(&decision, at);
-	(void)commitlog_commit(t->log);
-	txn->outcome = outcome;
+	fate->state_offset = put_decision(t, &fate->txn, (struct verdict){ outcome, WHO_PRODUCER, "orders", NULL, age_ms, 0, 0 });
+	fate->outcome = outcome;
 }
 
 /* `count` committed transactions, each of an id of its own. */
 static void put_committed(struct test_log *t, unsigned count)
 {
 	for (unsigned i = 0; i < count; i++) {
-		struct test_txn txn = put_half(t);
+		struct fate fate = begin(t);
 
-		put_decision(t, &txn, OUTCOME_COMMIT);
+		decide(t, &fate, OUTCOME_COMMIT);
 	}
-	flush(t);
+	flush_log(t);
 }
 
-struct config_holder {
-	struct oplog_config oplog;
-};
-
-static struct oplog_projector *start_projector(struct test_log *t, int64_t timeout_ms)
+/* Its connections go through the gate. */
+static struct oplog_projector *start_gated(struct test_log *t, int64_t timeout_ms)
 {
-	static const struct config_option options[] = { OPLOG_CONFIG_OPTIONS(struct config_holder, oplog) };
-	static const struct config_spec spec = { "test", options, sizeof(options) / sizeof(options[0]), NULL };
-	struct config_holder holder;
-	struct oplog_projector *projector;
+	struct oplog_config config = broker_options();
 
-	config_init(&spec, &holder);
-	snprintf(holder.oplog.socket, sizeof(holder.oplog.socket), "%s", gate.path);
-	strcpy(holder.oplog.user, "root");
-	holder.oplog.enable = true;
-	holder.oplog.retry_max_ms = 200;
-	holder.oplog.timeout_ms = timeout_ms;
-	MUST(oplog_projector_start(&holder.oplog, t->root, "broker-a", commitlog_durable(t->log), &projector, err));
-	return projector;
+	strcpy(config.socket, gate.path);
+	config.timeout_ms = timeout_ms;
+	config.prepared_after_ms = 1000; /* As by default: most are decided before they have a row. */
+	return start_projector(t, &config);
 }
 
-/* Waits for the cursor to reach the log's end; false when it never does. */
-static bool projected(struct test_log *t, struct oplog_projector *projector)
+static void advance(struct test_log *t, struct oplog_projector *projector)
 {
-	struct oplog_status status;
-
 	oplog_projector_advance(projector, commitlog_durable(t->log));
-	for (int waited = 0; waited < WAIT_LIMIT_MS; waited += POLL_MS) {
-		oplog_projector_status(projector, &status);
-		if (status.cursor >= commitlog_durable(t->log))
-			return true;
-		if (status.state == OPLOG_STOPPED)
-			break;
-		usleep(POLL_MS * 1000);
-	}
-	fprintf(stderr, "not projected: %s\n", status.last_error);
-	return false;
 }
 
-static void close_log(struct test_log *t)
+static void project_all(struct test_log *t, struct oplog_projector *projector)
 {
-	MUST(commitlog_close(t->log, true, err));
+	advance(t, projector);
+	wait_projected(t, projector);
 }
 
-static void check_complete(const struct test_log *t)
+static void check_all_committed(const struct test_log *t)
 {
-	CU_ASSERT_EQUAL(sql_u64("SELECT COUNT(*) FROM txn WHERE state = 2"), t->count);
-	CU_ASSERT_EQUAL(sql_u64("SELECT COUNT(DISTINCT half_queue_offset) FROM txn"), t->count);
+	CU_ASSERT_EQUAL(sql_u64("SELECT COUNT(*) FROM txn WHERE state = 2"), t->half_count);
+	CU_ASSERT_EQUAL(sql_u64("SELECT COUNT(DISTINCT half_queue_offset) FROM txn"), t->half_count);
 }
 
 /* --- tests ------------------------------------------------------------------------------------------------------ */
+
+/* Whether it happened is seen by the cursor: that it stands where it stood, or further than was known, is our own work, not
+ * another projector's, and needs no new claim. */
+static void test_a_commit_without_an_answer_has_happened_or_not(void)
+{
+	struct test_log log;
+
+	fresh_database();
+	new_log(&log, "answer");
+	put_many(&log, 100, noon);
+	struct oplog_projector *projector = start_gated(&log, 5000);
+	project_all(&log, projector);
+	uint64_t epoch = sql_u64("SELECT cursor_epoch FROM broker_log");
+	for (int round = 1; round <= 4; round++) {
+		/* Released at once: the stranded server is told of the connection's end, without a COMMIT. */
+		gate_arm("COMMIT", round % 2 == 0 ? GATE_STRANDS_THE_SERVER : GATE_LOSES_THE_ANSWER, NULL);
+		gate_release();
+		put_many(&log, 100, noon);
+		project_all(&log, projector);
+		gate_wait(&gate.struck, "COMMIT");
+	}
+	CU_ASSERT_EQUAL(sql_u64("SELECT cursor_epoch FROM broker_log"), epoch);
+	oplog_projector_stop(projector, 5000);
+	check_complete(&log, 500);
+	close_log(&log);
+}
 
 /* A COMMIT that reaches the server after the projector is back, under a new connection, is its own: nobody took over. */
 static void test_a_commit_that_comes_late_is_ones_own(void)
@@ -442,19 +321,19 @@ static void test_a_commit_that_comes_late_is_ones_own(void)
 	fresh_database();
 	new_log(&log, "late");
 	put_committed(&log, 10);
-	struct oplog_projector *projector = start_projector(&log, 5000);
-	CU_ASSERT_TRUE(projected(&log, projector));
+	struct oplog_projector *projector = start_gated(&log, 5000);
+	project_all(&log, projector);
 	gate_arm("COMMIT", GATE_HOLDS_THE_STATEMENT, "UPDATE");
 	put_committed(&log, 10);
-	oplog_projector_advance(projector, commitlog_durable(log.log));
+	advance(&log, projector);
 	gate_wait(&gate.struck, "COMMIT");
 	put_committed(&log, 10);
-	oplog_projector_advance(projector, commitlog_durable(log.log));
+	advance(&log, projector);
 	gate_wait(&gate.awaited_came, "a statement that waits for the cursor's row");
 	gate_release();
-	CU_ASSERT_TRUE(projected(&log, projector));
+	project_all(&log, projector);
 	oplog_projector_stop(projector, 5000);
-	check_complete(&log);
+	check_all_committed(&log);
 	close_log(&log);
 }
 
@@ -466,18 +345,18 @@ static void test_a_claim_whose_answer_is_lost_is_ones_own(void)
 	fresh_database();
 	new_log(&log, "claim");
 	put_committed(&log, 10);
-	struct oplog_projector *projector = start_projector(&log, 5000);
-	CU_ASSERT_TRUE(projected(&log, projector));
+	struct oplog_projector *projector = start_gated(&log, 5000);
+	project_all(&log, projector);
 	sql("DELETE FROM txn");
 	sql("UPDATE broker_log SET cursor_position = 0");
 	gate_arm("SET broker_name", GATE_LOSES_THE_ANSWER, NULL);
 	gate_release();
 	put_committed(&log, 10);
-	oplog_projector_advance(projector, commitlog_durable(log.log));
+	advance(&log, projector);
 	gate_wait(&gate.struck, "the claim");
-	CU_ASSERT_TRUE(projected(&log, projector));
+	project_all(&log, projector);
 	oplog_projector_stop(projector, 5000);
-	check_complete(&log);
+	check_all_committed(&log);
 	close_log(&log);
 }
 
@@ -490,16 +369,16 @@ static void test_a_stranded_transaction_does_not_hold_the_cursor(void)
 	fresh_database();
 	new_log(&log, "stranded");
 	put_committed(&log, 10);
-	struct oplog_projector *projector = start_projector(&log, 1000);
-	CU_ASSERT_TRUE(projected(&log, projector));
+	struct oplog_projector *projector = start_gated(&log, 1000);
+	project_all(&log, projector);
 	gate_arm("COMMIT", GATE_STRANDS_THE_SERVER, NULL);
 	put_committed(&log, 10);
-	oplog_projector_advance(projector, commitlog_durable(log.log));
+	advance(&log, projector);
 	gate_wait(&gate.struck, "COMMIT");
-	CU_ASSERT_TRUE(projected(&log, projector));
+	project_all(&log, projector);
 	gate_release();
 	oplog_projector_stop(projector, 5000);
-	check_complete(&log);
+	check_all_committed(&log);
 	close_log(&log);
 }
 
@@ -508,63 +387,47 @@ static void test_a_stranded_transaction_does_not_hold_the_cursor(void)
 enum { RANDOM_TXNS = 20000 };
 
 /* Some transactions are new, some of the young ones are decided, and parked ones may be decided once more. */
-static void do_business(struct test_log *t, struct test_txn *txns, uint64_t *random)
+static void do_business(struct test_log *t, struct fate *fates, uint64_t *random)
 {
-	for (uint64_t i = check_random(random) % 40; i > 0 && t->count < RANDOM_TXNS; i--) {
-		struct test_txn txn = put_half(t);
-		txns[txn.n] = txn;
+	for (uint64_t i = check_random(random) % 40; i > 0 && t->half_count < RANDOM_TXNS; i--) {
+		struct fate fate = begin(t);
+		fates[fate.txn.n] = fate;
 	}
-	for (uint64_t i = check_random(random) % 50; i > 0 && t->count > 0; i--) {
+	for (uint64_t i = check_random(random) % 50; i > 0 && t->half_count > 0; i--) {
 		uint64_t back = check_random(random) % (check_random(random) % 8 == 0 ? 2000 : 60);
-		struct test_txn *txn = &txns[back < t->count ? t->count - 1 - back : 0];
+		struct fate *fate = &fates[back < t->half_count ? t->half_count - 1 - back : 0];
 
-		if (txn->outcome == OUTCOME_RESUME || txn->outcome == OUTCOME_PARK)
-			put_decision(t, txn, (enum record_outcome[]){ OUTCOME_COMMIT, OUTCOME_ROLLBACK, OUTCOME_PARK }[check_random(random) % 3]);
+		if (fate->outcome == OUTCOME_RESUME || fate->outcome == OUTCOME_PARK)
+			decide(t, fate, (enum record_outcome[]){ OUTCOME_COMMIT, OUTCOME_ROLLBACK, OUTCOME_PARK }[check_random(random) % 3]);
 	}
-	flush(t);
+	flush_log(t);
 }
 
 /* What the server had not yet synced is lost with it, cursor and all. */
 static void restart_server(void)
 {
-	char command[700];
-
-	db_conn_close(admin);
-	snprintf(command, sizeof(command), "tests/support/mariadb kill %s", server_dir);
-	if (system(command) != 0)
-		give_up("failed", command);
+	kill_server();
 	start_server();
 	sql("USE escrow_oplog");
 	sql("SET GLOBAL innodb_flush_log_at_trx_commit = 0");
 }
 
-static void signal_server(int number)
-{
-	char path[600];
-	size_t size;
-
-	snprintf(path, sizeof(path), "%s/pid", server_dir);
-	char *text = (char *)check_read_file(path, &size);
-	if (kill((pid_t)atol(text), number) != 0)
-		give_up("cannot signal", "the server");
-	free(text);
-}
-
-static void check_each_row(const struct test_log *t, const struct test_txn *txns)
+static void check_each_row(const struct test_log *t, const struct fate *fates)
 {
 	static const unsigned states[] = { [OUTCOME_COMMIT] = 2, [OUTCOME_ROLLBACK] = 3, [OUTCOME_PARK] = 4, [OUTCOME_RESUME] = 1 };
 
-	for (uint64_t n = 0; n < t->count; n++) {
+	for (uint64_t n = 0; n < t->half_count; n++) {
 		char query[256];
 
 		snprintf(query, sizeof(query), "SELECT COUNT(*) FROM txn WHERE transaction_id = '%s' AND half_offset = %" PRIu64
-			 " AND state = %u AND state_offset = %" PRIu64, txns[n].id, txns[n].half_offset, states[txns[n].outcome], txns[n].state_offset);
+			 " AND state = %u AND state_offset = %" PRIu64, fates[n].txn.id, fates[n].txn.offset,
+			 states[fates[n].outcome], fates[n].state_offset);
 		if (sql_u64(query) != 1) {
-			fprintf(stderr, "%s: none for %s\n", query, txns[n].id);
+			fprintf(stderr, "%s: none for %s\n", query, fates[n].txn.id);
 			CU_FAIL("a row is missing, or differs from the log");
 		}
 	}
-	CU_ASSERT_EQUAL(sql_u64("SELECT COUNT(*) FROM txn"), t->count);
+	CU_ASSERT_EQUAL(sql_u64("SELECT COUNT(*) FROM txn"), t->half_count);
 }
 
 /* Whatever happens to the connections, the server and the projector: each transaction has one row, of its last state. */
@@ -572,7 +435,7 @@ static void test_random_faults_leave_each_transaction_one_row(void)
 {
 	const char *wanted = getenv("LINKS_SECONDS");
 	int64_t until = clock_mono_ms(clock_system()) + 1000 * (wanted == NULL ? 5 : atoi(wanted));
-	struct test_txn *txns = calloc(RANDOM_TXNS, sizeof(*txns));
+	struct fate *fates = calloc(RANDOM_TXNS, sizeof(*fates));
 	uint64_t random = check_seed(17);
 	struct test_log log;
 
@@ -580,14 +443,14 @@ static void test_random_faults_leave_each_transaction_one_row(void)
 	new_log(&log, "random");
 	gate_arm(NULL, GATE_LOSES_THE_ANSWER, NULL);
 	sql("SET GLOBAL innodb_flush_log_at_trx_commit = 0");
-	struct oplog_projector *projector = start_projector(&log, 1000);
+	struct oplog_projector *projector = start_gated(&log, 1000);
 	while (clock_mono_ms(clock_system()) < until) {
 		pthread_mutex_lock(&gate.lock);
 		gate.permille = (int[]){ 0, 10, 60, 200 }[check_random(&random) % 4];
 		pthread_mutex_unlock(&gate.lock);
 		for (int i = 0; i < 20; i++) {
-			do_business(&log, txns, &random);
-			oplog_projector_advance(projector, commitlog_durable(log.log));
+			do_business(&log, fates, &random);
+			advance(&log, projector);
 			usleep(1000 * (useconds_t)(check_random(&random) % 30));
 		}
 		if (check_random(&random) % 8 == 0) {
@@ -599,46 +462,25 @@ static void test_random_faults_leave_each_transaction_one_row(void)
 			restart_server();
 		if (check_random(&random) % 8 == 0) {
 			oplog_projector_stop(projector, (int64_t)(check_random(&random) % 2 * 1000));
-			projector = start_projector(&log, 1000);
+			projector = start_gated(&log, 1000);
 		}
 	}
 	pthread_mutex_lock(&gate.lock);
 	gate.permille = 0;
 	pthread_mutex_unlock(&gate.lock);
 	/* What is under way may still fail. */
-	CU_ASSERT_TRUE(projected(&log, projector));
+	project_all(&log, projector);
 	oplog_projector_stop(projector, 5000);
-	check_each_row(&log, txns);
+	check_each_row(&log, fates);
 	sql("SET GLOBAL innodb_flush_log_at_trx_commit = 1");
 	close_log(&log);
-	free(txns);
-}
-
-/* A procedure was made, but that it was is not noted: making it again fails, and must not fail for ever. */
-static void test_a_migration_whose_note_is_lost_goes_on(void)
-{
-	struct errinfo err;
-	unsigned applied = 0;
-
-	for (unsigned done = 0; done < 6; done++) {
-		char statement[160];
-
-		fresh_database();
-		snprintf(statement, sizeof(statement),
-			 "UPDATE schema_migration SET finished_at = NULL, statements_done = %u WHERE version = 3", done);
-		sql(statement);
-		CU_ASSERT_EQUAL(oplog_schema_migrate(admin, &applied, &err), ST_OK);
-		CU_ASSERT_EQUAL(oplog_schema_check(admin, &err), ST_OK);
-		CU_ASSERT_EQUAL(sql_u64("SELECT COUNT(*) FROM information_schema.routines"
-					" WHERE routine_schema = 'escrow_oplog'"), 3);
-		sql("CALL maintain_partitions(1, 0)");
-	}
+	free(fates);
 }
 
 /* A statement of the size that is said to be possible is possible. */
 static void test_the_server_takes_what_it_is_said_to_take(void)
 {
-	struct db_target target = { .socket = server_socket, .user = "root", .timeout_ms = 20000 };
+	struct db_target target = { .socket = server_socket(), .user = "root", .timeout_ms = 20000 };
 	struct db_conn *conn;
 	struct buffer statement;
 
@@ -657,27 +499,16 @@ static void test_the_server_takes_what_it_is_said_to_take(void)
 int main(void)
 {
 	static const struct check_test tests[] = {
+		CHECK_TEST(test_a_commit_without_an_answer_has_happened_or_not),
 		CHECK_TEST(test_a_commit_that_comes_late_is_ones_own),
 		CHECK_TEST(test_a_claim_whose_answer_is_lost_is_ones_own),
 		CHECK_TEST(test_a_stranded_transaction_does_not_hold_the_cursor),
 		CHECK_TEST(test_random_faults_leave_each_transaction_one_row),
-		CHECK_TEST(test_a_migration_whose_note_is_lost_goes_on),
 		CHECK_TEST(test_the_server_takes_what_it_is_said_to_take),
 	};
 
-	MUST(db_thread_begin(err));
-	base_dir = check_make_dir();
-	snprintf(server_dir, sizeof(server_dir), "%s/server", base_dir);
-	start_server();
 	start_gate();
-	int failed = check_main("oplog-links", tests, sizeof(tests) / sizeof(tests[0]));
+	int failed = oplog_rig_main("oplog-links", tests, sizeof(tests) / sizeof(tests[0]));
 	unlink(gate.path);
-	db_conn_close(admin);
-	char command[700];
-	snprintf(command, sizeof(command), "tests/support/mariadb stop %s", server_dir);
-	if (system(command) != 0)
-		give_up("failed", command);
-	check_remove_dir(base_dir);
-	db_thread_end();
 	return failed;
 }
