@@ -116,10 +116,10 @@ static void test_pops_are_answered_when_they_are_durable(void)
 	snprintf(info, sizeof(info), "0 %.*s 20000 0 0 a 0 0", SPAN_ARGS(time));
 	must_wait(b, REQ_ACK_MESSAGE, change, "");
 	time = command_field(must_wait(b, REQ_POP_MESSAGE, pop, ""), "popTime");
-	/* The second of them acknowledges nothing. */
+	/* The second of them acknowledges nothing, and has nothing to wait for: that one was never given out. */
 	snprintf(body, sizeof(body),
 		 "{\"acks\":[{\"b\":\"AQ==\",\"c\":\"g\",\"it\":10000,\"pt\":%.*s,\"q\":0,\"r\":\"0\",\"rq\":0,\"so\":1,\"t\":\"t\"},"
-		 "{\"b\":\"AQ==\",\"c\":\"g\",\"it\":10000,\"pt\":1,\"q\":0,\"r\":\"0\",\"rq\":0,\"so\":1,\"t\":\"t\"}]}", SPAN_ARGS(time));
+		 "{\"b\":\"AQ==\",\"c\":\"g\",\"it\":10000,\"pt\":1,\"q\":0,\"r\":\"0\",\"rq\":0,\"so\":9,\"t\":\"t\"}]}", SPAN_ARGS(time));
 	must_wait(b, REQ_BATCH_ACK_MESSAGE, NULL, body);
 	/* So is one that had to wait for a message. */
 	b->f->core->effects.pop_ready = run_wait;
