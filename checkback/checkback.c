@@ -474,7 +474,7 @@ static bool has_room(const struct producer *producer)
 
 static bool reads_nothing(const struct checkback *cb, const struct producer *producer)
 {
-	return cb->effects.full != NULL && cb->effects.full(cb->effects.context, producer->conn_id);
+	return cb->effects.full(cb->effects.context, producer->conn_id);
 }
 
 /* Who is asked: the sender, or the one asked last; somebody else if that one let this question or others time out, as

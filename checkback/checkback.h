@@ -51,7 +51,7 @@ struct checkback_effects {
 	/* check_max answers said UNKNOWN: decide by policy (and call checkback_closed). If that fails, it is called
 	 * again later. */
 	void (*exhausted)(void *context, struct pending *entry);
-	/* Does this connection leave so much unread that it is to be asked nothing? Others are, then. NULL: never. */
+	/* Does this connection leave so much unread that it is to be asked nothing? Others are, then. */
 	bool (*full)(void *context, uint64_t conn_id);
 };
 

@@ -53,6 +53,11 @@ enum status core_accept(struct outcome *outcome, uint64_t wait_offset)
 	return ST_OK;
 }
 
+enum status core_accept_as_known(const struct core *core, struct outcome *outcome)
+{
+	return core_accept(outcome, commitlog_appended(core->log));
+}
+
 int64_t core_store_time(struct core *core)
 {
 	return core->wall_ms > core->store_time_ms ? core->wall_ms : core->store_time_ms;

@@ -22,6 +22,7 @@
 #include "lib/base/status.h"
 
 struct commitlog;
+struct core;
 struct hold;
 struct pop_wait;
 struct pagefile;
@@ -42,6 +43,8 @@ enum status core_refuse(struct outcome *outcome, int32_t code, const char *fmt, 
 enum status core_refuse_as(struct outcome *outcome, int32_t code);
 /* Success; the answer leaves when `wait_offset` is committed. */
 enum status core_accept(struct outcome *outcome, uint64_t wait_offset);
+/* The same for what is so already: by a record that is at the log's end at the latest, and may not be durable yet. */
+enum status core_accept_as_known(const struct core *core, struct outcome *outcome);
 
 /* What the core asks of the shell. They may read from the core (core_pull, core_stored_half), not change it. */
 struct core_effects {
@@ -60,8 +63,6 @@ struct core_effects {
 	/* Has this connection so much to read that nothing should be asked of it? Others are, then. NULL: never. */
 	bool (*full)(void *context, uint64_t conn_id);
 };
-
-struct core;
 
 /* A core over an opened store (store.h), with everything replayed, from its snapshot on if there is one: on return it
  * serves. The store's parts outlive it. */

@@ -278,7 +278,7 @@ enum status core_pop_ack(struct core *core, const struct pop_handle *handle, str
 	const struct pop_row *row = row_of(core, topic, handle);
 	const struct pop_entry *entry = row == NULL ? NULL : pop_row_find(row, (uint64_t)handle->offset);
 	if (entry == NULL && row != NULL && (uint64_t)handle->offset < row->next)
-		return core_accept(outcome, commitlog_appended(core->log)); /* Done with already. */
+		return core_accept_as_known(core, outcome); /* Done with already. */
 	if (entry == NULL || entry->pop_ms != handle->pop_ms)
 		return refuse_handle(handle, outcome);
 	struct record_pop event = event_of(handle, POP_ACK);
@@ -322,8 +322,7 @@ enum status core_pop_ack_batch(struct core *core, const struct pop_handle *handl
 	if (status != ST_OK)
 		return status;
 	acknowledged(core, topic, handle);
-	/* By a record that is at the log's end at the latest, and may not be durable yet. */
-	return done_before ? core_accept(outcome, commitlog_appended(core->log)) : status;
+	return done_before ? core_accept_as_known(core, outcome) : status;
 }
 
 enum status core_pop_change(struct core *core, const struct pop_handle *handle, int64_t invisible_ms,

@@ -85,9 +85,9 @@ enum status core_update_offset(struct core *core, struct span group_name, struct
 		offsets_note(core->offsets, topic->id, group->id, (uint32_t)queue_id, offset);
 		return core_accept(outcome, 0);
 	}
-	/* Consumers repeat themselves. The record is at the log's end at the latest, and may not be durable yet. */
+	/* Consumers repeat themselves. */
 	if (offsets_is_stored(core->offsets, topic->id, group->id, (uint32_t)queue_id, offset))
-		return core_accept(outcome, commitlog_appended(core->log));
+		return core_accept_as_known(core, outcome);
 	struct record_offset record = { group->name, topic->name, (uint32_t)queue_id, offset };
 	status = progress_record_offsets(core, &record, 1, outcome);
 	if (status == ST_OK)
@@ -116,9 +116,8 @@ bool progress_is_young(const struct core *core, const struct queue *queue)
 static enum status tell_offset(struct core *core, const struct record_offset *told, uint32_t topic_id, uint32_t group_id,
 			       struct outcome *outcome)
 {
-	/* If it is stored its record is at the log's end at the latest, and may not be durable yet. */
 	if (offsets_is_stored(core->offsets, topic_id, group_id, told->queue_id, told->offset))
-		return core_accept(outcome, commitlog_appended(core->log));
+		return core_accept_as_known(core, outcome);
 	if (progress_record_offsets(core, told, 1, outcome) == ST_OK)
 		return ST_OK;
 	return core_accept(outcome, 0);

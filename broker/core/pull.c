@@ -51,7 +51,9 @@ static const uint8_t *in_window(struct core *core, uint64_t offset, size_t recor
 	uint64_t bad;
 	const uint8_t *record = windows_find(core->windows, offset, record_size);
 
-	return record != NULL && log_verify_run(commitlog_id(core->log), record, record_size, offset, record_size, &bad) == NULL ? record : NULL;
+	if (record == NULL || log_verify_run(commitlog_id(core->log), record, record_size, offset, record_size, &bad) != NULL)
+		return NULL;
+	return record;
 }
 
 /* Reads a record from the page cache into the scratch, checked. NULL with *status. */

@@ -103,8 +103,8 @@ enum status recall_named(struct core *core, struct span topic, struct span uniqu
 		return status;
 	if (status != ST_NOTFOUND)
 		return core_refuse(outcome, RESP_SYSTEM_ERROR, "recall failed, execute error: %s", outcome->err.text);
-	/* It may rest on a record of another recall that is not durable yet. */
-	return core_accept(outcome, commitlog_appended(core->log));
+	/* By another recall. */
+	return core_accept_as_known(core, outcome);
 }
 
 static enum status check_handle(const struct core *core, const struct recall_request *request,

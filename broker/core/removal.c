@@ -6,12 +6,6 @@
 
 enum { FORBIDDEN_TEXT_MAX = 60000 };
 
-/* By a record that is at the log's end at the latest, and may not be durable yet. */
-static enum status is_so_already(struct core *core, struct outcome *outcome)
-{
-	return core_accept(outcome, commitlog_appended(core->log));
-}
-
 /* --- topics ------------------------------------------------------------------------------------------------- */
 
 /* Pulls that wait for it learn that it is gone. */
@@ -69,7 +63,7 @@ enum status core_delete_topic(struct core *core, struct span name, struct outcom
 	if (topic_is_system(name) || (topic != NULL && topic->system))
 		return core_refuse(outcome, RESP_INVALID_PARAMETER, "The topic[%.*s] is conflict with system topic.", SPAN_ARGS(name));
 	if (topic == NULL)
-		return is_so_already(core, outcome);
+		return core_accept_as_known(core, outcome);
 	/* The topic last: a request that must be run again finds it. */
 	for (const struct consumer_group *g = groups_first(core->groups); g != NULL && status == ST_OK; g = groups_next(g))
 		status = delete_pop_retries(core, name, g, outcome);
@@ -85,7 +79,7 @@ enum status core_delete_group(struct core *core, struct span name, bool clean_of
 	if (name.size == 0)
 		return core_refuse(outcome, RESP_INVALID_PARAMETER, "the group's name is blank: set groupName");
 	if (group == NULL)
-		return is_so_already(core, outcome);
+		return core_accept_as_known(core, outcome);
 	struct record_group r = settings_group_record(group->name, &group->settings, SPAN_NONE);
 	r.deleted = true;
 	r.clean_offsets = clean_offsets;
@@ -130,7 +124,7 @@ enum status core_set_group_readable(struct core *core, struct span name, struct 
 	if (group_name_check(name, &outcome->err) != ST_OK || topic_name_check(topic, &outcome->err) != ST_OK)
 		return core_refuse_as(outcome, RESP_INVALID_PARAMETER);
 	if (group == NULL ? readable : group_is_forbidden(group, topic) != readable)
-		return is_so_already(core, outcome);
+		return core_accept_as_known(core, outcome);
 	enum status status = list_forbidden(core, group == NULL ? SPAN_NONE : group->forbidden, topic, readable, &forbidden, outcome);
 	if (status != ST_OK)
 		return status;

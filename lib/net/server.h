@@ -44,8 +44,8 @@ struct server_callbacks {
 };
 
 /* Listens. ST_IO: port taken and the like; the text names address and port. Registers a turn-end hook that writes the
- * output: add hooks that produce output before. Raises the process's soft limit of descriptors to
- * the hard one; if that is too low for connections_max it warns, and takes fewer connections. */
+ * output: add hooks that produce output before. Raises the process's soft limit of descriptors to the hard
+ * one; if that is too low for connections_max it warns, and takes fewer connections. */
 enum status server_create(struct loop *loop, const struct server_config *config,
 			  const struct server_callbacks *callbacks, struct server **out, struct errinfo *err) MUST_USE;
 /* Closes everything without waiting. */

@@ -28,19 +28,10 @@ struct question {
 
 static struct client_node node;
 
-static void ignore_request(void *context, struct client_conn *conn, const struct command *request)
-{
-	(void)context;
-	(void)conn;
-	(void)request;
-}
-
 void admin_begin(void)
 {
-	struct client_callbacks callbacks = { NULL, ignore_request, NULL };
-
 	client_node_init(&node, "admin");
-	client_node_start(&node, &callbacks);
+	client_node_start(&node, NULL);
 }
 
 void admin_end(void)

@@ -24,20 +24,11 @@ static struct client_node node;
 static struct reading readings[BROKERS_MAX * PLACES_MAX * QUEUES_MAX];
 static int reading_count, left;
 
-static void ignore_request(void *context, struct client_conn *conn, const struct command *request)
-{
-	(void)context;
-	(void)conn;
-	(void)request;
-}
-
 void auditor_begin(void)
 {
-	struct client_callbacks callbacks = { NULL, ignore_request, NULL };
-
 	reading_count = left = 0;
 	client_node_init(&node, "auditor");
-	client_node_start(&node, &callbacks);
+	client_node_start(&node, NULL);
 }
 
 void auditor_end(void)

@@ -31,8 +31,16 @@ void client_node_init(struct client_node *node, const char *name)
 	}
 }
 
+static void ignore_request(void *context, struct client_conn *conn, const struct command *request)
+{
+	(void)context;
+	(void)conn;
+	(void)request;
+}
+
 void client_node_start(struct client_node *node, const struct client_callbacks *callbacks)
 {
+	static const struct client_callbacks asks_only = { NULL, ignore_request, NULL };
 	struct client_config config = { .name = "client" };
 
 	process_begin(node->process);
@@ -40,7 +48,7 @@ void client_node_start(struct client_node *node, const struct client_callbacks *
 	snprintf(node->id, sizeof(node->id), "10.0.0.%u@%u", node->process->ip & 255, node->process->life);
 	struct process *before = process_switch(node->process);
 	node->loop = loop_create();
-	node->client = client_create(node->loop, &config, callbacks);
+	node->client = client_create(node->loop, &config, callbacks == NULL ? &asks_only : callbacks);
 	process_switch(before);
 }
 

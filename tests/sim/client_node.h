@@ -40,7 +40,7 @@ enum { NAME_SERVERS = 2 };
 void client_node_use(const char *const name_servers[NAME_SERVERS]);
 
 void client_node_init(struct client_node *node, const char *name);
-/* Starts the process; the caller's timers and state come after. */
+/* Starts the process; the caller's timers and state come after. NULL: nothing that is asked of it is answered. */
 void client_node_start(struct client_node *node, const struct client_callbacks *callbacks);
 /* Ends it as kill -9 does: every request that is under way ends with ST_CLOSED while `dying` is set. */
 void client_node_die(struct client_node *node);

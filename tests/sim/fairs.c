@@ -45,22 +45,13 @@ struct fair {
 static struct client_node node;
 static struct fair fairs[FAIRS];
 
-static void ignore_request(void *context, struct client_conn *conn, const struct command *request)
-{
-	(void)context;
-	(void)conn;
-	(void)request;
-}
-
 void fairs_begin(void)
 {
-	struct client_callbacks callbacks = { NULL, ignore_request, NULL };
-
 	memset(fairs, 0, sizeof(fairs));
 	for (int i = 0; i < FAIRS; i++)
 		fairs[i].broker = i % settings()->brokers;
 	client_node_init(&node, "fairs");
-	client_node_start(&node, &callbacks);
+	client_node_start(&node, NULL);
 }
 
 void fairs_end(void)

@@ -25,28 +25,18 @@ struct line {
 	bool hoped;               /* A one-way word has left, that nobody was told yet. */
 	int64_t hoped_word;
 	int64_t asked_word;       /* Under way; -1: a question is. */
-	bool asked_oneway;
 };
 
 static struct client_node node;
 static struct line lines[LINES];
 
-static void ignore_request(void *context, struct client_conn *conn, const struct command *request)
-{
-	(void)context;
-	(void)conn;
-	(void)request;
-}
-
 void ledger_begin(void)
 {
-	struct client_callbacks callbacks = { NULL, ignore_request, NULL };
-
 	memset(lines, 0, sizeof(lines));
 	for (int i = 0; i < LINES; i++)
 		lines[i].broker = i % settings()->brokers;
 	client_node_init(&node, "ledger");
-	client_node_start(&node, &callbacks);
+	client_node_start(&node, NULL);
 }
 
 void ledger_end(void)

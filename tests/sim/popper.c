@@ -267,13 +267,6 @@ static void on_turn(void *context)
 		abort();
 }
 
-static void ignore_request(void *context, struct client_conn *conn, const struct command *request)
-{
-	(void)context;
-	(void)conn;
-	(void)request;
-}
-
 void popper_init(struct popper *popper, const char *name)
 {
 	*popper = (struct popper){ 0 };
@@ -282,11 +275,9 @@ void popper_init(struct popper *popper, const char *name)
 
 void popper_start(struct popper *popper)
 {
-	struct client_callbacks callbacks = { popper, ignore_request, NULL };
-
 	if (popper_runs(popper))
 		return;
-	client_node_start(&popper->node, &callbacks);
+	client_node_start(&popper->node, NULL);
 	popper->turn = (struct loop_timer){ 0 };
 	memset(popper->group_made, 0, sizeof(popper->group_made));
 	if (loop_timer_start(popper->node.loop, &popper->turn, 1, false, on_turn, popper) != ST_OK)
