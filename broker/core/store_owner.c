@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "lib/base/logging.h"
+#include "lib/log/vfs_replace.h"
 
 enum { TEXT_SIZE = 1024, PATH_SIZE = 640 };
 static const char FIELD[] = "brokerName=";
@@ -23,35 +24,20 @@ static enum status read_text(const struct vfs *vfs, const char *path, char text[
 	return status;
 }
 
-/* Under another name until it is durable: what has the name is whole. */
-static enum status write_text(const struct vfs *vfs, const char *root, const char *path, const char *text, struct errinfo *err)
+static enum status write_text(struct vfs_file *file, const void *text, struct errinfo *err)
 {
-	char temporary[PATH_SIZE + 8];
 	struct vfs_piece piece = { text, strlen(text) };
-	struct vfs_file *file;
 
-	snprintf(temporary, sizeof(temporary), "%s.tmp", path);
-	enum status status = vfs_open(vfs, temporary, VFS_WRITE | VFS_CREATE | VFS_TRUNCATE, &file, err);
-	if (status != ST_OK)
-		return status;
-	status = vfs_write(file, 0, &piece, 1, err);
-	if (status == ST_OK)
-		status = vfs_sync(file, err);
-	vfs_close(file);
-	if (status == ST_OK)
-		status = vfs_rename(vfs, temporary, path, err);
-	if (status == ST_OK)
-		status = vfs_sync_dir(vfs, root, err);
-	return status;
+	return vfs_write(file, 0, &piece, 1, err);
 }
 
-static enum status record(const struct vfs *vfs, const char *root, const char *path, const char *broker_name, struct errinfo *err)
+static enum status record(const struct vfs *vfs, const char *path, const char *broker_name, struct errinfo *err)
 {
 	char text[TEXT_SIZE];
 	struct errinfo why;
 
 	snprintf(text, sizeof(text), "%s%.900s\n", FIELD, broker_name);
-	enum status status = write_text(vfs, root, path, text, &why);
+	enum status status = vfs_replace(vfs, path, write_text, text, &why);
 	if (status == ST_FULL) {
 		log_warn("store", "the broker's name is not recorded", "reason=\"%s\" note=\"the next start tries again\"", why.text);
 		return ST_OK;
@@ -68,7 +54,7 @@ enum status store_owner_check(const struct vfs *vfs, const char *root, const cha
 	snprintf(path, sizeof(path), "%.600s/broker", root);
 	enum status status = read_text(vfs, path, text, err);
 	if (status == ST_NOTFOUND)
-		return record(vfs, root, path, broker_name, err);
+		return record(vfs, path, broker_name, err);
 	if (status != ST_OK)
 		return status;
 	if (strncmp(text, FIELD, strlen(FIELD)) != 0)

@@ -8,6 +8,7 @@
 #include "lib/base/bytes.h"
 #include "lib/base/crc32c.h"
 #include "lib/log/format.h"
+#include "lib/log/vfs_replace.h"
 
 enum {
 	HEAD_SIZE = 96, ENTRY_SIZE = 16, NAME_DIGITS = 20, RUN_VERSION = 1, WRITE_ENTRIES = 4096,
@@ -22,9 +23,9 @@ void key_run_dir(const char *root, char out[KEY_RUN_PATH_SIZE])
 	snprintf(out, KEY_RUN_PATH_SIZE, "%.500s/keys", root);
 }
 
-static void file_path(const char *dir, uint64_t to, const char *suffix, char out[KEY_RUN_PATH_SIZE])
+static void file_path(const char *dir, uint64_t to, char out[KEY_RUN_PATH_SIZE])
 {
-	snprintf(out, KEY_RUN_PATH_SIZE, "%.540s/%0*" PRIu64 "%s", dir, NAME_DIGITS, to, suffix);
+	snprintf(out, KEY_RUN_PATH_SIZE, "%.540s/%0*" PRIu64, dir, NAME_DIGITS, to);
 }
 
 /* --- writing ---------------------------------------------------------------------------------------------------- */
@@ -73,39 +74,32 @@ static enum status write_entries(struct vfs_file *file, const struct key_entry *
 	return status;
 }
 
-static enum status write_file(const struct vfs *vfs, const char *path, const struct key_run_head *head,
-			      const struct key_entry *entries, struct errinfo *err)
+struct content {
+	const struct key_run_head *head;
+	const struct key_entry *entries;
+};
+
+static enum status write_content(struct vfs_file *file, const void *context, struct errinfo *err)
 {
-	struct vfs_file *file = NULL;
+	const struct content *content = context;
 	uint8_t bytes[HEAD_SIZE];
 	struct vfs_piece piece = { bytes, sizeof(bytes) };
-	enum status status = vfs_open(vfs, path, VFS_WRITE | VFS_CREATE | VFS_TRUNCATE, &file, err);
 
-	encode_head(head, bytes);
-	if (status == ST_OK)
-		status = vfs_write(file, 0, &piece, 1, err);
-	if (status == ST_OK)
-		status = write_entries(file, entries, head->count, err);
-	if (status == ST_OK)
-		status = vfs_sync(file, err);
-	vfs_close(file);
-	return status;
+	encode_head(content->head, bytes);
+	enum status status = vfs_write(file, 0, &piece, 1, err);
+	return status == ST_OK ? write_entries(file, content->entries, content->head->count, err) : status;
 }
 
 enum status key_run_write(const struct vfs *vfs, const char *dir, const struct key_run_head *head, struct key_entry *entries,
 			  struct errinfo *err)
 {
-	char temporary[KEY_RUN_PATH_SIZE], path[KEY_RUN_PATH_SIZE];
+	char path[KEY_RUN_PATH_SIZE];
+	struct content content = { head, entries };
 	enum status status = vfs_mkdir(vfs, dir, err);
 
-	file_path(dir, head->to, ".tmp", temporary);
-	file_path(dir, head->to, "", path);
+	file_path(dir, head->to, path);
 	qsort(entries, (size_t)head->count, sizeof(*entries), by_hash);
-	if (status == ST_OK)
-		status = write_file(vfs, temporary, head, entries, err);
-	if (status == ST_OK)
-		status = vfs_rename(vfs, temporary, path, err);
-	return status == ST_OK ? vfs_sync_dir(vfs, dir, err) : status;
+	return status == ST_OK ? vfs_replace(vfs, path, write_content, &content, err) : status;
 }
 
 /* --- reading ---------------------------------------------------------------------------------------------------- */
@@ -136,7 +130,7 @@ enum status key_run_open(const struct vfs *vfs, const char *dir, uint64_t to, st
 	size_t got = 0;
 
 	*out = (struct key_run){ .file = NULL };
-	file_path(dir, to, "", path);
+	file_path(dir, to, path);
 	enum status status = vfs_open(vfs, path, VFS_READ, &out->file, err);
 	if (status == ST_OK)
 		status = vfs_size(out->file, &size, err);
@@ -164,7 +158,7 @@ enum status key_run_remove(const struct vfs *vfs, const char *dir, uint64_t to, 
 {
 	char path[KEY_RUN_PATH_SIZE];
 
-	file_path(dir, to, "", path);
+	file_path(dir, to, path);
 	enum status status = vfs_unlink(vfs, path, err);
 	return status == ST_NOTFOUND ? ST_OK : status;
 }

@@ -6,18 +6,17 @@
 
 #include <assert.h>
 #include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "lib/base/array.h"
 #include "lib/base/bytes.h"
 #include "lib/base/crc32c.h"
+#include "lib/log/vfs_replace.h"
 
 enum {
 	CACHE_DEFAULT = 32 << 20,
 	INLINE_PAGES = 128, /* Written out at once when everything is dirty. */
-	PATH_SIZE = 1024,
 	AT_LOG_OFFSET = 8, AT_CHECK = 16, BUILT_SIZE = 20, /* Of the page that says when the file was built anew. */
 };
 /* No entry begins like this: log offsets are lower. */
@@ -150,38 +149,26 @@ enum status pagefile_built_at(const struct vfs *vfs, const char *path, uint64_t 
 	return status == ST_NOTFOUND ? ST_OK : status;
 }
 
-static enum status write_built_at(const struct vfs *vfs, const char *path, uint64_t log_offset, struct errinfo *err)
+static enum status write_built_at(struct vfs_file *file, const void *context, struct errinfo *err)
 {
+	const uint64_t *log_offset = context;
 	uint8_t page[PAGEFILE_PAGE_SIZE] = { 0 };
 	struct vfs_piece piece = { page, sizeof(page) };
-	struct vfs_file *file = NULL;
-	enum status status = vfs_open(vfs, path, VFS_WRITE | VFS_CREATE | VFS_TRUNCATE, &file, err);
 
 	memcpy(page, BUILT_MAGIC, sizeof(BUILT_MAGIC));
-	put_u64(page + AT_LOG_OFFSET, log_offset);
+	put_u64(page + AT_LOG_OFFSET, *log_offset);
 	put_u32(page + AT_CHECK, crc32c(0, page, AT_CHECK));
-	if (status == ST_OK)
-		status = vfs_write(file, 0, &piece, 1, err);
-	if (status == ST_OK)
-		status = vfs_sync(file, err);
-	vfs_close(file);
-	return status;
+	return vfs_write(file, 0, &piece, 1, err);
 }
 
 /* What is there goes first, and with it its space. Whatever has the name afterwards says of which snapshots it is. */
 static enum status build_anew(const struct vfs *vfs, const char *path, uint64_t log_offset, struct errinfo *err)
 {
-	char temporary[PATH_SIZE], dir[PATH_SIZE];
-	const char *slash = strrchr(path, '/');
 	enum status status = vfs_unlink(vfs, path, err);
 
-	snprintf(temporary, sizeof(temporary), "%s.tmp", path);
-	snprintf(dir, sizeof(dir), "%.*s", slash != NULL ? (int)(slash - path) : 1, slash != NULL ? path : ".");
-	if (status == ST_OK || status == ST_NOTFOUND)
-		status = write_built_at(vfs, temporary, log_offset, err);
-	if (status == ST_OK)
-		status = vfs_rename(vfs, temporary, path, err);
-	return status == ST_OK ? vfs_sync_dir(vfs, dir, err) : status;
+	if (status != ST_OK && status != ST_NOTFOUND)
+		return status;
+	return vfs_replace(vfs, path, write_built_at, &log_offset, err);
 }
 
 static enum status check_built_at(struct pagefile *pf, uint64_t snapshot, struct errinfo *err)
