@@ -51,7 +51,7 @@ DISKSHIM := $(BUILD)/tests/shim/diskshim.so
 $(DISKSHIM): tests/shim/diskshim.c tests/support/diskshim.h
 	@mkdir -p $(@D)
 	$(call say,link)$(CC) -std=c11 -D_GNU_SOURCE -O2 -g $(WARN) -I. -fPIC -shared -o $@ $<
-$(BUILD)/tests/integration/disk_faults_test: $(DISKSHIM)
+$(addprefix $(BUILD)/tests/integration/,disk_faults_test broker_mysql_test): $(DISKSHIM)
 
 integration: all $(INTEGRATION_BINS) ## real binaries: kill -9, restart, MySQL away
 	@ESCROW_BUILD=$(BUILD) tests/support/run-all $(INTEGRATION_BINS) $(INTEGRATION_SCRIPTS)

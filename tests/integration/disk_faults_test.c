@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -33,17 +32,12 @@ static void fresh(void)
 	snprintf(store, sizeof(store), "%s/store", dir);
 	snprintf(log_path, sizeof(log_path), "%s/broker.log", dir);
 	snprintf(shim_path, sizeof(shim_path), "%s/shim", dir);
-	int fd = open(shim_path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-	CU_ASSERT_FATAL(fd >= 0 && ftruncate(fd, sizeof(*shim)) == 0);
-	void *page = mmap(NULL, sizeof(*shim), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	CU_ASSERT_FATAL(page != MAP_FAILED);
-	close(fd);
-	shim = page;
+	shim = diskshim_open(shim_path);
 }
 
 static void done(void)
 {
-	munmap(shim, sizeof(*shim));
+	diskshim_close(shim);
 	check_remove_dir(dir);
 }
 
@@ -60,25 +54,10 @@ static struct program start_plain_broker(void)
 
 static struct program start_broker(void)
 {
-	const char *build = getenv("ESCROW_BUILD");
-	char library[512];
-
-	snprintf(library, sizeof(library), "%s/tests/shim/diskshim.so", build == NULL ? "build" : build);
-	setenv(DISKSHIM_ENV, shim_path, 1);
-	setenv("LD_PRELOAD", library, 1);
-	/* The sanitizer would like to be the first library. */
-	setenv("ASAN_OPTIONS", "verify_asan_link_order=0", 1);
+	diskshim_enter(shim_path);
 	struct program broker = start_plain_broker();
-	unsetenv("LD_PRELOAD");
-	unsetenv("ASAN_OPTIONS");
+	diskshim_leave();
 	return broker;
-}
-
-static bool wait_until(const atomic_int *value, int at_least)
-{
-	for (int64_t until = raw_now_ms() + PATIENCE_MS; *value < at_least && raw_now_ms() < until;)
-		usleep(500);
-	return *value >= at_least;
 }
 
 /* --- a disk that hangs ---------------------------------------------------------------------------------------- */
@@ -92,15 +71,6 @@ static void post_offset(struct raw *raw, int64_t offset)
 	CU_ASSERT_TRUE(raw_send(raw, NULL));
 }
 
-static void post_end(struct raw *raw, const struct raw_half *half, int outcome)
-{
-	struct end_transaction_header header = { .producer_group = SPAN_LITERAL("g"), .tran_state_table_offset = half->queue_offset,
-						 .commit_log_offset = half->log_offset, .commit_or_rollback = outcome };
-
-	end_transaction_encode(raw_begin(raw, REQ_END_TRANSACTION, false), &header);
-	CU_ASSERT_TRUE(raw_send(raw, NULL));
-}
-
 /* One of each: none may be answered while the disk hangs, in this order afterwards. */
 static void post_everything(struct raw *raw, int round, const struct raw_half *commit, const struct raw_half *rollback)
 {
@@ -110,13 +80,13 @@ static void post_everything(struct raw *raw, int round, const struct raw_half *c
 	int syncs = shim->syncs;
 	/* The first goes with the sync that hangs, the others wait for the next one. */
 	CU_ASSERT_TRUE(raw_half_post(raw, "g", "orders", key, 100));
-	CU_ASSERT_TRUE(wait_until(&shim->syncs, syncs + 1));
+	CU_ASSERT_TRUE(diskshim_wait(&shim->syncs, syncs + 1));
 	CU_ASSERT_TRUE(raw_half_post(raw, "g", "orders", key, 100)); /* A resend. */
 	post_offset(raw, round);
-	post_end(raw, commit, 8);
-	post_end(raw, commit, 8);
-	post_end(raw, rollback, 12);
-	post_end(raw, commit, 12); /* The opposite: refused, but not before the decision is safe. */
+	CU_ASSERT_TRUE(raw_end_post(raw, "g", commit, 8));
+	CU_ASSERT_TRUE(raw_end_post(raw, "g", commit, 8));
+	CU_ASSERT_TRUE(raw_end_post(raw, "g", rollback, 12));
+	CU_ASSERT_TRUE(raw_end_post(raw, "g", commit, 12)); /* The opposite: refused, but not before the decision is safe. */
 }
 
 static void test_nothing_is_acknowledged_before_its_sync(void)

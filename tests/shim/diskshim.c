@@ -33,6 +33,13 @@ static bool strikes(void)
 	return true;
 }
 
+static bool may_pass(void)
+{
+	int left = shared->passes;
+
+	return left > 0 && atomic_compare_exchange_strong(&shared->passes, &left, left - 1);
+}
+
 static int sync_call(int fd, const char *name)
 {
 	int (*real)(int);
@@ -40,7 +47,7 @@ static int sync_call(int fd, const char *name)
 	*(void **)&real = dlsym(RTLD_NEXT, name);
 	shared->syncs++;
 	shared->held++;
-	while (shared->mode == DISKSHIM_HOLD)
+	while (shared->mode == DISKSHIM_HOLD && !may_pass())
 		usleep(200);
 	shared->held--;
 	if (shared->mode == DISKSHIM_FAIL_SYNC && strikes()) {

@@ -383,6 +383,17 @@ int raw_end(struct raw *raw, const char *group, const char *key, const struct ra
 	return answer == NULL ? -1 : answer->code;
 }
 
+bool raw_end_post(struct raw *raw, const char *group, const struct raw_half *half, int outcome)
+{
+	struct end_transaction_header header = {
+		.producer_group = span_of(group), .tran_state_table_offset = half->queue_offset,
+		.commit_log_offset = half->log_offset, .commit_or_rollback = outcome,
+	};
+
+	end_transaction_encode(raw_begin(raw, REQ_END_TRANSACTION, false), &header);
+	return raw_send(raw, NULL);
+}
+
 bool raw_answer_check(struct raw *raw, const char *group, const struct check_transaction_header *asked, int outcome)
 {
 	struct end_transaction_header header = {

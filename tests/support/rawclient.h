@@ -71,6 +71,8 @@ bool raw_half_post_many(struct raw *raw, const char *group, const char *topic, c
 int raw_half_send(struct raw *raw, const char *group, const char *topic, const char *key, size_t size, struct raw_half *out);
 /* END_TRANSACTION (8 commit, 12 rollback, 0 unknown), two-way; the response code, -1 if none came. */
 int raw_end(struct raw *raw, const char *group, const char *key, const struct raw_half *half, int outcome);
+/* The same without naming the transaction and without waiting for the answer. */
+bool raw_end_post(struct raw *raw, const char *group, const struct raw_half *half, int outcome);
 struct check_transaction_header;
 /* Answers a check-back one-way. False: the connection is gone. */
 bool raw_answer_check(struct raw *raw, const char *group, const struct check_transaction_header *asked, int outcome);
