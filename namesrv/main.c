@@ -69,7 +69,7 @@ struct process {
 	struct server *server;
 	struct loop_timer scan, stop_limit;
 	struct log_gate decode_gate, save_gate;
-	uint64_t kv_saved; /* Version of what the file holds. */
+	uint64_t kv_saved, kv_tried; /* Versions of the settings: what the file holds, what was last to be written. */
 	struct command command;
 	struct command_scratch scratch;
 };
@@ -100,11 +100,27 @@ static void on_close(void *context, struct conn *conn)
 	route_table_connection_gone(p->namesrv.routes, conn_id(conn), namesrv_broker_gone, NULL);
 }
 
+static void save_settings(struct process *p)
+{
+	struct errinfo err;
+	uint32_t suppressed;
+
+	if (p->config.kv_config_path[0] == '\0' || kv_version(p->namesrv.kv) == p->kv_saved)
+		return;
+	p->kv_tried = kv_version(p->namesrv.kv);
+	if (kv_file_save(p->namesrv.kv, p->config.kv_config_path, &err) == ST_OK)
+		p->kv_saved = p->kv_tried;
+	else if (log_gate_pass(&p->save_gate, loop_now_ms(p->loop), &suppressed))
+		log_error("namesrv", "key-value settings not saved", "reason=\"%s\" suppressed=%u note=\"tried again\"", err.text,
+			  suppressed);
+}
+
 static void on_scan(void *context)
 {
 	struct process *p = context;
 
 	route_table_expire(p->namesrv.routes, loop_now_ms(p->loop), namesrv_broker_gone, NULL);
+	save_settings(p);
 }
 
 static void on_stop_limit(void *context)
@@ -120,24 +136,19 @@ static void on_stop(void *context)
 	struct process *p = context;
 
 	log_info("namesrv", "stopping", NULL);
+	save_settings(p);
 	server_stop_accepting(p->server);
 	if (loop_timer_start(p->loop, &p->stop_limit, server_has_output(p->server) ? 1000 : 50, false, on_stop_limit, p) != ST_OK)
 		loop_stop(p->loop);
 }
 
-/* Before the answers of this turn leave. What could not be saved is tried again with the next change. */
+/* Before the answers of this turn leave. What could not be saved is tried again with the next scan or change. */
 static void on_turn_end(void *context)
 {
 	struct process *p = context;
-	struct errinfo err;
-	uint32_t suppressed;
 
-	if (p->config.kv_config_path[0] == '\0' || kv_version(p->namesrv.kv) == p->kv_saved)
-		return;
-	p->kv_saved = kv_version(p->namesrv.kv);
-	if (kv_file_save(p->namesrv.kv, p->config.kv_config_path, &err) != ST_OK &&
-	    log_gate_pass(&p->save_gate, loop_now_ms(p->loop), &suppressed))
-		log_error("namesrv", "key-value settings not saved", "reason=\"%s\" suppressed=%u", err.text, suppressed);
+	if (kv_version(p->namesrv.kv) != p->kv_tried)
+		save_settings(p);
 }
 
 static void print_config(void *context, struct buffer *out)
@@ -187,7 +198,7 @@ static enum status start(struct process *p, struct errinfo *err)
 	p->namesrv.update_config = update_config;
 	enum status status = p->config.kv_config_path[0] == '\0' ?
 				     ST_OK : kv_file_load(p->namesrv.kv, p->config.kv_config_path, err);
-	p->kv_saved = kv_version(p->namesrv.kv);
+	p->kv_saved = p->kv_tried = kv_version(p->namesrv.kv);
 	loop_add_turn_end(p->loop, on_turn_end, p); /* In front of the server's, which writes what is answered. */
 	if (status == ST_OK)
 		status = server_create(p->loop, &server_config, &callbacks, &p->server, err);

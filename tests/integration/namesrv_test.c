@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -266,6 +267,35 @@ static void test_an_option_changed_from_remote_holds_at_once(void)
 	stop(&c);
 }
 
+/* Settings that could not be saved are saved when that is possible again: at the next scan, at the latest when it ends. */
+static void save_when_possible(const char *scan, bool before_the_end)
+{
+	static const char *const setting[][2] = { { "namespace", "N" }, { "key", "K" }, { "value", "V" } };
+	char *dir = check_make_dir(), later[600], option[700];
+	const char *const options[] = { "-o", option, "-o", scan, NULL };
+	struct child c;
+
+	snprintf(later, sizeof(later), "%s/later", dir);
+	snprintf(option, sizeof(option), "kvConfigPath=%s/kv.json", later);
+	start(&c, options);
+	int fd = dial(&c);
+	CU_ASSERT(call(fd, REQ_PUT_KV_CONFIG, setting, 3, ""));
+	close(fd);
+	CU_ASSERT_EQUAL(mkdir(later, 0700), 0);
+	for (int i = 0; i < 2000 && before_the_end && access(option + strlen("kvConfigPath="), F_OK) != 0; i++)
+		usleep(5000);
+	CU_ASSERT_EQUAL(access(option + strlen("kvConfigPath="), F_OK) == 0, before_the_end);
+	stop(&c);
+	CU_ASSERT_EQUAL(access(option + strlen("kvConfigPath="), F_OK), 0);
+	check_remove_dir(dir);
+}
+
+static void test_settings_are_saved_when_that_is_possible(void)
+{
+	save_when_possible("scanNotActiveBrokerInterval=20", true);
+	save_when_possible("scanNotActiveBrokerInterval=600000", false);
+}
+
 static void test_silent_broker_goes(void)
 {
 	static const char *const hasty[] = { "-o", "brokerTimeout=200", "-o", "scanNotActiveBrokerInterval=20", NULL };
@@ -354,6 +384,7 @@ int main(void)
 	static const struct check_test tests[] = {
 		CHECK_TEST(test_ready_serve_and_stop),
 		CHECK_TEST(test_an_option_changed_from_remote_holds_at_once),
+		CHECK_TEST(test_settings_are_saved_when_that_is_possible),
 		CHECK_TEST(test_silent_broker_goes),
 		CHECK_TEST(test_random_bytes_hurt_nobody_else),
 		CHECK_TEST(test_failures_are_one_line_and_exit_1),
