@@ -1,6 +1,7 @@
 /* The op log over a connection that fails at the worst moment: between the projector and a real server stands a gate that
  * lets all pass, until a statement of its choice comes. Then it keeps that statement back, or the answer to it, or
- * leaves the server with a connection that nobody speaks on any more; or it does so at random (LINKS_SECONDS: for so long). */
+ * leaves the server with a connection that nobody speaks on any more; or it does so at random (LINKS_SECONDS: for so long).
+ * Or it only lets others go first. */
 #include <inttypes.h>
 #include <poll.h>
 #include <pthread.h>
@@ -21,6 +22,8 @@ enum gate_fault {
 	GATE_HOLDS_THE_STATEMENT, /* The client is cut off; the server gets the statement when it is released. */
 	GATE_LOSES_THE_ANSWER,    /* The server does it; the client is cut off before it hears of that. */
 	GATE_STRANDS_THE_SERVER,  /* The client is cut off; the server's side stays open, and silent. */
+	GATE_FAULTS,
+	GATE_DELAYS_THE_STATEMENT = GATE_FAULTS, /* No fault: it comes when it is released, and nobody notices. */
 };
 
 struct gate {
@@ -93,14 +96,16 @@ static bool pass_statement(struct passage *passage, const uint8_t *bytes, size_t
 {
 	pthread_mutex_lock(&gate.lock);
 	bool hit = contains(bytes, size, gate.trigger), by_chance = !hit && (int)(check_random(&gate.random) % 1000) < gate.permille;
-	enum gate_fault fault = by_chance ? (enum gate_fault)(check_random(&gate.random) % 3) : gate.fault;
+	enum gate_fault fault = by_chance ? (enum gate_fault)(check_random(&gate.random) % GATE_FAULTS) : gate.fault;
 	unsigned hold_ms = by_chance ? 1 + (unsigned)(check_random(&gate.random) % 2500) : 0;
 	if (hit)
 		gate.trigger = NULL;
 	else if (gate.struck && contains(bytes, size, gate.awaited))
 		gate.awaited_came = true;
 	pthread_mutex_unlock(&gate.lock);
-	if (hit || by_chance) {
+	if (hit && fault == GATE_DELAYS_THE_STATEMENT) {
+		wait_for_release();
+	} else if (hit || by_chance) {
 		strike(passage, bytes, size, fault, hold_ms);
 		return false;
 	}
@@ -360,6 +365,26 @@ static void test_a_claim_whose_answer_is_lost_is_ones_own(void)
 	close_log(&log);
 }
 
+/* Another projector claims the cursor between our look at it and our claim: ours does not count, and is made anew. */
+static void test_a_claim_that_another_overtook_does_not_count(void)
+{
+	struct test_log log;
+
+	fresh_database();
+	new_log(&log, "overtaken");
+	put_committed(&log, 10);
+	gate_arm("SET broker_name", GATE_DELAYS_THE_STATEMENT, NULL);
+	struct oplog_projector *projector = start_gated(&log, 5000);
+	gate_wait(&gate.struck, "the claim");
+	sql("UPDATE broker_log SET cursor_epoch = cursor_epoch + 1, writer = 'another'");
+	gate_release();
+	project_all(&log, projector);
+	CU_ASSERT_EQUAL(sql_u64("SELECT cursor_epoch FROM broker_log WHERE writer <> 'another'"), 2);
+	oplog_projector_stop(projector, 5000);
+	check_all_committed(&log);
+	close_log(&log);
+}
+
 /* A server that is not told of the connection's end holds the cursor's row in a transaction that nobody ends: not for as
  * long as it waits by default, eight hours. */
 static void test_a_stranded_transaction_does_not_hold_the_cursor(void)
@@ -502,6 +527,7 @@ int main(void)
 		CHECK_TEST(test_a_commit_without_an_answer_has_happened_or_not),
 		CHECK_TEST(test_a_commit_that_comes_late_is_ones_own),
 		CHECK_TEST(test_a_claim_whose_answer_is_lost_is_ones_own),
+		CHECK_TEST(test_a_claim_that_another_overtook_does_not_count),
 		CHECK_TEST(test_a_stranded_transaction_does_not_hold_the_cursor),
 		CHECK_TEST(test_random_faults_leave_each_transaction_one_row),
 		CHECK_TEST(test_the_server_takes_what_it_is_said_to_take),
