@@ -200,13 +200,17 @@ static enum status answer_resend(struct core *core, struct hash128 name, struct 
 	return core_accept(outcome, half.half_offset + 1);
 }
 
-static enum status check_half(struct core *core, struct span group, struct outcome *outcome)
+static enum status check_half(struct core *core, struct span group, struct span unique_key, struct outcome *outcome)
 {
 	if (core->config.reject_transactions)
 		return core_refuse(outcome, RESP_NO_PERMISSION, "the broker[%s] sending transaction message is forbidden",
 				   core->config.broker_name);
 	if (group_name_check(group, &outcome->err) != ST_OK)
 		return core_refuse_as(outcome, RESP_INVALID_PARAMETER);
+	/* Under another name a resend of it would be a second transaction. */
+	if (unique_key.size >= SEND_UNIQUE_KEY_MAX)
+		return core_refuse(outcome, RESP_MESSAGE_ILLEGAL, "the message is illegal: its UNIQ_KEY, the transaction's name, has %zu bytes,"
+				   " the limit is %d", unique_key.size, SEND_UNIQUE_KEY_MAX - 1);
 	return ST_OK;
 }
 
@@ -332,7 +336,7 @@ static enum status send_one(struct core *core, const struct send_request *reques
 	in.tag_hash = known.escrow_tags.size > 0 ? TAG_HASH_MANY : tag_hash(known.tags);
 	enum status status = timers_wanted(core, &known, &in.wanted, outcome);
 	if (status == ST_OK && half)
-		status = check_half(core, group, outcome);
+		status = check_half(core, group, known.uniq_key, outcome);
 	if (status == ST_OK && !half)
 		status = check_room(core, request, outcome);
 	if (status == ST_OK && !half)

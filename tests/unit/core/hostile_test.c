@@ -1,5 +1,6 @@
 /* What peers may ask for without end, and what must not come of it. */
 #include <stdio.h>
+#include <string.h>
 
 #include "broker/core/clients.h"
 #include "broker/core/pop.h"
@@ -181,6 +182,26 @@ static void test_long_texts_are_cut_in_a_conflict(void)
 	fixture_destroy(f);
 }
 
+/* Its UNIQ_KEY is the name of a transaction, by which a resend is known: one that cannot be kept is not replaced by another. */
+static void test_a_half_with_a_name_too_long_is_refused(void)
+{
+	struct fixture *f = fixture_create(NULL);
+	char key[SEND_UNIQUE_KEY_MAX + 1];
+	struct send_result result;
+	struct outcome outcome = { 0 };
+
+	memset(key, 'k', sizeof(key));
+	key[SEND_UNIQUE_KEY_MAX] = '\0';
+	CU_ASSERT_EQUAL(fixture_send(f, (struct sent){ .topic = "t", .key = key, .half = true }, &result, &outcome), ST_DENIED);
+	CU_ASSERT_EQUAL(outcome.code, RESP_MESSAGE_ILLEGAL);
+	CU_ASSERT_PTR_NOT_NULL(strstr(outcome.err.text, "UNIQ_KEY"));
+	(void)must_send(f, (struct sent){ .topic = "t", .key = key }); /* Of another message it names nothing. */
+	key[SEND_UNIQUE_KEY_MAX - 1] = '\0';
+	result = must_send(f, (struct sent){ .topic = "t", .key = key, .half = true });
+	CU_ASSERT_STRING_EQUAL(result.unique_key, key);
+	fixture_destroy(f);
+}
+
 /* One of the greatest size that there is finds no room for a retry topic with a long name: it is refused. */
 enum { MIB = 1024 * 1024 };
 
@@ -263,6 +284,7 @@ int main(void)
 		CHECK_TEST(test_a_batch_is_stored_whole_or_not_at_all),
 		CHECK_TEST(test_client_ids_have_their_limit),
 		CHECK_TEST(test_long_texts_are_cut_in_a_conflict),
+		CHECK_TEST(test_a_half_with_a_name_too_long_is_refused),
 		CHECK_TEST(test_the_largest_message_cannot_be_sent_back),
 		CHECK_TEST(test_the_largest_message_holds_up_no_other),
 	};
