@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -56,7 +57,10 @@ static enum status posix_open(void *context, const char *path, unsigned flags, s
 	mode |= (flags & VFS_TRUNCATE) ? O_TRUNC : 0;
 	*file = (struct posix_file){ { vfs_posix(), copy }, open(path, mode, 0640) };
 	if (file->fd < 0) {
-		enum status status = fail(err, "open", path, errno);
+		/* Without a descriptor there is no new file now, as on a full disk; later perhaps. */
+		bool none_left = (flags & VFS_CREATE) && (errno == EMFILE || errno == ENFILE);
+		enum status status = none_left ? errinfo_set(err, ST_FULL, "open %s: %s", path, strerror(errno))
+					       : fail(err, "open", path, errno);
 		free(copy);
 		free(file);
 		return status;
@@ -201,17 +205,47 @@ static enum status posix_list(void *context, const char *dir, vfs_list_callback 
 	return status;
 }
 
+/* A name that is not on the disk ends the broker, and a directory cannot be synced without a descriptor: one is kept for the
+ * time when all are in use. Any thread. */
+static struct {
+	pthread_mutex_t lock;
+	int fd; /* -1: none. */
+} spare = { PTHREAD_MUTEX_INITIALIZER, -1 };
+
+static int open_dir(const char *dir)
+{
+	enum { FLAGS = O_RDONLY | O_DIRECTORY | O_CLOEXEC };
+	int fd = open(dir, FLAGS);
+
+	if (fd < 0 && errno == EMFILE && spare.fd >= 0) {
+		(void)close(spare.fd);
+		spare.fd = -1;
+		fd = open(dir, FLAGS);
+	}
+	return fd;
+}
+
+static void close_dir(int fd)
+{
+	(void)close(fd);
+	if (spare.fd < 0)
+		spare.fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
 static enum status posix_sync_dir(void *context, const char *dir, struct errinfo *err)
 {
 	enum status status = ST_OK;
-	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	(void)context;
+	pthread_mutex_lock(&spare.lock);
+	int fd = open_dir(dir);
 	if (fd < 0)
-		return fail(err, "open", dir, errno);
-	if (fsync(fd) != 0)
+		status = fail(err, "open", dir, errno);
+	else if (fsync(fd) != 0)
 		status = errinfo_set(err, ST_IO, "sync directory %s: %s", dir, strerror(errno));
-	(void)close(fd);
+	if (fd >= 0)
+		close_dir(fd);
+	pthread_mutex_unlock(&spare.lock);
 	return status;
 }
 

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -145,6 +146,35 @@ static void test_a_sync_asks_the_system(void)
 	check_remove_dir(dir);
 }
 
+/* All descriptors are in use, by connections perhaps: a new file must wait, as on a full disk, but names can be synced. */
+static void test_without_descriptors(void)
+{
+	const struct vfs *vfs = vfs_posix();
+	struct vfs_file *files[64], *file;
+	struct rlimit before, few = { 0 };
+	char *dir = check_make_dir(), path[600];
+	struct errinfo err;
+	int count = 0;
+
+	snprintf(path, sizeof(path), "%s/new", dir);
+	CU_ASSERT_EQUAL(vfs_sync_dir(vfs, dir, NULL), ST_OK);
+	CU_ASSERT_EQUAL_FATAL(getrlimit(RLIMIT_NOFILE, &before), 0);
+	few = (struct rlimit){ 32, before.rlim_max };
+	CU_ASSERT_EQUAL_FATAL(setrlimit(RLIMIT_NOFILE, &few), 0);
+	while (count < 64 && vfs_open(vfs, "/dev/null", VFS_READ, &files[count], NULL) == ST_OK)
+		count++;
+	CU_ASSERT(count < 64);
+	for (int i = 0; i < 3; i++)
+		CU_ASSERT_EQUAL(vfs_sync_dir(vfs, dir, NULL), ST_OK);
+	CU_ASSERT_EQUAL(vfs_open(vfs, path, VFS_WRITE | VFS_CREATE, &file, &err), ST_FULL);
+	CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "Too many open files"));
+	CU_ASSERT_EQUAL(vfs_open(vfs, "/dev/null", VFS_READ, &file, NULL), ST_IO);
+	while (count > 0)
+		vfs_close(files[--count]);
+	CU_ASSERT_EQUAL(setrlimit(RLIMIT_NOFILE, &before), 0);
+	check_remove_dir(dir);
+}
+
 int main(void)
 {
 	static const struct check_test tests[] = {
@@ -153,6 +183,7 @@ int main(void)
 		CHECK_TEST(test_no_space_is_told_from_a_bad_disk),
 		CHECK_TEST(test_files_are_not_for_everybody),
 		CHECK_TEST(test_a_sync_asks_the_system),
+		CHECK_TEST(test_without_descriptors),
 	};
 
 	return check_main("vfs_posix", tests, sizeof(tests) / sizeof(tests[0]));
