@@ -44,6 +44,7 @@ enum { SNAPSHOT_TOPIC_SYSTEM = 1, SNAPSHOT_TOPIC_DELETED = 2, SNAPSHOT_QUEUE_LAS
 
 /* Where a snapshot under way stands. Zeros at first. */
 struct snapshot_cursor {
+	int64_t begun_mono_ms;      /* When the header was written: waits are counted from there. */
 	unsigned stage;
 	uint32_t names_done;
 	bool begun;                 /* Of the stages over topics and groups. */

@@ -222,7 +222,7 @@ static bool save_pending(struct slice *slice)
 		buffer_put_u64(slice->out, entry->name.lo);
 		buffer_put_u64(slice->out, entry->name.hi);
 		buffer_put_u64(slice->out, (uint64_t)entry->store_time_ms);
-		buffer_put_u64(slice->out, (uint64_t)checkback_wait_ms(entry, core->mono_ms));
+		buffer_put_u64(slice->out, (uint64_t)checkback_wait_ms(entry, slice->cursor->begun_mono_ms));
 		buffer_put_u32(slice->out, entry->record_size);
 		buffer_put_u32(slice->out, entry->group_id);
 		buffer_put_u16(slice->out, entry->attempts);

@@ -127,7 +127,7 @@ static void begin(struct snapshotter *s)
 
 	memcpy(header.log_id, commitlog_id(s->core->log), LOG_ID_SIZE);
 	s->wanted = false;
-	s->cursor = (struct snapshot_cursor){ 0 };
+	s->cursor = (struct snapshot_cursor){ .begun_mono_ms = s->core->mono_ms };
 	snapshot_job_deinit(&s->job);
 	snapshot_job_init(&s->job, s->store->vfs, s->store->root, header.from, s->core->files);
 	snapshot_put_header(&s->job.data, &header);

@@ -495,6 +495,29 @@ static void test_the_time_of_a_stop_counts(void)
 	fixture_destroy(f);
 }
 
+/* What is left to wait is noted slice by slice, and counted from when the snapshot began. */
+static void test_the_time_of_a_snapshot_counts_once(void)
+{
+	struct fixture *f = fixture_create(NULL);
+	int64_t took_ms = 0;
+
+	(void)must_send(f, (struct sent){ .topic = "t", .key = "k", .half = true });
+	snapshotter_want(f->snapshotter);
+	while (snapshotter_stats(f->snapshotter).taken == 0 && took_ms < 4000) {
+		fixture_snapshot_step(f);
+		fixture_disk(f, true);
+		advance_alive(f, 100);
+		took_ms += 100;
+	}
+	CU_ASSERT(took_ms >= 200 && took_ms < 4000);
+	fixture_restart(f);
+	advance_alive(f, 5900 - took_ms);
+	CU_ASSERT_EQUAL(f->asked_count, 0);
+	advance_alive(f, 200);
+	CU_ASSERT_EQUAL(f->asked_count, 1);
+	fixture_destroy(f);
+}
+
 /* Resumed long before its first deadline: asked about at once, also when a restart comes in between. */
 static void test_a_resumed_one_does_not_wait_for_its_first_deadline(void)
 {
@@ -689,6 +712,7 @@ int main(void)
 		CHECK_TEST(test_nobody_is_asked_about_what_is_not_durable),
 		CHECK_TEST(test_the_policy_decides_in_the_end),
 		CHECK_TEST(test_the_time_of_a_stop_counts),
+		CHECK_TEST(test_the_time_of_a_snapshot_counts_once),
 		CHECK_TEST(test_a_resumed_one_does_not_wait_for_its_first_deadline),
 		CHECK_TEST(test_a_start_asks_in_half_order),
 		CHECK_TEST(test_unknown_of_another_group_is_refused),
