@@ -44,7 +44,7 @@ static const struct config_option broker_options[] = {
 	       "SYNC_FLUSH answers after fdatasync; ASYNC_FLUSH answers once the operating system has the bytes, "
 	       "and a power cut may lose what was acknowledged last."),
 	NUMBER("mappedFileSizeCommitLog", mapped_file_size_commit_log, "1073741824", "bytes", 1 * MIB, 16 * GIB,
-	       "Size of one commit log segment. Only segments made from now on have it."),
+	       "Size of one commit log segment, at least 2 x maxMessageSize. Only segments made from now on have it."),
 	NUMBER("fileReservedTime", file_reserved_time_h, "72", "hours", 0, 876000,
 	       "How long the log is kept; whole segments go, the oldest first. 0: for ever."),
 	NUMBER("logRetentionBytes", log_retention_bytes, "0", "bytes", 0, 1024 * 1024 * GIB,
@@ -59,7 +59,7 @@ static const struct config_option broker_options[] = {
 	       "the rest, messages and half messages are refused; decisions, pulls and offsets go on."),
 	NUMBER("tailRingSize", tail_ring_size, "67108864", "bytes", 1 * MIB, 4 * GIB,
 	       "Memory for the log's tail: what is not yet durable, and the cache that serves consumers that keep "
-	       "up. A power of two."),
+	       "up. A power of two, at least 4 x maxMessageSize."),
 	NUMBER("indexCacheSize", index_cache_size, "33554432", "bytes", 1 * MIB, 16 * GIB,
 	       "Memory for pages of the consume queues and the half index."),
 	FLAG("messageIndexEnable", message_index_enable, "true",
@@ -178,12 +178,12 @@ enum status broker_config_finish(struct broker_config *config, struct errinfo *e
 		return errinfo_set(err, ST_INVALID, "tailRingSize=%lld: must be a power of two",
 				   (long long)config->tail_ring_size);
 	if (config->tail_ring_size < 4 * config->max_message_size)
-		return errinfo_set(err, ST_INVALID, "tailRingSize=%lld: must be at least 4 x maxMessageSize (%lld)",
-				   (long long)config->tail_ring_size, (long long)config->max_message_size);
+		return errinfo_set(err, ST_INVALID, "tailRingSize=%lld: must be at least %lld, 4 x maxMessageSize",
+				   (long long)config->tail_ring_size, 4 * (long long)config->max_message_size);
 	if (config->mapped_file_size_commit_log < 2 * config->max_message_size)
 		return errinfo_set(err, ST_INVALID,
-				   "mappedFileSizeCommitLog=%lld: must be at least 2 x maxMessageSize (%lld)",
+				   "mappedFileSizeCommitLog=%lld: must be at least %lld, 2 x maxMessageSize",
 				   (long long)config->mapped_file_size_commit_log,
-				   (long long)config->max_message_size);
+				   2 * (long long)config->max_message_size);
 	return ST_OK;
 }

@@ -12,6 +12,7 @@
 #include <getopt.h>
 #include <mysql.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -61,7 +62,10 @@ static int read_options(int argc, char **argv)
 		case 'x': crash_after = atol(optarg); break;
 		case 'm': pause_ms = atol(optarg); break;
 		case 'l': linger_s = atol(optarg); break;
-		default: return -1;
+		default:
+			fprintf(stderr, "usage: order_service [--namesrv ADDRESSES] [--socket PATH] [--user NAME] [--password WORD] [--database NAME]\n"
+					"           [--count N] [--first N] [--fail-every N] [--crash-after N] [--pause-ms N] [--linger S]\n");
+			return -1;
 		}
 	}
 	return 0;
@@ -75,6 +79,20 @@ static int run(MYSQL *mysql, const char *statement)
 	return -1;
 }
 
+/* The connection in *mysql, or a new one in place of a broken one. False: MySQL is away. */
+static bool connected(MYSQL **mysql)
+{
+	if (*mysql != NULL && mysql_ping(*mysql) == 0)
+		return true;
+	if (*mysql != NULL)
+		mysql_close(*mysql);
+	*mysql = mysql_init(NULL);
+	if (*mysql != NULL && mysql_real_connect(*mysql, NULL, user, password, database, 0, socket_path, 0) != NULL)
+		return true;
+	fprintf(stderr, "order_service: %s\n", *mysql == NULL ? "out of memory" : mysql_error(*mysql));
+	return false;
+}
+
 /* The local transaction: barrier row and order row together. */
 static enum escrow_local_result place_order(MYSQL *mysql, const char *transaction_id, long order, long amount)
 {
@@ -83,7 +101,7 @@ static enum escrow_local_result place_order(MYSQL *mysql, const char *transactio
 
 	snprintf(insert, sizeof(insert), "INSERT INTO orders (id, amount) VALUES (%ld, %ld)", order, amount);
 	if (run(mysql, "START TRANSACTION") != 0)
-		return ESCROW_LOCAL_UNKNOWN;
+		return ESCROW_LOCAL_ROLLBACK; /* Nothing has happened. */
 	if (escrow_barrier_insert(mysql, transaction_id, &err) != ESCROW_OK) {
 		fprintf(stderr, "order_service: order %ld: %s\n", order, err.text);
 	} else if (run(mysql, insert) == 0 && !(fail_every > 0 && order % fail_every == 0)) {
@@ -96,7 +114,7 @@ static enum escrow_local_result place_order(MYSQL *mysql, const char *transactio
 static const char *const state_names[] = { "pending", "committed", "rolled back", "conflicting" };
 
 /* True if the order's message is in escrow, whatever was decided then. */
-static bool order_and_message(escrow_producer *producer, MYSQL *mysql, long order)
+static bool order_and_message(escrow_producer *producer, MYSQL **mysql, long order)
 {
 	struct escrow_transaction_result result = { .state = ESCROW_PENDING };
 	escrow_transaction *transaction;
@@ -106,13 +124,15 @@ static bool order_and_message(escrow_producer *producer, MYSQL *mysql, long orde
 	char body[80];
 	long amount = 100 + order % 97;
 
+	if (!connected(mysql))
+		return false;
 	snprintf(body, sizeof(body), "{\"order\":%ld,\"amount\":%ld}", order, amount);
 	if (escrow_message_create("orders", body, strlen(body), &message, &err) != ESCROW_OK ||
 	    escrow_prepare(producer, message, 2000, &transaction, &err) != ESCROW_OK) {
 		fprintf(stderr, "order_service: order %ld: %s\n", order, err.text);
 		return false; /* Nothing happened, or check-back will find that the local transaction never did. */
 	}
-	local = place_order(mysql, escrow_transaction_id(transaction), order, amount);
+	local = place_order(*mysql, escrow_transaction_id(transaction), order, amount);
 	if (order == crash_after && local == ESCROW_LOCAL_COMMIT) {
 		fprintf(stderr, "order_service: order %ld is committed in MySQL, its message is not: dying now\n", order);
 		raise(SIGKILL);
@@ -135,17 +155,14 @@ int main(int argc, char **argv)
 	struct escrow_producer_config config;
 	struct escrow_error err;
 	escrow_producer *producer;
-	MYSQL *mysql;
+	MYSQL *mysql = NULL;
 
 	if (read_options(argc, argv) != 0)
 		return 2;
 	signal(SIGTERM, on_signal);
 	signal(SIGINT, on_signal);
-	mysql = mysql_init(NULL);
-	if (mysql == NULL || mysql_real_connect(mysql, NULL, user, password, database, 0, socket_path, 0) == NULL) {
-		fprintf(stderr, "order_service: %s\n", mysql == NULL ? "out of memory" : mysql_error(mysql));
+	if (!connected(&mysql))
 		return 1;
-	}
 	if (escrow_mysql_create_tables(mysql, &err) != ESCROW_OK) {
 		fprintf(stderr, "order_service: %s\n", err.text);
 		return 1;
@@ -165,8 +182,8 @@ int main(int argc, char **argv)
 		return 1;
 	}
 	for (long order = first; order < first + count && !stopping; order++) {
-		while (!order_and_message(producer, mysql, order) && !stopping)
-			sleep_ms(100); /* The broker is away: the customer tries again. */
+		while (!order_and_message(producer, &mysql, order) && !stopping)
+			sleep_ms(100); /* The broker or MySQL is away: the customer tries again. */
 		sleep_ms(pause_ms);
 	}
 	printf("order_service: all orders placed\n");
@@ -174,6 +191,7 @@ int main(int argc, char **argv)
 	for (long i = 0; i < 10 * linger_s && !stopping; i++)
 		sleep_ms(100);
 	escrow_producer_stop(producer, 1000);
-	mysql_close(mysql);
+	if (mysql != NULL)
+		mysql_close(mysql);
 	return 0;
 }

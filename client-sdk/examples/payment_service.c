@@ -91,7 +91,9 @@ static int read_options(int argc, char **argv)
 		case 'u': user = optarg; break;
 		case 'p': password = optarg; break;
 		case 'd': database = optarg; break;
-		default: return -1;
+		default:
+			fprintf(stderr, "usage: payment_service [--namesrv ADDRESSES] [--socket PATH] [--user NAME] [--password WORD] [--database NAME]\n");
+			return -1;
 		}
 	}
 	return 0;
