@@ -382,6 +382,31 @@ static void test_a_reset_forgets_check_outs(void)
 	fixture_destroy(f);
 }
 
+/* A group that is sent where another one is goes there by POP, too, back as well as forth. */
+static void test_a_clone_moves_a_group_that_pops(void)
+{
+	struct fixture *f = fixture_create(NULL);
+	struct clone_request clone = { SPAN_LITERAL("others"), SPAN_LITERAL("readers"), SPAN_LITERAL("t"), true };
+	struct group_config settings = group_config_default();
+	struct popped popped = { 0 };
+	struct outcome outcome = { 0 };
+
+	CU_ASSERT_EQUAL(core_put_group(f->core, clone.from, &settings, &outcome), ST_OK);
+	send_and_pop(f, &whole_topic, 4, &popped);
+	for (int64_t at = 1; at <= 3; at += 2) {
+		ack_first(f, &popped, 1, false);
+		CU_ASSERT_EQUAL(core_update_offset(f->core, clone.from, clone.topic, 0, at, true, &outcome), ST_OK);
+		CU_ASSERT_EQUAL(core_clone_offsets(f->core, &clone, &outcome), ST_OK);
+		CU_ASSERT_EQUAL(f->core->pops.live, 0);
+		fixture_disk(f, true);
+		fixture_restart(f);
+		CU_ASSERT_EQUAL(position(f, "t", 0), at);
+		CU_ASSERT_EQUAL(pop(f, &whole_topic, &popped), 4 - at);
+	}
+	buffer_deinit(&popped.bytes);
+	fixture_destroy(f);
+}
+
 /* An offset that is where the group is already says nothing new. */
 static void test_an_offset_at_the_position_forgets_nothing(void)
 {
@@ -419,6 +444,7 @@ int main(void)
 		CHECK_TEST(test_a_repeated_ack_waits_and_moves_nothing_back),
 		CHECK_TEST(test_a_deleted_group_leaves_no_check_outs),
 		CHECK_TEST(test_a_reset_forgets_check_outs),
+		CHECK_TEST(test_a_clone_moves_a_group_that_pops),
 		CHECK_TEST(test_an_offset_at_the_position_forgets_nothing),
 	};
 	return check_main("pop", tests, sizeof(tests) / sizeof(tests[0]));
