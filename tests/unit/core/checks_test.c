@@ -479,6 +479,37 @@ static void test_the_policy_decides_in_the_end(void)
 	}
 }
 
+/* Nobody is asked about what is parked, nor is it parked again, after a start either: by an operator, who did not wait for
+ * answers, or by the policy. */
+static void check_parked_rests(bool by_policy, bool snapshot)
+{
+	struct fixture *f = fixture_create(NULL);
+	struct send_result half = must_send(f, (struct sent){ .topic = "t", .key = "k", .half = true });
+	struct outcome outcome = { 0 };
+
+	fixture_disk(f, true);
+	if (by_policy)
+		answer_times(f, &half, 3);
+	else
+		CU_ASSERT_EQUAL(core_operator_decide(f->core, half.log_offset, OUTCOME_PARK, SPAN_LITERAL("op"), &outcome), ST_OK);
+	fixture_disk(f, true);
+	if (snapshot)
+		fixture_snapshot(f);
+	fixture_restart(f);
+	uint64_t appended = commitlog_appended(f->log);
+	advance_alive(f, 100000);
+	CU_ASSERT_EQUAL(f->asked_count, 0);
+	CU_ASSERT_EQUAL(commitlog_appended(f->log), appended);
+	CU_ASSERT_EQUAL(parked_count(f), 1);
+	fixture_destroy(f);
+}
+
+static void test_what_is_parked_rests_after_a_start(void)
+{
+	for (int i = 0; i < 4; i++)
+		check_parked_rests((i & 1) != 0, (i & 2) != 0);
+}
+
 /* After a start from a snapshot what is left of the wait is what was left then, less the time of the stop. */
 static void test_the_time_of_a_stop_counts(void)
 {
@@ -688,6 +719,7 @@ int main(void)
 		CHECK_TEST(test_the_policy_waits_for_the_disk),
 		CHECK_TEST(test_nobody_is_asked_about_what_is_not_durable),
 		CHECK_TEST(test_the_policy_decides_in_the_end),
+		CHECK_TEST(test_what_is_parked_rests_after_a_start),
 		CHECK_TEST(test_the_time_of_a_stop_counts),
 		CHECK_TEST(test_a_resumed_one_does_not_wait_for_its_first_deadline),
 		CHECK_TEST(test_a_start_asks_in_half_order),
