@@ -34,6 +34,18 @@ static void test_an_answer_waits_for_the_end_of_its_record(void)
 	fixture_destroy(f);
 }
 
+static void test_a_heartbeat_waits_for_what_it_makes(void)
+{
+	struct fixture *f = fixture_create(NULL);
+	struct consumer_data consumer = { .group_name = SPAN_LITERAL("readers"), .consume_type = CONSUME_PASSIVELY };
+	struct heartbeat heartbeat = { .client_id = SPAN_LITERAL("10.0.0.1@1"), .consumers = &consumer, .consumer_count = 1 };
+	struct outcome outcome = { 0 };
+
+	CU_ASSERT_EQUAL(core_heartbeat(f->core, CONSUMER, &(struct host){ 0 }, 0, 453, &heartbeat, &outcome), ST_OK);
+	check_waits_for_the_end(f, &outcome); /* The group, and its retry topic. */
+	fixture_destroy(f);
+}
+
 /* "The same again" tells nothing new, but it tells it of a record that may be lost yet. */
 static void test_a_repetition_waits_for_what_it_repeats(void)
 {
@@ -281,6 +293,7 @@ int main(void)
 {
 	static const struct check_test tests[] = {
 		CHECK_TEST(test_an_answer_waits_for_the_end_of_its_record),
+		CHECK_TEST(test_a_heartbeat_waits_for_what_it_makes),
 		CHECK_TEST(test_a_repetition_waits_for_what_it_repeats),
 		CHECK_TEST(test_a_refusal_without_a_record_waits_for_the_decision),
 		CHECK_TEST(test_a_refused_resend_waits_for_the_rollback),
