@@ -868,6 +868,13 @@ static void test_a_retry_that_is_one_too_many_is_dead(void)
 	fixture_disk(f, true);
 	CU_ASSERT_EQUAL_FATAL(fixture_pull(f, "%DLQ%readers", 0, 1, "*", &p), 1);
 	CU_ASSERT_PTR_NULL(memmem(p.messages[0].properties.data, p.messages[0].properties.size, "DELAY\0014", 7));
+	/* There is one queue of dead letters, and the answer says so. */
+	struct group_config two_queues = group_config_default();
+	two_queues.retry_queue_nums = 2;
+	CU_ASSERT_EQUAL(core_put_group(f->core, SPAN_LITERAL("readers"), &two_queues, &outcome), ST_OK);
+	request.queue_id = 1;
+	CU_ASSERT_EQUAL(core_send(f->core, &request, &result, &outcome), ST_OK);
+	CU_ASSERT_EQUAL(result.queue_id, 0);
 	pulled_free(&p);
 	fixture_destroy(f);
 }
