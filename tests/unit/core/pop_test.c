@@ -393,6 +393,9 @@ static void test_a_clone_moves_a_group_that_pops(void)
 
 	CU_ASSERT_EQUAL(core_put_group(f->core, clone.from, &settings, &outcome), ST_OK);
 	send_and_pop(f, &whole_topic, 4, &popped);
+	struct clone_request of_itself = { clone.to, clone.to, clone.topic, true };
+	CU_ASSERT_EQUAL(core_clone_offsets(f->core, &of_itself, &outcome), ST_OK);
+	CU_ASSERT_EQUAL(f->core->pops.live, 4);
 	for (int64_t at = 1; at <= 3; at += 2) {
 		ack_first(f, &popped, 1, false);
 		CU_ASSERT_EQUAL(core_update_offset(f->core, clone.from, clone.topic, 0, at, true, &outcome), ST_OK);
