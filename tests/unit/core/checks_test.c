@@ -593,11 +593,14 @@ static void test_unknown_of_another_group_is_refused(void)
 }
 
 struct told {
+	struct record_half half;
 	struct record_decision decision;
+	uint64_t decision_offset;
 	struct record_conflict conflict;
+	char sender[64], contradictor[64];
 };
 
-/* The last decision and the last contradiction in the log; their texts are gone. */
+/* The last half, decision and contradiction in the log; their texts are gone, but for two. */
 static struct told told_by_log(struct fixture *f)
 {
 	struct told told = { .decision = { .who = 0 } };
@@ -606,10 +609,18 @@ static struct told told_by_log(struct fixture *f)
 
 	CU_ASSERT_EQUAL_FATAL(logreader_open(memdisk_vfs(f->disk), "/store", 0, &reader, NULL), ST_OK);
 	while (logreader_next(reader, commitlog_durable(f->log), &record, NULL) == ST_OK) {
-		if (record.kind == LOG_DECISION)
+		if (record.kind == LOG_HALF) {
+			CU_ASSERT_EQUAL(record_half_decode(record.payload, &told.half, NULL), ST_OK);
+			snprintf(told.sender, sizeof(told.sender), "%.*s", SPAN_ARGS(told.half.client_id));
+		}
+		if (record.kind == LOG_DECISION) {
 			CU_ASSERT_EQUAL(record_decision_decode(record.payload, &told.decision, NULL), ST_OK);
-		if (record.kind == LOG_CONFLICT)
+			told.decision_offset = record.offset;
+		}
+		if (record.kind == LOG_CONFLICT) {
 			CU_ASSERT_EQUAL(record_conflict_decode(record.payload, &told.conflict, NULL), ST_OK);
+			snprintf(told.contradictor, sizeof(told.contradictor), "%.*s", SPAN_ARGS(told.conflict.who_text));
+		}
 	}
 	logreader_close(reader);
 	return told;
@@ -626,12 +637,21 @@ static void test_the_log_says_who_decided_after_how_many_answers(void)
 	while (f->asked_count < 3)
 		advance_alive(f, 100);
 	CU_ASSERT_EQUAL(fixture_end(f, &half, OUTCOME_COMMIT, true, &outcome), ST_OK);
-	CU_ASSERT_EQUAL(fixture_end(f, &half, OUTCOME_ROLLBACK, true, &outcome), ST_DENIED);
+	struct end_request opposite = { .group = SPAN_LITERAL("producers"), .half_queue_offset = half.queue_offset,
+					.half_offset = half.log_offset, .outcome = OUTCOME_ROLLBACK, .from_check = true,
+					.client_id = SPAN_LITERAL("10.0.0.9@9") };
+	CU_ASSERT_EQUAL(core_end_transaction(f->core, &opposite, &outcome), ST_DENIED);
 	fixture_disk(f, true);
 	struct told told = told_by_log(f);
 	CU_ASSERT_EQUAL(told.decision.answered_checks, 1);
 	CU_ASSERT_EQUAL(told.decision.who, WHO_CHECKBACK);
 	CU_ASSERT_EQUAL(told.conflict.who, WHO_CHECKBACK);
+	/* Time and offset of the half are the key under which MySQL has the transaction. */
+	CU_ASSERT_EQUAL(told.decision.half_store_time_ms, told.half.store_time_ms);
+	CU_ASSERT_TRUE(told.decision.when_ms > told.half.store_time_ms);
+	CU_ASSERT_EQUAL(told.conflict.decision_offset, told.decision_offset);
+	CU_ASSERT_STRING_EQUAL(told.sender, "10.0.0.1@1");
+	CU_ASSERT_STRING_EQUAL(told.contradictor, "10.0.0.9@9");
 	CU_ASSERT_EQUAL(fixture_end(f, &half, OUTCOME_ROLLBACK, false, &outcome), ST_DENIED);
 	fixture_disk(f, true);
 	CU_ASSERT_EQUAL(told_by_log(f).conflict.who, WHO_PRODUCER);
