@@ -689,6 +689,7 @@ static void check_order(uint32_t check_max)
 	logreader_close(reader);
 	CU_ASSERT_TRUE(decided);
 	CU_ASSERT_EQUAL(seen.count, 2);
+	CU_ASSERT_EQUAL(told_by_log(f).decision.who, check_max > 1 ? WHO_PRODUCER : WHO_POLICY);
 	fixture_destroy(f);
 }
 
