@@ -155,6 +155,15 @@ static bool is_cloned(const struct core *core, const struct clone_request *reque
 	       members_subscription(core->members, entry->group_id, entry->topic_id) != NULL;
 }
 
+/* Room for the value; and if the group pops, it goes there too. */
+static enum status make_way(struct core *core, const struct offsets_entry *entry, uint32_t to_id, struct outcome *outcome)
+{
+	if (offsets_reserve(core->offsets, entry->topic_id, to_id, entry->queue_id) != ST_OK)
+		return core_refuse(outcome, RESP_SYSTEM_BUSY, "this broker keeps too many consumer offsets already");
+	return pop_reset_position(core, entry->topic_id, to_id, entry->queue_id, entry->value > 0 ? (uint64_t)entry->value : 0, false,
+				  outcome);
+}
+
 enum status core_clone_offsets(struct core *core, const struct clone_request *request, struct outcome *outcome)
 {
 	enum { AT_ONCE = 256 };
@@ -173,8 +182,8 @@ enum status core_clone_offsets(struct core *core, const struct clone_request *re
 	while (more && status == ST_OK) {
 		more = offsets_next_live(core->offsets, &cursor, &entry);
 		bool wanted = more && entry.group_id != to_id && is_cloned(core, request, &entry);
-		if (wanted && offsets_reserve(core->offsets, entry.topic_id, to_id, entry.queue_id) != ST_OK)
-			return core_refuse(outcome, RESP_SYSTEM_BUSY, "this broker keeps too many consumer offsets already");
+		if (wanted && (status = make_way(core, &entry, to_id, outcome)) != ST_OK)
+			return status;
 		if (wanted)
 			records[count++] = (struct record_offset){ names_text(core->names, to_id), names_text(core->names, entry.topic_id),
 								   entry.queue_id, entry.value };

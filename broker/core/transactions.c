@@ -418,7 +418,7 @@ bool transactions_ask(void *context, struct pending *entry, uint64_t conn_id)
 	struct core *core = context;
 
 	/* A half that is not durable yet may be gone after a crash: do not talk about it. */
-	if (entry->body_offset + entry->record_size > core_committed_offset(core))
+	if (entry->half_offset + entry->record_size > core_committed_offset(core))
 		return false;
 	if (!core->effects.ask(core->effects.context, conn_id, entry->half_queue_offset, entry->half_offset))
 		return false;

@@ -16,7 +16,7 @@ struct end_request {
 	enum record_outcome outcome; /* COMMIT or ROLLBACK; 0 = unknown. */
 	bool from_check;
 	struct span transaction_id; /* Compared when not empty. */
-	struct span unique_key;     /* The same. */
+	struct span unique_key;     /* Compared when not empty, and in place of a transaction id. */
 	uint64_t conn_id;
 	struct span client_id;
 };

@@ -76,8 +76,7 @@ struct send_call {
 	int64_t deadline_ms;
 	struct topic_route *route;
 	unsigned attempts;
-	char pinned[BROKER_NAME_SIZE]; /* The outcome there is unknown: nowhere else. */
-	int32_t pinned_queue;
+	bool pinned;                   /* What the last attempt did is unknown: to the same broker and queue, nowhere else. */
 	char avoid[BROKER_NAME_SIZE];  /* Failed just now: another one if there is one. */
 	/* The attempt under way. */
 	char broker_name[BROKER_NAME_SIZE];

@@ -124,12 +124,10 @@ static void attempt_failed(struct send_call *send, enum attempt_outcome outcome)
 		finish(send);
 		return;
 	}
-	if (verdict == RETRY_SAME_BROKER) {
-		memcpy(send->pinned, send->broker_name, sizeof(send->pinned));
-		send->pinned_queue = send->queue_id;
-	} else {
+	if (verdict == RETRY_SAME_BROKER)
+		send->pinned = true;
+	else
 		memcpy(send->avoid, send->broker_name, sizeof(send->avoid));
-	}
 	count(&send->producer->counters.attempts_repeated);
 	routes_refresh(send->route);
 	wait_for(send, retry_pause_ms(send->attempts));
@@ -218,14 +216,12 @@ static bool choose_place(struct send_call *send)
 	const struct route_view *view = send->route->view;
 
 	/* What an earlier attempt left there stays there: the pin holds whatever the later ones say. */
-	if (send->pinned[0] != '\0') {
-		const struct broker *broker = brokers_master(send->producer->instance.brokers, send->pinned);
+	if (send->pinned) {
+		const struct broker *broker = brokers_master(send->producer->instance.brokers, send->broker_name);
 
 		if (broker == NULL)
 			return false;
-		memcpy(send->broker_name, send->pinned, sizeof(send->broker_name));
 		memcpy(send->address, broker->address, sizeof(send->address));
-		send->queue_id = send->pinned_queue;
 		return true;
 	}
 	if (view == NULL || view->publish_count == 0)

@@ -34,6 +34,18 @@ static void test_an_answer_waits_for_the_end_of_its_record(void)
 	fixture_destroy(f);
 }
 
+static void test_a_heartbeat_waits_for_what_it_makes(void)
+{
+	struct fixture *f = fixture_create(NULL);
+	struct consumer_data consumer = { .group_name = SPAN_LITERAL("readers"), .consume_type = CONSUME_PASSIVELY };
+	struct heartbeat heartbeat = { .client_id = SPAN_LITERAL("10.0.0.1@1"), .consumers = &consumer, .consumer_count = 1 };
+	struct outcome outcome = { 0 };
+
+	CU_ASSERT_EQUAL(core_heartbeat(f->core, CONSUMER, &(struct host){ 0 }, 0, 453, &heartbeat, &outcome), ST_OK);
+	check_waits_for_the_end(f, &outcome); /* The group, and its retry topic. */
+	fixture_destroy(f);
+}
+
 /* "The same again" tells nothing new, but it tells it of a record that may be lost yet. */
 static void test_a_repetition_waits_for_what_it_repeats(void)
 {
@@ -154,8 +166,14 @@ static void test_an_offset_without_room_is_refused_and_kept(void)
 		status = core_update_offset(f->core, group->name, SPAN_LITERAL("t"), 2, ++value, true, &outcome);
 	CU_ASSERT_EQUAL(status, ST_DENIED);
 	CU_ASSERT_EQUAL(outcome.code, RESP_SYSTEM_BUSY);
+	/* It is recorded like a one-way one; and if there is no room at that time either, as soon as there is. */
+	clock_manual_advance(&f->clock, f->config.offset_flush_interval_ms);
+	core_set_time(f->core, f->clock.wall_now_ms, f->clock.mono_now_ms);
+	core_tick(f->core);
+	CU_ASSERT_EQUAL(offsets_dirty_count(f->core->offsets), 1);
 	fixture_disk(f, true);
-	fixture_advance(f, 1000); /* It is recorded like a one-way one. */
+	fixture_advance(f, 10);
+	CU_ASSERT_EQUAL(offsets_dirty_count(f->core->offsets), 0);
 	fixture_restart(f);
 	CU_ASSERT_EQUAL(core_query_offset(f->core, SPAN_LITERAL("readers"), SPAN_LITERAL("t"), 2, false, &known, &outcome), ST_OK);
 	CU_ASSERT_EQUAL(known, value);
@@ -281,6 +299,7 @@ int main(void)
 {
 	static const struct check_test tests[] = {
 		CHECK_TEST(test_an_answer_waits_for_the_end_of_its_record),
+		CHECK_TEST(test_a_heartbeat_waits_for_what_it_makes),
 		CHECK_TEST(test_a_repetition_waits_for_what_it_repeats),
 		CHECK_TEST(test_a_refusal_without_a_record_waits_for_the_decision),
 		CHECK_TEST(test_a_refused_resend_waits_for_the_rollback),

@@ -90,11 +90,34 @@ static void test_its_decision_is_told_in_full(void)
 	fixture_destroy(f);
 }
 
+/* Delivered later, and looked at by its own id. */
+static void test_a_delayed_one_names_its_half(void)
+{
+	struct fixture *f = create();
+	struct send_result half = must_send(f, (struct sent){ .topic = "orders", .key = "k", .half = true, .delay_level = 2 });
+	struct stored_message stored;
+	struct outcome outcome = { 0 };
+	struct errinfo err;
+	struct pulled p = { .count = 0 };
+
+	outlive(f, &half);
+	CU_ASSERT_EQUAL(commit(f, &half, &outcome), ST_OK);
+	fixture_advance(f, 5000);
+	CU_ASSERT_EQUAL_FATAL(fixture_pull(f, "orders", 0, 0, "*", &p), 1);
+	CU_ASSERT_EQUAL(p.messages[0].prepared_transaction_offset, (int64_t)half.log_offset);
+	CU_ASSERT_EQUAL_FATAL(core_stored_message(f->core, (uint64_t)p.messages[0].physical_offset, &stored, &err), ST_OK);
+	CU_ASSERT_TRUE(span_is(stored.message.body, "k"));
+	CU_ASSERT_EQUAL(stored.message.prepared_transaction_offset, (int64_t)half.log_offset);
+	pulled_free(&p);
+	fixture_destroy(f);
+}
+
 int main(void)
 {
 	static const struct check_test tests[] = {
 		CHECK_TEST(test_it_does_not_come_to_a_topic_that_was_made_again),
 		CHECK_TEST(test_its_decision_is_told_in_full),
+		CHECK_TEST(test_a_delayed_one_names_its_half),
 	};
 
 	log_set_level(LOGLEVEL_ERROR);

@@ -305,8 +305,9 @@ static enum status see_check(void *context, const struct record_check *check, st
 	return ST_OK;
 }
 
-/* The records say whom the broker asked and who answered, even if that one is gone by then. */
-static void test_the_log_says_who_was_asked(void)
+/* The records say whom the broker asked and who answered, even if that one is gone by then; whom it asked, not who sent the half,
+ * which nobody knows any more after a restart. */
+static void check_who_was_asked(bool restarted)
 {
 	struct fixture *f = fixture_create(NULL);
 	struct check_seen seen = { 0 };
@@ -314,6 +315,9 @@ static void test_the_log_says_who_was_asked(void)
 	struct log_record record;
 	struct send_result half = must_send(f, (struct sent){ .topic = "t", .key = "k", .half = true });
 
+	fixture_disk(f, true);
+	if (restarted)
+		fixture_restart(f);
 	while (f->asked_count == 0)
 		advance_alive(f, 100);
 	answer_unknown(f, &half, true);
@@ -331,6 +335,12 @@ static void test_the_log_says_who_was_asked(void)
 	logreader_close(reader);
 	CU_ASSERT_EQUAL(seen.count, 2);
 	fixture_destroy(f);
+}
+
+static void test_the_log_says_who_was_asked(void)
+{
+	check_who_was_asked(false);
+	check_who_was_asked(true);
 }
 
 static void test_immunity_puts_off_the_first_check(void)
@@ -479,6 +489,37 @@ static void test_the_policy_decides_in_the_end(void)
 	}
 }
 
+/* Nobody is asked about what is parked, nor is it parked again, after a start either: by an operator, who did not wait for
+ * answers, or by the policy. */
+static void check_parked_rests(bool by_policy, bool snapshot)
+{
+	struct fixture *f = fixture_create(NULL);
+	struct send_result half = must_send(f, (struct sent){ .topic = "t", .key = "k", .half = true });
+	struct outcome outcome = { 0 };
+
+	fixture_disk(f, true);
+	if (by_policy)
+		answer_times(f, &half, 3);
+	else
+		CU_ASSERT_EQUAL(core_operator_decide(f->core, half.log_offset, OUTCOME_PARK, SPAN_LITERAL("op"), &outcome), ST_OK);
+	fixture_disk(f, true);
+	if (snapshot)
+		fixture_snapshot(f);
+	fixture_restart(f);
+	uint64_t appended = commitlog_appended(f->log);
+	advance_alive(f, 100000);
+	CU_ASSERT_EQUAL(f->asked_count, 0);
+	CU_ASSERT_EQUAL(commitlog_appended(f->log), appended);
+	CU_ASSERT_EQUAL(parked_count(f), 1);
+	fixture_destroy(f);
+}
+
+static void test_what_is_parked_rests_after_a_start(void)
+{
+	for (int i = 0; i < 4; i++)
+		check_parked_rests((i & 1) != 0, (i & 2) != 0);
+}
+
 /* After a start from a snapshot what is left of the wait is what was left then, less the time of the stop. */
 static void test_the_time_of_a_stop_counts(void)
 {
@@ -575,11 +616,14 @@ static void test_unknown_of_another_group_is_refused(void)
 }
 
 struct told {
+	struct record_half half;
 	struct record_decision decision;
+	uint64_t decision_offset;
 	struct record_conflict conflict;
+	char sender[64], contradictor[64];
 };
 
-/* The last decision and the last contradiction in the log; their texts are gone. */
+/* The last half, decision and contradiction in the log; their texts are gone, but for two. */
 static struct told told_by_log(struct fixture *f)
 {
 	struct told told = { .decision = { .who = 0 } };
@@ -588,10 +632,18 @@ static struct told told_by_log(struct fixture *f)
 
 	CU_ASSERT_EQUAL_FATAL(logreader_open(memdisk_vfs(f->disk), "/store", 0, &reader, NULL), ST_OK);
 	while (logreader_next(reader, commitlog_durable(f->log), &record, NULL) == ST_OK) {
-		if (record.kind == LOG_DECISION)
+		if (record.kind == LOG_HALF) {
+			CU_ASSERT_EQUAL(record_half_decode(record.payload, &told.half, NULL), ST_OK);
+			snprintf(told.sender, sizeof(told.sender), "%.*s", SPAN_ARGS(told.half.client_id));
+		}
+		if (record.kind == LOG_DECISION) {
 			CU_ASSERT_EQUAL(record_decision_decode(record.payload, &told.decision, NULL), ST_OK);
-		if (record.kind == LOG_CONFLICT)
+			told.decision_offset = record.offset;
+		}
+		if (record.kind == LOG_CONFLICT) {
 			CU_ASSERT_EQUAL(record_conflict_decode(record.payload, &told.conflict, NULL), ST_OK);
+			snprintf(told.contradictor, sizeof(told.contradictor), "%.*s", SPAN_ARGS(told.conflict.who_text));
+		}
 	}
 	logreader_close(reader);
 	return told;
@@ -608,12 +660,21 @@ static void test_the_log_says_who_decided_after_how_many_answers(void)
 	while (f->asked_count < 3)
 		advance_alive(f, 100);
 	CU_ASSERT_EQUAL(fixture_end(f, &half, OUTCOME_COMMIT, true, &outcome), ST_OK);
-	CU_ASSERT_EQUAL(fixture_end(f, &half, OUTCOME_ROLLBACK, true, &outcome), ST_DENIED);
+	struct end_request opposite = { .group = SPAN_LITERAL("producers"), .half_queue_offset = half.queue_offset,
+					.half_offset = half.log_offset, .outcome = OUTCOME_ROLLBACK, .from_check = true,
+					.client_id = SPAN_LITERAL("10.0.0.9@9") };
+	CU_ASSERT_EQUAL(core_end_transaction(f->core, &opposite, &outcome), ST_DENIED);
 	fixture_disk(f, true);
 	struct told told = told_by_log(f);
 	CU_ASSERT_EQUAL(told.decision.answered_checks, 1);
 	CU_ASSERT_EQUAL(told.decision.who, WHO_CHECKBACK);
 	CU_ASSERT_EQUAL(told.conflict.who, WHO_CHECKBACK);
+	/* Time and offset of the half are the key under which MySQL has the transaction. */
+	CU_ASSERT_EQUAL(told.decision.half_store_time_ms, told.half.store_time_ms);
+	CU_ASSERT_TRUE(told.decision.when_ms > told.half.store_time_ms);
+	CU_ASSERT_EQUAL(told.conflict.decision_offset, told.decision_offset);
+	CU_ASSERT_STRING_EQUAL(told.sender, "10.0.0.1@1");
+	CU_ASSERT_STRING_EQUAL(told.contradictor, "10.0.0.9@9");
 	CU_ASSERT_EQUAL(fixture_end(f, &half, OUTCOME_ROLLBACK, false, &outcome), ST_DENIED);
 	fixture_disk(f, true);
 	CU_ASSERT_EQUAL(told_by_log(f).conflict.who, WHO_PRODUCER);
@@ -651,6 +712,7 @@ static void check_order(uint32_t check_max)
 	logreader_close(reader);
 	CU_ASSERT_TRUE(decided);
 	CU_ASSERT_EQUAL(seen.count, 2);
+	CU_ASSERT_EQUAL(told_by_log(f).decision.who, check_max > 1 ? WHO_PRODUCER : WHO_POLICY);
 	fixture_destroy(f);
 }
 
@@ -711,6 +773,7 @@ int main(void)
 		CHECK_TEST(test_the_policy_waits_for_the_disk),
 		CHECK_TEST(test_nobody_is_asked_about_what_is_not_durable),
 		CHECK_TEST(test_the_policy_decides_in_the_end),
+		CHECK_TEST(test_what_is_parked_rests_after_a_start),
 		CHECK_TEST(test_the_time_of_a_stop_counts),
 		CHECK_TEST(test_the_time_of_a_snapshot_counts_once),
 		CHECK_TEST(test_a_resumed_one_does_not_wait_for_its_first_deadline),

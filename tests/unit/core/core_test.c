@@ -208,6 +208,21 @@ static void test_an_end_that_does_not_fit_changes_nothing(void)
 	fixture_destroy(f);
 }
 
+/* The message id that comes along is another one with some clients, the offset's. */
+static void test_a_transaction_id_that_fits_is_enough(void)
+{
+	struct fixture *f = fixture_create(NULL);
+	struct send_result half = must_send(f, (struct sent){ .topic = "t", .key = "k", .half = true });
+	struct end_request request = { .group = SPAN_LITERAL("producers"), .half_queue_offset = half.queue_offset,
+				       .half_offset = half.log_offset, .outcome = OUTCOME_COMMIT, .transaction_id = SPAN_LITERAL("k"),
+				       .unique_key = SPAN_LITERAL("0A00000100002A9F0000000000000000") };
+	struct outcome outcome = { 0 };
+
+	CU_ASSERT_EQUAL(core_end_transaction(f->core, &request, &outcome), ST_OK);
+	CU_ASSERT_EQUAL(core_stats(f->core).commit_count, 1);
+	fixture_destroy(f);
+}
+
 static void test_limits_of_transactions(void)
 {
 	struct core_config config = fixture_config();
@@ -853,6 +868,35 @@ static void test_a_retry_that_is_one_too_many_is_dead(void)
 	fixture_disk(f, true);
 	CU_ASSERT_EQUAL_FATAL(fixture_pull(f, "%DLQ%readers", 0, 1, "*", &p), 1);
 	CU_ASSERT_PTR_NULL(memmem(p.messages[0].properties.data, p.messages[0].properties.size, "DELAY\0014", 7));
+	/* There is one queue of dead letters, and the answer says so. */
+	struct group_config two_queues = group_config_default();
+	two_queues.retry_queue_nums = 2;
+	CU_ASSERT_EQUAL(core_put_group(f->core, SPAN_LITERAL("readers"), &two_queues, &outcome), ST_OK);
+	request.queue_id = 1;
+	CU_ASSERT_EQUAL(core_send(f->core, &request, &result, &outcome), ST_OK);
+	CU_ASSERT_EQUAL(result.queue_id, 0);
+	pulled_free(&p);
+	fixture_destroy(f);
+}
+
+/* A consumer whose broker does not take a message back sends it itself, and with it the properties that once made it a half:
+ * nobody would decide it. */
+static void test_a_retry_of_a_transaction_is_no_half(void)
+{
+	struct fixture *f = fixture_create(NULL);
+	struct send_request request = { .producer_group = SPAN_LITERAL("p"), .topic = SPAN_LITERAL("%RETRY%readers"),
+					.default_topic = SPAN_LITERAL("TBW102"), .default_topic_queue_nums = 4,
+					.properties = SPAN_LITERAL("TRAN_MSG\001true\002PGROUP\001producers\002DELAY\0012\002"),
+					.body = SPAN_LITERAL("b"), .reconsume_times = 1, .max_reconsume_times = 16 };
+	struct send_result result = { 0 };
+	struct outcome outcome = { 0 };
+	struct pulled p = { 0 };
+
+	CU_ASSERT_EQUAL(core_send(f->core, &request, &result, &outcome), ST_OK);
+	CU_ASSERT_EQUAL(core_stats(f->core).pending_now, 0);
+	fixture_advance(f, 5000);
+	fixture_disk(f, true);
+	CU_ASSERT_EQUAL(fixture_pull(f, "%RETRY%readers", 0, 0, "*", &p), 1);
 	pulled_free(&p);
 	fixture_destroy(f);
 }
@@ -965,6 +1009,7 @@ int main(void)
 		CHECK_TEST(test_a_resend_gets_the_first_ones_offsets),
 		CHECK_TEST(test_a_resend_after_rollback_is_refused),
 		CHECK_TEST(test_an_end_that_does_not_fit_changes_nothing),
+		CHECK_TEST(test_a_transaction_id_that_fits_is_enough),
 		CHECK_TEST(test_limits_of_transactions),
 		CHECK_TEST(test_lowered_limits_bind_only_what_is_new),
 		CHECK_TEST(test_a_resend_needs_no_room),
@@ -986,6 +1031,7 @@ int main(void)
 		CHECK_TEST(test_what_was_not_durable_was_never_there),
 		CHECK_TEST(test_a_pull_waits_half_a_minute_at_most),
 		CHECK_TEST(test_a_retry_that_is_one_too_many_is_dead),
+		CHECK_TEST(test_a_retry_of_a_transaction_is_no_half),
 		CHECK_TEST(test_a_decision_may_overwrite_its_half),
 		CHECK_TEST(test_what_is_sent_back_may_be_overwritten),
 		CHECK_TEST(test_what_is_sent_back_where_no_retries_are_wanted),

@@ -116,12 +116,16 @@ static void test_after_the_last_retry_it_is_dead(void)
 	struct fixture *f = fixture_create(NULL);
 	struct popped popped = { 0 };
 	struct pulled dead = { 0 };
+	int64_t first_ms = 0;
 
 	set_retries(f, 2);
 	send(f, "k", 0);
 	for (int times = 0; times <= 2; times++) {
 		CU_ASSERT_EQUAL_FATAL(pop(f, &whole_topic, &popped), 1);
 		CU_ASSERT_EQUAL(popped.messages[0].reconsume_times, times);
+		CU_ASSERT_EQUAL(property_get_i64(popped.messages[0].properties, PROPERTY_FIRST_POP_TIME, 0), first_ms);
+		if (times == 0)
+			first_ms = popped.result.pop_ms;
 		lapse(f);
 	}
 	CU_ASSERT_EQUAL(pop(f, &whole_topic, &popped), 0);

@@ -95,6 +95,25 @@ static void test_order_within_a_millisecond(void)
 	fixture_destroy(f);
 }
 
+/* Also of a retry topic that somebody pops itself, and in order: what lapsed there comes at once to whoever pops the topic. */
+static void test_a_retry_topic_popped_in_order(void)
+{
+	struct fixture *f = fixture_create(NULL);
+	struct pop_header retries = in_order;
+	struct popped popped = { 0 };
+
+	send_and_pop(f, &whole_topic, 1, &popped);
+	lapse(f);
+	retries.topic = SPAN_LITERAL("%RETRY%readers_t");
+	retries.invisible_ms = 0;
+	CU_ASSERT_EQUAL(pop(f, &retries, &popped), 1);
+	int64_t before = popped.result.pop_ms;
+	CU_ASSERT_EQUAL(pop(f, &whole_topic, &popped), 1);
+	CU_ASSERT_EQUAL(popped.result.pop_ms, before + 1);
+	buffer_deinit(&popped.bytes);
+	fixture_destroy(f);
+}
+
 /* How often each was given out in order is in a snapshot, too. */
 static void test_a_snapshot_knows_how_often_each_was_given_out(void)
 {
@@ -228,6 +247,7 @@ int main(void)
 		CHECK_TEST(test_order_holds_the_queue_up),
 		CHECK_TEST(test_in_order_the_invisible_time_is_changed),
 		CHECK_TEST(test_order_within_a_millisecond),
+		CHECK_TEST(test_a_retry_topic_popped_in_order),
 		CHECK_TEST(test_a_snapshot_knows_how_often_each_was_given_out),
 		CHECK_TEST(test_a_replay_over_a_snapshot_counts_once),
 		CHECK_TEST(test_the_same_attempt_gets_the_same),

@@ -319,8 +319,8 @@ static void test_a_repeated_ack_waits_and_moves_nothing_back(void)
 /* --- check-outs that are forgotten ---------------------------------------------------------------------------------------- */
 
 /* What a group had checked out when it was deleted does not count for ever against what others may check out. When the group
- * is there again, and its offsets were kept, it begins with that. */
-static void check_deleted(bool restart)
+ * is there again it begins with that if its offsets were kept, else with the first message. */
+static void check_deleted(bool clean, bool restart)
 {
 	struct core_config config = fixture_config();
 	struct popped popped = { 0 };
@@ -332,7 +332,7 @@ static void check_deleted(bool restart)
 	CU_ASSERT_EQUAL(pop(f, &whole_topic, &popped), 32);
 	ack_first(f, &popped, 2, false);
 	CU_ASSERT_EQUAL(pop(f, &whole_topic, &popped), 8);
-	CU_ASSERT_EQUAL(core_delete_group(f->core, SPAN_LITERAL("readers"), false, &outcome), ST_OK);
+	CU_ASSERT_EQUAL(core_delete_group(f->core, SPAN_LITERAL("readers"), clean, &outcome), ST_OK);
 	fixture_disk(f, true);
 	if (restart)
 		fixture_restart(f);
@@ -341,15 +341,17 @@ static void check_deleted(bool restart)
 	header.consumer_group = SPAN_LITERAL("others");
 	CU_ASSERT_EQUAL(pop(f, &header, &popped), 32);
 	CU_ASSERT_EQUAL_FATAL(pop(f, &whole_topic, &popped), 32);
-	CU_ASSERT_EQUAL(popped.messages[0].queue_offset, 2);
+	CU_ASSERT_EQUAL(popped.messages[0].queue_offset, clean ? 0 : 2);
 	buffer_deinit(&popped.bytes);
 	fixture_destroy(f);
 }
 
 static void test_a_deleted_group_leaves_no_check_outs(void)
 {
-	check_deleted(false);
-	check_deleted(true);
+	for (int clean = 0; clean < 2; clean++) {
+		check_deleted(clean, false);
+		check_deleted(clean, true);
+	}
 }
 
 static void test_a_reset_forgets_check_outs(void)
@@ -377,6 +379,34 @@ static void test_a_reset_forgets_check_outs(void)
 	CU_ASSERT_EQUAL(position(f, "t", 0), 3);
 	buffer_deinit(&popped.bytes);
 	buffer_deinit(&again.bytes);
+	fixture_destroy(f);
+}
+
+/* A group that is sent where another one is goes there by POP, too, back as well as forth. */
+static void test_a_clone_moves_a_group_that_pops(void)
+{
+	struct fixture *f = fixture_create(NULL);
+	struct clone_request clone = { SPAN_LITERAL("others"), SPAN_LITERAL("readers"), SPAN_LITERAL("t"), true };
+	struct group_config settings = group_config_default();
+	struct popped popped = { 0 };
+	struct outcome outcome = { 0 };
+
+	CU_ASSERT_EQUAL(core_put_group(f->core, clone.from, &settings, &outcome), ST_OK);
+	send_and_pop(f, &whole_topic, 4, &popped);
+	struct clone_request of_itself = { clone.to, clone.to, clone.topic, true };
+	CU_ASSERT_EQUAL(core_clone_offsets(f->core, &of_itself, &outcome), ST_OK);
+	CU_ASSERT_EQUAL(f->core->pops.live, 4);
+	for (int64_t at = 1; at <= 3; at += 2) {
+		ack_first(f, &popped, 1, false);
+		CU_ASSERT_EQUAL(core_update_offset(f->core, clone.from, clone.topic, 0, at, true, &outcome), ST_OK);
+		CU_ASSERT_EQUAL(core_clone_offsets(f->core, &clone, &outcome), ST_OK);
+		CU_ASSERT_EQUAL(f->core->pops.live, 0);
+		fixture_disk(f, true);
+		fixture_restart(f);
+		CU_ASSERT_EQUAL(position(f, "t", 0), at);
+		CU_ASSERT_EQUAL(pop(f, &whole_topic, &popped), 4 - at);
+	}
+	buffer_deinit(&popped.bytes);
 	fixture_destroy(f);
 }
 
@@ -417,6 +447,7 @@ int main(void)
 		CHECK_TEST(test_a_repeated_ack_waits_and_moves_nothing_back),
 		CHECK_TEST(test_a_deleted_group_leaves_no_check_outs),
 		CHECK_TEST(test_a_reset_forgets_check_outs),
+		CHECK_TEST(test_a_clone_moves_a_group_that_pops),
 		CHECK_TEST(test_an_offset_at_the_position_forgets_nothing),
 	};
 	return check_main("pop", tests, sizeof(tests) / sizeof(tests[0]));

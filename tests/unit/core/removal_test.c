@@ -194,7 +194,7 @@ static void test_a_commit_into_a_deleted_topic_is_a_rollback(void)
 			CU_ASSERT_EQUAL(fixture_end(f, &half, OUTCOME_ROLLBACK, false, &outcome), ST_OK);
 			CU_ASSERT_EQUAL(fixture_end(f, &half, OUTCOME_COMMIT, false, &outcome), ST_DENIED);
 			CU_ASSERT_EQUAL(outcome.code, RESP_ILLEGAL_OPERATION);
-			CU_ASSERT_PTR_NOT_NULL(strstr(outcome.err.text, "topic deleted"));
+			CU_ASSERT_PTR_NOT_NULL(strstr(outcome.err.text, "by policy topic deleted"));
 			if (made_again)
 				CU_ASSERT_EQUAL(fixture_pull(f, "orders", 0, 0, "*", &pulled), 1);
 			pulled_free(&pulled);

@@ -67,6 +67,8 @@ static void test_to_a_time_or_an_offset(void)
 	CU_ASSERT_EQUAL(count, 1);
 	fixture_restart(f);
 	CU_ASSERT_EQUAL(offset_of(f, "readers", 0), 5);
+	one.offset = 10; /* Past all that is there. */
+	CU_ASSERT_EQUAL(reset_to(f, one, &count, &outcome), 10);
 	one.offset = 11;
 	CU_ASSERT_EQUAL(reset_to(f, one, &count, &outcome), -1);
 	CU_ASSERT_EQUAL(outcome.code, RESP_SYSTEM_ERROR);
@@ -200,6 +202,10 @@ static void test_clones(void)
 	CU_ASSERT_EQUAL(offset_of(f, "copies", 0), 7);
 	CU_ASSERT_EQUAL(core_query_offset(f->core, request.to, SPAN_LITERAL("parcels"), 0, false, &offset, &outcome), ST_OK);
 	CU_ASSERT_EQUAL(offset, 1);
+	/* Also what was said a moment ago, and no record carries yet. */
+	CU_ASSERT_EQUAL(core_update_offset(f->core, readers, orders, 0, 8, false, &outcome), ST_OK);
+	CU_ASSERT_EQUAL(core_clone_offsets(f->core, &request, &outcome), ST_OK);
+	CU_ASSERT_EQUAL(offset_of(f, "copies", 0), 8);
 	/* Its connected consumers do not subscribe to anything. */
 	fixture_heartbeat(f, false);
 	request = (struct clone_request){ readers, SPAN_LITERAL("others"), orders, false };

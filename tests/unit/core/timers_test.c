@@ -2,6 +2,7 @@
 #include "core_fixture.h"
 
 #include "broker/core/recall.h"
+#include "broker/core/state.h"
 #include "lib/wire/recall_handle.h"
 
 #define SECONDS "TIMER_DELAY_SEC\001"
@@ -350,6 +351,40 @@ static void test_recalls_beside_a_snapshot(void)
 	}
 }
 
+/* Sixteen of a name are found by it. While a snapshot is under way, at every step of it, one of them is delivered and another
+ * one sent, which is the seventeenth to a start that knows of the delivery only later: it is recalled all the same. */
+static void test_recalls_of_a_common_name_beside_a_snapshot(void)
+{
+	for (int step = 0; step < 12; step++) {
+		struct fixture *f = fixture_create(NULL);
+		struct send_result last = { 0 };
+		struct pulled p = { .count = 0 };
+
+		for (int i = 0; i < 16; i++)
+			(void)must_send(f, (struct sent){ .topic = "t", .key = "a", .more = i == 0 ? SECONDS "1" END : SECONDS "60" END });
+		fixture_advance(f, 990);
+		snapshotter_want(f->snapshotter);
+		for (int i = 0; i < 100; i++) {
+			if (i == step) {
+				fixture_advance(f, 10);
+				last = must_send(f, (struct sent){ .topic = "t", .key = "a", .more = SECONDS "90" END });
+			}
+			fixture_snapshot_step(f);
+			fixture_disk(f, true);
+		}
+		CU_ASSERT_EQUAL(snapshotter_stats(f->snapshotter).taken, 1);
+		CU_ASSERT_EQUAL(recall_it(f, &last, "a"), RESP_SUCCESS);
+		CU_ASSERT_EQUAL(f->core->delays.count, 15);
+		fixture_disk(f, true);
+		fixture_restart(f);
+		CU_ASSERT_EQUAL(f->core->delays.count, 15);
+		fixture_advance(f, 100000);
+		CU_ASSERT_EQUAL(fixture_pull(f, "t", 0, 0, "*", &p), 16);
+		pulled_free(&p);
+		fixture_destroy(f);
+	}
+}
+
 static void test_recalls_that_do_not_fit(void)
 {
 	struct fixture *f = fixture_create(NULL);
@@ -456,6 +491,7 @@ int main(void)
 		CHECK_TEST(test_a_recalled_message_never_comes),
 		CHECK_TEST(test_recalls_outlive_snapshots_and_restarts),
 		CHECK_TEST(test_recalls_beside_a_snapshot),
+		CHECK_TEST(test_recalls_of_a_common_name_beside_a_snapshot),
 		CHECK_TEST(test_recalls_that_do_not_fit),
 		CHECK_TEST(test_a_message_recalls_another),
 		CHECK_TEST(test_a_recall_is_answered_when_it_is_durable),

@@ -1,6 +1,8 @@
 /* The key index: it finds what a list of everything finds; over restarts, lost and damaged runs, another log, retention. */
 #include "tests/unit/log/log_fixture.h"
 
+#include <pthread.h>
+
 #include "broker/projections/key_index.h"
 #include "lib/index/key_run.h"
 #include "lib/record/record_message.h"
@@ -8,7 +10,7 @@
 #include "lib/wire/message.h"
 #include "lib/wire/properties.h"
 
-enum { RUN_ENTRIES = 60, SENT_MAX = 4000, KEYS = 25 };
+enum { RUN_ENTRIES = 60, SENT_MAX = 5000, KEYS = 25 };
 
 struct fixture {
 	struct memdisk *disk;
@@ -408,6 +410,50 @@ static void test_a_carried_body_is_found_at_its_new_place(void)
 	destroy(f);
 }
 
+struct asked {
+	struct key_search search;
+	pthread_mutex_t lock;
+	pthread_cond_t told;
+	bool done;
+};
+
+static void on_found(struct key_search *search)
+{
+	struct asked *asked = (struct asked *)search;
+
+	pthread_mutex_lock(&asked->lock);
+	asked->done = true;
+	pthread_cond_signal(&asked->told);
+	pthread_mutex_unlock(&asked->lock);
+}
+
+/* Of more than the thread reads between two looks at who asks: who asks for the last of them waits until it was read. */
+static void test_what_is_durable_is_waited_for(void)
+{
+	struct fixture *f = create();
+	struct asked asked = { .lock = PTHREAD_MUTEX_INITIALIZER, .told = PTHREAD_COND_INITIALIZER };
+	struct key_index *index;
+	char text[32];
+
+	for (unsigned i = 0; i < SENT_MAX; i++)
+		put(f, i % KEYS, false);
+	flush_all(f->log);
+	snprintf(text, sizeof(text), "unique-%d", SENT_MAX - 1);
+	asked.search = (struct key_search){ .hash = key_index_hash(SPAN_LITERAL("t"), KEY_OF_MESSAGE, span_of(text)),
+					    .end_ms = INT64_MAX, .below = UINT64_MAX, .found = on_found };
+	CU_ASSERT_EQUAL_FATAL(key_index_start(memdisk_vfs(f->disk), "store", 0, &index, NULL), ST_OK);
+	key_index_advance(index, commitlog_durable(f->log), commitlog_start(f->log));
+	key_index_search(index, &asked.search);
+	pthread_mutex_lock(&asked.lock);
+	while (!asked.done)
+		pthread_cond_wait(&asked.told, &asked.lock);
+	pthread_mutex_unlock(&asked.lock);
+	key_index_stop(index);
+	CU_ASSERT_EQUAL(asked.search.hit_count, 1);
+	CU_ASSERT_EQUAL(asked.search.hits[0], f->sent[SENT_MAX - 1].offset);
+	destroy(f);
+}
+
 int main(void)
 {
 	static const struct check_test tests[] = {
@@ -421,6 +467,7 @@ int main(void)
 		CHECK_TEST(test_what_was_read_before_a_failure_is_found_once),
 		CHECK_TEST(test_runs_go_with_their_log),
 		CHECK_TEST(test_a_carried_body_is_found_at_its_new_place),
+		CHECK_TEST(test_what_is_durable_is_waited_for),
 	};
 	log_set_level(LOGLEVEL_ERROR);
 	return check_main("key_index", tests, sizeof(tests) / sizeof(tests[0]));

@@ -177,7 +177,7 @@ static void test_checks_are_numbered_within_their_record(void)
 {
 	struct record_check checks[2] = {
 		{ 4000, 5, 1, 0, CHECK_ASKED, 3000, SPAN_LITERAL("c1") },
-		{ 5000, 6, 2, 2, CHECK_ANSWERED_UNKNOWN, 3005, SPAN_LITERAL("c2") },
+		{ 5000, 6, 4, 2, CHECK_ANSWERED_UNKNOWN, 3005, SPAN_LITERAL("c2") },
 	};
 	int64_t time_ms = 0;
 
@@ -190,7 +190,7 @@ static void test_checks_are_numbered_within_their_record(void)
 	CU_ASSERT_EQUAL(seen.events[0].half_offset, 4000);
 	CU_ASSERT_EQUAL(seen.events[1].part, 1);
 	CU_ASSERT_EQUAL(seen.events[1].event, OPLOG_CHECK_ANSWERED);
-	CU_ASSERT_EQUAL(seen.events[1].checks, 2);
+	CU_ASSERT_EQUAL(seen.events[1].checks, 2); /* Answers count, not questions. */
 	CU_ASSERT(span_is(seen.events[1].actor_name, "c2"));
 	CU_ASSERT_EQUAL(time_ms, 3005);
 }

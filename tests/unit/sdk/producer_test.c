@@ -14,6 +14,7 @@ static void test_commit_rollback_and_unknown(void)
 	struct stub *stub = stub_start(4, false);
 	escrow_producer *producer = start_known(stub);
 	struct escrow_transaction_result result;
+	struct escrow_producer_stats stats;
 	struct escrow_error err;
 	char id[64];
 
@@ -27,6 +28,7 @@ static void test_commit_rollback_and_unknown(void)
 	expect_property(stub, "WAIT", "true"); /* For the disk. */
 
 	CU_ASSERT_EQUAL(send_one(producer, ESCROW_LOCAL_ROLLBACK, LONG_MS, &result, &err), ESCROW_OK);
+	CU_ASSERT_EQUAL(result.local, ESCROW_LOCAL_ROLLBACK);
 	CU_ASSERT_EQUAL(result.state, ESCROW_ROLLED_BACK);
 	CU_ASSERT_EQUAL(stub_half_decision(stub, 1), STUB_ROLLED_BACK);
 
@@ -36,6 +38,8 @@ static void test_commit_rollback_and_unknown(void)
 	CU_ASSERT_EQUAL(send_one(producer, (enum escrow_local_result)77, LONG_MS, &result, &err), ESCROW_OK);
 	CU_ASSERT_EQUAL(result.state, ESCROW_PENDING);
 	CU_ASSERT_EQUAL(stub_visible(stub, "orders", NULL), 1);
+	escrow_producer_get_stats(producer, &stats);
+	CU_ASSERT_EQUAL(stats.decisions_pending, 2);
 	escrow_producer_stop(producer, 1000);
 	CU_ASSERT_EQUAL(stub_counts(stub).unregistered, 1);
 	stub_stop(stub);
