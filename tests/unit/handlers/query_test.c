@@ -60,7 +60,7 @@ static struct bench *open_bench(struct index *index)
 static void send_some(struct bench *b, struct index *index, size_t count, size_t every)
 {
 	for (size_t i = 0; i < count; i++) {
-		char unique[16], more[32];
+		char unique[24], more[32];
 		snprintf(unique, sizeof(unique), "u%zu", i);
 		snprintf(more, sizeof(more), "KEYS\001%s\002", i % every == 0 ? "k" : "other");
 		struct send_result sent = must_send(b->f, (struct sent){ .topic = "t", .key = unique, .tag = "red", .more = more });
