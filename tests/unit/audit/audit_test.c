@@ -346,6 +346,7 @@ static void test_counts_of_checks_do_not_fall(void)
 	struct record_decision r = decision_on(&log, &half, OUTCOME_PARK);
 	r.answered_checks = 4;
 	EXPECT(&log, AUDIT_RESOLVED, put_this_decision(&log, &r), "counts 4 answered");
+	EXPECT(&log, AUDIT_RESOLVED, put_check(&log, &half, CHECK_ASKED, 4, 3), "3 answered"); /* A park takes nothing back. */
 	r = decision_on(&log, &half, OUTCOME_RESUME);
 	r.answered_checks = 5;
 	put_this_decision(&log, &r);
@@ -378,6 +379,10 @@ static void test_numbers_of_halves_are_dense(void)
 	log.next_half = 4;
 	put_half(&log, &b);
 	EXPECT(&log, AUDIT_ORDERED, b.offset, "was given before");
+	log.next_half = 2;
+	put_half(&log, &b);
+	EXPECT(&log, AUDIT_ORDERED, b.offset, "was given before");
+	log.next_half = 5; /* It goes on where it was. */
 	put_half(&log, &b);
 	EXPECT_CLEAN(&log);
 	end_log(&log);

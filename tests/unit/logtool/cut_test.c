@@ -373,6 +373,10 @@ static void test_what_goes_is_counted(void)
 	CU_ASSERT_EQUAL(plan.record_count, 2 + 1 + 4); /* And the second batch's mark. */
 	CU_ASSERT_EQUAL(plan.first_ms, 2000);
 	CU_ASSERT_EQUAL(plan.last_ms, 5000);
+	/* The half at the place itself goes, and its decision with it. */
+	CU_ASSERT_EQUAL_FATAL(make_plan(disk, d, &err), ST_OK);
+	CU_ASSERT_EQUAL(plan.half_count, 1);
+	CU_ASSERT_EQUAL(plan.undecided_count, 0);
 	memdisk_destroy(disk);
 }
 
