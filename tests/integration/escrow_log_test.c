@@ -15,6 +15,7 @@
 
 #include "lib/audit/audit.h"
 #include "lib/base/logging.h"
+#include "lib/index/snapshot_file.h"
 #include "lib/log/commitlog.h"
 #include "lib/record/record_settings.h"
 #include "lib/record/record_transaction.h"
@@ -276,6 +277,11 @@ static void test_dump_finds_what_is_asked_for(void)
 	CU_ASSERT_EQUAL(count_lines("transaction=TX1 "), 1);
 	CU_ASSERT_EQUAL(tool("dump %s --from %" PRIu64 " --to %" PRIu64 " --kind half", store, half, offset), 0);
 	CU_ASSERT(count_lines("\n") >= 1);
+	/* Before that one: the decision at `offset` is not shown. */
+	CU_ASSERT_EQUAL(tool("dump %s --txn TX1 --kind half,decision --to %" PRIu64, store, offset), 0);
+	CU_ASSERT_EQUAL(count_lines("\n"), 1);
+	CU_ASSERT_EQUAL(tool("dump %s --txn TX1 --kind half,decision --to %" PRIu64, store, offset + 1), 0);
+	CU_ASSERT_EQUAL(count_lines("\n"), 2);
 	CU_ASSERT_EQUAL(tool("dump %s --from %" PRIu64, store, half + 8), 2);
 	EXPECT_TEXT("no record starts at log offset");
 	CU_ASSERT_EQUAL(tool("dump %s --topic parcels --kind half", store), 0);
@@ -485,6 +491,13 @@ static void test_a_backup_is_a_store(void)
 	cJSON_Delete(sum);
 	shell("rm -rf %s", copy);
 	CU_ASSERT_EQUAL(tool("restore %s %s", backup, copy), 0);
+	/* One that a broker runs on is no backup any more. */
+	broker = start_broker(backup);
+	shell("rm -rf %s", copy);
+	CU_ASSERT_EQUAL(tool("restore %s %s", backup, copy), 2);
+	EXPECT_TEXT("is in use by process");
+	program_stop(&broker, SIGKILL, NULL);
+	CU_ASSERT_EQUAL(tool("restore %s %s", backup, copy), 0);
 	CU_ASSERT(broker_starts(why));
 	CU_ASSERT_EQUAL(tool("check %s", copy), 0);
 	/* A damaged backup is refused before anything is copied. */
@@ -547,6 +560,49 @@ static void test_audit_finds_a_second_commit(void)
 	cJSON_Delete(violation);
 }
 
+/* A file of `copy` with this in it. */
+static void write_file(const char *name, struct span content)
+{
+	char path[700];
+
+	snprintf(path, sizeof(path), "%s/%s", copy, name);
+	FILE *file = fopen(path, "we");
+	CU_ASSERT_FATAL(file != NULL);
+	CU_ASSERT_EQUAL(fwrite(content.data, 1, content.size, file), content.size);
+	CU_ASSERT_EQUAL(fclose(file), 0);
+}
+
+/* A sound record whose payload nobody can read, in front of what a start replays. */
+static void test_check_finds_what_cannot_be_read(void)
+{
+	static const uint8_t nonsense[20] = { 0xff, 0xff, 0xff };
+	struct commitlog_config config = { .root = copy, .segment_size = 1 << 20, .ring_size = 1 << 20 };
+	struct snapshot_header header = { .generation = 1 };
+	struct commitlog *log = NULL;
+	struct errinfo err;
+	struct buffer snapshot;
+	char name[64];
+
+	shell("rm -rf %s", copy);
+	CU_ASSERT_EQUAL_FATAL(commitlog_open(&config, vfs_posix(), &log, &err), ST_OK);
+	put(log, LOG_DECISION, nonsense, sizeof(nonsense));
+	header.from = commitlog_appended(log);
+	memcpy(header.log_id, commitlog_id(log), LOG_ID_SIZE);
+	CU_ASSERT_EQUAL(commitlog_close(log, true, &err), ST_OK);
+	shell("mkdir %s/snapshots", copy);
+	buffer_init(&snapshot, 0);
+	snapshot_put_header(&snapshot, &header);
+	snapshot_put_end(&snapshot, &(struct snapshot_end){ .durable = header.from });
+	snprintf(name, sizeof(name), "snapshots/%020" PRIu64, header.from);
+	write_file(name, buffer_span(&snapshot));
+	buffer_deinit(&snapshot);
+	write_file("index.pages", SPAN_NONE);
+	CU_ASSERT_EQUAL(tool("check %s", copy), 1);
+	EXPECT_TEXT("UNREADABLE  decision record");
+	EXPECT_TEXT("1 unreadable records");
+	EXPECT_TEXT("A broker starts");
+}
+
 int main(void)
 {
 	static const struct check_test tests[] = {
@@ -557,6 +613,7 @@ int main(void)
 		CHECK_TEST(test_a_damaged_snapshot_is_something_wrong),
 		CHECK_TEST(test_a_backup_is_a_store),
 		CHECK_TEST(test_audit_finds_a_second_commit),
+		CHECK_TEST(test_check_finds_what_cannot_be_read),
 	};
 
 	log_set_level(LOGLEVEL_ERROR);

@@ -274,6 +274,20 @@ static void test_the_same_name_published_twice_is_found(void)
 	uint64_t second = put_decision(&log, &a, OUTCOME_COMMIT);
 	CU_ASSERT_EQUAL(log.noted[0].violation.other, first);
 	EXPECT(&log, AUDIT_ONCE, second, "same group and UNIQ_KEY");
+	/* In the other order, and when the first was published before the second came. */
+	for (int late = 0; late < 2; late++) {
+		put_half(&log, &a);
+		if (late)
+			put_decision(&log, &a, OUTCOME_COMMIT);
+		again = next_half(&log, &b);
+		again.unique_key = a.half.unique_key;
+		put_this_half(&log, &again, &b);
+		if (!late)
+			put_decision(&log, &a, OUTCOME_COMMIT);
+		EXPECT_CLEAN(&log);
+		EXPECT(&log, AUDIT_ONCE, put_decision(&log, &b, OUTCOME_COMMIT), "same group and UNIQ_KEY");
+	}
+	CU_ASSERT_EQUAL(facts_of(&log).resent_count, 3);
 	/* Another group's key is another name; so is one that was rolled back. */
 	again = next_half(&log, &c);
 	again.unique_key = a.half.unique_key;
@@ -287,6 +301,7 @@ static void test_the_same_name_published_twice_is_found(void)
 		put_decision(&log, &c, i == 0 ? OUTCOME_ROLLBACK : OUTCOME_COMMIT);
 	}
 	EXPECT_CLEAN(&log);
+	CU_ASSERT_EQUAL(facts_of(&log).resent_count, 3);
 	end_log(&log);
 }
 
@@ -331,6 +346,7 @@ static void test_counts_of_checks_do_not_fall(void)
 	struct record_decision r = decision_on(&log, &half, OUTCOME_PARK);
 	r.answered_checks = 4;
 	EXPECT(&log, AUDIT_RESOLVED, put_this_decision(&log, &r), "counts 4 answered");
+	EXPECT(&log, AUDIT_RESOLVED, put_check(&log, &half, CHECK_ASKED, 4, 3), "3 answered"); /* A park takes nothing back. */
 	r = decision_on(&log, &half, OUTCOME_RESUME);
 	r.answered_checks = 5;
 	put_this_decision(&log, &r);
@@ -363,6 +379,10 @@ static void test_numbers_of_halves_are_dense(void)
 	log.next_half = 4;
 	put_half(&log, &b);
 	EXPECT(&log, AUDIT_ORDERED, b.offset, "was given before");
+	log.next_half = 2;
+	put_half(&log, &b);
+	EXPECT(&log, AUDIT_ORDERED, b.offset, "was given before");
+	log.next_half = 5; /* It goes on where it was. */
 	put_half(&log, &b);
 	EXPECT_CLEAN(&log);
 	end_log(&log);
@@ -511,6 +531,17 @@ static void test_a_delayed_message_is_delivered_once(void)
 	struct record_decision d = decision_on(&log, &half, OUTCOME_COMMIT);
 	d.deliver_at_ms += 1000;
 	EXPECT(&log, AUDIT_INVISIBLE, put_this_decision(&log, &d), "has a delay of 50 ms");
+	/* A point in time: at once only when it has passed. */
+	for (int passed = 0; passed < 2; passed++) {
+		put_half_with_delay(&log, &half, -(log.now_ms + (passed ? -1 : 5000)));
+		d = decision_on(&log, &half, OUTCOME_COMMIT);
+		d.queue_offset = log.queue_offsets[d.queue_id];
+		uint64_t decided = put_this_decision(&log, &d);
+		if (passed)
+			EXPECT_CLEAN(&log);
+		else
+			EXPECT(&log, AUDIT_INVISIBLE, decided, "which has a delay of -");
+	}
 	/* Recalled: not to be delivered, nor recalled again. */
 	struct record_timer_cancel cancel = { put_message(&log, 0, 50), log.now_ms, SPAN_LITERAL("op"), SPAN_LITERAL("t"), SPAN_LITERAL("k") };
 	PUT_ENCODED(&log, LOG_TIMER_CANCEL, timer_cancel, &cancel);

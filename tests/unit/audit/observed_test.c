@@ -468,6 +468,10 @@ static void test_a_consumer_offset_that_is_forgotten(void)
 		else
 			END_WITH(&run, AUDIT_READABLE, "consumer offset 12 was acknowledged; the log has 11");
 	}
+	begin_run(&run);
+	observed_offset(run.observed, &offset, true);
+	compare(&run, 0, (struct observed_end){ 0 });
+	END_WITH(&run, AUDIT_READABLE, "consumer offset 12 was acknowledged; the log has -1");
 }
 
 int main(void)

@@ -365,8 +365,12 @@ static void check_lost_body(struct sent sent, const char *words)
 	struct fixture *f = create_with(0, 0);
 	struct errinfo err = { ST_OK, "" };
 
-	(void)must_send(f, sent);
+	struct send_result result = must_send(f, sent);
+	struct outcome outcome;
 	grow(f, 2);
+	if (sent.half && sent.delay_level > 0)
+		CU_ASSERT_EQUAL(fixture_end(f, &result, OUTCOME_COMMIT, false, &outcome), ST_OK);
+	fixture_disk(f, true);
 	fixture_snapshot(f);
 	fixture_close(f);
 	memdisk_kill(f->disk);
@@ -381,6 +385,8 @@ static void test_a_lost_body_is_told_at_the_start(void)
 {
 	check_lost_body((struct sent){ .topic = "t", .key = "k", .half = true }, "the body of open half message 0");
 	check_lost_body((struct sent){ .topic = "t", .key = "k", .delay_level = 4 }, "the body of a delayed message");
+	/* Committed in a segment that is there, to be delivered later. */
+	check_lost_body((struct sent){ .topic = "t", .key = "k", .half = true, .delay_level = 18 }, "the body of a delayed message");
 }
 
 /* Finding the first entry that the log still holds reads entries; a damaged one is named, with what to do. */

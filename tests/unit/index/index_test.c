@@ -443,6 +443,52 @@ static void test_a_page_is_used_again_when_no_snapshot_names_it(void)
 	memdisk_destroy(disk);
 }
 
+/* A snapshot names what the last job is still writing. */
+static void test_a_sweep_is_not_over_while_a_job_writes(void)
+{
+	struct memdisk *disk = memdisk_create();
+	struct pagefile *pf = open_small(disk, true);
+	struct pagefile_flush_job job, none;
+	uint32_t page = 0;
+	uint8_t *data;
+
+	CU_ASSERT_EQUAL(pagefile_allocate(pf, &page, &data, NULL), ST_OK);
+	pagefile_sweep(pf);
+	CU_ASSERT_TRUE_FATAL(pagefile_take_flush(pf, &job));
+	CU_ASSERT_FALSE(pagefile_take_flush(pf, &none));
+	CU_ASSERT_EQUAL(pagefile_sweep_state(pf), PAGEFILE_SWEEPING);
+	pagefile_flush_run(&job);
+	CU_ASSERT_EQUAL(pagefile_flush_done(pf, &job, NULL), ST_OK);
+	CU_ASSERT_EQUAL(pagefile_sweep_state(pf), PAGEFILE_SWEPT);
+	pagefile_close(pf);
+	memdisk_destroy(disk);
+}
+
+/* Built anew at 5000: for no snapshot from before that, nor for any when the page that says so is damaged. */
+static void test_a_file_built_anew_says_for_which_snapshots(void)
+{
+	struct memdisk *disk = memdisk_create();
+	struct pagefile_config config = { .path = "dir/pages", .cache_bytes = PAGEFILE_CACHE_MIN, .read_inline = true, .built_at = 5000 };
+	struct pagefile *pf = NULL;
+	size_t size = 0;
+
+	CU_ASSERT_EQUAL(vfs_mkdir(memdisk_vfs(disk), "dir", NULL), ST_OK);
+	CU_ASSERT_EQUAL_FATAL(pagefile_open(&config, memdisk_vfs(disk), &pf, NULL), ST_OK);
+	pagefile_close(pf);
+	config.built_at = 0;
+	config.page_count = config.page_min = 1;
+	for (config.known_at = 4999; config.known_at <= 5000; config.known_at++) {
+		enum status status = pagefile_open(&config, memdisk_vfs(disk), &pf, NULL);
+
+		CU_ASSERT_EQUAL(status, config.known_at < 5000 ? ST_NOTFOUND : ST_OK);
+		if (status == ST_OK)
+			pagefile_close(pf);
+	}
+	memdisk_data(disk, "dir/pages", &size)[9] ^= 0x40;
+	CU_ASSERT_EQUAL(pagefile_open(&config, memdisk_vfs(disk), &pf, NULL), ST_NOTFOUND);
+	memdisk_destroy(disk);
+}
+
 /* The file is as long as a snapshot under way will say, although nobody wants what is in its last page. */
 static void test_a_page_given_back_dirty_is_written(void)
 {
@@ -537,6 +583,8 @@ int main(void)
 		CHECK_TEST(test_half_index_without_its_middle),
 		CHECK_TEST(test_start_empties_the_file),
 		CHECK_TEST(test_a_page_is_used_again_when_no_snapshot_names_it),
+		CHECK_TEST(test_a_sweep_is_not_over_while_a_job_writes),
+		CHECK_TEST(test_a_file_built_anew_says_for_which_snapshots),
 		CHECK_TEST(test_a_page_given_back_dirty_is_written),
 		CHECK_TEST(test_pages_of_what_is_trimmed_are_given_back),
 		CHECK_TEST(test_damaged_half_is_refused),

@@ -320,6 +320,61 @@ static void test_stale_batch_of_an_older_epoch_proves_nothing(void)
 	memdisk_destroy(disk);
 }
 
+/* Where the search reads block by block, no proof falls between two of them. */
+static void test_proof_is_found_wherever_it_lies(void)
+{
+	struct memdisk *disk = memdisk_create();
+	struct commitlog_config config = small_config();
+	uint8_t batch[LOG_BATCH_SIZE] = { 0 };
+	size_t size;
+
+	config.segment_size = 4 * LOG_SEGMENT_SIZE_MIN;
+	config.ring_size = 4 * LOG_RING_SIZE_MIN;
+	struct commitlog *log = must_open(disk, &config);
+	uint64_t end = commitlog_appended(log);
+	prepare_all(log);
+	abandon(log);
+	put_u64(batch + LOG_ENVELOPE_SIZE + 8, config.ring_size);
+	for (uint64_t at = end + 64 * 1024 - 64; at <= end + 64 * 1024 + 8; at += 8) {
+		struct memdisk *copy = memdisk_clone(disk);
+		struct log_check_result result;
+
+		put_u64(batch + LOG_ENVELOPE_SIZE, at);
+		log_seal(config.log_id, batch, LOG_BATCH, 1, at, LOG_BATCH_PAYLOAD);
+		uint8_t *file = memdisk_data(copy, SEGMENT_0, &size);
+		CU_ASSERT_FATAL(size >= at + sizeof(batch));
+		memcpy(file + at, batch, sizeof(batch));
+		CU_ASSERT_EQUAL(log_check(memdisk_vfs(copy), "store", &result, NULL), ST_CORRUPT);
+		CU_ASSERT_TRUE(result.damaged);
+		memdisk_destroy(copy);
+	}
+	memdisk_destroy(disk);
+}
+
+/* A reader that begins with a segment knows from its header which records are of before its time. */
+static void test_a_record_older_than_its_segment_is_stale(void)
+{
+	struct memdisk *disk = memdisk_create();
+	struct history h = { 0 };
+	struct log_segment segment;
+	struct logreader *reader = NULL;
+	struct log_record record;
+	size_t size;
+
+	make_small_log(disk, &h);
+	for (uint32_t first = 1; first <= 2; first++) {
+		CU_ASSERT_EQUAL_FATAL(log_open_segment(memdisk_vfs(disk), "store/commitlog", 0, VFS_READ, &segment, NULL), ST_OK);
+		vfs_close(segment.file);
+		segment.header.first_epoch = first;
+		log_encode_header(&segment.header, memdisk_data(disk, SEGMENT_0, &size));
+		CU_ASSERT_EQUAL_FATAL(logreader_open(memdisk_vfs(disk), "store", h.records[0].offset, &reader, NULL), ST_OK);
+		CU_ASSERT_EQUAL(logreader_next(reader, LOG_NO_LIMIT, &record, NULL), first == 1 ? ST_OK : ST_CORRUPT);
+		logreader_close(reader);
+	}
+	history_free(&h);
+	memdisk_destroy(disk);
+}
+
 static void test_epoch_finds_room_wherever_the_segment_ends(void)
 {
 	for (uint64_t left = 0; left <= 160; left += 8) {
@@ -823,6 +878,8 @@ int main(void)
 		CHECK_TEST(test_stale_record_of_an_older_epoch_is_not_revived),
 		CHECK_TEST(test_records_in_a_body_prove_nothing),
 		CHECK_TEST(test_stale_batch_of_an_older_epoch_proves_nothing),
+		CHECK_TEST(test_proof_is_found_wherever_it_lies),
+		CHECK_TEST(test_a_record_older_than_its_segment_is_stale),
 		CHECK_TEST(test_epoch_finds_room_wherever_the_segment_ends),
 		CHECK_TEST(test_missing_misnamed_and_foreign_segments_are_refused),
 		CHECK_TEST(test_damage_in_an_old_segment_is_found_by_replay),

@@ -398,6 +398,40 @@ static void test_a_removal_that_fails_ends_the_log(void)
 	memdisk_destroy(disk);
 }
 
+/* A file that has left its old name and finds no space for its new header is gone; the log goes on without it. */
+static void test_a_file_that_finds_no_space_under_way_is_given_up(void)
+{
+	struct memdisk *disk = memdisk_create();
+	struct commitlog_config config = small_config();
+	struct history h = { 0 };
+	struct commitlog *log = must_open(disk, &config);
+	struct log_prepare_job job;
+
+	for (uint32_t i = 0; commitlog_segment_count(log) < 3; i++)
+		append_hard(log, &h, LOG_MESSAGE, 500, i);
+	flush_all(log);
+	prepare_all(log);
+	drop(log, &h);
+	while (!commitlog_take_prepare(log, &job)) {
+		CU_ASSERT_TRUE_FATAL(append(log, &h, LOG_MESSAGE, 500, 1));
+		flush_all(log);
+	}
+	CU_ASSERT_EQUAL_FATAL(job.what, LOG_PREPARE_RECYCLE);
+	memdisk_fail(disk, 3, MEMDISK_ENOSPC, false); /* Renamed, directory synced, and then. */
+	log_prepare_run(&job);
+	CU_ASSERT_TRUE(job.moved);
+	CU_ASSERT_EQUAL(commitlog_prepare_done(log, &job, NULL), ST_FULL);
+	CU_ASSERT_FALSE_FATAL(commitlog_dropped(log));
+	for (uint32_t i = 0; i < 200; i++)
+		append_hard(log, &h, LOG_MESSAGE, 500, i);
+	flush_all(log);
+	CU_ASSERT_FALSE(commitlog_failed(log, NULL));
+	CU_ASSERT_EQUAL(replay_matches(log, &h), h.count);
+	abandon(log);
+	history_free(&h);
+	memdisk_destroy(disk);
+}
+
 int main(void)
 {
 	static const struct check_test tests[] = {
@@ -413,6 +447,7 @@ int main(void)
 		CHECK_TEST(test_a_segment_missing_before_a_snapshot_costs_no_other),
 		CHECK_TEST(test_a_file_that_was_never_complete_is_not_used_again),
 		CHECK_TEST(test_a_removal_that_fails_ends_the_log),
+		CHECK_TEST(test_a_file_that_finds_no_space_under_way_is_given_up),
 	};
 
 	log_set_level(LOGLEVEL_ERROR);

@@ -110,6 +110,34 @@ static void test_a_cut_at_every_record(void)
 	memdisk_destroy(disk);
 }
 
+/* However much is behind the place: it is read and zeroed in blocks. */
+static void test_a_long_rest_is_zeroed_to_its_end(void)
+{
+	struct memdisk *disk = memdisk_create();
+	struct commitlog_config config = small_config();
+	struct history h = { 0 };
+	struct errinfo err = { 0 };
+	char saved[CUT_NAME_SIZE];
+
+	config.segment_size = 4 << 20;
+	config.prepare_chunk = 4 << 20;
+	struct commitlog *log = must_open(disk, &config);
+	while (commitlog_appended(log) < 3 << 20)
+		append_hard(log, &h, LOG_GROUP, 2000, (uint32_t)h.count);
+	CU_ASSERT_EQUAL(commitlog_close(log, true, NULL), ST_OK);
+	CU_ASSERT_EQUAL_FATAL(make_plan(disk, h.records[5].offset, &err), ST_OK);
+	CU_ASSERT_EQUAL(cut_execute(memdisk_vfs(disk), "store", &plan, saved, &err), ST_OK);
+	size_t size = 0;
+	const uint8_t *data = memdisk_data(disk, SEGMENT_0, &size);
+	bool zeros = true;
+	for (size_t i = h.records[5].offset; i < size; i++)
+		zeros = zeros && data[i] == 0;
+	CU_ASSERT_TRUE(zeros);
+	CU_ASSERT_EQUAL(size, 4 << 20);
+	history_free(&h);
+	memdisk_destroy(disk);
+}
+
 static void flip(struct memdisk *disk, uint64_t offset)
 {
 	char path[128];
@@ -345,6 +373,10 @@ static void test_what_goes_is_counted(void)
 	CU_ASSERT_EQUAL(plan.record_count, 2 + 1 + 4); /* And the second batch's mark. */
 	CU_ASSERT_EQUAL(plan.first_ms, 2000);
 	CU_ASSERT_EQUAL(plan.last_ms, 5000);
+	/* The half at the place itself goes, and its decision with it. */
+	CU_ASSERT_EQUAL_FATAL(make_plan(disk, d, &err), ST_OK);
+	CU_ASSERT_EQUAL(plan.half_count, 1);
+	CU_ASSERT_EQUAL(plan.undecided_count, 0);
 	memdisk_destroy(disk);
 }
 
@@ -352,6 +384,7 @@ int main(void)
 {
 	static const struct check_test tests[] = {
 		CHECK_TEST(test_a_cut_at_every_record),
+		CHECK_TEST(test_a_long_rest_is_zeroed_to_its_end),
 		CHECK_TEST(test_a_damaged_log_is_cut_where_it_is_bad),
 		CHECK_TEST(test_wrong_places_are_refused),
 		CHECK_TEST(test_a_cut_that_was_stopped_is_made_again),

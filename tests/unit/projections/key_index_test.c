@@ -218,13 +218,15 @@ static void test_a_damaged_run_is_made_anew(void)
 		snprintf(path, sizeof(path), "store/keys/%020llu", (unsigned long long)names[i]);
 		uint8_t *data = memdisk_data(f->disk, path, &size);
 		CU_ASSERT_PTR_NOT_NULL_FATAL(data);
+		uint8_t newest = data[64];
 		if (i == 1)
-			data[20] ^= 1;
+			data[64] ^= 1; /* A time that would hide its messages from whoever asks for that time. */
 		else
 			memdisk_put(f->disk, path, data, size - 8);
 		reopen_index(f);
 		catch_up(f);
 		CU_ASSERT_TRUE(key_index_run_count(f->index) + 1 >= count);
+		CU_ASSERT_EQUAL(memdisk_data(f->disk, path, &size)[64], newest);
 		check_all(f);
 	}
 	runs_of(f, names);

@@ -241,6 +241,27 @@ static void test_little_space_is_none(void)
 	shell_close(&s);
 }
 
+/* A try to prepare the log that finds no space says so; the next one that finds some takes it back. */
+static void test_space_that_is_found_again_is_noticed(void)
+{
+	struct shell s;
+
+	shell_open(&s, true);
+	memdisk_set_full(s.f->disk, true);
+	for (int i = 0; i < 5000 && disk_level(s.disk) == DISK_OK; i++) {
+		(void)must_send(s.f, (struct sent){ .topic = "t", .key = "k" });
+		turn(&s, 10);
+	}
+	CU_ASSERT_EQUAL(disk_level(s.disk), DISK_LOW);
+	turns(&s, 300);
+	CU_ASSERT_EQUAL(disk_level(s.disk), DISK_LOW);
+	memdisk_set_full(s.f->disk, false);
+	turns(&s, 300);
+	CU_ASSERT_EQUAL(disk_level(s.disk), DISK_OK);
+	CU_ASSERT_EQUAL(s.failed, 0);
+	shell_close(&s);
+}
+
 int main(void)
 {
 	static const struct check_test tests[] = {
@@ -249,6 +270,7 @@ int main(void)
 		CHECK_TEST(test_an_index_page_that_cannot_be_read_is_an_end_too),
 		CHECK_TEST(test_a_failed_sync_of_a_snapshot_is_final),
 		CHECK_TEST(test_little_space_is_none),
+		CHECK_TEST(test_space_that_is_found_again_is_noticed),
 	};
 
 	return check_main("disk", tests, sizeof(tests) / sizeof(tests[0]));
