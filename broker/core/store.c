@@ -8,6 +8,16 @@
 #include "lib/base/logging.h"
 #include "lib/index/pagefile.h"
 #include "lib/index/snapshot_file.h"
+#include "lib/index/unfinished.h"
+
+/* --- is there a store? ---------------------------------------------------------------------------------------------------- */
+
+static enum status check_store(const struct store *store, struct errinfo *err)
+{
+	return unfinished_check(store->vfs, store->root, err);
+}
+
+/* --- opening -------------------------------------------------------------------------------------------------------------- */
 
 static void warn_passed_over(const char *why)
 {
@@ -103,7 +113,10 @@ enum status store_open(const struct store_config *config, const struct vfs *vfs,
 	if (snprintf(empty.root, sizeof(empty.root), "%s", config->log.root) >= (int)sizeof(empty.root))
 		return errinfo_set(err, ST_TOOBIG, "store directory's path is over %zu bytes", sizeof(empty.root) - 1);
 	*out = empty;
-	enum status status = open_first(out, config, &choice, &again, err);
+	enum status status = check_store(out, err);
+	if (status != ST_OK)
+		return status;
+	status = open_first(out, config, &choice, &again, err);
 	if (again) {
 		(void)!store_close(out, false, NULL);
 		*out = empty;

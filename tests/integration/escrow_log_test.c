@@ -494,6 +494,38 @@ static void test_a_backup_is_a_store(void)
 	EXPECT_TEXT("nothing was copied");
 }
 
+/* The tool is killed: what it leaves is refused by all that would take it for a store, and can still be looked at. */
+static void test_an_unfinished_copy_is_refused(void)
+{
+	char why[1024];
+
+	copy_store();
+	shell("mkdir %s/half && cp -r %s/commitlog %s/half && echo x > %s/half/unfinished", dir, copy, dir, dir);
+	shell("rm -rf %s && mv %s/half %s", copy, dir, copy);
+	CU_ASSERT_EQUAL(tool("check %s", copy), 1);
+	EXPECT_TEXT("is an unfinished copy");
+	CU_ASSERT_EQUAL(tool("check %s --json", copy), 1);
+	CU_ASSERT_EQUAL(tool("audit %s", copy), 1);
+	EXPECT_TEXT("remove the directory and run it again");
+	CU_ASSERT_EQUAL(tool("repair %s --cut-at 4096", copy), 1);
+	EXPECT_TEXT("is an unfinished copy");
+	CU_ASSERT_EQUAL(tool("repair %s --cut-at 4096 --yes", copy), 1);
+	CU_ASSERT_EQUAL(tool("backup %s %s/again", copy, dir), 1);
+	EXPECT_TEXT("is an unfinished copy");
+	CU_ASSERT_EQUAL(tool("restore %s %s/again", copy, dir), 1);
+	EXPECT_TEXT("nothing was copied");
+	CU_ASSERT_EQUAL(tool("restore %s %s", store, copy), 2);
+	EXPECT_TEXT("is an unfinished copy");
+	CU_ASSERT_FALSE(broker_starts(why));
+	CU_ASSERT_PTR_NOT_NULL(strstr(why, "is an unfinished copy"));
+	CU_ASSERT_EQUAL(tool("stat %s", copy), 0);
+	EXPECT_TEXT("is an unfinished copy");
+	CU_ASSERT_EQUAL(tool("dump %s --limit 1", copy), 0);
+	EXPECT_TEXT("is an unfinished copy");
+	EXPECT_TEXT("epoch");
+	shell("rm -rf %s", copy);
+}
+
 /* --- a log that lies ---------------------------------------------------------------------------------------------------- */
 
 static uint64_t put(struct commitlog *log, enum log_kind kind, const uint8_t *payload, size_t size)
@@ -556,6 +588,7 @@ int main(void)
 		CHECK_TEST(test_what_check_says_is_what_a_start_does),
 		CHECK_TEST(test_a_damaged_snapshot_is_something_wrong),
 		CHECK_TEST(test_a_backup_is_a_store),
+		CHECK_TEST(test_an_unfinished_copy_is_refused),
 		CHECK_TEST(test_audit_finds_a_second_commit),
 	};
 
