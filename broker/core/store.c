@@ -2,90 +2,22 @@
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "broker/core/store_owner.h"
 #include "lib/base/logging.h"
-#include "lib/index/key_run.h"
+#include "lib/index/lost_log.h"
 #include "lib/index/pagefile.h"
 #include "lib/index/snapshot_file.h"
 #include "lib/index/unfinished.h"
-#include "lib/log/format.h"
 
-/* --- is there a store? ---------------------------------------------------------------------------------------------------- */
-
-static enum status stop_at_any(void *context, const char *name)
-{
-	(void)context;
-	(void)name;
-	return ST_EXISTS;
-}
-
-static enum status check_no_files(const struct vfs *vfs, const char *dir, struct errinfo *err)
-{
-	enum status status = vfs_list(vfs, dir, stop_at_any, NULL, err);
-
-	return status == ST_NOTFOUND ? ST_OK : status;
-}
-
-static enum status check_no_file(const struct vfs *vfs, const char *path, struct errinfo *err)
-{
-	struct vfs_file *file = NULL;
-	enum status status = vfs_open(vfs, path, VFS_READ, &file, err);
-
-	vfs_close(file);
-	return status == ST_OK ? ST_EXISTS : status == ST_NOTFOUND ? ST_OK : status;
-}
-
-/* Looks for what is made after the log has been durable once: ST_EXISTS, and `path` says what. */
-static enum status find_trace(const struct store *store, char path[KEY_RUN_PATH_SIZE], struct errinfo *err)
-{
-	static const char *const files[] = { "index.pages", "broker" };
-
-	snprintf(path, KEY_RUN_PATH_SIZE, "%s/snapshots", store->root);
-	enum status status = check_no_files(store->vfs, path, err);
-	if (status == ST_OK) {
-		key_run_dir(store->root, path);
-		status = check_no_files(store->vfs, path, err);
-	}
-	for (size_t i = 0; status == ST_OK && i < sizeof(files) / sizeof(files[0]); i++) {
-		snprintf(path, KEY_RUN_PATH_SIZE, "%s/%s", store->root, files[i]);
-		status = check_no_file(store->vfs, path, err);
-	}
-	return status;
-}
-
-/* A log that is not there is made by commitlog_open; but not where there has been one, because its file system may just not be
- * mounted. In this order: who is at its first start now makes the log before what is looked for first. */
-static enum status check_log_not_lost(const struct store *store, struct errinfo *err)
-{
-	char path[KEY_RUN_PATH_SIZE], dir[LOG_PATH_SIZE];
-	uint64_t *bases = NULL;
-	size_t count = 0;
-	enum status status = find_trace(store, path, err);
-
-	if (status != ST_EXISTS)
-		return status;
-	status = log_dir_path(store->root, dir, err);
-	if (status == ST_OK)
-		status = log_list_segments(store->vfs, dir, &bases, &count, err);
-	free(bases);
-	if (status != ST_NOTFOUND)
-		return status;
-	return errinfo_set(err, ST_CORRUPT, "%.120s has lost its log: nothing is in %.120s, but %.120s is there. If a file system is not mounted, "
-			   "mount it; else restore the store from a backup. Only if all messages may be lost, remove all of %.120s",
-			   store->root, dir, path, store->root);
-}
-
+/* Of what is refused here nothing has been touched. */
 static enum status check_store(const struct store *store, struct errinfo *err)
 {
 	enum status status = unfinished_check(store->vfs, store->root, err);
 
-	return status == ST_OK ? check_log_not_lost(store, err) : status;
+	return status == ST_OK ? lost_log_check(store->vfs, store->root, err) : status;
 }
-
-/* --- opening -------------------------------------------------------------------------------------------------------------- */
 
 static void warn_passed_over(const char *why)
 {

@@ -526,6 +526,22 @@ static void test_an_unfinished_copy_is_refused(void)
 	shell("rm -rf %s", copy);
 }
 
+/* Its file system is not mounted. */
+static void test_a_lost_log_is_not_made_anew(void)
+{
+	char why[1024], path[900];
+
+	copy_store();
+	shell("rm -rf %s/commitlog && mkdir %s/commitlog", copy, copy);
+	for (int i = 0; i < 2; i++) {
+		CU_ASSERT_FALSE(broker_starts(why));
+		CU_ASSERT_PTR_NOT_NULL(strstr(why, "has lost its log"));
+		CU_ASSERT_EQUAL(tool("check %s", copy), 1);
+		EXPECT_TEXT("has lost its log");
+	}
+	CU_ASSERT_FALSE(nth_file("commitlog", 0, path));
+}
+
 /* --- a log that lies ---------------------------------------------------------------------------------------------------- */
 
 static uint64_t put(struct commitlog *log, enum log_kind kind, const uint8_t *payload, size_t size)
@@ -589,6 +605,7 @@ int main(void)
 		CHECK_TEST(test_a_damaged_snapshot_is_something_wrong),
 		CHECK_TEST(test_a_backup_is_a_store),
 		CHECK_TEST(test_an_unfinished_copy_is_refused),
+		CHECK_TEST(test_a_lost_log_is_not_made_anew),
 		CHECK_TEST(test_audit_finds_a_second_commit),
 	};
 

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/index/lost_log.h"
 #include "lib/index/unfinished.h"
 #include "tools/log/command.h"
 #include "tools/log/facts.h"
@@ -417,6 +418,8 @@ static enum status run_check(struct check *check, struct errinfo *err)
 
 	check->in_use = store_is_in_use(check->store, &check->pid);
 	enum status status = unfinished_check(vfs_posix(), check->store, err);
+	if (status == ST_OK)
+		status = lost_log_check(vfs_posix(), check->store, err);
 	if (status == ST_OK)
 		status = start_look(vfs_posix(), check->store, check_payload, check, &check->look, err);
 	if (status == ST_OK)
