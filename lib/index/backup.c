@@ -286,13 +286,13 @@ static enum status make_target(struct backup *b, struct errinfo *err)
 
 	if (status == ST_OK)
 		status = vfs_mkdir(b->vfs, b->target, err);
-	if (status == ST_OK)
-		status = vfs_sync_parent(b->vfs, b->target, err);
 	snprintf(path, sizeof(path), "%s/lock", b->target);
 	if (status == ST_OK)
 		status = vfs_lock(b->vfs, path, &b->lock, err);
 	if (status == ST_OK)
 		status = unfinished_mark(b->vfs, b->target, err);
+	if (status == ST_OK)
+		status = vfs_sync_parent(b->vfs, b->target, err);
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]) && status == ST_OK; i++) {
 		snprintf(path, sizeof(path), "%s%s", b->target, names[i]);
 		status = vfs_mkdir(b->vfs, path, err);

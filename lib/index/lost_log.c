@@ -63,7 +63,7 @@ enum status lost_log_check(const struct vfs *vfs, const char *root, struct errin
 	free(bases);
 	if (status != ST_NOTFOUND)
 		return status;
-	return errinfo_set(err, ST_CORRUPT, "%.120s has lost its log: no segment is in %.120s, but %.120s is there. If a file system is not mounted, "
-			   "mount it; else restore the store from a backup. Only if all messages may be lost, remove all of %.120s",
-			   root, dir, path, root);
+	return errinfo_set(err, ST_CORRUPT, "%.120s has lost its log: no segment is in %.120s, but %.120s is there. If a file system is "
+			   "not mounted, mount it; else restore the store from a backup. Only if all messages may be lost, remove all of "
+			   "%.120s", root, dir, path, root);
 }

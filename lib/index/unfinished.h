@@ -9,7 +9,7 @@
 
 #include "lib/log/vfs.h"
 
-/* `root` is there and holds nothing yet. Durable on ST_OK. */
+/* `root` is there and holds nothing yet. Durable on ST_OK; after a failure the mark may be there. */
 enum status unfinished_mark(const struct vfs *vfs, const char *root, struct errinfo *err) MUST_USE;
 /* All of it is there and durable. */
 enum status unfinished_clear(const struct vfs *vfs, const char *root, struct errinfo *err) MUST_USE;

@@ -384,7 +384,7 @@ static enum status count_content(void *context, const char *name)
 {
 	unsigned *count = context;
 
-	*count += strcmp(name, "lock") != 0 && strcmp(name, "unfinished.tmp") != 0;
+	*count += strcmp(name, "lock") != 0;
 	return ST_OK;
 }
 
