@@ -6,8 +6,18 @@
 
 #include "broker/core/store_owner.h"
 #include "lib/base/logging.h"
+#include "lib/index/lost_log.h"
 #include "lib/index/pagefile.h"
 #include "lib/index/snapshot_file.h"
+#include "lib/index/unfinished.h"
+
+/* Of what is refused here nothing has been touched. */
+static enum status check_store(const struct store *store, struct errinfo *err)
+{
+	enum status status = unfinished_check(store->vfs, store->root, err);
+
+	return status == ST_OK ? lost_log_check(store->vfs, store->root, err) : status;
+}
 
 static void warn_passed_over(const char *why)
 {
@@ -39,7 +49,8 @@ static enum status open_log(struct store *store, const struct store_config *conf
 		return status;
 	if (store->snapshot != NULL &&
 	    memcmp(snapshot_header(store->snapshot)->log_id, commitlog_id(store->log), LOG_ID_SIZE) != 0)
-		return errinfo_set(err, ST_CORRUPT, "%s belongs to another log: remove it", snapshot_path(store->snapshot));
+		return errinfo_set(err, ST_CORRUPT, "%.160s belongs to another log than %.160s/commitlog holds: mount or put back the log that "
+				   "it belongs to, or restore the store from a backup", snapshot_path(store->snapshot), store->root);
 	if (store->snapshot != NULL && store->snapshot_from < commitlog_start(store->log) - LOG_SEGMENT_HEADER_SIZE)
 		return errinfo_set(err, ST_CORRUPT, "%s needs the log from %" PRIu64 " on, but it begins at %" PRIu64
 				   ": restore the store from a backup", snapshot_path(store->snapshot), store->snapshot_from,
@@ -103,7 +114,10 @@ enum status store_open(const struct store_config *config, const struct vfs *vfs,
 	if (snprintf(empty.root, sizeof(empty.root), "%s", config->log.root) >= (int)sizeof(empty.root))
 		return errinfo_set(err, ST_TOOBIG, "store directory's path is over %zu bytes", sizeof(empty.root) - 1);
 	*out = empty;
-	enum status status = open_first(out, config, &choice, &again, err);
+	enum status status = check_store(out, err);
+	if (status != ST_OK)
+		return status;
+	status = open_first(out, config, &choice, &again, err);
 	if (again) {
 		(void)!store_close(out, false, NULL);
 		*out = empty;

@@ -1,8 +1,9 @@
 /* What does a start read, and in which order? The log, the index pages and the newest snapshot that is whole.
  *
  * A snapshot that is damaged is passed over with a warning for the older one, and set aside; that costs a longer replay. Without
- * any the whole log is replayed, as long as it begins at its beginning. An index file that is lost is built anew from the log. The
- * log's lock guards all of it.
+ * any the whole log is replayed, as long as it begins at its beginning. An index file that is lost is built anew from the log.
+ * A log is made only where there was never one; where anything else of a store is left without it, it is lost
+ * (lib/index/lost_log.h). An unfinished copy (lib/index/unfinished.h) is no store. The log's lock guards all of it.
  * Threads: the loop thread. Blocks on the disk. */
 #ifndef ESCROW_CORE_STORE_H
 #define ESCROW_CORE_STORE_H

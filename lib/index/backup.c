@@ -7,9 +7,11 @@
 
 #include "lib/index/pagefile.h"
 #include "lib/index/snapshot_file.h"
+#include "lib/index/unfinished.h"
 #include "lib/log/format.h"
 #include "lib/log/logreader.h"
 #include "lib/log/recovery.h"
+#include "lib/log/vfs_replace.h"
 
 enum { COPY_SIZE = 1 << 20, ATTEMPTS_MAX = 5, SNAPSHOTS_LOOKED_AT = 8, PATH_SIZE = SNAPSHOT_PATH_SIZE + 32 };
 
@@ -263,24 +265,39 @@ static enum status stop_at_any(void *context, const char *name)
 	return ST_INVALID;
 }
 
-/* With a store's lock, so that no broker takes what is half copied for its store. */
-static enum status make_target(struct backup *b, struct errinfo *err)
+static enum status check_target_empty(const struct backup *b, struct errinfo *err)
 {
-	static const char *const names[] = { "", "/commitlog", "/snapshots" };
-	char path[PATH_SIZE];
 	enum status status = vfs_list(b->vfs, b->target, stop_at_any, NULL, err);
 
-	if (status == ST_INVALID)
+	if (status != ST_INVALID)
+		return status == ST_NOTFOUND ? ST_OK : status;
+	status = unfinished_check(b->vfs, b->target, err);
+	if (status == ST_OK)
 		return errinfo_set(err, ST_INVALID, "%s is not empty: name a directory that is empty or not there", b->target);
-	if (status != ST_OK && status != ST_NOTFOUND)
-		return status;
-	status = ST_OK;
+	return status == ST_CORRUPT ? ST_INVALID : status;
+}
+
+/* With a store's lock, so that no broker makes a store of what is half copied, and with the mark, which outlives this process. */
+static enum status make_target(struct backup *b, struct errinfo *err)
+{
+	static const char *const names[] = { "/commitlog", "/snapshots" };
+	char path[PATH_SIZE];
+	enum status status = check_target_empty(b, err);
+
+	if (status == ST_OK)
+		status = vfs_mkdir(b->vfs, b->target, err);
+	snprintf(path, sizeof(path), "%s/lock", b->target);
+	if (status == ST_OK)
+		status = vfs_lock(b->vfs, path, &b->lock, err);
+	if (status == ST_OK)
+		status = unfinished_mark(b->vfs, b->target, err);
+	if (status == ST_OK)
+		status = vfs_sync_parent(b->vfs, b->target, err);
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]) && status == ST_OK; i++) {
 		snprintf(path, sizeof(path), "%s%s", b->target, names[i]);
 		status = vfs_mkdir(b->vfs, path, err);
 	}
-	snprintf(path, sizeof(path), "%s/lock", b->target);
-	return status == ST_OK ? vfs_lock(b->vfs, path, &b->lock, err) : status;
+	return status;
 }
 
 static enum status copy_store(struct backup *b, struct errinfo *err)
@@ -300,39 +317,13 @@ static enum status copy_store(struct backup *b, struct errinfo *err)
 	return status;
 }
 
-enum status backup_store(const struct vfs *vfs, const char *source, const char *target, struct backup_result *out,
-			 struct errinfo *err)
-{
-	struct backup b = { .vfs = vfs, .source = source, .target = target, .result = out };
-	char dir[LOG_PATH_SIZE];
-	enum status status = log_dir_path(source, dir, err);
-
-	*out = (struct backup_result){ 0 };
-	if (status == ST_OK)
-		status = log_dir_path(target, dir, err);
-	if (status == ST_OK)
-		status = make_target(&b, err);
-	if (status != ST_OK)
-		return status;
-	status = copy_store(&b, err);
-	if (status == ST_OK) {
-		unsigned attempts = out->attempts;
-		uint64_t bytes = out->bytes;
-		status = backup_verify(vfs, target, out, err);
-		out->attempts = attempts;
-		out->bytes = bytes;
-	}
-	vfs_close(b.lock);
-	return status == ST_OK ? ST_OK : errinfo_wrap(err, status, "copy %s to %s", source, target);
-}
-
-enum status backup_verify(const struct vfs *vfs, const char *root, struct backup_result *out, struct errinfo *err)
+/* Of a copy, its mark aside. */
+static enum status verify(const struct vfs *vfs, const char *root, struct backup_result *out, struct errinfo *err)
 {
 	struct log_check_result check;
 	struct log_known known;
 	uint32_t page_count;
 
-	*out = (struct backup_result){ 0 };
 	enum status status = find_snapshot(vfs, root, &out->snapshot_from, &known, &page_count, err);
 	if (status == ST_OK)
 		status = log_check(vfs, root, &check, err);
@@ -346,4 +337,35 @@ enum status backup_verify(const struct vfs *vfs, const char *root, struct backup
 	if (out->snapshot_from == 0 && check.start > LOG_SEGMENT_HEADER_SIZE)
 		return errinfo_set(err, ST_CORRUPT, "%s: no snapshot is whole, and the log begins at %" PRIu64, root, check.start);
 	return ST_OK;
+}
+
+enum status backup_store(const struct vfs *vfs, const char *source, const char *target, struct backup_result *out,
+			 struct errinfo *err)
+{
+	struct backup b = { .vfs = vfs, .source = source, .target = target, .result = out };
+	char dir[LOG_PATH_SIZE];
+	enum status status = log_dir_path(source, dir, err);
+
+	*out = (struct backup_result){ 0 };
+	if (status == ST_OK)
+		status = log_dir_path(target, dir, err);
+	if (status == ST_OK)
+		status = unfinished_check(vfs, source, err);
+	if (status == ST_OK)
+		status = make_target(&b, err);
+	if (status == ST_OK)
+		status = copy_store(&b, err);
+	if (status == ST_OK)
+		status = verify(vfs, target, out, err);
+	if (status == ST_OK)
+		status = unfinished_clear(vfs, target, err);
+	vfs_close(b.lock);
+	return status == ST_OK ? ST_OK : errinfo_wrap(err, status, "copy %s to %s", source, target);
+}
+
+enum status backup_verify(const struct vfs *vfs, const char *root, struct backup_result *out, struct errinfo *err)
+{
+	*out = (struct backup_result){ 0 };
+	enum status status = unfinished_check(vfs, root, err);
+	return status == ST_OK ? verify(vfs, root, out, err) : status;
 }

@@ -6,7 +6,8 @@
  * segment that retention takes away during the copy, or a snapshot that is replaced twice, makes it begin again.
  *
  * A copy is complete when this returns: everything is synced and was read once more and checked. It holds what the broker
- * had acknowledged before the copy began, and perhaps some of what came after.
+ * had acknowledged before the copy began, and perhaps some of what came after. Until then it has a mark (unfinished.h), with which
+ * nobody takes it for a store, however the copying may have ended.
  * Threads: any one thread; takes no lock of the source, and a store's lock of the target. Blocks. */
 #ifndef ESCROW_INDEX_BACKUP_H
 #define ESCROW_INDEX_BACKUP_H
@@ -24,12 +25,14 @@ struct backup_result {
 };
 
 /* Copies the store in `source` into `target`, a directory that is empty or not there (its parent must be). ST_INVALID:
- * the target holds something. ST_NOTFOUND: no store in the source. ST_CORRUPT: the source is damaged, or too much of it
- * changed during each attempt; the text says which. ST_IO, ST_FULL, ST_NOMEM. What was copied before a failure stays. */
+ * the target holds something. ST_NOTFOUND: no store in the source. ST_CORRUPT: the source is damaged, an unfinished copy itself, or
+ * too much of it changed during each attempt; the text says which. ST_IO, ST_FULL, ST_NOMEM. What was copied before a failure
+ * stays, with the mark. */
 enum status backup_store(const struct vfs *vfs, const char *source, const char *target, struct backup_result *out,
 			 struct errinfo *err) MUST_USE;
 
-/* Would a broker start on the copy (or on any store that is not in use)? Checks every record and the snapshot. */
+/* Would a broker start on the copy (or on any store that is not in use)? Checks every record and the snapshot. ST_CORRUPT also for
+ * an unfinished one. */
 enum status backup_verify(const struct vfs *vfs, const char *root, struct backup_result *out, struct errinfo *err) MUST_USE;
 
 #endif

@@ -16,6 +16,7 @@
 #include "lib/log/logreader.h"
 #include "lib/log/recovery.h"
 #include "lib/log/ring.h"
+#include "lib/log/vfs_replace.h"
 
 enum { COPY_SIZE = 64 * 1024 };
 static const uint64_t GIB = (uint64_t)1 << 30, MIB = 1 << 20;
@@ -87,20 +88,9 @@ static void destroy(struct commitlog *log)
 /* Makes the store directory durable in its parent. */
 static enum status make_root(struct commitlog *log, const char *root, struct errinfo *err)
 {
-	char parent[LOG_PATH_SIZE];
 	enum status status = vfs_mkdir(log->vfs, root, err);
-	size_t size = strlen(root); /* Fits: log_dir_path has checked it. */
 
-	if (status != ST_OK)
-		return status;
-	while (size > 1 && root[size - 1] == '/')
-		size--;
-	while (size > 0 && root[size - 1] != '/')
-		size--;
-	while (size > 1 && root[size - 1] == '/')
-		size--;
-	snprintf(parent, sizeof(parent), "%.*s", size == 0 ? 1 : (int)size, size == 0 ? "." : root);
-	return vfs_sync_dir(log->vfs, parent, err);
+	return status == ST_OK ? vfs_sync_parent(log->vfs, root, err) : status;
 }
 
 static enum status lock_store(struct commitlog *log, const char *root, struct errinfo *err)

@@ -18,19 +18,34 @@ static enum status write_durably(const struct vfs *vfs, const char *path, vfs_fi
 	return status;
 }
 
+enum status vfs_sync_parent(const struct vfs *vfs, const char *path, struct errinfo *err)
+{
+	char parent[PATH_SIZE];
+	size_t size = strlen(path);
+
+	while (size > 1 && path[size - 1] == '/')
+		size--;
+	while (size > 0 && path[size - 1] != '/')
+		size--;
+	while (size > 1 && path[size - 1] == '/')
+		size--;
+	if (size >= sizeof(parent))
+		return errinfo_set(err, ST_INVALID, "%.200s...: the path is too long", path);
+	snprintf(parent, sizeof(parent), "%.*s", size == 0 ? 1 : (int)size, size == 0 ? "." : path);
+	return vfs_sync_dir(vfs, parent, err);
+}
+
 enum status vfs_replace(const struct vfs *vfs, const char *path, vfs_fill fill, const void *context, struct errinfo *err)
 {
-	char temporary[PATH_SIZE], dir[PATH_SIZE];
-	const char *slash = strrchr(path, '/');
+	char temporary[PATH_SIZE];
 
 	if (snprintf(temporary, sizeof(temporary), "%s.tmp", path) >= (int)sizeof(temporary))
 		return errinfo_set(err, ST_INVALID, "%.200s...: the path is too long", path);
-	snprintf(dir, sizeof(dir), "%.*s", slash != NULL ? (int)(slash - path) : 1, slash != NULL ? path : ".");
 	enum status status = write_durably(vfs, temporary, fill, context, err);
 	if (status == ST_OK)
 		status = vfs_rename(vfs, temporary, path, err);
 	if (status == ST_OK)
-		return vfs_sync_dir(vfs, dir, err);
+		return vfs_sync_parent(vfs, path, err);
 	(void)!vfs_unlink(vfs, temporary, NULL); /* The failure has been told; what stays is overwritten next time. */
 	return status;
 }

@@ -17,4 +17,7 @@ typedef enum status (*vfs_fill)(struct vfs_file *file, const void *context, stru
  * for each path. */
 enum status vfs_replace(const struct vfs *vfs, const char *path, vfs_fill fill, const void *context, struct errinfo *err) MUST_USE;
 
+/* Makes the name of a file or directory durable in the directory that it is in. Slashes at its end do not count. */
+enum status vfs_sync_parent(const struct vfs *vfs, const char *path, struct errinfo *err) MUST_USE;
+
 #endif

@@ -507,6 +507,54 @@ static void test_a_backup_is_a_store(void)
 	EXPECT_TEXT("nothing was copied");
 }
 
+/* The tool is killed: what it leaves is refused by all that would take it for a store, and can still be looked at. */
+static void test_an_unfinished_copy_is_refused(void)
+{
+	char why[1024];
+
+	copy_store();
+	shell("mkdir %s/half && cp -r %s/commitlog %s/half && echo x > %s/half/unfinished", dir, copy, dir, dir);
+	shell("rm -rf %s && mv %s/half %s", copy, dir, copy);
+	CU_ASSERT_EQUAL(tool("check %s", copy), 1);
+	EXPECT_TEXT("is an unfinished copy");
+	CU_ASSERT_EQUAL(tool("check %s --json", copy), 1);
+	CU_ASSERT_EQUAL(tool("audit %s", copy), 1);
+	EXPECT_TEXT("remove the directory and run it again");
+	CU_ASSERT_EQUAL(tool("repair %s --cut-at 4096", copy), 1);
+	EXPECT_TEXT("is an unfinished copy");
+	CU_ASSERT_EQUAL(tool("repair %s --cut-at 4096 --yes", copy), 1);
+	CU_ASSERT_EQUAL(tool("backup %s %s/again", copy, dir), 1);
+	EXPECT_TEXT("is an unfinished copy");
+	CU_ASSERT_EQUAL(tool("restore %s %s/again", copy, dir), 1);
+	EXPECT_TEXT("nothing was copied");
+	CU_ASSERT_EQUAL(tool("restore %s %s", store, copy), 2);
+	EXPECT_TEXT("is an unfinished copy");
+	CU_ASSERT_FALSE(broker_starts(why));
+	CU_ASSERT_PTR_NOT_NULL(strstr(why, "is an unfinished copy"));
+	CU_ASSERT_EQUAL(tool("stat %s", copy), 0);
+	EXPECT_TEXT("is an unfinished copy");
+	CU_ASSERT_EQUAL(tool("dump %s --limit 1", copy), 0);
+	EXPECT_TEXT("is an unfinished copy");
+	EXPECT_TEXT("epoch");
+	shell("rm -rf %s", copy);
+}
+
+/* Its file system is not mounted. */
+static void test_a_lost_log_is_not_made_anew(void)
+{
+	char why[1024], path[900];
+
+	copy_store();
+	shell("rm -rf %s/commitlog && mkdir %s/commitlog", copy, copy);
+	for (int i = 0; i < 2; i++) {
+		CU_ASSERT_FALSE(broker_starts(why));
+		CU_ASSERT_PTR_NOT_NULL(strstr(why, "has lost its log"));
+		CU_ASSERT_EQUAL(tool("check %s", copy), 1);
+		EXPECT_TEXT("has lost its log");
+	}
+	CU_ASSERT_FALSE(nth_file("commitlog", 0, path));
+}
+
 /* --- a log that lies ---------------------------------------------------------------------------------------------------- */
 
 static uint64_t put(struct commitlog *log, enum log_kind kind, const uint8_t *payload, size_t size)
@@ -612,6 +660,8 @@ int main(void)
 		CHECK_TEST(test_what_check_says_is_what_a_start_does),
 		CHECK_TEST(test_a_damaged_snapshot_is_something_wrong),
 		CHECK_TEST(test_a_backup_is_a_store),
+		CHECK_TEST(test_an_unfinished_copy_is_refused),
+		CHECK_TEST(test_a_lost_log_is_not_made_anew),
 		CHECK_TEST(test_audit_finds_a_second_commit),
 		CHECK_TEST(test_check_finds_what_cannot_be_read),
 	};

@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "lib/audit/audit.h"
+#include "lib/index/unfinished.h"
 #include "tools/log/command.h"
 #include "tools/log/lines.h"
 #include "tools/log/options.h"
@@ -96,6 +97,8 @@ static enum status run(int argc, char **argv, bool *found_out, struct errinfo *e
 	struct lines lines;
 	enum status status = options_parse_store(argc, argv, options, 1, &store, err);
 
+	if (status == ST_OK)
+		status = unfinished_check(vfs_posix(), store, err);
 	if (status != ST_OK)
 		return status;
 	lines_init(&lines, stdout, json);

@@ -7,6 +7,7 @@
 #include "tools/log/lines.h"
 #include "tools/log/options.h"
 #include "tools/log/segments.h"
+#include "tools/log/walk.h"
 
 static void print_result(const char *verb, const char *target, const struct backup_result *result)
 {
@@ -22,19 +23,26 @@ static void print_result(const char *verb, const char *target, const struct back
 	printf("\n");
 }
 
+static enum status copy(const char *verb, const char *source, const char *target, struct errinfo *err)
+{
+	struct backup_result result;
+	enum status status = backup_store(vfs_posix(), source, target, &result, err);
+
+	if (status == ST_OK)
+		print_result(verb, target, &result);
+	else if (status != ST_INVALID) /* Which speaks of what was there before. */
+		walk_note_unfinished(vfs_posix(), target);
+	return status;
+}
+
 static enum status run_backup(int argc, char **argv, bool *found_out, struct errinfo *err)
 {
 	static const char *const names[] = { "STORE_DIR", "TARGET_DIR" };
 	const char *paths[2] = { NULL, NULL };
-	struct backup_result result;
 	enum status status = options_parse(argc, argv, NULL, 0, names, paths, 2, err);
 
 	(void)found_out;
-	if (status == ST_OK)
-		status = backup_store(vfs_posix(), paths[0], paths[1], &result, err);
-	if (status == ST_OK)
-		print_result("backup", paths[1], &result);
-	return status;
+	return status == ST_OK ? copy("backup", paths[0], paths[1], err) : status;
 }
 
 static enum status run_restore(int argc, char **argv, bool *found_out, struct errinfo *err)
@@ -54,11 +62,7 @@ static enum status run_restore(int argc, char **argv, bool *found_out, struct er
 		if (status != ST_OK)
 			status = errinfo_wrap(err, status, "check the backup (nothing was copied)");
 	}
-	if (status == ST_OK)
-		status = backup_store(vfs_posix(), paths[0], paths[1], &result, err);
-	if (status == ST_OK)
-		print_result("restore", paths[1], &result);
-	return status;
+	return status == ST_OK ? copy("restore", paths[0], paths[1], err) : status;
 }
 
 const struct command command_backup = {
@@ -66,7 +70,8 @@ const struct command command_backup = {
 	.arguments = "STORE_DIR TARGET_DIR",
 	.summary = "copies a store, beside a running broker or not, and checks the copy",
 	.help = "TARGET_DIR must be empty or not there; its parent must be. The copy holds everything that the broker had acknowledged\n"
-		"before this began. It is a store: a broker can be started on it, and escrow-log can read it.\n",
+		"before this began. It is a store: a broker can be started on it, and escrow-log can read it. If this is stopped before\n"
+		"its end, TARGET_DIR keeps the mark \"unfinished\" and is refused by everything: remove it and run this again.\n",
 	.run = run_backup,
 };
 
@@ -76,6 +81,6 @@ const struct command command_restore = {
 	.summary = "copies a checked backup to where a broker will run",
 	.help = "STORE_DIR must be empty or not there: move a damaged store away first, it may still be of use. What the broker\n"
 		"acknowledged after the backup began is not in it. The op log in MySQL, if there is one, is ahead of the restored log:\n"
-		"see docs/for-dbas.md.\n",
+		"see docs/for-dbas.md. If this is stopped before its end, no broker starts on STORE_DIR: remove it and run this again.\n",
 	.run = run_restore,
 };

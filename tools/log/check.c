@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/index/lost_log.h"
+#include "lib/index/unfinished.h"
 #include "tools/log/command.h"
 #include "tools/log/facts.h"
 #include "tools/log/lines.h"
@@ -415,7 +417,11 @@ static enum status run_check(struct check *check, struct errinfo *err)
 	char dir[LOG_PATH_SIZE];
 
 	check->in_use = store_is_in_use(check->store, &check->pid);
-	enum status status = start_look(vfs_posix(), check->store, check_payload, check, &check->look, err);
+	enum status status = unfinished_check(vfs_posix(), check->store, err);
+	if (status == ST_OK)
+		status = lost_log_check(vfs_posix(), check->store, err);
+	if (status == ST_OK)
+		status = start_look(vfs_posix(), check->store, check_payload, check, &check->look, err);
 	if (status == ST_OK)
 		status = log_dir_path(check->store, dir, err);
 	if (status != ST_OK)
@@ -460,7 +466,7 @@ const struct command command_check = {
 		"  damage      bytes that had been durable and are not what was written; exit code 1\n"
 		"  torn tail   bytes behind the log's end that no sync had covered: the next start of the broker cuts them; 0\n"
 		"  stale       a recycled file's former life behind the log's end: harmless; 0\n"
-		"and says whether a broker starts on this store.\n"
+		"and says whether a broker starts on this store. An unfinished backup or restore is nothing but that; 1.\n"
 		"  --json      one object for each segment, snapshot and finding, and one for the sum\n"
 		"Beside a running broker the end of the log may be in the middle of a write.\n",
 	.run = run,

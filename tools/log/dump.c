@@ -62,6 +62,7 @@ static enum status run(int argc, char **argv, bool *found_out, struct errinfo *e
 	dump.filter.since_ms = since_ms;
 	dump.filter.until_ms = until_ms;
 	lines_init(&dump.lines, stdout, json);
+	walk_note_unfinished(vfs_posix(), store);
 	status = log_walk(vfs_posix(), store, from, dump_record, &dump, &end, err);
 	if (status == ST_OK)
 		walk_note_torn(&end);

@@ -184,6 +184,7 @@ static enum status run(int argc, char **argv, bool *found_out, struct errinfo *e
 	struct oplog_table *table = oplog_table_new(span_of(id), span_of(group));
 	if (table == NULL)
 		return errinfo_set(err, ST_NOMEM, "out of memory");
+	walk_note_unfinished(vfs_posix(), store);
 	status = log_walk(vfs_posix(), store, 0, add_to_table, table, &end, err);
 	if (status == ST_OK) {
 		walk_note_torn(&end);

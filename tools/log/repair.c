@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "lib/index/unfinished.h"
 #include "lib/record/record_transaction.h"
 #include "tools/log/command.h"
 #include "tools/log/cut.h"
@@ -132,6 +133,8 @@ static enum status run(int argc, char **argv, bool *found_out, struct errinfo *e
 		status = errinfo_set(err, ST_INVALID, "--cut-at OFFSET is missing (escrow-log check tells where the log is bad)");
 	if (status == ST_OK && store_is_in_use(store, &pid))
 		status = say_in_use(store, pid, err);
+	if (status == ST_OK)
+		status = unfinished_check(vfs_posix(), store, err);
 	if (status == ST_OK && yes) {
 		status = cut_for_good(store, at, plan, err);
 	} else if (status == ST_OK) {

@@ -223,6 +223,7 @@ static enum status make_report(const char *store, bool json, struct stat_report 
 	struct walk_end end = { 0 };
 	enum status status = segments_list(vfs_posix(), store, &segments, err);
 
+	walk_note_unfinished(vfs_posix(), store);
 	if (status == ST_OK)
 		status = log_walk(vfs_posix(), store, 0, count, report, &end, err);
 	if (status == ST_OK) {

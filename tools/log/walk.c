@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "lib/index/unfinished.h"
 #include "lib/log/format.h"
 #include "lib/log/logreader.h"
 #include "lib/log/recovery.h"
@@ -149,4 +150,12 @@ void walk_note_torn(const struct walk_end *end)
 {
 	if (end->torn)
 		fprintf(stderr, "escrow-log: note: the log ends at %" PRIu64 " in a torn write (%s)\n", end->offset, end->reason);
+}
+
+void walk_note_unfinished(const struct vfs *vfs, const char *root)
+{
+	struct errinfo why;
+
+	if (unfinished_check(vfs, root, &why) == ST_CORRUPT)
+		fprintf(stderr, "escrow-log: note: %s\n", why.text);
 }

@@ -29,5 +29,7 @@ enum status log_walk(const struct vfs *vfs, const char *root, uint64_t from, wal
 
 /* Tells people on standard error that the log ends in a torn write. Nothing for an end that is not torn. */
 void walk_note_torn(const struct walk_end *end);
+/* The same for a store that is an unfinished copy, which can be walked as far as it goes. */
+void walk_note_unfinished(const struct vfs *vfs, const char *root);
 
 #endif

@@ -341,6 +341,116 @@ static void test_a_copy_that_is_done_is_durable(void)
 	}
 }
 
+static bool parent_synced;
+
+static enum status watch_parent(void *context, const char *dir, struct errinfo *err)
+{
+	parent_synced = parent_synced || strcmp(dir, "/backups") == 0;
+	return memdisk_vfs(meanwhile.f->disk)->sync_dir(context, dir, err);
+}
+
+/* Nor does it take the directory, whose name is in another one (the disk in memory keeps directories whatever happens). */
+static void test_the_name_of_a_copy_is_durable(void)
+{
+	struct fixture *f = fixture_create(NULL);
+	struct vfs watched = *memdisk_vfs(f->disk);
+	struct backup_result result;
+
+	meanwhile.f = f;
+	watched.sync_dir = watch_parent;
+	parent_synced = false;
+	CU_ASSERT_EQUAL(vfs_mkdir(&watched, "/backups", NULL), ST_OK);
+	CU_ASSERT_EQUAL(backup_store(&watched, "/store", "/backups/today/", &result, NULL), ST_OK);
+	CU_ASSERT_TRUE(parent_synced);
+	fixture_destroy(f);
+}
+
+/* --- a copy that is cut short ------------------------------------------------------------------------------------------- */
+
+static enum status start_on_copy(struct memdisk *disk, struct errinfo *err)
+{
+	struct store_config config = {
+		.log = { .root = "/copy", .segment_size = LOG_SEGMENT_SIZE_MIN, .ring_size = LOG_RING_SIZE_MIN }, .index_cache_bytes = 512 * 1024,
+	};
+	struct store store;
+	enum status status = store_open(&config, memdisk_vfs(disk), &store, err);
+
+	if (status == ST_OK)
+		CU_ASSERT_EQUAL(store_close(&store, false, NULL), ST_OK);
+	return status;
+}
+
+static enum status count_content(void *context, const char *name)
+{
+	unsigned *count = context;
+
+	*count += strcmp(name, "lock") != 0;
+	return ST_OK;
+}
+
+/* All or nothing: what is not all of the source is no backup, no source of one, and no broker's store. True: it is all. */
+static bool check_what_is_left(struct memdisk *disk, const struct backup_result *whole)
+{
+	struct backup_result result, again;
+	struct errinfo err = { 0 };
+	unsigned count = 0;
+
+	if (vfs_list(memdisk_vfs(disk), "/copy", count_content, &count, NULL) == ST_NOTFOUND || count == 0)
+		return false; /* Nothing was begun. */
+	enum status status = backup_verify(memdisk_vfs(disk), "/copy", &result, &err);
+	if (status == ST_OK) {
+		CU_ASSERT_EQUAL(result.log_end, whole->log_end);
+		CU_ASSERT_EQUAL(result.snapshot_from, whole->snapshot_from);
+		CU_ASSERT_EQUAL(start_on_copy(disk, &err), ST_OK);
+		return true;
+	}
+	CU_ASSERT_EQUAL(status, ST_CORRUPT);
+	CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "/copy is an unfinished copy"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "remove the directory"));
+	CU_ASSERT_EQUAL(backup_store(memdisk_vfs(disk), "/copy", "/again", &again, &err), ST_CORRUPT);
+	CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "/copy is an unfinished copy"));
+	CU_ASSERT_EQUAL(vfs_list(memdisk_vfs(disk), "/again", count_content, &count, NULL), ST_NOTFOUND);
+	CU_ASSERT_EQUAL(backup_store(memdisk_vfs(disk), "/store", "/copy", &again, &err), ST_INVALID);
+	CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "/copy is an unfinished copy"));
+	CU_ASSERT_EQUAL(start_on_copy(disk, &err), ST_CORRUPT);
+	CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "/copy is an unfinished copy"));
+	return false;
+}
+
+/* Stopped, or out of space, at its n-th operation; then a kill, or a power cut. */
+static void test_a_copy_that_is_cut_short_is_never_taken_for_whole(void)
+{
+	struct fixture *f = create_small(20 * LOG_SEGMENT_SIZE_MIN);
+	struct traffic *t = traffic_create(f, 45);
+	struct backup_result whole, result;
+	enum status status = ST_IO;
+
+	t->keeps = true;
+	run(t, 3000);
+	fixture_disk(f, true);
+	struct memdisk *disk = memdisk_clone(f->disk);
+	CU_ASSERT_EQUAL(backup_store(memdisk_vfs(disk), "/store", "/copy", &whole, NULL), ST_OK);
+	CU_ASSERT(whole.snapshot_from > 0 && whole.log_end - whole.log_start > 3 * LOG_SEGMENT_SIZE_MIN);
+	memdisk_destroy(disk);
+	for (uint64_t n = 1; status != ST_OK && n < 400; n++) {
+		disk = memdisk_clone(f->disk);
+		memdisk_fail(disk, n, n % 2 == 0 ? MEMDISK_EIO : MEMDISK_ENOSPC, n % 4 < 2);
+		status = backup_store(memdisk_vfs(disk), "/store", "/copy", &result, NULL);
+		memdisk_fail(disk, 0, MEMDISK_EIO, false);
+		struct memdisk *killed = memdisk_clone(disk);
+		memdisk_crash(disk, n);
+		bool all = check_what_is_left(killed, &whole);
+		CU_ASSERT_TRUE(all || status != ST_OK);
+		all = check_what_is_left(disk, &whole);
+		CU_ASSERT_TRUE(all || status != ST_OK);
+		memdisk_destroy(killed);
+		memdisk_destroy(disk);
+	}
+	CU_ASSERT_EQUAL(status, ST_OK);
+	free(t);
+	fixture_destroy(f);
+}
+
 int main(void)
 {
 	static const struct check_test tests[] = {
@@ -355,6 +465,8 @@ int main(void)
 		CHECK_TEST(test_a_segment_is_used_again_under_the_last_look),
 		CHECK_TEST(test_a_copy_without_a_beginning_is_not_good),
 		CHECK_TEST(test_a_copy_that_is_done_is_durable),
+		CHECK_TEST(test_the_name_of_a_copy_is_durable),
+		CHECK_TEST(test_a_copy_that_is_cut_short_is_never_taken_for_whole),
 	};
 
 	log_set_level(LOGLEVEL_ERROR);
