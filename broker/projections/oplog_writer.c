@@ -205,7 +205,9 @@ static enum status read_cursor(struct oplog_writer *writer, const struct oplog_l
 	buffer_init(&query, 0);
 	buffer_append_text(&query, "SELECT log_no, cursor_position, cursor_epoch, writer = ");
 	append_clean(writer, &query, writer->name, OPLOG_NAME_CHARS);
-	buffer_printf(&query, ", last_record, last_record_crc, start_record, start_record_crc FROM broker_log WHERE log_id = %s FOR UPDATE", literal);
+	buffer_printf(&query,
+		      ", last_record, last_record_crc, start_record, start_record_crc FROM broker_log WHERE log_id = %s FOR UPDATE",
+		      literal);
 	enum status st = query.failed ? errinfo_set(err, ST_NOMEM, "op log statement: out of memory")
 				      : db_conn_query_u64(writer->conn, buffer_span(&query), cells, 8, err);
 	buffer_deinit(&query);
