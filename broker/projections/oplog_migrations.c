@@ -10,11 +10,13 @@
 EMBED(oplog_migration_001, "001_tables.sql");
 EMBED(oplog_migration_002, "002_views.sql");
 EMBED(oplog_migration_003, "003_partitions.sql");
+EMBED(oplog_migration_004, "004_witness.sql");
 
 static const struct oplog_migration migrations[] = {
 	{ "001_tables.sql", oplog_migration_001 },
 	{ "002_views.sql", oplog_migration_002 },
 	{ "003_partitions.sql", oplog_migration_003 },
+	{ "004_witness.sql", oplog_migration_004 },
 };
 
 const struct oplog_migration *oplog_migrations(size_t *count_out)

@@ -168,6 +168,7 @@ static enum status fill_batch(struct oplog_projector *p, struct errinfo *err)
 		}
 		if (st != ST_OK)
 			return errinfo_wrap(err, st, "read the log at %" PRIu64, logreader_position(p->reader));
+		oplog_witness_note(&p->witness, &record);
 		st = oplog_facts(&record, &sink, &p->log_time_ms, err);
 		if (st != ST_OK)
 			return errinfo_wrap(err, st, "%s record at %" PRIu64, log_kind_text(record.kind), record.offset);
@@ -215,7 +216,10 @@ static enum status restart_at_cursor(struct oplog_projector *p, struct errinfo *
 				   "): this store is an older copy of the one that was projected; give it a database of "
 				   "its own (opLogMysqlDatabase)",
 				   p->cursor, durable);
-	enum status st = logreader_open(vfs_posix(), p->store_root, p->cursor, &p->reader, err);
+	enum status st = oplog_witness_check(&p->witness, p->store_root, durable, err);
+	if (st != ST_OK)
+		return st;
+	st = logreader_open(vfs_posix(), p->store_root, p->cursor, &p->reader, err);
 	if (st != ST_NOTFOUND || p->cursor == 0)
 		return st;
 	st = logreader_open(vfs_posix(), p->store_root, 0, &p->reader, err);
@@ -225,7 +229,7 @@ static enum status restart_at_cursor(struct oplog_projector *p, struct errinfo *
 	log_warn("oplog", "the log no longer holds what was to be projected, going on with what it holds",
 		 "cursor=%" PRIu64 " oldest=%" PRIu64, p->cursor, start);
 	st = start < p->cursor ? errinfo_set(err, ST_CORRUPT, "cursor %" PRIu64 " is not a place in the log", p->cursor)
-			       : oplog_writer_skip(p->writer, start, err);
+			       : oplog_writer_skip(p->writer, start, &p->witness, err);
 	if (st == ST_OK)
 		p->cursor = start;
 	return st;
@@ -235,14 +239,7 @@ static enum status restart_at_cursor(struct oplog_projector *p, struct errinfo *
  * the file is gone, or another segment's. */
 static bool was_overtaken(const struct oplog_projector *p)
 {
-	struct logreader *first;
-	struct errinfo err;
-
-	if (logreader_open(vfs_posix(), p->store_root, 0, &first, &err) != ST_OK)
-		return false;
-	uint64_t start = logreader_position(first);
-	logreader_close(first);
-	return start > logreader_position(p->reader);
+	return oplog_log_begins_behind(p->store_root, logreader_position(p->reader));
 }
 
 static enum status connect_writer(struct oplog_projector *p, struct errinfo *err)
@@ -256,7 +253,7 @@ static enum status connect_writer(struct oplog_projector *p, struct errinfo *err
 	if (st != ST_OK)
 		return st;
 	struct oplog_log_identity identity = { logreader_log_id(p->reader), logreader_cluster(p->reader) };
-	st = oplog_writer_connect(p->writer, &identity, &position, err);
+	st = oplog_writer_connect(p->writer, &identity, &position, &p->witness, err);
 	if (st != ST_OK)
 		return st;
 	p->maintain_at_ms = now_mono();
@@ -292,7 +289,7 @@ static enum status write_batch(struct oplog_projector *p, struct errinfo *err)
 	if (!p->batch_sealed)
 		p->batch_target = cursor_target(p);
 	p->batch_sealed = true;
-	enum status st = oplog_writer_write(p->writer, &p->batch, p->batch_target, err);
+	enum status st = oplog_writer_write(p->writer, &p->batch, p->batch_target, &p->witness, err);
 	if (st != ST_OK)
 		return st;
 	p->cursor = p->batch_target;

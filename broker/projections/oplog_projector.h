@@ -4,7 +4,7 @@
  * writes each batch of rows and its own cursor in one MySQL transaction. MySQL away, restarting, full or read-only:
  * it waits, tries again, and catches up from the cursor; the broker does not notice. Three things end it, each with
  * one error line that says what to do: damage in the log, another projector that has taken over the cursor, and a
- * cursor that is ahead of the log. The broker goes on serving even then.
+ * log that is not the one that was projected, though it has its id (oplog_witness.h). The broker goes on serving even then.
  *
  * Threads: start, advance and stop belong to the loop thread; oplog_projector_status may be called by any thread. */
 #ifndef ESCROW_OPLOG_PROJECTOR_H

@@ -40,6 +40,7 @@ struct oplog_projector {
 	bool batch_sealed;       /* A write of it was tried. */
 	uint64_t batch_target;   /* Where the cursor goes with it, once sealed. */
 	uint64_t cursor;         /* Where it is. */
+	struct oplog_witness witness; /* Of all that was read, now or before. */
 	int64_t log_time_ms;     /* Highest time read from the log. */
 	uint64_t mark;           /* The position at `mark_ms`, monotonic. */
 	int64_t mark_ms;

@@ -132,13 +132,15 @@ static enum status note_statement(struct db_conn *conn, unsigned version, const 
 	return db_conn_exec_text(conn, query, err);
 }
 
-enum { PROCEDURE_EXISTS = 1304 };
+enum { PROCEDURE_EXISTS = 1304, COLUMN_EXISTS = 1060 };
 
 /* The first statement that is not noted as done may be done all the same, when the note was lost. All kinds of statements
- * that the files have can be repeated, but one. */
+ * that the files have can be repeated, but two. */
 static bool was_done(const struct db_conn *conn)
 {
-	return db_conn_error_number(conn) == PROCEDURE_EXISTS;
+	unsigned number = db_conn_error_number(conn);
+
+	return number == PROCEDURE_EXISTS || number == COLUMN_EXISTS;
 }
 
 /* `begun`: somebody was at it before, and noted `skip` statements. */

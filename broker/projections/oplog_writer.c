@@ -158,6 +158,7 @@ struct cursor {
 	uint64_t position;
 	uint64_t epoch;
 	bool names_us; /* As its writer. */
+	struct oplog_witness witness;
 };
 
 enum { LOG_ID_LITERAL_SIZE = 2 * LOG_ID_SIZE + 4 };
@@ -198,19 +199,25 @@ static enum status read_cursor(struct oplog_writer *writer, const struct oplog_l
 {
 	char literal[LOG_ID_LITERAL_SIZE];
 	struct buffer query;
-	uint64_t cells[4] = { 0 };
+	uint64_t cells[8] = { 0 };
 
 	log_id_literal(identity->log_id, literal);
 	buffer_init(&query, 0);
 	buffer_append_text(&query, "SELECT log_no, cursor_position, cursor_epoch, writer = ");
 	append_clean(writer, &query, writer->name, OPLOG_NAME_CHARS);
-	buffer_printf(&query, " FROM broker_log WHERE log_id = %s FOR UPDATE", literal);
+	buffer_printf(&query,
+		      ", last_record, last_record_crc, start_record, start_record_crc FROM broker_log WHERE log_id = %s FOR UPDATE",
+		      literal);
 	enum status st = query.failed ? errinfo_set(err, ST_NOMEM, "op log statement: out of memory")
-				      : db_conn_query_u64(writer->conn, buffer_span(&query), cells, 4, err);
+				      : db_conn_query_u64(writer->conn, buffer_span(&query), cells, 8, err);
 	buffer_deinit(&query);
 	if (st != ST_OK)
 		return errinfo_wrap(err, st, "read the cursor");
-	*out = (struct cursor){ cells[0], cells[1], cells[2], cells[3] != 0 };
+	*out = (struct cursor){ cells[0], cells[1], cells[2], cells[3] != 0, { 0 } };
+	/* At 0 nothing was projected, or somebody has set it back to give the tables to another log. */
+	if (out->position != 0)
+		out->witness = (struct oplog_witness){ .last_offset = cells[4], .last_crc = (uint32_t)cells[5],
+						       .start_offset = cells[6], .start_crc = (uint32_t)cells[7] };
 	return ST_OK;
 }
 
@@ -294,7 +301,7 @@ static enum status verify_cursor(struct oplog_writer *writer, const struct curso
 }
 
 static enum status find_cursor(struct oplog_writer *writer, const struct oplog_log_identity *identity,
-			       struct errinfo *err)
+			       struct oplog_witness *witness_out, struct errinfo *err)
 {
 	struct cursor cursor;
 	enum status st = read_cursor(writer, identity, &cursor, err);
@@ -308,11 +315,12 @@ static enum status find_cursor(struct oplog_writer *writer, const struct oplog_l
 	}
 	if (st != ST_OK)
 		return st;
+	*witness_out = cursor.witness;
 	return writer->owns_cursor ? verify_cursor(writer, &cursor, err) : claim_cursor(writer, &cursor, err);
 }
 
 enum status oplog_writer_connect(struct oplog_writer *writer, const struct oplog_log_identity *identity,
-				 uint64_t *position_out, struct errinfo *err)
+				 uint64_t *position_out, struct oplog_witness *witness_out, struct errinfo *err)
 {
 	assert(writer->conn == NULL);
 	enum status st = oplog_connect(writer->config, &writer->conn, err);
@@ -325,7 +333,7 @@ enum status oplog_writer_connect(struct oplog_writer *writer, const struct oplog
 	if (st == ST_OK)
 		st = prepare_schema(writer, err);
 	if (st == ST_OK)
-		st = find_cursor(writer, identity, err);
+		st = find_cursor(writer, identity, witness_out, err);
 	if (st == ST_OK)
 		st = allow_silence(writer, err);
 	if (st != ST_OK) {
@@ -370,7 +378,16 @@ static enum status resolve_names(struct oplog_writer *writer, const struct oplog
 	return st;
 }
 
-static enum status move_cursor(struct oplog_writer *writer, uint64_t position, uint64_t skipped, struct errinfo *err)
+static void append_record(struct buffer *out, const char *name, uint64_t offset, uint32_t crc)
+{
+	if (offset == 0)
+		buffer_printf(out, ", %s = NULL, %s_crc = NULL", name, name);
+	else
+		buffer_printf(out, ", %s = %" PRIu64 ", %s_crc = %" PRIu32, name, offset, name, crc);
+}
+
+static enum status move_cursor(struct oplog_writer *writer, uint64_t position, uint64_t skipped,
+			       const struct oplog_witness *witness, struct errinfo *err)
 {
 	struct buffer statement;
 	uint64_t affected = 0;
@@ -378,9 +395,14 @@ static enum status move_cursor(struct oplog_writer *writer, uint64_t position, u
 	buffer_init(&statement, 0);
 	buffer_printf(&statement,
 		      "UPDATE broker_log SET cursor_position = %" PRIu64 ", skipped_bytes = skipped_bytes + %" PRIu64
-		      ", projected_at = UTC_TIMESTAMP(3) WHERE log_no = %" PRIu64 " AND cursor_position = %" PRIu64
+		      ", projected_at = UTC_TIMESTAMP(3)",
+		      position, skipped);
+	append_record(&statement, "last_record", witness->last_offset, witness->last_crc);
+	append_record(&statement, "start_record", witness->start_offset, witness->start_crc);
+	buffer_printf(&statement,
+		      " WHERE log_no = %" PRIu64 " AND cursor_position = %" PRIu64
 		      " AND cursor_epoch = %" PRIu64,
-		      position, skipped, writer->log_no, writer->position, writer->epoch);
+		      writer->log_no, writer->position, writer->epoch);
 	enum status st = exec_buffer(writer, &statement, &affected, err);
 	if (st != ST_OK)
 		return errinfo_wrap(err, st, "move the cursor");
@@ -503,7 +525,7 @@ static enum status write_events(struct oplog_writer *writer, const struct oplog_
 }
 
 static enum status write_in_transaction(struct oplog_writer *writer, const struct oplog_batch *batch, uint64_t position,
-					uint64_t skipped, struct errinfo *err)
+					uint64_t skipped, const struct oplog_witness *witness, struct errinfo *err)
 {
 	size_t packet_max = db_conn_packet_max(writer->conn);
 	size_t size_max = packet_max < STATEMENT_MAX ? packet_max : STATEMENT_MAX;
@@ -513,7 +535,7 @@ static enum status write_in_transaction(struct oplog_writer *writer, const struc
 		st = db_conn_begin(writer->conn, err);
 	if (st != ST_OK)
 		return st;
-	st = move_cursor(writer, position, skipped, err);
+	st = move_cursor(writer, position, skipped, witness, err);
 	if (st == ST_OK && batch != NULL)
 		st = write_txns(writer, batch, size_max, err);
 	if (st == ST_OK && batch != NULL)
@@ -531,19 +553,20 @@ static enum status write_in_transaction(struct oplog_writer *writer, const struc
 }
 
 enum status oplog_writer_write(struct oplog_writer *writer, const struct oplog_batch *batch, uint64_t position,
-			       struct errinfo *err)
+			       const struct oplog_witness *witness, struct errinfo *err)
 {
 	assert(writer->conn != NULL && writer->owns_cursor && position >= writer->position);
 	enum status st = resolve_names(writer, batch, err);
-	return st == ST_OK ? write_in_transaction(writer, batch, position, 0, err) : errinfo_wrap(err, st, "write names");
+	return st == ST_OK ? write_in_transaction(writer, batch, position, 0, witness, err) : errinfo_wrap(err, st, "write names");
 }
 
-enum status oplog_writer_skip(struct oplog_writer *writer, uint64_t position, struct errinfo *err)
+enum status oplog_writer_skip(struct oplog_writer *writer, uint64_t position, const struct oplog_witness *witness,
+			      struct errinfo *err)
 {
 	assert(writer->conn != NULL && writer->owns_cursor && position >= writer->position);
 	/* A log whose start was gone before we first saw it has lost nothing that we were to write. */
 	uint64_t skipped = writer->position == 0 ? 0 : position - writer->position;
-	return write_in_transaction(writer, NULL, position, skipped, err);
+	return write_in_transaction(writer, NULL, position, skipped, witness, err);
 }
 
 enum status oplog_writer_maintain(struct oplog_writer *writer, struct errinfo *err)

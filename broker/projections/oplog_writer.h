@@ -16,6 +16,7 @@
 
 #include "broker/projections/oplog_batch.h"
 #include "broker/projections/oplog_config.h"
+#include "broker/projections/oplog_witness.h"
 #include "lib/mysql/db_conn.h"
 
 struct oplog_writer;
@@ -32,20 +33,21 @@ struct oplog_log_identity {
 
 /* Connects, migrates (opLogMysqlMigrate) or checks the schema, takes or verifies the cursor, maintains partitions.
  * *position_out is where MySQL's cursor stands: everything below is there. It may be below what was written before,
- * when MySQL was restored from a backup or emptied.
+ * when MySQL was restored from a backup or emptied. *witness_out is what was written with it; empty when it is 0.
  * ST_CONFLICT: another projector owns the cursor now: stop for good. Anything else: try again later. */
 enum status oplog_writer_connect(struct oplog_writer *writer, const struct oplog_log_identity *identity,
-				 uint64_t *position_out, struct errinfo *err) MUST_USE;
+				 uint64_t *position_out, struct oplog_witness *witness_out, struct errinfo *err) MUST_USE;
 void oplog_writer_disconnect(struct oplog_writer *writer);
 bool oplog_writer_connected(const struct oplog_writer *writer);
 
-/* Writes the batch and moves the cursor from where it is to `position` (not below it). On failure nothing is there,
- * or, with a lost connection, everything may be: disconnect, connect again and see. */
+/* Writes the batch and moves the cursor from where it is to `position` (not below it), with the witness of all that was read.
+ * On failure nothing is there, or, with a lost connection, everything may be: disconnect, connect again and see. */
 enum status oplog_writer_write(struct oplog_writer *writer, const struct oplog_batch *batch, uint64_t position,
-			       struct errinfo *err) MUST_USE;
+			       const struct oplog_witness *witness, struct errinfo *err) MUST_USE;
 
 /* The log no longer holds [cursor, position): notes the loss and moves the cursor. */
-enum status oplog_writer_skip(struct oplog_writer *writer, uint64_t position, struct errinfo *err) MUST_USE;
+enum status oplog_writer_skip(struct oplog_writer *writer, uint64_t position, const struct oplog_witness *witness,
+			      struct errinfo *err) MUST_USE;
 
 /* Partitions for the days to come, and retention. A failure is no reason to stop writing. */
 enum status oplog_writer_maintain(struct oplog_writer *writer, struct errinfo *err) MUST_USE;

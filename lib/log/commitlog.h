@@ -51,6 +51,7 @@ struct log_record {
 	uint32_t epoch;
 	uint64_t offset;     /* Of its envelope. */
 	uint32_t size;       /* In the log: envelope, payload and padding; the next record starts at offset + size. */
+	uint32_t crc;        /* Over all of that, the log's id, epoch and offset included. */
 	struct span payload; /* Borrowed; see the function that gave it. */
 };
 

@@ -86,6 +86,7 @@ const char *log_parse_envelope(const uint8_t *p, uint64_t offset, uint64_t room,
 		.epoch = get_u32(p + AT_EPOCH),
 		.offset = offset,
 		.size = (uint32_t)commitlog_record_size(length),
+		.crc = get_u32(p + AT_CRC),
 		.payload = { p + LOG_ENVELOPE_SIZE, length },
 	};
 	if (out->kind == LOG_PAD && out->size != room)

@@ -67,6 +67,25 @@ static void set_options(MYSQL *handle, const struct db_target *target)
 	mysql_options(handle, MYSQL_SET_CHARSET_NAME, "utf8mb4");
 }
 
+/* All that we rely on is said here, for the server may have had its own way with the session meanwhile: its global settings, and
+ * init_connect, which it runs after the handshake and so after the character set that we asked for there. */
+static enum status settle_session(struct db_conn *conn, struct errinfo *err)
+{
+	/* The library's own notion of the character set, which escaping goes by, is set with the server's. */
+	if (mysql_set_character_set(conn->handle, "utf8mb4") != 0)
+		return fail(conn, err);
+	enum status st = db_conn_exec_text(conn,
+					   "SET SESSION sql_mode='STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION',"
+					   " time_zone='+00:00', autocommit=1, collation_connection=utf8mb4_bin,"
+					   " completion_type=0, sql_safe_updates=0, sql_select_limit=18446744073709551615,"
+					   " unique_checks=1",
+					   err);
+	if (st != ST_OK)
+		return st;
+	/* The variable has another name on each kind of server. */
+	return db_conn_exec_text(conn, "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ WRITE", err);
+}
+
 static enum status connect_handle(struct db_conn *conn, const struct db_target *target, struct errinfo *err)
 {
 	bool local = target->socket != NULL && target->socket[0] != '\0';
@@ -78,10 +97,7 @@ static enum status connect_handle(struct db_conn *conn, const struct db_target *
 			       target->port, local ? target->socket : NULL,
 			       CLIENT_FOUND_ROWS | CLIENT_MULTI_RESULTS) == NULL)
 		return fail(conn, err);
-	return db_conn_exec_text(conn,
-				 "SET SESSION sql_mode='STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION',"
-				 " time_zone='+00:00', autocommit=1",
-				 err);
+	return settle_session(conn, err);
 }
 
 enum status db_conn_open(const struct db_target *target, struct db_conn **out, enum db_error_class *class_out,

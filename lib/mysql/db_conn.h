@@ -65,8 +65,9 @@ struct db_conn;
 enum status db_thread_begin(struct errinfo *err) MUST_USE;
 void db_thread_end(void);
 
-/* Connects, with a session of known properties: utf8mb4, UTC, strict sql_mode, autocommit, affected rows counted as
- * found rows (an UPDATE that matches and changes nothing counts). Blocks up to a few times timeout_ms.
+/* Connects, with a session of known properties, whatever the server's settings are and its init_connect does: utf8mb4, UTC,
+ * strict sql_mode, autocommit, REPEATABLE READ, affected rows counted as found rows (an UPDATE that matches and changes nothing
+ * counts). Blocks up to a few times timeout_ms.
  * ST_IO (unreachable, lost), ST_DENIED (account), ST_NOTFOUND (database), ST_NOMEM. *class_out (may be NULL) gets the
  * class of a failure. */
 enum status db_conn_open(const struct db_target *target, struct db_conn **out,

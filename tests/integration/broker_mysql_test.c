@@ -152,7 +152,7 @@ static int commit_behind_each_other(struct raw *raw, struct diskshim *shim, cons
 	for (int i = 0; i < count; i++) {
 		CU_ASSERT_TRUE(raw_end_post(raw, "g", &halves[i], 8));
 		answered += answers(raw);
-		shim->passes = 1;
+		shim->passes = i > 0;
 		answered += answers(raw);
 		int64_t told = count_rows("state = 2");
 		answered += answers(raw);
@@ -182,7 +182,7 @@ static void test_mysql_hears_of_nothing_before_its_sync(void)
 	CU_ASSERT(wait_for_rows("state <> 2", 10));
 	shim->mode = DISKSHIM_HOLD;
 	int answered = commit_behind_each_other(raw, shim, halves, 10);
-	CU_ASSERT(answered > 0 && answered < 10); /* Else nothing was seen. */
+	CU_ASSERT(answered > 0 && shim->syncs > 0); /* Else nothing was seen. */
 	shim->mode = DISKSHIM_PASS;
 	CU_ASSERT(wait_for_rows("state = 2", 10));
 	raw_close(raw);

@@ -20,6 +20,18 @@ static int migrate(char **complaint_out)
 	return exit_status;
 }
 
+/* As if those behind this one had never been made. */
+static void undo_migrations_behind(unsigned version)
+{
+	char statement[80];
+
+	snprintf(statement, sizeof(statement), "DELETE FROM schema_migration WHERE version > %u", version);
+	sql(statement);
+	if (version < 4)
+		sql("ALTER TABLE broker_log DROP COLUMN last_record, DROP COLUMN last_record_crc,"
+		    " DROP COLUMN start_record, DROP COLUMN start_record_crc");
+}
+
 /* A migration goes on behind the last statement that was done, and leaves a newer program's schema alone. */
 static void test_a_migration_goes_on_where_it_stopped(void)
 {
@@ -31,7 +43,7 @@ static void test_a_migration_goes_on_where_it_stopped(void)
 	free(complaint);
 	CU_ASSERT_EQUAL(sql_u64("SELECT COUNT(*) FROM schema_migration WHERE finished_at IS NULL"), 0);
 	/* The one that was cut short is finished, and those behind it are made from their first statement on. */
-	sql("DELETE FROM schema_migration WHERE version > 2");
+	undo_migrations_behind(2);
 	sql("UPDATE schema_migration SET finished_at = NULL, statements_done = 3 WHERE version = 2");
 	sql("DROP PROCEDURE add_partitions");
 	sql("DROP VIEW v_brokers");
@@ -47,25 +59,32 @@ static void test_a_migration_goes_on_where_it_stopped(void)
 	free(complaint);
 }
 
-/* A procedure was made, but that it was is not noted: making it again fails, and must not fail for ever. */
-static void test_a_migration_whose_note_is_lost_goes_on(void)
+static void migrate_after_lost_note(unsigned version, unsigned done)
 {
 	struct errinfo err;
 	unsigned applied = 0;
+	char statement[160];
 
-	for (unsigned done = 0; done < 6; done++) {
-		char statement[160];
+	fresh_database();
+	undo_migrations_behind(version);
+	snprintf(statement, sizeof(statement),
+		 "UPDATE schema_migration SET finished_at = NULL, statements_done = %u WHERE version = %u", done, version);
+	sql(statement);
+	CU_ASSERT_EQUAL(oplog_schema_migrate(admin_conn(), &applied, &err), ST_OK);
+	CU_ASSERT_EQUAL(oplog_schema_check(admin_conn(), &err), ST_OK);
+	CU_ASSERT_EQUAL(sql_u64("SELECT COUNT(*) FROM information_schema.routines"
+				" WHERE routine_schema = 'escrow_oplog'"), 3);
+	CU_ASSERT_EQUAL(sql_u64("SELECT COUNT(*) FROM information_schema.columns"
+				" WHERE table_schema = 'escrow_oplog' AND table_name = 'broker_log'"), 15);
+	sql("CALL maintain_partitions(1, 0)");
+}
 
-		fresh_database();
-		snprintf(statement, sizeof(statement),
-			 "UPDATE schema_migration SET finished_at = NULL, statements_done = %u WHERE version = 3", done);
-		sql(statement);
-		CU_ASSERT_EQUAL(oplog_schema_migrate(admin_conn(), &applied, &err), ST_OK);
-		CU_ASSERT_EQUAL(oplog_schema_check(admin_conn(), &err), ST_OK);
-		CU_ASSERT_EQUAL(sql_u64("SELECT COUNT(*) FROM information_schema.routines"
-					" WHERE routine_schema = 'escrow_oplog'"), 3);
-		sql("CALL maintain_partitions(1, 0)");
-	}
+/* A procedure or a column was made, but that it was is not noted: making it again fails, and must not fail for ever. */
+static void test_a_migration_whose_note_is_lost_goes_on(void)
+{
+	for (unsigned done = 0; done < 6; done++)
+		migrate_after_lost_note(3, done);
+	migrate_after_lost_note(4, 0);
 }
 
 /* --- days ----------------------------------------------------------------------------------------------------------- */

@@ -316,6 +316,56 @@ static void test_a_stop_leaves_nothing_to_the_next_start(void)
 	close_log(&log);
 }
 
+/* --- what a server does to each session -------------------------------------------------------------------------------- */
+
+static const char euro_id[] = "\xe2\x82\xac-\xf0\x9f\x98\x80-\xc3\xa4' OR 1=1 -- \\";
+
+/* The server runs this in every session of an ordinary account; the rows are what they are without it. */
+static void project_under(const char *name, const char *init_connect)
+{
+	char statement[400], long_id[256] = "";
+	struct test_log log;
+
+	snprintf(statement, sizeof(statement), "SET GLOBAL init_connect = \"%s\"", init_connect);
+	sql(statement);
+	fresh_database();
+	new_log(&log, name);
+	put_many(&log, 10, noon);
+	while (strlen(long_id) < 240)
+		strcat(long_id, "\xe2\x82\xac");
+	(void)put_half(&log, euro_id, noon);
+	(void)put_half(&log, long_id, noon);
+	flush_log(&log);
+	struct oplog_config config = broker_options();
+	struct oplog_projector *projector = start_projector(&log, &config);
+	for (int waited = 0; sql_u64("SELECT COUNT(*) FROM txn") < 12 && waited < WAIT_LIMIT_MS / 3; waited += POLL_MS)
+		usleep(POLL_MS * 1000);
+	CU_ASSERT_STRING_EQUAL(status_of(projector).last_error, "");
+	oplog_projector_stop(projector, 5000);
+	CU_ASSERT_EQUAL(sql_u64("SELECT COUNT(*) FROM txn"), 12);
+	check_rows("SELECT HEX(transaction_id) FROM txn WHERE size = 10 AND CHAR_LENGTH(transaction_id) < 26",
+		   "E282AC2DF09F98802DC3A427204F5220313D31202D2D205C\n");
+	check_rows("SELECT CHAR_LENGTH(transaction_id), HEX(LEFT(transaction_id, 1)) FROM txn ORDER BY 1 DESC LIMIT 1", "80|E282AC\n");
+	check_rows("SELECT MIN(created_at) FROM txn", "2025-11-25 12:00:00.000\n");
+	sql("SET GLOBAL init_connect = ''");
+	close_log(&log);
+}
+
+static void test_names_of_another_character_set_change_nothing(void)
+{
+	project_under("latin1", "SET NAMES latin1");
+	project_under("gbk", "SET NAMES gbk");
+	project_under("results", "SET character_set_results = latin1, collation_connection = latin1_swedish_ci");
+}
+
+/* What the server lets sessions do, or not, is ours to say. */
+static void test_other_settings_of_sessions_change_nothing(void)
+{
+	project_under("modes", "SET sql_mode = 'NO_BACKSLASH_ESCAPES,ANSI_QUOTES', time_zone = '-11:00', autocommit = 0");
+	project_under("reads", "SET SESSION TRANSACTION ISOLATION LEVEL READ UNCOMMITTED, READ ONLY");
+	project_under("limits", "SET sql_select_limit = 0, completion_type = 2, sql_safe_updates = 1");
+}
+
 /* --- the log -------------------------------------------------------------------------------------------------------- */
 
 static void test_a_cursor_ahead_of_the_log_stops_the_projector(void)
@@ -435,6 +485,8 @@ int main(void)
 		CHECK_TEST(test_a_claim_that_another_one_won_is_made_anew),
 		CHECK_TEST(test_a_cursor_set_back_by_hand_is_followed),
 		CHECK_TEST(test_a_stop_leaves_nothing_to_the_next_start),
+		CHECK_TEST(test_names_of_another_character_set_change_nothing),
+		CHECK_TEST(test_other_settings_of_sessions_change_nothing),
 		CHECK_TEST(test_a_cursor_ahead_of_the_log_stops_the_projector),
 		CHECK_TEST(test_a_damaged_log_stops_the_projector_and_is_found_by_check),
 		CHECK_TEST(test_a_gap_in_the_log_is_passed_and_noted),

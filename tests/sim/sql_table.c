@@ -20,7 +20,7 @@ struct shape {
 static const struct shape shapes[] = {
 	{ "broker_log",
 	  { "log_no", "log_id", "cluster", "broker_name", "first_seen", "cursor_position", "cursor_epoch", "skipped_bytes",
-	    "writer", "writer_since", "projected_at" },
+	    "writer", "writer_since", "projected_at", "last_record", "last_record_crc", "start_record", "start_record_crc" },
 	  { "log_no" }, "log_id", "log_no" },
 	{ "topic_name", { "id", "name" }, { "id" }, "name", "id" },
 	{ "group_name", { "id", "name" }, { "id" }, "name", "id" },

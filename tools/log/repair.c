@@ -111,8 +111,8 @@ static enum status cut_for_good(const char *store, uint64_t at, struct cut_plan 
 		return status;
 	printf("done        the log ends at %" PRIu64 " now. What was cut is in %s/%s (its byte i is the log's byte %" PRIu64 " + i)\n",
 	       at, store, saved, at);
-	printf("            An op log in MySQL that was ahead of this place stops with \"the cursor is ahead of the log\": see\n"
-	       "            docs/for-dbas.md.\n");
+	printf("            An op log in MySQL that was ahead of this place stops, because this log is not the one that it knows:\n"
+	       "            see docs/for-dbas.md.\n");
 	return ST_OK;
 }
 
