@@ -12,11 +12,15 @@
 #include "lib/index/unfinished.h"
 
 /* Of what is refused here nothing has been touched. */
-static enum status check_store(const struct store *store, struct errinfo *err)
+static enum status check_store(const struct store *store, const struct store_config *config, struct errinfo *err)
 {
 	enum status status = unfinished_check(store->vfs, store->root, err);
 
-	return status == ST_OK ? lost_log_check(store->vfs, store->root, err) : status;
+	if (status == ST_OK)
+		status = lost_log_check(store->vfs, store->root, err);
+	if (status == ST_OK && config->broker_name != NULL)
+		status = store_owner_check(store->vfs, store->root, config->broker_name, err);
+	return status;
 }
 
 static void warn_passed_over(const char *why)
@@ -114,7 +118,7 @@ enum status store_open(const struct store_config *config, const struct vfs *vfs,
 	if (snprintf(empty.root, sizeof(empty.root), "%s", config->log.root) >= (int)sizeof(empty.root))
 		return errinfo_set(err, ST_TOOBIG, "store directory's path is over %zu bytes", sizeof(empty.root) - 1);
 	*out = empty;
-	enum status status = check_store(out, err);
+	enum status status = check_store(out, config, err);
 	if (status != ST_OK)
 		return status;
 	status = open_first(out, config, &choice, &again, err);
@@ -124,7 +128,7 @@ enum status store_open(const struct store_config *config, const struct vfs *vfs,
 		status = open_first(out, config, &choice, &again, err);
 	}
 	if (status == ST_OK && config->broker_name != NULL)
-		status = store_owner_check(vfs, out->root, config->broker_name, err);
+		status = store_owner_take(vfs, out->root, config->broker_name, err);
 	if (status == ST_OK)
 		status = open_pages(out, config, err);
 	if (status == ST_OK) {

@@ -47,14 +47,18 @@ static enum status record(const struct vfs *vfs, const char *path, const char *b
 	return status;
 }
 
-enum status store_owner_check(const struct vfs *vfs, const char *root, const char *broker_name, struct errinfo *err)
+static void owner_path(const char *root, char out[PATH_SIZE])
+{
+	snprintf(out, PATH_SIZE, "%.600s/broker", root);
+}
+
+/* ST_NOTFOUND: nobody's yet. */
+static enum status compare(const struct vfs *vfs, const char *root, const char *broker_name, struct errinfo *err)
 {
 	char path[PATH_SIZE], text[TEXT_SIZE] = "";
 
-	snprintf(path, sizeof(path), "%.600s/broker", root);
+	owner_path(root, path);
 	enum status status = read_text(vfs, path, text, err);
-	if (status == ST_NOTFOUND)
-		return record(vfs, path, broker_name, err);
 	if (status != ST_OK)
 		return status;
 	if (strncmp(text, FIELD, strlen(FIELD)) != 0)
@@ -64,4 +68,22 @@ enum status store_owner_check(const struct vfs *vfs, const char *root, const cha
 	return errinfo_set(err, ST_INVALID, "%.160s is the store of broker \"%.100s\", not \"%.100s\": choose another store directory, or set "
 			   "brokerName to the store's; to give it to this broker for good, remove %.160s", root, text + strlen(FIELD),
 			   broker_name, path);
+}
+
+enum status store_owner_check(const struct vfs *vfs, const char *root, const char *broker_name, struct errinfo *err)
+{
+	enum status status = compare(vfs, root, broker_name, err);
+
+	return status == ST_NOTFOUND ? ST_OK : status;
+}
+
+enum status store_owner_take(const struct vfs *vfs, const char *root, const char *broker_name, struct errinfo *err)
+{
+	char path[PATH_SIZE];
+	enum status status = compare(vfs, root, broker_name, err);
+
+	if (status != ST_NOTFOUND)
+		return status;
+	owner_path(root, path);
+	return record(vfs, path, broker_name, err);
 }

@@ -3,6 +3,7 @@
 #include "lib/log/logreader.h"
 
 #include <inttypes.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,6 +16,7 @@ struct logreader {
 	char dir[LOG_PATH_SIZE];
 	struct log_segment segment;  /* segment.file is NULL between two segments. */
 	uint64_t base;               /* Of the segment that holds `position`, open or not. */
+	bool newer;                  /* There were newer segments when it was chosen. */
 	uint64_t position;
 	uint32_t epoch;              /* Of the last record; 0 while unknown. */
 	uint8_t log_id[LOG_ID_SIZE];
@@ -58,6 +60,7 @@ static enum status open_chosen(struct logreader *reader, uint64_t from, struct e
 	while (chosen + 1 < count && bases[chosen + 1] <= from)
 		chosen++;
 	reader->base = bases[chosen];
+	reader->newer = chosen + 1 < count;
 	free(bases);
 	return open_segment(reader, true, err);
 }
@@ -76,6 +79,14 @@ static bool is_overtaken(const struct logreader *reader)
 	return at == count;
 }
 
+static enum status segment_missing(const struct logreader *reader, uint64_t base, struct errinfo *err)
+{
+	char path[LOG_PATH_SIZE + LOG_NAME_SIZE];
+
+	log_segment_path(reader->dir, base, path, sizeof(path));
+	return errinfo_set(err, ST_CORRUPT, "%s: segment is missing: restore the file", path);
+}
+
 static enum status seek(struct logreader *reader, uint64_t from, struct errinfo *err)
 {
 	enum status status = open_chosen(reader, from, err);
@@ -90,6 +101,8 @@ static enum status seek(struct logreader *reader, uint64_t from, struct errinfo 
 	if (from < reader->base)
 		return errinfo_set(err, ST_NOTFOUND, "log offset %" PRIu64 " is older than the log's start %" PRIu64,
 				   from, reader->base);
+	if (from > log_segment_end(&reader->segment) + LOG_SEGMENT_HEADER_SIZE && reader->newer)
+		return segment_missing(reader, log_segment_end(&reader->segment), err);
 	if (from > log_segment_end(&reader->segment) + LOG_SEGMENT_HEADER_SIZE)
 		return errinfo_set(err, ST_NOTFOUND, "log offset %" PRIu64 " is past the last segment (%s)", from,
 				   reader->segment.file->path);
@@ -161,7 +174,6 @@ static enum status segment_absent(struct logreader *reader, bool limited, struct
 {
 	uint64_t *bases = NULL;
 	size_t count = 0;
-	char path[LOG_PATH_SIZE + LOG_NAME_SIZE];
 	enum status status = log_list_segments(reader->vfs, reader->dir, &bases, &count, err);
 
 	if (status != ST_OK)
@@ -170,8 +182,7 @@ static enum status segment_absent(struct logreader *reader, bool limited, struct
 	free(bases);
 	if (is_end)
 		return ST_AGAIN;
-	log_segment_path(reader->dir, reader->base, path, sizeof(path));
-	return errinfo_set(err, ST_CORRUPT, "%s: segment is missing: restore the file", path);
+	return segment_missing(reader, reader->base, err);
 }
 
 /* Makes `need` bytes from the position available at *at_out, unless the file ends before. */

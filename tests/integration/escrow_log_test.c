@@ -507,6 +507,16 @@ static void test_a_backup_is_a_store(void)
 	EXPECT_TEXT("nothing was copied");
 }
 
+/* Damage below the durable mark is not called a torn write as well. */
+static void test_damage_is_told_once(void)
+{
+	copy_store();
+	shell("printf Z | dd of=%s/commitlog/00000000000000000000 bs=1 seek=9000 conv=notrunc 2>/dev/null", copy);
+	CU_ASSERT_EQUAL(tool("audit %s", copy), 1);
+	EXPECT_TEXT("this is damage, not a torn tail");
+	CU_ASSERT_PTR_NULL(strstr(text, "in a torn write"));
+}
+
 /* The tool is killed: what it leaves is refused by all that would take it for a store, and can still be looked at. */
 static void test_an_unfinished_copy_is_refused(void)
 {
@@ -660,6 +670,7 @@ int main(void)
 		CHECK_TEST(test_what_check_says_is_what_a_start_does),
 		CHECK_TEST(test_a_damaged_snapshot_is_something_wrong),
 		CHECK_TEST(test_a_backup_is_a_store),
+		CHECK_TEST(test_damage_is_told_once),
 		CHECK_TEST(test_an_unfinished_copy_is_refused),
 		CHECK_TEST(test_a_lost_log_is_not_made_anew),
 		CHECK_TEST(test_audit_finds_a_second_commit),

@@ -42,15 +42,16 @@ static enum status read_on(struct walk *walk, struct errinfo *err)
  * written there meanwhile. */
 static enum status judge(struct walk *walk, bool *torn_out, struct errinfo *err)
 {
-	struct log_check_result result;
+	struct log_check_result result = { 0 };
 	struct log_known known = { .from = walk->mark_offset };
 	uint64_t position = logreader_position(walk->reader);
 	struct errinfo why = *err;
 	enum status status = log_check_tail(walk->vfs, walk->root, known, &result, err);
 
-	*torn_out = result.leftover_end > result.end; /* Else stale bytes of a recycled file. */
-	if (status == ST_OK && result.end == position)
+	if (status == ST_OK && result.end == position) {
+		*torn_out = result.leftover_end > result.end; /* Else stale bytes of a recycled file. */
 		return ST_OK;
+	}
 	if (status == ST_OK && result.end > position)
 		return ST_AGAIN;
 	if (status == ST_CORRUPT && result.damaged && result.end > position)

@@ -31,7 +31,9 @@ static void test_store_of_another_broker_is_refused(void)
 
 	CU_ASSERT_EQUAL(open_as(disk, "a", &err), ST_OK);
 	memdisk_crash(disk, 1);
+	uint64_t writes = memdisk_stats(disk).write_count;
 	CU_ASSERT_EQUAL(open_as(disk, "b", &err), ST_INVALID);
+	CU_ASSERT_EQUAL(memdisk_stats(disk).write_count, writes); /* Nothing in it was touched. */
 	CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "/store is the store of broker \"a\", not \"b\""));
 	CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "remove /store/broker"));
 	CU_ASSERT_EQUAL(open_as(disk, "a", &err), ST_OK);

@@ -434,6 +434,11 @@ static void test_missing_misnamed_and_foreign_segments_are_refused(void)
 	CU_ASSERT_TRUE(memdisk_remove(disk, SEGMENT_1));
 	CU_ASSERT_EQUAL(try_open(disk, &config, &err), ST_CORRUPT);
 	CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "00000000000000065536: segment is missing"));
+	/* Also for whoever wants to read from within it, as a start behind a snapshot. */
+	config.known = (struct log_known){ 65536 + 10000, 65536 + 10000 };
+	CU_ASSERT_EQUAL(try_open(disk, &config, &err), ST_CORRUPT);
+	CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "00000000000000065536: segment is missing"));
+	config.known = (struct log_known){ 0 };
 
 	/* The second one under the third's name. */
 	uint8_t *data = memdisk_data(whole, SEGMENT_1, &size);
