@@ -502,6 +502,14 @@ void core_correct_half(const struct core *core, uint64_t half_queue_offset, stru
 	half->decision_offset = 0; /* It is open: whatever parked or resumed it is durable. */
 }
 
+void core_note_damage(struct core *core, enum status status, const struct errinfo *err)
+{
+	uint32_t suppressed;
+
+	if (status == ST_CORRUPT && log_gate_pass(&core->damage_gate, core->mono_ms, &suppressed))
+		log_error("store", "damage met", "reason=\"%s\" suppressed=%u", err->text, suppressed);
+}
+
 void core_state_broken(struct core *core, const struct errinfo *err)
 {
 	(void)core;

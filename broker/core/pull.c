@@ -311,6 +311,7 @@ enum status core_pull(struct core *core, const struct pull_request *request, str
 	bool enough = status == ST_OK || status == ST_FULL || next > request->offset;
 	if (!enough && status == ST_AGAIN)
 		return ST_AGAIN;
+	core_note_damage(core, status, &outcome->err);
 	if (!enough)
 		return core_refuse(outcome, RESP_SYSTEM_ERROR, "read queue %u of %.*s at %llu: %s", request->queue_id,
 				   SPAN_ARGS(topic->name), (unsigned long long)next, outcome->err.text);

@@ -24,6 +24,7 @@
 #include "broker/core/windows.h"
 #include "broker/core/wishes.h"
 #include "lib/base/hash.h"
+#include "lib/base/logging.h"
 #include "lib/index/half_index.h"
 #include "lib/log/commitlog.h"
 #include "lib/record/record_transaction.h"
@@ -85,6 +86,7 @@ struct core {
 	int64_t next_offset_flush_ms; /* Monotonic, like the next two. */
 	int64_t next_expire_ms;
 	int64_t next_wait_sweep_ms;
+	struct log_gate damage_gate;
 	int64_t conflict_window_ms;
 	uint32_t conflict_count;
 	uint32_t conflict_suppressed;
@@ -145,6 +147,9 @@ enum status core_read_half(struct core *core, uint64_t body_offset, struct store
 /* What the half index says, put right for those that are open: its pages may be ahead of what a power cut has left of the
  * log. */
 void core_correct_half(const struct core *core, uint64_t half_queue_offset, struct half_entry *half);
+
+/* What a client was just told of a damaged store goes to the operator as well, some lines a second; other failures are passed over. */
+void core_note_damage(struct core *core, enum status status, const struct errinfo *err);
 
 /* A record just appended does not fit the state: a bug; aborts with the text. */
 void core_state_broken(struct core *core, const struct errinfo *err);

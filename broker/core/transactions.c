@@ -76,10 +76,11 @@ static enum status check_unique_key(const struct end_request *request, struct sp
 	return ST_OK;
 }
 
-static enum status read_failed(enum status status, const struct errinfo *err, struct outcome *outcome)
+static enum status read_failed(struct core *core, enum status status, const struct errinfo *err, struct outcome *outcome)
 {
 	if (status == ST_AGAIN)
 		return status;
+	core_note_damage(core, status, err);
 	return core_refuse(outcome, RESP_SYSTEM_ERROR, "find prepared message failed: %s", err->text);
 }
 
@@ -296,7 +297,7 @@ static enum status end_decided(struct core *core, const struct end_request *requ
 		return core_refuse(outcome, RESP_SYSTEM_ERROR, "find prepared message failed: no half message %" PRIu64,
 				   request->half_queue_offset);
 	if (status != ST_OK)
-		return read_failed(status, &outcome->err, outcome);
+		return read_failed(core, status, &outcome->err, outcome);
 	if (half.half_offset != request->half_offset)
 		return core_refuse(outcome, RESP_SYSTEM_ERROR, "commit log offset wrong: half message %" PRIu64 " is at %" PRIu64,
 				   request->half_queue_offset, half.half_offset);
@@ -306,7 +307,7 @@ static enum status end_decided(struct core *core, const struct end_request *requ
 	if (status == ST_OK)
 		status = record_decision_decode(record.payload, &decided, &outcome->err);
 	if (status != ST_OK)
-		return read_failed(status, &outcome->err, outcome);
+		return read_failed(core, status, &outcome->err, outcome);
 	status = check_names(request, decided.group, decided.transaction_id, outcome);
 	if (status != ST_OK)
 		return status;
@@ -369,7 +370,7 @@ enum status core_end_transaction(struct core *core, const struct end_request *re
 		return answered_unknown(core, request, entry, outcome);
 	status = core_read_half(core, entry->body_offset, &stored, &outcome->err);
 	if (status != ST_OK)
-		return read_failed(status, &outcome->err, outcome);
+		return read_failed(core, status, &outcome->err, outcome);
 	status = check_names(request, stored.half.group, stored.half.transaction_id, outcome);
 	if (status == ST_OK)
 		status = check_unique_key(request, stored.half.unique_key, outcome);
@@ -394,7 +395,7 @@ enum status core_operator_decide(struct core *core, uint64_t half_offset, enum r
 	enum status status = half_index_find(&core->halves, half_offset, &n, &known, &outcome->err);
 
 	if (status != ST_OK)
-		return read_failed(status, &outcome->err, outcome);
+		return read_failed(core, status, &outcome->err, outcome);
 	core_correct_half(core, n, &known);
 	switch (txn_decide((enum txn_state)known.state, (enum txn_event)asked, TXN_OPERATOR, &next)) {
 	case TXN_SAME: return core_accept(outcome, known.decision_offset + 1);
@@ -407,7 +408,7 @@ enum status core_operator_decide(struct core *core, uint64_t half_offset, enum r
 	assert(entry != NULL);
 	status = core_read_half(core, entry->body_offset, &stored, &outcome->err);
 	if (status != ST_OK)
-		return read_failed(status, &outcome->err, outcome);
+		return read_failed(core, status, &outcome->err, outcome);
 	return decide(core, entry, &stored, asked, WHO_OPERATOR, operator_name, outcome);
 }
 

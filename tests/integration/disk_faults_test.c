@@ -23,6 +23,7 @@ enum { PATIENCE_MS = 10000, SEEN_MAX = 4096 };
 static char *dir;
 static char store[512], log_path[512], shim_path[512];
 static struct diskshim *shim;
+static const char *snapshots = "snapshotIntervalBytes=268435456";
 
 /* --- a broker behind the shim --------------------------------------------------------------------------------- */
 
@@ -48,7 +49,7 @@ static struct program start_plain_broker(void)
 	snprintf(store_option, sizeof(store_option), "storePathRootDir=%s", store);
 	const char *argv[] = { "escrow-broker", "-o", "listenPort=0", "-o", store_option, "-o", "brokerName=disk",
 			       "-o", "mappedFileSizeCommitLog=8388608", "-o", "tailRingSize=4194304", "-o", "maxMessageSize=65536", "-o",
-			       "flushConsumerOffsetInterval=1000", NULL };
+			       "flushConsumerOffsetInterval=1000", "-o", snapshots, NULL };
 	return program_start(argv, log_path);
 }
 
@@ -315,6 +316,41 @@ static void test_a_full_disk_stops_nobody(void)
 	done();
 }
 
+/* --- damage ----------------------------------------------------------------------------------------------------- */
+
+/* A client that meets it is told, and so is the operator: its error may be nobody's business there. */
+static void test_damage_that_a_client_meets_is_logged(void)
+{
+	char command[4 * sizeof(store) + 100];
+	struct raw_half half;
+
+	fresh();
+	snapshots = "snapshotIntervalBytes=20000"; /* Without one a start makes the index anew. */
+	struct program broker = start_plain_broker();
+	struct raw *raw = raw_must_connect(broker.port);
+	for (int i = 0; i < 300; i++) {
+		char key[16];
+
+		snprintf(key, sizeof(key), "D%d", i);
+		CU_ASSERT_EQUAL(raw_half_send(raw, "g", "orders", key, 100, &half), RESP_SUCCESS);
+		CU_ASSERT_EQUAL(raw_end(raw, "g", key, &half, 8), RESP_SUCCESS);
+	}
+	raw_close(raw);
+	for (int i = 0; i < 2000 && count_lines("snapshot taken") == 0; i++)
+		usleep(5000);
+	CU_ASSERT_EQUAL(program_stop(&broker, SIGTERM, NULL), 0);
+	snprintf(command, sizeof(command), "tr '\\000-\\377' 'Z' < %s/index.pages > %s/bad && mv %s/bad %s/index.pages", store, store, store, store);
+	CU_ASSERT_EQUAL(system(command), 0);
+	broker = start_plain_broker();
+	raw = raw_must_connect(broker.port);
+	CU_ASSERT_EQUAL(raw_read_queue(raw, "readers", "orders", 0, NULL, NULL), -1);
+	CU_ASSERT(count_lines("ERROR store: damage met") > 0);
+	raw_close(raw);
+	program_stop(&broker, SIGTERM, NULL);
+	snapshots = "snapshotIntervalBytes=268435456";
+	done();
+}
+
 int main(void)
 {
 	static const struct check_test tests[] = {
@@ -322,6 +358,7 @@ int main(void)
 		CHECK_TEST(test_a_failed_sync_ends_the_broker),
 		CHECK_TEST(test_a_failed_write_ends_the_broker),
 		CHECK_TEST(test_a_full_disk_stops_nobody),
+		CHECK_TEST(test_damage_that_a_client_meets_is_logged),
 	};
 	return check_main("disk faults", tests, sizeof(tests) / sizeof(tests[0]));
 }
