@@ -105,7 +105,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		must(copy != NULL);
 		if (payload.size > 0)
 			memcpy(copy, payload.data, payload.size);
-		struct log_record record = { kind, 1, offset, (uint32_t)commitlog_record_size(payload.size), { copy, payload.size } };
+		struct log_record record = { .kind = kind, .epoch = 1, .offset = offset, .size = (uint32_t)commitlog_record_size(payload.size),
+					     .payload = { copy, payload.size } };
 		enum status status = oplog_table_add(table, &record, &err);
 		must(status == ST_OK || status == ST_CORRUPT || status == ST_VERSION);
 		free(copy);
