@@ -68,6 +68,7 @@ struct ledger *ledger_fork(const struct ledger *l, size_t count)
 {
 	struct ledger *fork = ledger_create();
 
+	fork->log_start = l->log_start;
 	for (size_t i = 0; i < count; i++) {
 		const struct ledger_record *from = &l->records[i];
 		struct log_record record = { .kind = from->kind, .epoch = from->epoch, .offset = from->offset,
@@ -80,6 +81,11 @@ struct ledger *ledger_fork(const struct ledger *l, size_t count)
 		}
 	}
 	return fork;
+}
+
+void ledger_note_start(struct ledger *l, uint64_t log_start)
+{
+	l->log_start = log_start;
 }
 
 size_t ledger_count(const struct ledger *l)

@@ -28,6 +28,8 @@ struct ledger *ledger_fork(const struct ledger *ledger, size_t count);
 
 /* Takes in one more (lib/log's own kinds are passed over). False: it contradicts; `why` says how. */
 bool ledger_add(struct ledger *ledger, const struct log_record *record, char why[LEDGER_WHY_SIZE]);
+/* The log begins here by now. */
+void ledger_note_start(struct ledger *ledger, uint64_t log_start);
 size_t ledger_count(const struct ledger *ledger);
 /* How many end at or before this log offset. */
 size_t ledger_count_until(const struct ledger *ledger, uint64_t offset);

@@ -100,6 +100,7 @@ struct ledger {
 	struct ledger_pops *pops;
 	size_t pop_count;
 	int64_t last_time_ms;
+	uint64_t log_start; /* What lies below is gone from the log. */
 };
 
 /* snprintf into `why`; false. */

@@ -86,10 +86,10 @@ static struct given_queue state_of(const struct ledger_pops *pops, size_t count)
 	return q;
 }
 
-static const struct ledger_pops *find(const struct ledger *l, struct span group, struct span topic, uint32_t queue_id)
+static struct ledger_pops *find(const struct ledger *l, struct span group, struct span topic, uint32_t queue_id)
 {
 	for (size_t i = 0; i < l->pop_count; i++) {
-		const struct ledger_pops *p = &l->pops[i];
+		struct ledger_pops *p = &l->pops[i];
 		if (p->queue_id == queue_id && span_equal(p->group, group) && span_equal(p->topic, topic))
 			return p;
 	}
@@ -131,6 +131,23 @@ static bool came_again(const struct ledger *l, struct span stored, size_t since)
 	return false;
 }
 
+/* The log does not keep its body any more. */
+static bool is_gone(const struct ledger *l, struct span stored)
+{
+	for (size_t i = 0; i < l->count; i++) {
+		struct span payload = l->records[i].payload;
+		if (stored.data >= payload.data && stored.data < payload.data + payload.size)
+			return l->records[i].offset < l->log_start;
+	}
+	return false;
+}
+
+/* Settled by the broker: as it comes again, or never can. */
+static bool may_be_settled(const struct ledger *l, const struct given *g, int64_t now_ms, struct span stored)
+{
+	return now_ms >= g->pop_ms + g->invisible_ms && (came_again(l, stored, g->record) || is_gone(l, stored));
+}
+
 /* May this event be, of this message? */
 static bool may_be(const struct ledger *l, const struct given_queue *q, const struct record_pop *pop, uint64_t offset, char *why)
 {
@@ -145,7 +162,7 @@ static bool may_be(const struct ledger *l, const struct given_queue *q, const st
 			return ledger_say(why, "POP event about message %" PRIu64 ", which nobody has", offset);
 		if (pop->event == POP_CHANGE_INVISIBLE || pop->pop_time_ms == g->pop_ms)
 			return true;
-		return (pop->pop_time_ms >= g->pop_ms + g->invisible_ms && came_again(l, queue->messages[offset].message, g->record)) ||
+		return may_be_settled(l, g, pop->pop_time_ms, queue->messages[offset].message) ||
 		       ledger_say(why, "message %" PRIu64 " is settled, but nobody acknowledged it, nor does it come again", offset);
 	}
 	if (live)
@@ -156,7 +173,7 @@ static bool may_be(const struct ledger *l, const struct given_queue *q, const st
 
 static struct ledger_pops *pops_of(struct ledger *l, const struct record_pop *pop)
 {
-	struct ledger_pops *known = (struct ledger_pops *)find(l, pop->group, pop->topic, pop->queue_id);
+	struct ledger_pops *known = find(l, pop->group, pop->topic, pop->queue_id);
 
 	if (known != NULL)
 		return known;

@@ -72,7 +72,7 @@ static const struct workload workloads[] = {
 	    [OP_WRITE] = 4, [OP_FLUSH] = 4, [OP_RUN] = 8, [OP_DONE] = 8, [OP_PREPARE] = 12, [OP_PREPARE_RUN] = 12,
 	    [OP_PREPARE_DONE] = 12, SNAPSHOT_STEPS, [OP_CUT] = 1 } },
 	{ "retention-restarts", 300, 7000, { .retention_bytes = 64 * 1024, .snapshot_bytes = 30 * 1024 },
-	  { EVERYTHING, DISK_STEPS, SNAPSHOT_STEPS, [OP_KILL] = 2, [OP_CUT] = 2, [OP_STOP] = 1,
+	  { EVERYTHING, POPPING, DISK_STEPS, SNAPSHOT_STEPS, [OP_KILL] = 2, [OP_CUT] = 2, [OP_STOP] = 1,
 	    [OP_LOSE_SYNC] = 1 } },
 	{ "everything", 260, 4000, { .segment_size = 128 * 1024 },
 	  { EVERYTHING, POPPING, DISK_STEPS, [OP_WRITE] = 3, [OP_KILL] = 2, [OP_CUT] = 2, [OP_STOP] = 1, [OP_LOSE_SYNC] = 1 } },
@@ -147,6 +147,7 @@ void workload_capture(const struct commitlog *log, struct ledger *ledger, uint64
 {
 	static uint8_t scratch[SCRATCH_SIZE];
 
+	ledger_note_start(ledger, commitlog_start(log));
 	for (uint64_t offset = next_record(log, from); offset < to;) {
 		char why[LEDGER_WHY_SIZE];
 		struct log_record record;
