@@ -233,6 +233,34 @@ static uint32_t lapsed_run(const struct taking *t, const struct pop_entry *entry
 	return count;
 }
 
+/* The log does not keep it any more. */
+static void settle_gone(struct taking *t, uint64_t offset)
+{
+	if (t->core->pop.event_count < POP_EVENTS_MAX - POP_MESSAGES_MAX)
+		add_event(t, POP_ACK, offset)->invisible_ms = 0;
+}
+
+/* Of what was pulled for a run of lapsed ones, those that are of it: a pull passes over bodies that went with an older segment,
+ * and goes on to messages that are acknowledged, or not given out yet. Returns how many of the run were looked at. */
+static uint32_t take_run(struct taking *t, struct pull_result *pulled, uint64_t offset, uint32_t run, enum pop_event event)
+{
+	const struct pull_item *items = t->core->pull_items;
+	uint64_t end = pulled->next_offset < offset + run ? pulled->next_offset : offset + run;
+	uint32_t count = pulled->item_count, item = 0;
+
+	while (count > 0 && items[count - 1].queue_offset >= end)
+		pulled->body_size -= items[--count].size;
+	pulled->item_count = count;
+	for (uint64_t at = offset; at < end; at++) {
+		if (item < count && items[item].queue_offset == at)
+			item++;
+		else
+			settle_gone(t, at);
+	}
+	add_items(t, pulled, event);
+	return (uint32_t)(end - offset);
+}
+
 /* What was given out in order and lapsed comes first, at its place. */
 static enum status take_lapsed(struct taking *t, uint64_t min)
 {
@@ -251,12 +279,10 @@ static enum status take_lapsed(struct taking *t, uint64_t min)
 			status = pull(t, offset, run, false, &pulled);
 			if (status != ST_OK)
 				return status;
-			add_items(t, &pulled, event);
-			run = pulled.item_count;
+			run = take_run(t, &pulled, offset, run, event);
 		} else if (run > 0) {
 			run = 1;
-			if (t->core->pop.event_count < POP_EVENTS_MAX - POP_MESSAGES_MAX)
-				add_event(t, POP_ACK, offset)->invisible_ms = 0; /* The log does not keep it any more. */
+			settle_gone(t, offset);
 		}
 		entry = pop_row_from(t->row, offset + (run > 0 ? run : 1));
 	}

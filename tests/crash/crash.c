@@ -3,7 +3,7 @@
  *   - it opens: no power cut makes a state that is refused;
  *   - the log holds a prefix of what was appended, with everything that had been acknowledged by then;
  *   - the core shows exactly what those records say: each message byte for byte, nothing undecided or rolled back, dense
- *     queues, halves, check counts, consumer offsets, settings (tests/crash/ledger.h is the judge);
+ *     queues, halves, check counts, consumer offsets, what POP gave out, settings (tests/crash/ledger.h is the judge);
  *   - nothing of what was cut is left to be found later;
  *   - the power goes again: a second start gives the same;
  *   - the store goes on: what it takes then is there after one more cut;
@@ -26,12 +26,13 @@
 #include "lib/index/snapshot_file.h"
 #include "lib/log/kinds.h"
 #include "lib/log/recovery.h"
+#include "lib/wire/codes.h"
 #include "tests/crash/u64_map.h"
 #include "tests/crash/workload.h"
 #include "tests/support/disk_states.h"
 #include "tests/support/memdisk.h"
 
-enum { TRACES_MIN = 20, WHY_SIZE = 1024, SEEDS_MAX = 10000 };
+enum { TRACES_MIN = 20, WHY_SIZE = 1024, SEEDS_MAX = 10000, LAPSE_TICKS = 20 };
 
 struct totals {
 	struct u64_map distinct; /* Disks, over all traces. */
@@ -123,6 +124,25 @@ static bool decide_open(struct walk *w)
 	return ledger_holds(w->growing, &claim) || say(w, "going on: operator", "acknowledged, but no record says so");
 }
 
+/* What POP gave out comes again when its time is over, and is given out; the ledger knows what must not be. */
+static bool pop_again(struct walk *w)
+{
+	const struct rig_pop pop = { .group = "poppers", .topic = "orders", .max = RIG_POPPED_MAX, .invisible_ms = 5000 };
+	struct rig_handle given[RIG_POPPED_MAX];
+	size_t count;
+
+	for (int i = 0; i < LAPSE_TICKS && ledger_pop_overdue(w->growing, w->rig.clock.wall_now_ms) > 0; i++) {
+		rig_advance(&w->rig, 100);
+		if (!settle(w, "going on: lapses"))
+			return false;
+	}
+	if (ledger_pop_overdue(w->growing, w->rig.clock.wall_now_ms) > 0)
+		return say(w, "going on", "what was given out and lapsed does not come again");
+	struct rig_answer answer = rig_pop(&w->rig, &pop, given, &count);
+	return answer.status == ST_OK || answer.status == ST_AGAIN || answer.code == RESP_TOPIC_NOT_EXIST ||
+	       say(w, "going on: pop", answer.text);
+}
+
 /* A message, a transaction, and whatever is due by now; all of it acknowledged. */
 static bool work_on(struct walk *w)
 {
@@ -147,7 +167,9 @@ static bool work_on(struct walk *w)
 	rig_advance(&w->rig, 10);
 	if (!settle(w, "going on: commit"))
 		return false;
-	return rig_committed(&w->rig) >= ended.wait_offset || say(w, "going on", "what was synced is not committed");
+	if (rig_committed(&w->rig) < ended.wait_offset)
+		return say(w, "going on", "what was synced is not committed");
+	return pop_again(w) && settle(w, "going on: pop");
 }
 
 /* --- other ways to the same state ------------------------------------------------------------------------------- */
@@ -360,7 +382,7 @@ static void run_workload(size_t index, uint64_t seed, const struct options *o, s
 static unsigned missing_kinds(const struct totals *totals)
 {
 	static const unsigned wanted[] = { LOG_MESSAGE, LOG_HALF, LOG_DECISION, LOG_CONFLICT, LOG_DELIVER,
-					   LOG_TIMER_CANCEL, LOG_CHECK, LOG_OFFSETS,
+					   LOG_TIMER_CANCEL, LOG_CHECK, LOG_OFFSETS, LOG_POP,
 					   LOG_TOPIC, LOG_GROUP, LOG_CARRY, LOG_SNAPSHOT_MARK };
 	unsigned missing = 0;
 

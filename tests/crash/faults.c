@@ -275,7 +275,7 @@ static bool live(struct trial *t)
 static bool was_whole(struct trial *t)
 {
 	static const unsigned wanted[] = { LOG_MESSAGE, LOG_HALF, LOG_DECISION, LOG_CONFLICT, LOG_DELIVER,
-					   LOG_TIMER_CANCEL, LOG_CHECK, LOG_OFFSETS,
+					   LOG_TIMER_CANCEL, LOG_CHECK, LOG_OFFSETS, LOG_POP,
 					   LOG_TOPIC, LOG_GROUP, LOG_CARRY, LOG_SNAPSHOT_MARK };
 	uint64_t kinds[LOG_KIND_END] = { 0 }, outcomes[5] = { 0 };
 

@@ -55,6 +55,7 @@ void ledger_destroy(struct ledger *l)
 		free(l->halves[i].steps);
 	for (size_t i = 0; i < l->row_count; i++)
 		free(l->rows[i].steps);
+	ledger_pops_free(l);
 	free(l->records);
 	free(l->queues);
 	free(l->halves);
@@ -67,6 +68,7 @@ struct ledger *ledger_fork(const struct ledger *l, size_t count)
 {
 	struct ledger *fork = ledger_create();
 
+	fork->log_start = l->log_start;
 	for (size_t i = 0; i < count; i++) {
 		const struct ledger_record *from = &l->records[i];
 		struct log_record record = { .kind = from->kind, .epoch = from->epoch, .offset = from->offset,
@@ -79,6 +81,11 @@ struct ledger *ledger_fork(const struct ledger *l, size_t count)
 		}
 	}
 	return fork;
+}
+
+void ledger_note_start(struct ledger *l, uint64_t log_start)
+{
+	l->log_start = log_start;
 }
 
 size_t ledger_count(const struct ledger *l)
@@ -424,6 +431,17 @@ static enum status add_offset(void *context, const struct record_offset *r, stru
 	return ST_OK;
 }
 
+static enum status add_pop(void *context, const struct record_pop *r, struct errinfo *err)
+{
+	const struct add_context *to = context;
+
+	if (r->event == POP_REQUEST_MODE)
+		step_row(to->ledger, LOG_POP, r->group, r->topic, 0, (int64_t)((uint64_t)(r->count - 1) << 32 | r->queue_offset));
+	else if (!ledger_pop_add(to->ledger, r, to->why))
+		return errinfo_set(err, ST_CORRUPT, "%.300s", to->why);
+	return ST_OK;
+}
+
 static bool add_topic(struct ledger *l, const struct ledger_record *at, char *why)
 {
 	struct record_topic r;
@@ -470,6 +488,8 @@ static bool take_effect(struct ledger *l, const struct ledger_record *at, char *
 	case LOG_OFFSETS:
 		return record_offsets_decode(at->payload, add_offset, &context, &err) == ST_OK ||
 		       ledger_say(why, "OFFSETS: %s", err.text);
+	case LOG_POP:
+		return record_pops_decode(at->payload, add_pop, &context, &err) == ST_OK || ledger_say(why, "POP: %s", err.text);
 	default: return ledger_say(why, "a record of kind %u (%s)", at->kind, log_kind_text(at->kind));
 	}
 }
@@ -534,10 +554,28 @@ static enum status find_offset(void *context, const struct record_offset *r, str
 	return ST_OK;
 }
 
+struct pop_claim {
+	const struct ledger_claim *claim;
+	bool found;
+};
+
+static enum status find_pop(void *context, const struct record_pop *r, struct errinfo *err)
+{
+	struct pop_claim *wanted = context;
+	const struct ledger_claim *claim = wanted->claim;
+	uint64_t value = (uint64_t)claim->value, count = r->event == POP_REQUEST_MODE ? 1 : r->count;
+
+	(void)err;
+	wanted->found |= r->event == claim->event && span_is(r->group, claim->key) && span_is(r->topic, claim->topic) &&
+			 r->queue_id == claim->queue_id && value >= r->queue_offset && value < r->queue_offset + count;
+	return ST_OK;
+}
+
 /* Does this record say what was claimed? */
 static bool record_says(const struct ledger_record *at, const struct ledger_claim *claim)
 {
 	struct offset_claim offset = { claim, false };
+	struct pop_claim pop = { claim, false };
 	struct record_message message;
 	struct record_half half;
 	struct record_decision decision;
@@ -559,6 +597,8 @@ static bool record_says(const struct ledger_record *at, const struct ledger_clai
 	case CLAIM_OFFSET:
 		return at->kind == LOG_OFFSETS && record_offsets_decode(at->payload, find_offset, &offset, NULL) == ST_OK &&
 		       offset.found;
+	case CLAIM_POP:
+		return at->kind == LOG_POP && record_pops_decode(at->payload, find_pop, &pop, NULL) == ST_OK && pop.found;
 	case CLAIM_RECALL:
 		return at->kind == LOG_TIMER_CANCEL && record_timer_cancel_decode(at->payload, &cancel, NULL) == ST_OK &&
 		       cancel.source_offset == claim->log_offset && span_is(cancel.unique_key, claim->key);

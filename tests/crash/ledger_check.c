@@ -292,8 +292,24 @@ static bool check_offset(const struct ledger_row *row, int64_t value, struct cor
 	return true;
 }
 
-static bool check_row(const struct ledger *l, const struct ledger_row *row, const struct ledger_step *step, struct core *core,
-		      char *why)
+static bool check_mode(const struct ledger_row *row, int64_t value, struct core *core, char *why)
+{
+	const struct request_mode *mode = pops_mode(&core->pops, names_find(core->names, row->topic), names_find(core->names, row->name));
+
+	return (mode != NULL && mode->known && mode->mode == value >> 32 && mode->shared_queues == (uint32_t)value) ||
+	       ledger_say(why, "%.*s is not to fetch %.*s as it was set", SPAN_ARGS(row->name), SPAN_ARGS(row->topic));
+}
+
+/* What a record said, or what POP has done with since. */
+static int64_t offset_now(const struct ledger *l, size_t count, const struct ledger_row *row, int64_t said)
+{
+	int64_t popped = ledger_pop_position(l, row->name, row->topic, row->queue_id, count);
+
+	return popped > said ? popped : said;
+}
+
+static bool check_row(const struct ledger *l, size_t count, const struct ledger_row *row, const struct ledger_step *step,
+		      struct core *core, char *why)
 {
 	struct span payload = l->records[step->record].payload;
 	struct record_topic topic;
@@ -306,8 +322,10 @@ static bool check_row(const struct ledger *l, const struct ledger_row *row, cons
 	case LOG_GROUP:
 		return record_group_decode(payload, &group, NULL) == ST_OK &&
 		       check_group(&group, groups_find(core->groups, row->name), why);
+	case LOG_POP:
+		return check_mode(row, step->value, core, why);
 	default:
-		return check_offset(row, step->value, core, why);
+		return check_offset(row, offset_now(l, count, row, step->value), core, why);
 	}
 }
 
@@ -325,7 +343,7 @@ static bool check_rows(const struct ledger *l, size_t count, struct core *core, 
 			continue;
 		expected_topics += row->kind == LOG_TOPIC;
 		expected_groups += row->kind == LOG_GROUP;
-		if (!check_row(l, row, &row->steps[n - 1], core, why))
+		if (!check_row(l, count, row, &row->steps[n - 1], core, why))
 			return false;
 	}
 	for (const struct topic *topic = topics_first(core->topics); topic != NULL; topic = topics_next(topic))
@@ -342,5 +360,5 @@ bool ledger_check(const struct ledger *l, size_t count, uint64_t gone, struct co
 		return ledger_say(why, "the log begins at %" PRIu64 ", but all from %" PRIu64 " on are kept",
 				  commitlog_start(core->log), gone);
 	return check_queues(l, count, gone, core, why) && check_halves(l, count, gone, core, why) &&
-	       check_rows(l, count, core, why);
+	       check_rows(l, count, core, why) && ledger_pops_check(l, count, core, why);
 }

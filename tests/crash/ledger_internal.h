@@ -66,12 +66,24 @@ struct ledger_step { /* Of a setting: the record has the values. Of a consumer o
 	int64_t value;
 };
 
-struct ledger_row { /* A topic, a group, or a consumer offset. */
-	unsigned kind;      /* LOG_TOPIC, LOG_GROUP, LOG_OFFSETS */
+struct ledger_row { /* A topic, a group, a consumer offset, or how a group is to fetch a topic. */
+	unsigned kind;      /* LOG_TOPIC, LOG_GROUP, LOG_OFFSETS, LOG_POP */
 	struct span name, topic;
 	uint32_t queue_id;
 	struct ledger_step *steps;
 	size_t count, capacity;
+};
+
+struct ledger_pop_step {
+	size_t record;
+	struct record_pop pop;
+};
+
+struct ledger_pops { /* What a group was given of a queue; in ledger_pop.c. */
+	struct span group, topic;
+	uint32_t queue_id;
+	struct ledger_pop_step *steps;
+	size_t count;
 };
 
 struct ledger {
@@ -85,10 +97,20 @@ struct ledger {
 	size_t delayed_count, delayed_capacity;
 	struct ledger_row *rows;
 	size_t row_count, row_capacity;
+	struct ledger_pops *pops;
+	size_t pop_count;
 	int64_t last_time_ms;
+	uint64_t log_start; /* What lies below is gone from the log. */
 };
 
 /* snprintf into `why`; false. */
 bool ledger_say(char why[LEDGER_WHY_SIZE], const char *fmt, ...) PRINTF_LIKE(2, 3);
+
+/* Of any event but POP_REQUEST_MODE. */
+bool ledger_pop_add(struct ledger *ledger, const struct record_pop *pop, char *why);
+void ledger_pops_free(struct ledger *ledger);
+/* The consumer offset that follows from it; -1: nothing does. */
+int64_t ledger_pop_position(const struct ledger *ledger, struct span group, struct span topic, uint32_t queue_id, size_t count);
+bool ledger_pops_check(const struct ledger *ledger, size_t count, struct core *core, char *why);
 
 #endif

@@ -6,9 +6,9 @@
 
 #include "lib/wire/codes.h"
 
-enum { TRIES = 3 };
+enum { TRIES = 3, HOUR_MS = 3600 * 1000 };
 
-static const char *const TOPIC = "t", *const GROUP = "g", *const READERS = "r";
+static const char *const TOPIC = "t", *const GROUP = "g", *const READERS = "r", *const POPPERS = "p";
 
 /* --- promises --------------------------------------------------------------------------------------------- */
 
@@ -129,6 +129,15 @@ static void settings(struct script *s)
 	claim(s, &answer, what);
 }
 
+static void claim_pop(struct script *s, const struct rig_answer *answer, const struct rig_handle *handle, enum pop_event event)
+{
+	struct ledger_claim what = { .kind = CLAIM_POP, .queue_id = (uint32_t)handle->queue_id, .value = handle->offset, .event = event };
+
+	snprintf(what.key, sizeof(what.key), "%s", handle->group);
+	snprintf(what.topic, sizeof(what.topic), "%s", handle->topic);
+	claim(s, answer, what);
+}
+
 /* Every question so far is answered with "unknown". */
 static void answer_unknown(struct script *s)
 {
@@ -227,6 +236,74 @@ static void consumers(struct script *s)
 	settle(s);
 }
 
+/* Takes up to `max` messages; what was claimed is told with `settle`. */
+static size_t pop(struct script *s, struct rig_pop pop, struct rig_handle *out)
+{
+	size_t count;
+	struct rig_answer answer = rig_pop(s->rig, &pop, out, &count);
+
+	for (int i = 0; answer.status == ST_AGAIN && i < TRIES && !s->rig->dead; i++) {
+		settle(s);
+		if (!s->rig->dead)
+			answer = rig_pop(s->rig, &pop, out, &count);
+	}
+	if (answer.status != ST_OK)
+		s->refused++;
+	for (size_t i = 0; i < count; i++)
+		claim_pop(s, &answer, &out[i], pop.order ? POP_ORDERLY : POP_CHECK_OUT);
+	settle(s);
+	return s->rig->dead ? 0 : count;
+}
+
+static void ack(struct script *s, const struct rig_handle *handle)
+{
+	struct rig_answer answer = rig_ack(s->rig, handle);
+
+	claim_pop(s, &answer, handle, POP_ACK);
+	settle(s);
+}
+
+/* One is acknowledged, one kept for longer, and one lapses and comes again: then it is kept. */
+static void pops(struct script *s)
+{
+	struct rig_pop brief = { .group = POPPERS, .topic = TOPIC, .max = 3, .invisible_ms = 1000 }, longer = brief;
+	struct rig_handle given[RIG_POPPED_MAX];
+	struct rig_handle mode = { .group = POPPERS, .topic = "t", .offset = 2 };
+
+	longer.invisible_ms = HOUR_MS;
+	size_t count = pop(s, brief, given);
+	if (count < 3)
+		return;
+	ack(s, &given[0]);
+	if (s->rig->dead)
+		return;
+	struct rig_answer answer = rig_change_invisible(s->rig, &given[1], HOUR_MS);
+	claim_pop(s, &answer, &given[1], POP_CHANGE_INVISIBLE);
+	answer = rig_pop_mode(s->rig, POPPERS, TOPIC, 2);
+	claim_pop(s, &answer, &mode, POP_REQUEST_MODE);
+	settle(s);
+	if (s->rig->dead)
+		return;
+	rig_advance(s->rig, 2000);
+	settle(s);
+	if (!s->rig->dead)
+		(void)pop(s, longer, given);
+}
+
+/* The first one lapses, and is given out once more at its place. */
+static void pops_in_order(struct script *s)
+{
+	struct rig_pop one = { .group = "o", .topic = TOPIC, .max = 1, .invisible_ms = 1000, .order = true };
+	struct rig_handle given[RIG_POPPED_MAX];
+
+	for (int i = 0; i < 2 && !s->rig->dead; i++) {
+		(void)pop(s, one, given);
+		if (!s->rig->dead)
+			rig_advance(s->rig, 2000);
+		settle(s);
+	}
+}
+
 static void run(struct script *s, void (*const *steps)(struct script *), size_t count)
 {
 	for (size_t i = 0; i < count && !s->rig->dead; i++)
@@ -235,7 +312,8 @@ static void run(struct script *s, void (*const *steps)(struct script *), size_t 
 
 void script_first_life(struct script *s)
 {
-	static void (*const steps[])(struct script *) = { first_messages, decisions, checks, delays, consumers };
+	static void (*const steps[])(struct script *) = { first_messages, decisions, checks, delays, consumers, pops,
+							   pops_in_order };
 
 	run(s, steps, sizeof(steps) / sizeof(steps[0]));
 }
@@ -297,6 +375,9 @@ void script_wide_life(struct script *s)
 
 static void after_the_restart(struct script *s)
 {
+	struct rig_pop last = { .group = POPPERS, .topic = TOPIC, .max = RIG_POPPED_MAX, .invisible_ms = HOUR_MS };
+	struct rig_handle given[RIG_POPPED_MAX];
+
 	settle(s);
 	end(s, 2, OUTCOME_COMMIT, false); /* Parked before. */
 	message(s, "M2", 0);
@@ -304,6 +385,8 @@ static void after_the_restart(struct script *s)
 	half(s, 6, 0);
 	offset(s, 0, 3, true);
 	settle(s);
+	if (!s->rig->dead && pop(s, last, given) > 0)
+		ack(s, &given[0]);
 }
 
 void script_second_life(struct script *s)

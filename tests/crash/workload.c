@@ -11,11 +11,12 @@
 #include "tests/support/check.h"
 #include "tests/support/memdisk.h"
 
-enum { ITEMS_MAX = 512, CLAIMS_MAX = 2048, SCRATCH_SIZE = 128 * 1024, TRIES = 3 };
+enum { ITEMS_MAX = 512, CLAIMS_MAX = 2048, GIVEN_MAX = 64, SCRATCH_SIZE = 128 * 1024, TRIES = 3 };
 
 enum op {
 	OP_MESSAGE, OP_HALF, OP_DELAYED, OP_DELAYED_HALF, OP_TIMER, OP_RECALL, OP_RESEND, OP_COMMIT, OP_ROLLBACK, OP_UNKNOWN,
 	OP_OPPOSITE, OP_OPERATOR, OP_ANSWER, OP_PRODUCER, OP_OFFSET, OP_OFFSET_ONEWAY, OP_TOPIC, OP_GROUP, OP_TICK, OP_WAIT,
+	OP_POP, OP_POP_ORDER, OP_ACK, OP_INVISIBLE, OP_POP_BACK, OP_POP_MODE,
 	OP_FLUSH, OP_WRITE, OP_RUN, OP_DONE, OP_PREPARE, OP_PREPARE_RUN, OP_PREPARE_DONE, OP_SETTLE,
 	OP_SNAPSHOT, OP_SNAPSHOT_TAKE, OP_SNAPSHOT_RUN, OP_SNAPSHOT_DONE, OP_INDEX,
 	OP_KILL, OP_CUT, OP_STOP, OP_LOSE_SYNC, OP_SHORT_WRITE, OP_COUNT,
@@ -33,6 +34,7 @@ struct workload {
 		   [OP_PREPARE_DONE] = 3, [OP_SETTLE] = 2, [OP_TICK] = 4
 #define SNAPSHOT_STEPS [OP_SNAPSHOT_TAKE] = 10, [OP_SNAPSHOT_RUN] = 6, [OP_SNAPSHOT_DONE] = 6, [OP_INDEX] = 4
 #define TRANSACTIONS [OP_HALF] = 14, [OP_COMMIT] = 8, [OP_ROLLBACK] = 4
+#define POPPING [OP_POP] = 5, [OP_POP_ORDER] = 4, [OP_ACK] = 7, [OP_INVISIBLE] = 3, [OP_POP_BACK] = 1, [OP_POP_MODE] = 1
 #define EVERYTHING TRANSACTIONS, [OP_MESSAGE] = 8, [OP_DELAYED] = 3, [OP_DELAYED_HALF] = 3, [OP_RESEND] = 3,         \
 		   [OP_TIMER] = 3, [OP_RECALL] = 2, [OP_UNKNOWN] = 2, [OP_OPPOSITE] = 3, [OP_OPERATOR] = 4, [OP_ANSWER] = 6, [OP_PRODUCER] = 3,       \
 		   [OP_OFFSET] = 4, [OP_OFFSET_ONEWAY] = 2, [OP_TOPIC] = 2, [OP_GROUP] = 2, [OP_WAIT] = 3
@@ -47,19 +49,22 @@ static const struct workload workloads[] = {
 	  { [OP_DELAYED] = 10, [OP_DELAYED_HALF] = 8, [OP_TIMER] = 8, [OP_RECALL] = 5, [OP_MESSAGE] = 3, [OP_COMMIT] = 8, [OP_WAIT] = 8, DISK_STEPS } },
 	{ "settings", 120, 100, { 0 },
 	  { [OP_MESSAGE] = 5, [OP_OFFSET] = 10, [OP_OFFSET_ONEWAY] = 6, [OP_TOPIC] = 6, [OP_GROUP] = 6, [OP_WAIT] = 4, DISK_STEPS } },
+	{ "pops", 260, 200, { 0 },
+	  { [OP_MESSAGE] = 20, [OP_GROUP] = 1, [OP_WAIT] = 3, [OP_POP] = 10, [OP_POP_ORDER] = 10, [OP_ACK] = 14, [OP_INVISIBLE] = 6,
+	    [OP_POP_BACK] = 1, [OP_POP_MODE] = 3, DISK_STEPS, SNAPSHOT_STEPS, [OP_SNAPSHOT] = 3, [OP_CUT] = 2 } },
 	{ "rolls", 160, 9000, { 0 }, { [OP_MESSAGE] = 10, TRANSACTIONS, DISK_STEPS } },
-	{ "kills", 220, 1500, { 0 }, { EVERYTHING, DISK_STEPS, [OP_KILL] = 6 } },
-	{ "power-cuts", 220, 1500, { 0 }, { EVERYTHING, DISK_STEPS, [OP_CUT] = 6 } },
-	{ "clean-stops", 200, 1500, { 0 }, { EVERYTHING, DISK_STEPS, [OP_STOP] = 6 } },
+	{ "kills", 220, 1500, { 0 }, { EVERYTHING, POPPING, DISK_STEPS, [OP_KILL] = 6 } },
+	{ "power-cuts", 220, 1500, { 0 }, { EVERYTHING, POPPING, DISK_STEPS, [OP_CUT] = 6 } },
+	{ "clean-stops", 200, 1500, { 0 }, { EVERYTHING, POPPING, DISK_STEPS, [OP_STOP] = 6 } },
 	{ "unsynced", 160, 900, { .async_flush = true },
-	  { EVERYTHING, [OP_WRITE] = 14, [OP_FLUSH] = 2, [OP_RUN] = 14, [OP_DONE] = 14, [OP_PREPARE] = 3, [OP_PREPARE_RUN] = 3,
+	  { EVERYTHING, POPPING, [OP_WRITE] = 14, [OP_FLUSH] = 2, [OP_RUN] = 14, [OP_DONE] = 14, [OP_PREPARE] = 3, [OP_PREPARE_RUN] = 3,
 	    [OP_PREPARE_DONE] = 3, [OP_TICK] = 4, [OP_KILL] = 1, [OP_CUT] = 1 } },
 	{ "unsynced-rolls", 220, 14000, { .async_flush = true, .ring_size = 512 * 1024 },
 	  { [OP_MESSAGE] = 30, [OP_HALF] = 4, [OP_COMMIT] = 2, [OP_WRITE] = 16, [OP_RUN] = 16, [OP_DONE] = 16, [OP_PREPARE] = 12,
 	    [OP_PREPARE_RUN] = 12, [OP_PREPARE_DONE] = 12, [OP_CUT] = 1 } },
-	{ "failed-syncs", 220, 1200, { 0 }, { EVERYTHING, DISK_STEPS, [OP_LOSE_SYNC] = 6, [OP_SHORT_WRITE] = 3 } },
+	{ "failed-syncs", 220, 1200, { 0 }, { EVERYTHING, POPPING, DISK_STEPS, [OP_LOSE_SYNC] = 6, [OP_SHORT_WRITE] = 3 } },
 	{ "snapshots", 220, 600, { 0 },
-	  { EVERYTHING, DISK_STEPS, SNAPSHOT_STEPS, [OP_SNAPSHOT] = 4, [OP_KILL] = 2, [OP_CUT] = 2, [OP_STOP] = 1 } },
+	  { EVERYTHING, POPPING, DISK_STEPS, SNAPSHOT_STEPS, [OP_SNAPSHOT] = 4, [OP_KILL] = 2, [OP_CUT] = 2, [OP_STOP] = 1 } },
 	{ "retention", 260, 9000, { .retention_bytes = 64 * 1024, .snapshot_bytes = 30 * 1024 },
 	  { TRANSACTIONS, [OP_MESSAGE] = 8, [OP_DELAYED] = 2, [OP_OPERATOR] = 2, [OP_WAIT] = 1, DISK_STEPS, SNAPSHOT_STEPS } },
 	{ "retention-races", 500, 9000, { .retention_bytes = 64 * 1024, .snapshot_bytes = 20 * 1024 },
@@ -67,14 +72,14 @@ static const struct workload workloads[] = {
 	    [OP_WRITE] = 4, [OP_FLUSH] = 4, [OP_RUN] = 8, [OP_DONE] = 8, [OP_PREPARE] = 12, [OP_PREPARE_RUN] = 12,
 	    [OP_PREPARE_DONE] = 12, SNAPSHOT_STEPS, [OP_CUT] = 1 } },
 	{ "retention-restarts", 300, 7000, { .retention_bytes = 64 * 1024, .snapshot_bytes = 30 * 1024 },
-	  { EVERYTHING, DISK_STEPS, SNAPSHOT_STEPS, [OP_KILL] = 2, [OP_CUT] = 2, [OP_STOP] = 1,
+	  { EVERYTHING, POPPING, DISK_STEPS, SNAPSHOT_STEPS, [OP_KILL] = 2, [OP_CUT] = 2, [OP_STOP] = 1,
 	    [OP_LOSE_SYNC] = 1 } },
 	{ "everything", 260, 4000, { .segment_size = 128 * 1024 },
-	  { EVERYTHING, DISK_STEPS, [OP_WRITE] = 3, [OP_KILL] = 2, [OP_CUT] = 2, [OP_STOP] = 1, [OP_LOSE_SYNC] = 1 } },
+	  { EVERYTHING, POPPING, DISK_STEPS, [OP_WRITE] = 3, [OP_KILL] = 2, [OP_CUT] = 2, [OP_STOP] = 1, [OP_LOSE_SYNC] = 1 } },
 };
 
 static const char *const topics[] = { "orders", "payments" }, *const groups[] = { "shop", "bank" },
-		  *const readers[] = { "readers-a", "readers-b" };
+		  *const readers[] = { "readers-a", "readers-b" }, *const poppers[] = { "poppers", "poppers-in-order" };
 
 struct item { /* A message or half that was sent. */
 	char key[40];
@@ -103,6 +108,8 @@ struct play {
 	size_t item_count;
 	struct claim claims[CLAIMS_MAX];
 	size_t claim_count;
+	struct rig_handle given[GIVEN_MAX]; /* Over restarts, as clients keep them. */
+	size_t given_count;
 	uint64_t next_conn;
 	uint64_t producers[2];
 };
@@ -140,6 +147,7 @@ void workload_capture(const struct commitlog *log, struct ledger *ledger, uint64
 {
 	static uint8_t scratch[SCRATCH_SIZE];
 
+	ledger_note_start(ledger, commitlog_start(log));
 	for (uint64_t offset = next_record(log, from); offset < to;) {
 		char why[LEDGER_WHY_SIZE];
 		struct log_record record;
@@ -209,7 +217,13 @@ static void claim(struct play *p, const struct rig_answer *answer, struct ledger
 /* What was not acknowledged may be gone. */
 static void forget_open_claims(struct play *p)
 {
-	size_t kept = 0;
+	size_t kept = 0, known = 0;
+
+	for (size_t i = 0; i < p->given_count; i++) {
+		if (p->given[i].wait_offset <= p->noted)
+			p->given[known++] = p->given[i];
+	}
+	p->given_count = known;
 
 	for (size_t i = 0; i < p->claim_count; i++) {
 		if (p->claims[i].due)
@@ -473,10 +487,90 @@ static void op_group(struct play *p)
 {
 	struct ledger_claim what = { .kind = CLAIM_GROUP };
 
-	snprintf(what.key, sizeof(what.key), "%s", readers[chance(p, 2)]);
+	unsigned which = (unsigned)chance(p, 4);
+	snprintf(what.key, sizeof(what.key), "%s", which < 2 ? readers[which] : poppers[which - 2]);
 	struct rig_answer answer = rig_put_group(&p->rig, what.key, (int32_t)chance(p, 20));
 	if (answer.status == ST_OK)
 		claim(p, &answer, what, SIZE_MAX);
+}
+
+/* --- POP ----------------------------------------------------------------------------------------------------------- */
+
+static void claim_pop(struct play *p, const struct rig_answer *answer, const struct rig_handle *handle, enum pop_event event)
+{
+	struct ledger_claim what = { .kind = CLAIM_POP, .queue_id = (uint32_t)handle->queue_id, .value = handle->offset, .event = event };
+
+	snprintf(what.key, sizeof(what.key), "%s", handle->group);
+	snprintf(what.topic, sizeof(what.topic), "%s", handle->topic);
+	claim(p, answer, what, SIZE_MAX);
+}
+
+static void op_pop(struct play *p, bool order)
+{
+	struct rig_pop pop = { .group = poppers[order], .topic = topics[chance(p, 2)], .max = 1 + (uint32_t)chance(p, RIG_POPPED_MAX),
+			       .invisible_ms = 1000 + (int64_t)chance(p, 30000), .order = order };
+	struct rig_handle given[RIG_POPPED_MAX];
+	size_t count;
+	struct rig_answer answer = rig_pop(&p->rig, &pop, given, &count);
+
+	for (size_t i = 0; i < count; i++) {
+		claim_pop(p, &answer, &given[i], order ? POP_ORDERLY : POP_CHECK_OUT);
+		size_t place = p->given_count < GIVEN_MAX ? p->given_count++ : chance(p, GIVEN_MAX);
+		p->given[place] = given[i];
+	}
+}
+
+/* One whose answer has left; NULL when chance finds none. */
+static struct rig_handle *find_given(struct play *p)
+{
+	struct rig_handle *handle = p->given_count == 0 ? NULL : &p->given[chance(p, p->given_count)];
+
+	return handle != NULL && handle->wait_offset <= p->noted ? handle : NULL;
+}
+
+/* It may have lapsed meanwhile: then it is somebody else's, or done with. */
+static void op_ack(struct play *p)
+{
+	struct rig_handle *handle = find_given(p);
+
+	if (handle == NULL)
+		return;
+	struct rig_answer answer = rig_ack(&p->rig, handle);
+	if (answer.status == ST_OK) {
+		claim_pop(p, &answer, handle, POP_ACK);
+		*handle = p->given[--p->given_count];
+	} else if (answer.status != ST_AGAIN && answer.code != RESP_NO_MESSAGE) {
+		broken(p, "an acknowledgement is refused", answer.text);
+	}
+}
+
+static void op_invisible(struct play *p)
+{
+	struct rig_handle *handle = find_given(p);
+
+	if (handle == NULL)
+		return;
+	struct rig_answer answer = rig_change_invisible(&p->rig, handle, 500 + (int64_t)chance(p, 60000));
+	if (answer.status == ST_OK)
+		claim_pop(p, &answer, handle, POP_CHANGE_INVISIBLE);
+	else if (answer.status != ST_AGAIN && answer.code != RESP_NO_MESSAGE)
+		broken(p, "another invisible time is refused", answer.text);
+}
+
+/* An operator sets a group back: what it has is forgotten, and all from there on comes again. */
+static void op_pop_back(struct play *p)
+{
+	(void)rig_offset(&p->rig, poppers[chance(p, 2)], topics[chance(p, 2)], (int32_t)chance(p, 2), (int64_t)chance(p, 3), true);
+}
+
+static void op_pop_mode(struct play *p)
+{
+	struct rig_handle mode = { .group = poppers[chance(p, 2)], .offset = 1 + (int64_t)chance(p, 4) };
+
+	snprintf(mode.topic, sizeof(mode.topic), "%s", topics[chance(p, 2)]);
+	struct rig_answer answer = rig_pop_mode(&p->rig, mode.group, mode.topic, (uint32_t)mode.offset);
+	if (answer.status == ST_OK)
+		claim_pop(p, &answer, &mode, POP_REQUEST_MODE);
 }
 
 /* --- disk ---------------------------------------------------------------------------------------------------------- */
@@ -523,6 +617,12 @@ static void run_op(struct play *p, enum op op)
 	case OP_OFFSET_ONEWAY: op_offset(p, false); break;
 	case OP_TOPIC: op_topic(p); break;
 	case OP_GROUP: op_group(p); break;
+	case OP_POP: op_pop(p, false); break;
+	case OP_POP_ORDER: op_pop(p, true); break;
+	case OP_ACK: op_ack(p); break;
+	case OP_INVISIBLE: op_invisible(p); break;
+	case OP_POP_BACK: op_pop_back(p); break;
+	case OP_POP_MODE: op_pop_mode(p); break;
 	case OP_TICK: rig_advance(&p->rig, 10); break;
 	case OP_WAIT: rig_advance(&p->rig, 2000 + (int64_t)chance(p, 40000)); break;
 	case OP_FLUSH: (void)rig_disk_step(&p->rig, RIG_FLUSH_TAKE, true); break;

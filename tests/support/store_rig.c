@@ -6,6 +6,8 @@
 #include <string.h>
 
 #include "broker/core/clients.h"
+#include "broker/core/pop.h"
+#include "broker/core/pops.h"
 #include "broker/core/produce.h"
 #include "broker/core/recall.h"
 #include "broker/core/progress.h"
@@ -15,6 +17,7 @@
 #include "lib/index/pagefile.h"
 #include "lib/index/snapshot_file.h"
 #include "lib/wire/codes.h"
+#include "lib/wire/message.h"
 #include "lib/wire/properties.h"
 
 enum { STEPS_MAX = 10000, BODY_MAX = 32 * 1024 };
@@ -494,6 +497,75 @@ struct rig_answer rig_pull(struct rig *rig, const char *topic, uint32_t queue_id
 	struct rig_answer answer = answer_of(status, &outcome);
 	answer.queue_offset = result.next_offset;
 	return answer;
+}
+
+static void take_handle(struct rig_handle *out, const struct rig_pop *pop, const struct message *message,
+			const struct pop_result *result, uint64_t wait_offset)
+{
+	uint8_t text[LONG_TOPIC_NAME_MAX];
+	bool retried = property_get(message->properties, PROPERTY_POP_CK).size > 0;
+	struct span topic = retried ? pop_retry_name(span_of(pop->group), span_of(pop->topic), text) : span_of(pop->topic);
+
+	*out = (struct rig_handle){ .group = pop->group, .queue_id = message->queue_id, .offset = message->queue_offset,
+				    .pop_ms = result->pop_ms, .order = pop->order, .wait_offset = wait_offset };
+	snprintf(out->topic, sizeof(out->topic), "%.*s", SPAN_ARGS(topic));
+}
+
+struct rig_answer rig_pop(struct rig *rig, const struct rig_pop *pop, struct rig_handle out[RIG_POPPED_MAX], size_t *count_out)
+{
+	struct pop_header header = { .consumer_group = span_of(pop->group), .topic = span_of(pop->topic), .queue_id = -1,
+				     .max_msg_nums = (int32_t)(pop->max < RIG_POPPED_MAX ? pop->max : RIG_POPPED_MAX),
+				     .invisible_ms = pop->invisible_ms, .order = pop->order };
+	struct pop_request request;
+	struct pop_result result = { 0 };
+	struct outcome outcome = { 0 };
+	struct message message;
+	enum status status = core_prepare_pop(rig->core, &header, &request, &outcome);
+
+	*count_out = 0;
+	if (status == ST_OK)
+		status = core_pop(rig->core, &request, &result, &outcome);
+	struct span rest = status == ST_OK ? result.body : SPAN_NONE;
+	while (*count_out < RIG_POPPED_MAX && message_next(&rest, &message, NULL) == ST_OK)
+		take_handle(&out[(*count_out)++], pop, &message, &result, outcome.wait_offset);
+	return answer_of(status, &outcome);
+}
+
+static struct pop_handle handle_of(const struct rig_handle *handle)
+{
+	return (struct pop_handle){ .group = span_of(handle->group), .topic = span_of(handle->topic), .queue_id = handle->queue_id,
+				    .offset = handle->offset, .pop_ms = handle->pop_ms, .order = handle->order };
+}
+
+struct rig_answer rig_ack(struct rig *rig, const struct rig_handle *handle)
+{
+	struct pop_handle named = handle_of(handle);
+	struct outcome outcome = { 0 };
+	enum status status = core_pop_ack(rig->core, &named, &outcome);
+
+	return answer_of(status, &outcome);
+}
+
+struct rig_answer rig_change_invisible(struct rig *rig, struct rig_handle *handle, int64_t invisible_ms)
+{
+	struct pop_handle named = handle_of(handle);
+	struct pop_changed changed;
+	struct outcome outcome = { 0 };
+	enum status status = core_pop_change(rig->core, &named, invisible_ms, &changed, &outcome);
+
+	if (status == ST_OK) {
+		handle->pop_ms = changed.pop_ms;
+		handle->wait_offset = outcome.wait_offset;
+	}
+	return answer_of(status, &outcome);
+}
+
+struct rig_answer rig_pop_mode(struct rig *rig, const char *group, const char *topic, uint32_t shared_queues)
+{
+	struct outcome outcome = { 0 };
+	enum status status = core_set_request_mode(rig->core, span_of(topic), span_of(group), REQUEST_MODE_POP, shared_queues, &outcome);
+
+	return answer_of(status, &outcome);
 }
 
 struct rig_answer rig_producer(struct rig *rig, const char *group, uint64_t conn_id)

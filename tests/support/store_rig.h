@@ -123,6 +123,29 @@ struct rig_answer rig_put_topic(struct rig *rig, const char *name, uint32_t queu
 struct rig_answer rig_put_group(struct rig *rig, const char *name, int32_t retries);
 /* A pull of up to 32 messages; queue_offset is where it ended. */
 struct rig_answer rig_pull(struct rig *rig, const char *topic, uint32_t queue_id, uint64_t offset);
+
+/* POP, by a group, of all queues of a topic. */
+struct rig_pop {
+	const char *group, *topic;
+	uint32_t max;
+	int64_t invisible_ms;
+	bool order;
+};
+struct rig_handle { /* Of a message that was given out. */
+	const char *group;
+	char topic[40]; /* Perhaps a retry topic. */
+	int32_t queue_id;
+	int64_t offset, pop_ms;
+	bool order;
+	uint64_t wait_offset; /* Of the answer that gave it. */
+};
+/* *count_out: messages, at most RIG_POPPED_MAX. */
+enum { RIG_POPPED_MAX = 8 };
+struct rig_answer rig_pop(struct rig *rig, const struct rig_pop *pop, struct rig_handle out[RIG_POPPED_MAX], size_t *count_out);
+struct rig_answer rig_ack(struct rig *rig, const struct rig_handle *handle);
+/* It is its client's for so much longer; the handle becomes the new one. */
+struct rig_answer rig_change_invisible(struct rig *rig, struct rig_handle *handle, int64_t invisible_ms);
+struct rig_answer rig_pop_mode(struct rig *rig, const char *group, const char *topic, uint32_t shared_queues);
 /* A heartbeat of a producer of this group. */
 struct rig_answer rig_producer(struct rig *rig, const char *group, uint64_t conn_id);
 

@@ -5,6 +5,7 @@
 
 #include <stdarg.h>
 
+#include "broker/core/pop.h"
 #include "broker/core/removal.h"
 #include "broker/core/state.h"
 #include "lib/base/logging.h"
@@ -114,10 +115,21 @@ static inline void change_group(struct traffic *t)
 	CU_ASSERT_EQUAL(status, ST_OK);
 }
 
+static inline void set_mode(struct traffic *t)
+{
+	struct outcome outcome = { 0 };
+	enum status status = core_set_request_mode(t->f->core, span_of(topic_names[chance(t, TOPICS)]), SPAN_LITERAL("readers"),
+						   REQUEST_MODE_POP, 1 + (uint32_t)chance(t, 5), &outcome);
+
+	CU_ASSERT(status == ST_OK || status == ST_AGAIN || outcome.code == RESP_TOPIC_NOT_EXIST);
+}
+
 static inline void do_something(struct traffic *t)
 {
 	if (chance(t, 40) == 0)
 		change_group(t);
+	if (chance(t, 40) == 0)
+		set_mode(t);
 	if (!t->keeps && chance(t, 60) == 0)
 		delete_something(t);
 	switch (chance(t, 10)) {
@@ -233,6 +245,15 @@ static inline void describe_groups(struct core *core, struct lines *lines)
 			 SPAN_ARGS(g->forbidden), SPAN_ARGS(g->settings.retry_policy));
 }
 
+static inline void describe_modes(struct core *core, struct lines *lines)
+{
+	for (const struct request_mode *mode = core->pops.modes; mode != NULL; mode = mode->hh.next) {
+		if (mode->known)
+			add_line(lines, "mode %.*s %.*s %u shared %u", SPAN_ARGS(names_text(core->names, mode->group_id)),
+				 SPAN_ARGS(names_text(core->names, mode->topic_id)), mode->mode, mode->shared_queues);
+	}
+}
+
 static inline void describe(struct core *core, struct lines *lines)
 {
 	struct offsets_cursor cursor = { 0 };
@@ -242,6 +263,7 @@ static inline void describe(struct core *core, struct lines *lines)
 
 	describe_queues(core, lines);
 	describe_groups(core, lines);
+	describe_modes(core, lines);
 	describe_transactions(core, lines);
 	while (offsets_next(core->offsets, &cursor, &offset))
 		add_line(lines, "offset %.*s %.*s/%u %lld", SPAN_ARGS(names_text(core->names, offset.group_id)),

@@ -103,6 +103,36 @@ static void test_a_sync_that_fails_is_told_apart(void)
 	CU_ASSERT_TRUE(named);
 }
 
+/* A power cut may take the newest name away again: until that is durable no other goes. */
+static void test_older_ones_stay_until_the_newest_name_is_durable(void)
+{
+	bool named = false, over = false;
+
+	for (uint64_t n = 1; !over; n++) {
+		struct fixture *f = fixture_create(NULL);
+		uint64_t older[SNAPSHOT_KEPT], now[SNAPSHOT_KEPT + 1];
+		size_t older_count = 0, count = 0;
+
+		for (int i = 0; i < SNAPSHOT_KEPT; i++)
+			send_and_snapshot(f);
+		CU_ASSERT_EQUAL(snapshot_list(memdisk_vfs(f->disk), "/store", older, SNAPSHOT_KEPT, &older_count, NULL), ST_OK);
+		send_durably(f);
+		struct snapshot_job *job = first_job(f);
+		CU_ASSERT_PTR_NOT_NULL_FATAL(job);
+		memdisk_fail(f->disk, n, MEMDISK_EIO, false);
+		snapshot_job_run(job);
+		memdisk_fail(f->disk, 0, MEMDISK_EIO, false);
+		over = job->result == ST_OK;
+		CU_ASSERT_EQUAL(snapshot_list(memdisk_vfs(f->disk), "/store", now, SNAPSHOT_KEPT + 1, &count, NULL), ST_OK);
+		named = named || (!over && count > SNAPSHOT_KEPT);
+		CU_ASSERT(over || (older_count == SNAPSHOT_KEPT && count >= SNAPSHOT_KEPT));
+		for (size_t i = 0; i < SNAPSHOT_KEPT && !over && count >= SNAPSHOT_KEPT; i++)
+			CU_ASSERT_EQUAL(now[count - SNAPSHOT_KEPT + i], older[i]);
+		fixture_destroy(f);
+	}
+	CU_ASSERT_TRUE(named);
+}
+
 /* The disk was full for a moment: the snapshot is tried again, not given up for good. */
 static void test_a_snapshot_that_failed_is_tried_again(void)
 {
@@ -236,6 +266,7 @@ int main(void)
 	static const struct check_test tests[] = {
 		CHECK_TEST(test_failed_snapshots_leave_no_files),
 		CHECK_TEST(test_a_sync_that_fails_is_told_apart),
+		CHECK_TEST(test_older_ones_stay_until_the_newest_name_is_durable),
 		CHECK_TEST(test_a_snapshot_that_failed_is_tried_again),
 		CHECK_TEST(test_what_an_interrupted_snapshot_left_goes_at_start),
 		CHECK_TEST(test_an_unfinished_snapshot_does_not_stay),

@@ -1,5 +1,6 @@
 /* Retention on top of snapshots: what goes, what stays, what is carried, also when the power goes, sizes change and the disk is
  * full. */
+#include "tests/unit/core/pop_fixture.h"
 #include "tests/unit/core/snapshot_fixture.h"
 
 static void test_retention_drops_and_carries(void)
@@ -45,6 +46,45 @@ static void test_retention_drops_and_carries(void)
 	pulled_free(&p);
 	free(t);
 	fixture_destroy(f);
+}
+
+/* Given out in order and lapsed, and its body is gone while its record is there: it is done with, and what lies behind it is
+ * given out once, or not at all if it was acknowledged. */
+static void check_gone_body(bool acknowledged)
+{
+	struct fixture *f = create_small(3 * LOG_SEGMENT_SIZE_MIN);
+	struct traffic *t = traffic_create(f, 12);
+	struct send_result half = must_send(f, (struct sent){ .topic = "t", .key = "gone", .half = true });
+	struct popped popped = { 0 };
+	struct outcome outcome = { 0 };
+
+	t->keeps = true;
+	while (commitlog_appended(f->log) < LOG_SEGMENT_SIZE_MIN + 16 * 1024)
+		run(t, 10);
+	CU_ASSERT_EQUAL(fixture_end(f, &half, OUTCOME_COMMIT, false, &outcome), ST_OK);
+	uint64_t decided = commitlog_appended(f->log) - 1;
+	send(f, "k", 0);
+	CU_ASSERT_EQUAL_FATAL(pop(f, &in_order, &popped), 2);
+	struct pop_handle behind = handle_of(&popped, 1, true);
+	if (acknowledged)
+		CU_ASSERT_EQUAL(ack(f, &behind), RESP_SUCCESS);
+	while (commitlog_start(f->log) < half.log_offset)
+		run(t, 10);
+	CU_ASSERT(commitlog_start(f->log) < decided);
+	lapse(f);
+	CU_ASSERT_EQUAL(pop(f, &in_order, &popped), acknowledged ? 0 : 1);
+	CU_ASSERT(acknowledged || popped.messages[0].queue_offset == 1);
+	CU_ASSERT_EQUAL(f->core->pops.live, acknowledged ? 0 : 1);
+	CU_ASSERT_EQUAL(position(f, "t", 0), acknowledged ? 2 : 1);
+	buffer_deinit(&popped.bytes);
+	free(t);
+	fixture_destroy(f);
+}
+
+static void test_lapsed_bodies_that_are_gone_bring_no_others(void)
+{
+	check_gone_body(false);
+	check_gone_body(true);
 }
 
 static void test_without_snapshots_nothing_goes(void)
@@ -258,6 +298,7 @@ int main(void)
 {
 	static const struct check_test tests[] = {
 		CHECK_TEST(test_retention_drops_and_carries),
+		CHECK_TEST(test_lapsed_bodies_that_are_gone_bring_no_others),
 		CHECK_TEST(test_without_snapshots_nothing_goes),
 		CHECK_TEST(test_topic_keeps_its_messages_for_a_shorter_time),
 		CHECK_TEST(test_power_cuts_while_the_log_goes_round),

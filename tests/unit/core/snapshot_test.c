@@ -127,6 +127,26 @@ static void test_a_start_finds_the_pages_that_nobody_uses(void)
 	fixture_destroy(f);
 }
 
+/* Name servers pass over a version that they have seen. */
+static void test_the_version_of_the_topics_does_not_go_back(void)
+{
+	struct fixture *f = fixture_create(NULL);
+	struct topic_settings settings = { .read_queue_nums = 1, .write_queue_nums = 1, .perm = PERM_READ, .attributes = SPAN_LITERAL("{}") };
+	struct outcome outcome = { 0 };
+
+	for (int i = 0; i < 50; i++) { /* More changes than there are topics. */
+		settings.perm = i % 2 == 0 ? PERM_READ : PERM_READ | PERM_WRITE;
+		CU_ASSERT_EQUAL(core_put_topic(f->core, SPAN_LITERAL("t"), &settings, &outcome), ST_OK);
+	}
+	fixture_disk(f, true);
+	fixture_snapshot(f);
+	int64_t before = topics_version(f->core->topics).counter;
+	fixture_restart(f);
+	CU_ASSERT_NOT_EQUAL(f->store.snapshot_from, 0);
+	CU_ASSERT(topics_version(f->core->topics).counter >= before);
+	fixture_destroy(f);
+}
+
 /* --- damaged, newer, another log's -------------------------------------------------------------------------------------- */
 
 static void test_damaged_snapshot_gives_way_to_the_older_one(void)
@@ -443,6 +463,7 @@ int main(void)
 		CHECK_TEST(test_start_with_nothing_behind_the_snapshot_opens_a_new_epoch),
 		CHECK_TEST(test_two_snapshots_are_kept),
 		CHECK_TEST(test_a_start_finds_the_pages_that_nobody_uses),
+		CHECK_TEST(test_the_version_of_the_topics_does_not_go_back),
 		CHECK_TEST(test_damaged_snapshot_gives_way_to_the_older_one),
 		CHECK_TEST(test_damaged_snapshot_does_not_count_as_kept),
 		CHECK_TEST(test_a_newer_versions_snapshot_is_refused),
