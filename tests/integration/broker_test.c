@@ -137,7 +137,10 @@ static void test_bad_starts_say_why(void)
 	expect_refusal((const char *const[]){ "escrow-broker", "-o", "metricsExporterType=PROM", "-o", "metricsPromExporterHost=192.0.2.1",
 					       "-o", other, NULL }, "allowInsecure");
 	expect_refusal((const char *const[]){ "escrow-broker", "-o", port_option, "-o", other, NULL }, number);
-	expect_refusal((const char *const[]){ "escrow-broker", "-o", "listenPort=0", "-o", store_option, NULL }, store);
+	expect_refusal((const char *const[]){ "escrow-broker", "-o", "listenPort=0", "-o", store_option, "-o", "brokerName=test", NULL },
+		       "is locked by process");
+	expect_refusal((const char *const[]){ "escrow-broker", "-o", "listenPort=0", "-o", store_option, "-o", "brokerName=other", NULL },
+		       "is the store of broker \"test\"");
 	CU_ASSERT(program_alive(&broker));
 	program_stop(&broker, SIGTERM, NULL);
 	check_remove_dir(dir);
@@ -197,7 +200,7 @@ static void test_damaged_store_is_refused(void)
 	CU_ASSERT_EQUAL(pwrite(fd, &byte, 1, 20000), 1);
 	close(fd);
 	option(store_option, sizeof(store_option), "storePathRootDir", store);
-	expect_refusal((const char *const[]){ "escrow-broker", "-o", "listenPort=0", "-o", store_option, NULL },
+	expect_refusal((const char *const[]){ "escrow-broker", "-o", "listenPort=0", "-o", store_option, "-o", "brokerName=test", NULL },
 		       "commitlog/00000000000000000000");
 	check_remove_dir(dir);
 }
