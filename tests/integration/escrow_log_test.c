@@ -626,7 +626,7 @@ static void write_file(const char *name, struct span content)
 	snprintf(path, sizeof(path), "%s/%s", copy, name);
 	FILE *file = fopen(path, "we");
 	CU_ASSERT_FATAL(file != NULL);
-	CU_ASSERT_EQUAL(fwrite(content.data, 1, content.size, file), content.size);
+	CU_ASSERT(content.size == 0 || fwrite(content.data, 1, content.size, file) == content.size);
 	CU_ASSERT_EQUAL(fclose(file), 0);
 }
 
