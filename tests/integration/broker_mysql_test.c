@@ -155,7 +155,9 @@ static int commit_behind_each_other(struct raw *raw, struct diskshim *shim, cons
 		shim->passes = i > 0;
 		answered += answers(raw);
 		int64_t told = count_rows("state = 2");
-		answered += answers(raw);
+		/* The answer leaves at the end of the turn that let the row go, and may be the slower one. */
+		while (answered < told && raw_receive(raw, 5000) != NULL)
+			answered++;
 		CU_ASSERT(told >= 0 && told <= answered);
 	}
 	return answered;
