@@ -50,8 +50,8 @@ enum status core_flush_offsets(struct core *core)
 	return ST_OK;
 }
 
-static enum status reserve_offset(struct core *core, uint32_t topic_id, uint32_t group_id, uint32_t queue_id,
-				  struct outcome *outcome)
+enum status progress_reserve_offset(struct core *core, uint32_t topic_id, uint32_t group_id, uint32_t queue_id,
+				    struct outcome *outcome)
 {
 	if (offsets_reserve(core->offsets, topic_id, group_id, queue_id) == ST_OK)
 		return ST_OK;
@@ -71,7 +71,7 @@ enum status core_update_offset(struct core *core, struct span group_name, struct
 	if (queue_id < 0 || (uint32_t)queue_id >= topic_queue_nums(topic) || offset < 0)
 		return core_refuse(outcome, RESP_INVALID_PARAMETER, "queueId %d or offset %lld is illegal", queue_id,
 				   (long long)offset);
-	enum status status = reserve_offset(core, topic->id, group->id, (uint32_t)queue_id, outcome);
+	enum status status = progress_reserve_offset(core, topic->id, group->id, (uint32_t)queue_id, outcome);
 	if (status != ST_OK)
 		return status;
 	if (offsets_reset_target(core->offsets, topic->id, group->id, (uint32_t)queue_id) >= 0)
@@ -396,7 +396,7 @@ enum status core_prepare_pull(struct core *core, const struct pull_header *heade
 											     : PULL_BYTES_MAX;
 	if ((header->sys_flag & PULL_COMMIT_OFFSET) != 0 && header->commit_offset >= 0 &&
 	    offsets_reset_target(core->offsets, topic->id, group->id, out->queue_id) < 0 &&
-	    reserve_offset(core, topic->id, group->id, out->queue_id, outcome) == ST_OK)
+	    progress_reserve_offset(core, topic->id, group->id, out->queue_id, outcome) == ST_OK)
 		offsets_note(core->offsets, topic->id, group->id, out->queue_id, header->commit_offset);
 	return core_accept(outcome, 0);
 }

@@ -44,6 +44,9 @@ enum status progress_own_filter(struct core *core, struct span type, struct span
 /* Young: its first message is near the log's end, or there is none yet. A group that never read it then starts at its
  * beginning, whatever the client says; RocketMQ's rule ("offset 0 is still in memory"). */
 bool progress_is_young(const struct core *core, const struct queue *queue);
+/* The place of an offset, so that a record of it can be applied. Refuses with SYSTEM_BUSY at the limit (offsets.h). */
+enum status progress_reserve_offset(struct core *core, uint32_t topic_id, uint32_t group_id, uint32_t queue_id,
+				    struct outcome *outcome) MUST_USE;
 /* Appends one OFFSETS record, of at most RECORD_OFFSETS_MAX values with reserved places, and applies it. */
 struct record_offset;
 enum status progress_record_offsets(struct core *core, const struct record_offset *offsets, size_t count,

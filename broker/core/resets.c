@@ -80,8 +80,9 @@ static enum status record_targets(struct core *core, const struct topic *topic, 
 
 	_Static_assert((int)TOPIC_QUEUE_MAX <= (int)RECORD_OFFSETS_MAX, "all queues of a topic in one record");
 	for (size_t i = 0; i < count; i++) {
-		if (offsets_reserve(core->offsets, topic->id, group->id, targets[i].queue_id) != ST_OK)
-			return core_refuse(outcome, RESP_SYSTEM_BUSY, "this broker keeps too many consumer offsets already");
+		enum status status = progress_reserve_offset(core, topic->id, group->id, targets[i].queue_id, outcome);
+		if (status != ST_OK)
+			return status;
 		records[i] = (struct record_offset){ group->name, topic->name, targets[i].queue_id, targets[i].offset };
 	}
 	for (size_t i = 0; i < count; i++) {
@@ -158,8 +159,10 @@ static bool is_cloned(const struct core *core, const struct clone_request *reque
 /* Room for the value; and if the group pops, it goes there too. */
 static enum status make_way(struct core *core, const struct offsets_entry *entry, uint32_t to_id, struct outcome *outcome)
 {
-	if (offsets_reserve(core->offsets, entry->topic_id, to_id, entry->queue_id) != ST_OK)
-		return core_refuse(outcome, RESP_SYSTEM_BUSY, "this broker keeps too many consumer offsets already");
+	enum status status = progress_reserve_offset(core, entry->topic_id, to_id, entry->queue_id, outcome);
+
+	if (status != ST_OK)
+		return status;
 	return pop_reset_position(core, entry->topic_id, to_id, entry->queue_id, entry->value > 0 ? (uint64_t)entry->value : 0, false,
 				  outcome);
 }

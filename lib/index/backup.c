@@ -258,19 +258,12 @@ static enum status attempt(struct backup *b, struct errinfo *err)
 	return status;
 }
 
-static enum status stop_at_any(void *context, const char *name)
-{
-	(void)context;
-	(void)name;
-	return ST_INVALID;
-}
-
 static enum status check_target_empty(const struct backup *b, struct errinfo *err)
 {
-	enum status status = vfs_list(b->vfs, b->target, stop_at_any, NULL, err);
+	enum status status = vfs_check_empty(b->vfs, b->target, err);
 
-	if (status != ST_INVALID)
-		return status == ST_NOTFOUND ? ST_OK : status;
+	if (status != ST_EXISTS)
+		return status;
 	status = unfinished_check(b->vfs, b->target, err);
 	if (status == ST_OK)
 		return errinfo_set(err, ST_INVALID, "%s is not empty: name a directory that is empty or not there", b->target);

@@ -6,26 +6,10 @@
 #include "lib/index/key_run.h"
 #include "lib/log/format.h"
 
-static enum status stop_at_any(void *context, const char *name)
-{
-	(void)context;
-	(void)name;
-	return ST_EXISTS;
-}
-
-static enum status check_no_files(const struct vfs *vfs, const char *dir, struct errinfo *err)
-{
-	enum status status = vfs_list(vfs, dir, stop_at_any, NULL, err);
-
-	return status == ST_NOTFOUND ? ST_OK : status;
-}
-
 static enum status check_no_file(const struct vfs *vfs, const char *path, struct errinfo *err)
 {
-	struct vfs_file *file = NULL;
-	enum status status = vfs_open(vfs, path, VFS_READ, &file, err);
+	enum status status = vfs_look_for(vfs, path, err);
 
-	vfs_close(file);
 	return status == ST_OK ? ST_EXISTS : status == ST_NOTFOUND ? ST_OK : status;
 }
 
@@ -35,10 +19,10 @@ static enum status find_trace(const struct vfs *vfs, const char *root, char path
 	static const char *const files[] = { "index.pages", "broker" };
 
 	snprintf(path, KEY_RUN_PATH_SIZE, "%s/snapshots", root);
-	enum status status = check_no_files(vfs, path, err);
+	enum status status = vfs_check_empty(vfs, path, err);
 	if (status == ST_OK) {
 		key_run_dir(root, path);
-		status = check_no_files(vfs, path, err);
+		status = vfs_check_empty(vfs, path, err);
 	}
 	for (size_t i = 0; status == ST_OK && i < sizeof(files) / sizeof(files[0]); i++) {
 		snprintf(path, KEY_RUN_PATH_SIZE, "%s/%s", root, files[i]);

@@ -42,14 +42,12 @@ enum status unfinished_clear(const struct vfs *vfs, const char *root, struct err
 
 enum status unfinished_check(const struct vfs *vfs, const char *root, struct errinfo *err)
 {
-	struct vfs_file *file = NULL;
 	char path[PATH_SIZE];
 
 	mark_path(root, path);
-	enum status status = vfs_open(vfs, path, VFS_READ, &file, err);
+	enum status status = vfs_look_for(vfs, path, err);
 	if (status != ST_OK)
 		return status == ST_NOTFOUND ? ST_OK : status;
-	vfs_close(file);
 	return errinfo_set(err, ST_CORRUPT, "%.160s is an unfinished copy (it has the file \"unfinished\"): escrow-log backup or restore "
 			   "is at work there, or was stopped before its end, and messages are missing: when it is not at work any more, "
 			   "remove the directory and run it again", root);

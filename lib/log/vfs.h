@@ -144,6 +144,31 @@ static inline MUST_USE enum status vfs_list(const struct vfs *vfs, const char *d
 	return vfs->list(vfs->context, dir, callback, callback_context, err);
 }
 
+/* Is there such a file? ST_OK, ST_NOTFOUND; another failure: nobody knows. */
+static inline MUST_USE enum status vfs_look_for(const struct vfs *vfs, const char *path, struct errinfo *err)
+{
+	struct vfs_file *file = NULL;
+	enum status status = vfs_open(vfs, path, VFS_READ, &file, err);
+
+	vfs_close(file);
+	return status;
+}
+
+static inline enum status vfs_stop_at_any(void *context, const char *name)
+{
+	(void)context;
+	(void)name;
+	return ST_EXISTS;
+}
+
+/* ST_OK for an empty directory, and for one that is absent; ST_EXISTS: there is something in it. */
+static inline MUST_USE enum status vfs_check_empty(const struct vfs *vfs, const char *dir, struct errinfo *err)
+{
+	enum status status = vfs_list(vfs, dir, vfs_stop_at_any, NULL, err);
+
+	return status == ST_NOTFOUND ? ST_OK : status;
+}
+
 static inline MUST_USE enum status vfs_sync_dir(const struct vfs *vfs, const char *dir, struct errinfo *err)
 {
 	return vfs->sync_dir(vfs->context, dir, err);

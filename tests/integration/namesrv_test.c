@@ -272,6 +272,7 @@ static void save_when_possible(const char *scan, bool before_the_end)
 {
 	static const char *const setting[][2] = { { "namespace", "N" }, { "key", "K" }, { "value", "V" } };
 	char *dir = check_make_dir(), later[600], option[700];
+	const char *path = option + strlen("kvConfigPath=");
 	const char *const options[] = { "-o", option, "-o", scan, NULL };
 	struct child c;
 
@@ -282,11 +283,11 @@ static void save_when_possible(const char *scan, bool before_the_end)
 	CU_ASSERT(call(fd, REQ_PUT_KV_CONFIG, setting, 3, ""));
 	close(fd);
 	CU_ASSERT_EQUAL(mkdir(later, 0700), 0);
-	for (int i = 0; i < 2000 && before_the_end && access(option + strlen("kvConfigPath="), F_OK) != 0; i++)
+	for (int i = 0; i < 2000 && before_the_end && access(path, F_OK) != 0; i++)
 		usleep(5000);
-	CU_ASSERT_EQUAL(access(option + strlen("kvConfigPath="), F_OK) == 0, before_the_end);
+	CU_ASSERT_EQUAL(access(path, F_OK) == 0, before_the_end);
 	stop(&c);
-	CU_ASSERT_EQUAL(access(option + strlen("kvConfigPath="), F_OK), 0);
+	CU_ASSERT_EQUAL(access(path, F_OK), 0);
 	check_remove_dir(dir);
 }
 
