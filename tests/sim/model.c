@@ -224,10 +224,21 @@ void model_decision_asked(struct item *item, enum record_outcome outcome, bool f
 	item->unknown_answers += outcome == 0 && from_check;
 }
 
+/* Who was paused finds many questions about one transaction and answers them all at once: for a broker that is one answer, as
+ * no two are counted within one check interval. */
+static void note_unknown_acked(struct item *item)
+{
+	if (item->unknown_acked > 0 && engine_now_us() - item->unknown_acked_us < settings()->check_interval_ms * 1000)
+		return;
+	item->unknown_acked++;
+	item->unknown_acked_us = engine_now_us();
+}
+
 void model_decision_acked(struct item *item, enum record_outcome outcome, bool from_check)
 {
 	if (outcome == 0) {
-		item->unknown_acked += from_check;
+		if (from_check)
+			note_unknown_acked(item);
 		return;
 	}
 	if (item->acked == opposite(outcome))

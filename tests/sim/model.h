@@ -8,7 +8,7 @@
  *       was settled in time, is not given out again
  *   I3  what is seen was sent by somebody, is intact, was asked to be committed, is due
  *   I4  an END that is refused was decided otherwise
- *   I5  nobody is asked about a transaction before its time
+ *   I5  nobody is asked about a transaction before its time, nor for ever
  *   I7  queue offsets are dense, store times do not go back along a queue
  *
  * What needs the end of the run is in final.h.
@@ -57,7 +57,8 @@ struct item {
 	bool operator_asked;     /* By an operator among others: then it may differ from `local`. */
 	enum record_outcome acked; /* 0: no decision was acknowledged. */
 	uint32_t unknown_answers; /* To check-backs; */
-	uint32_t unknown_acked;   /* of those, acknowledged. */
+	uint32_t unknown_acked;   /* of those, acknowledged, at least one check interval apart; */
+	int64_t unknown_acked_us; /* the last of these. */
 	uint32_t life_at_first;   /* Of its broker when it was sent there first. */
 
 	/* Seeing. */
