@@ -89,6 +89,8 @@ void core_committed(struct core *core);
 /* What the shell knows of the disk: FULL refuses new messages and halves, while decisions, pulls and offsets go on. */
 enum disk_level { DISK_OK, DISK_LOW, DISK_FULL };
 void core_set_disk_level(struct core *core, enum disk_level level);
+/* Can no more of the log be prepared at present? What is new and does not fit into what there is need not wait then. */
+void core_set_log_stands(struct core *core, bool stands);
 /* Bytes of prepared log that new messages leave to decisions, deliveries, checks, offsets and carrying (room.h). The shell keeps
  * that much prepared, and says FULL when no more than that can be. */
 uint64_t core_reserved_bytes(const struct core *core);

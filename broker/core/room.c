@@ -96,11 +96,19 @@ enum status core_no_room(struct core *core, size_t payload_size, struct outcome 
 
 enum status core_check_disk(struct core *core, size_t payload_size, struct outcome *outcome)
 {
-	if (core->disk_level == DISK_FULL) {
+	bool has_room = room_has(core, ROOM_NEW, payload_size);
+
+	/* A large one finds no room before the disk counts as full. */
+	if (core->disk_level == DISK_FULL || (core->log_stands && !has_room)) {
 		statistics_put_failed(core->statistics);
 		return refuse_full(outcome);
 	}
-	return room_has(core, ROOM_NEW, payload_size) ? ST_OK : core_no_room(core, payload_size, outcome);
+	return has_room ? ST_OK : core_no_room(core, payload_size, outcome);
+}
+
+void core_set_log_stands(struct core *core, bool stands)
+{
+	core->log_stands = stands;
 }
 
 void core_set_disk_level(struct core *core, enum disk_level level)

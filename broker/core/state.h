@@ -73,6 +73,7 @@ struct core {
 	struct visibility visibility;
 	struct hash_key hash_key;
 	enum disk_level disk_level;
+	bool log_stands; /* No more of it can be prepared at present. */
 	struct replay replay;
 	struct retention retention;
 	struct {

@@ -333,6 +333,7 @@ static void watch_disk(struct broker *broker)
 	static const char *const texts[] = { [DISK_OK] = "ok", [DISK_LOW] = "low", [DISK_FULL] = "full" };
 
 	disk_set_reserved(broker->disk, core_reserved_bytes(broker->core));
+	core_set_log_stands(broker->core, disk_log_stands(broker->disk));
 	enum disk_level level = disk_level(broker->disk);
 	if (level == broker->disk_level)
 		return;

@@ -257,7 +257,7 @@ static bool is_short(const struct disk *disk)
 }
 
 /* Or it cannot be: the last try found no space, and the next one is due in a second. */
-static bool is_out_of_space(const struct disk *disk)
+bool disk_log_stands(const struct disk *disk)
 {
 	return disk->prepare_full || is_short(disk);
 }
@@ -271,9 +271,9 @@ enum disk_level disk_level(const struct disk *disk)
 {
 	uint64_t used = disk->total_bytes - disk->free_bytes;
 
-	if (is_out_of_space(disk) && commitlog_prepared_ahead(disk->log) < disk->reserved_bytes + LAST_BYTES)
+	if (disk_log_stands(disk) && commitlog_prepared_ahead(disk->log) < disk->reserved_bytes + LAST_BYTES)
 		return DISK_FULL;
-	if (is_out_of_space(disk) || used / 100 * 100 > disk->total_bytes / 100 * disk->limits.warn_percent)
+	if (disk_log_stands(disk) || used / 100 * 100 > disk->total_bytes / 100 * disk->limits.warn_percent)
 		return DISK_LOW;
 	return DISK_OK;
 }
@@ -282,7 +282,7 @@ static void start_housekeeping(struct disk *disk)
 {
 	bool wanted = commitlog_prepared_ahead(disk->log) < PREPARE_AHEAD + disk->reserved_bytes || disk->now_ms - disk->last_flush_ms >= REST_MS;
 
-	commitlog_keep_spares(disk->log, !is_out_of_space(disk));
+	commitlog_keep_spares(disk->log, !disk_log_stands(disk));
 	/* Without space for more, what was given up may still be used again or removed. */
 	wanted = wanted && (!is_short(disk) || commitlog_dropped(disk->log));
 	if (wanted && !disk->prepare.out && disk->now_ms >= disk->prepare_after_ms &&

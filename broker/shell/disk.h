@@ -46,6 +46,8 @@ void disk_read_ahead(struct disk *disk, uint64_t offset, uint32_t size);
 void disk_set_reserved(struct disk *disk, uint64_t bytes);
 /* As of a second ago at most. */
 enum disk_level disk_level(const struct disk *disk);
+/* No more of the log can be prepared: there is too little space, or the last try found none. */
+bool disk_log_stands(const struct disk *disk);
 uint64_t disk_free_bytes(const struct disk *disk);
 /* Of the file system, as far as it may be used: what is used and what is free. */
 uint64_t disk_total_bytes(const struct disk *disk);

@@ -115,6 +115,23 @@ static void test_open_transactions_end_on_a_full_disk(void)
 	end_all(&t);
 }
 
+/* What is large finds no room before the disk counts as full. It waits as long as more may be prepared. */
+static void test_what_does_not_fit_any_more_need_not_wait(void)
+{
+	struct full t = create_full();
+	struct send_result result;
+	struct outcome outcome;
+
+	core_set_disk_level(t.f->core, DISK_LOW);
+	CU_ASSERT_EQUAL(fixture_send(t.f, (struct sent){ .topic = "bulk", .key = "k" }, &result, &outcome), ST_AGAIN);
+	core_set_log_stands(t.f->core, true);
+	CU_ASSERT_EQUAL(fixture_send(t.f, (struct sent){ .topic = "bulk", .key = "k" }, &result, &outcome), ST_DENIED);
+	CU_ASSERT_EQUAL(outcome.code, RESP_SERVICE_NOT_AVAILABLE);
+	core_set_log_stands(t.f->core, false);
+	CU_ASSERT_EQUAL(fixture_send(t.f, (struct sent){ .topic = "bulk", .key = "k" }, &result, &outcome), ST_AGAIN);
+	end_all(&t);
+}
+
 /* What is sent back is stored anew: refused, and the consumer keeps it. */
 static void test_nothing_is_sent_back_to_a_full_disk(void)
 {
@@ -365,6 +382,7 @@ int main(void)
 {
 	static const struct check_test tests[] = {
 		CHECK_TEST(test_open_transactions_end_on_a_full_disk),
+		CHECK_TEST(test_what_does_not_fit_any_more_need_not_wait),
 		CHECK_TEST(test_nothing_is_sent_back_to_a_full_disk),
 		CHECK_TEST(test_carrying_leaves_decisions_their_room),
 		CHECK_TEST(test_offsets_leave_decisions_their_room),

@@ -235,9 +235,11 @@ static void test_little_space_is_none(void)
 	CU_ASSERT_EQUAL(disk_level(s.disk), DISK_FULL);
 	disk_set_reserved(s.disk, 0);
 	CU_ASSERT_EQUAL(disk_level(s.disk), DISK_LOW); /* What is prepared serves. */
+	CU_ASSERT_TRUE(disk_log_stands(s.disk));
 	system_free = 512 * (uint64_t)MIB;
 	turn(&s, 1000);
 	CU_ASSERT_EQUAL(disk_level(s.disk), DISK_OK);
+	CU_ASSERT_FALSE(disk_log_stands(s.disk));
 	shell_close(&s);
 }
 
