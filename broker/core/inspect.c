@@ -16,7 +16,7 @@ enum status inspect_entry(struct core *core, const struct topic *topic, uint32_t
 
 	if (queue == NULL || offset >= queue->visible_offset)
 		return ST_NOTFOUND;
-	enum status status = retention_queue_min(core, queue, &min, err);
+	enum status status = trimming_queue_min(core, queue, &min, err);
 	if (status != ST_OK)
 		return status;
 	return offset < min ? ST_NOTFOUND : consume_queue_get(&queue->entries, offset, out, err);
@@ -83,7 +83,7 @@ enum status inspect_queue(struct core *core, const struct topic *topic, uint32_t
 		return inspect_halves(core, out, err);
 	if (queue == NULL)
 		return ST_OK;
-	enum status status = retention_queue_min(core, queue, &out->min_offset, err);
+	enum status status = trimming_queue_min(core, queue, &out->min_offset, err);
 	out->max_offset = queue->visible_offset;
 	if (status != ST_OK || out->max_offset == 0)
 		return status;

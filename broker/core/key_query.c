@@ -27,7 +27,7 @@ static enum status find_delivery(struct core *core, const struct found *found, u
 
 	if (queue == NULL)
 		return ST_NOTFOUND;
-	enum status status = retention_queue_min(core, queue, &min, err);
+	enum status status = trimming_queue_min(core, queue, &min, err);
 	if (status == ST_OK)
 		status = consume_queue_find_time(&queue->entries, queue->visible_offset, found->deliver_at_ms, CQ_LOWER, &at, err);
 	for (int i = 0; status == ST_OK && i < DELIVERIES_LOOKED_AT && at < queue->visible_offset; i++, at++) {

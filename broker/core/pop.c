@@ -6,9 +6,9 @@
 #include "broker/core/kept_elsewhere.h"
 #include "broker/core/pop_waits.h"
 #include "broker/core/progress.h"
-#include "broker/core/retention.h"
 #include "broker/core/settings.h"
 #include "broker/core/state.h"
+#include "broker/core/trimming.h"
 #include "lib/wire/properties.h"
 
 #define INVISIBLE_MAX_MS ((int64_t)1 << 40)
@@ -230,7 +230,7 @@ static enum status check_place(struct core *core, const struct pop_handle *handl
 		return core_refuse(outcome, RESP_MESSAGE_ILLEGAL, "queueId[%d] is illegal, topic:[%.*s] topicConfig.readQueueNums:[%u]",
 				   handle->queue_id, SPAN_ARGS(handle->topic), topic->settings.read_queue_nums);
 	struct queue *queue = topic_queue(topic, (uint32_t)handle->queue_id);
-	if (queue != NULL && retention_queue_min(core, queue, &min, NULL) == ST_AGAIN)
+	if (queue != NULL && trimming_queue_min(core, queue, &min, NULL) == ST_AGAIN)
 		return ST_AGAIN;
 	max = queue == NULL ? 0 : queue->visible_offset;
 	if (handle->offset < 0 || (uint64_t)handle->offset < min || (uint64_t)handle->offset >= max)

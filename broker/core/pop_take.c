@@ -7,8 +7,8 @@
 #include "broker/core/pop.h"
 #include "broker/core/progress.h"
 #include "broker/core/pull.h"
-#include "broker/core/retention.h"
 #include "broker/core/state.h"
+#include "broker/core/trimming.h"
 #include "lib/wire/message.h"
 #include "lib/wire/properties.h"
 
@@ -384,7 +384,7 @@ static enum status take_queue(struct taking *t, uint32_t queue_id)
 	if (t->queue == NULL)
 		return ST_OK;
 	t->row = pops_find(&t->core->pops, &key);
-	enum status status = retention_queue_min(t->core, t->queue, &min, NULL) == ST_AGAIN ? ST_AGAIN : ST_OK;
+	enum status status = trimming_queue_min(t->core, t->queue, &min, NULL) == ST_AGAIN ? ST_AGAIN : ST_OK;
 	if (status == ST_OK && !t->request->peek)
 		status = reserve(t, &key);
 	if (status != ST_OK || is_blocked(t))
@@ -510,7 +510,7 @@ static bool queue_has_message(struct taking *t, uint32_t queue_id)
 		return false;
 	if (t->row != NULL && t->request->order && t->row->live > 0)
 		return true; /* Lapsed. */
-	(void)!retention_queue_min(t->core, t->queue, &min, NULL);
+	(void)!trimming_queue_min(t->core, t->queue, &min, NULL);
 	return start_of(t, min, &known) < t->queue->visible_offset;
 }
 

@@ -155,7 +155,7 @@ enum status core_queue_range(struct core *core, struct span topic_name, int32_t 
 	if (status != ST_OK && queue == NULL)
 		return status;
 	if (queue != NULL) {
-		if (retention_queue_min(core, queue, &out->min_offset, NULL) == ST_AGAIN)
+		if (trimming_queue_min(core, queue, &out->min_offset, NULL) == ST_AGAIN)
 			return ST_AGAIN;
 		out->max_offset = queue->visible_offset;
 	}
@@ -175,7 +175,7 @@ enum status core_search_offset(struct core *core, struct span topic_name, int32_
 	uint64_t min = 0;
 	if (queue == NULL)
 		return core_accept(outcome, 0);
-	status = retention_queue_min(core, queue, &min, &outcome->err);
+	status = trimming_queue_min(core, queue, &min, &outcome->err);
 	if (status == ST_OK)
 		status = consume_queue_find_time(&queue->entries, queue->visible_offset, time_ms,
 						 upper ? CQ_UPPER : CQ_LOWER, offset_out, &outcome->err);
@@ -198,7 +198,7 @@ enum status core_earliest_time(struct core *core, struct span topic_name, int32_
 	uint64_t min = 0;
 	if (queue == NULL || queue->visible_offset == 0)
 		return core_accept(outcome, 0);
-	status = retention_queue_min(core, queue, &min, &outcome->err);
+	status = trimming_queue_min(core, queue, &min, &outcome->err);
 	if (status == ST_OK && min == queue->visible_offset)
 		return core_accept(outcome, 0);
 	if (status == ST_OK)

@@ -297,7 +297,7 @@ enum status core_pull(struct core *core, const struct pull_request *request, str
 	core->wish_window = NO_WINDOW;
 	if (topic == NULL)
 		return core_refuse(outcome, RESP_TOPIC_NOT_EXIST, "the topic is gone");
-	if (queue != NULL && retention_queue_min(core, queue, &result->min_offset, NULL) == ST_AGAIN)
+	if (queue != NULL && trimming_queue_min(core, queue, &result->min_offset, NULL) == ST_AGAIN)
 		return ST_AGAIN; /* Not for damage: whoever reads that entry is told. */
 	result->max_offset = queue == NULL ? 0 : queue->visible_offset;
 	if (tell_reset(core, request, result))

@@ -3,6 +3,7 @@
 #ifndef ESCROW_CORE_STATE_H
 #define ESCROW_CORE_STATE_H
 
+#include "broker/core/carrying.h"
 #include "broker/core/core.h"
 #include "broker/core/delays.h"
 #include "broker/core/expression.h"
@@ -20,6 +21,7 @@
 #include "broker/core/room.h"
 #include "broker/core/statistics.h"
 #include "broker/core/topics.h"
+#include "broker/core/trimming.h"
 #include "broker/core/visibility.h"
 #include "broker/core/windows.h"
 #include "broker/core/wishes.h"
@@ -76,6 +78,8 @@ struct core {
 	bool log_stands; /* No more of it can be prepared at present. */
 	struct replay replay;
 	struct retention retention;
+	struct carrying carrying;
+	struct trimming trimming;
 	struct {
 		uint32_t cursor;   /* Of a walk over the pending transactions, some each tick. */
 		int64_t round_ms;  /* The oldest one's store time in this round, 0: none yet; in the last. */

@@ -194,7 +194,7 @@ static inline void describe_queues(struct core *core, struct lines *lines)
 			uint64_t min = 0;
 			if (queue == NULL)
 				continue;
-			CU_ASSERT_EQUAL(retention_queue_min(core, queue, &min, NULL), ST_OK);
+			CU_ASSERT_EQUAL(trimming_queue_min(core, queue, &min, NULL), ST_OK);
 			if (queue->next_offset > 0) /* Waiting pulls make empty ones. */
 				add_line(lines, "queue %.*s/%u [%llu,%llu)", SPAN_ARGS(topic->name), q, (unsigned long long)min,
 					 (unsigned long long)queue->next_offset);

@@ -82,7 +82,7 @@ static void test_a_delayed_message_outlives_its_segment(void)
 	grow(f, 6);
 	CU_ASSERT_TRUE(commitlog_start(f->log) > sent.log_offset);
 	/* Carried once for each time round, not at each tick. */
-	CU_ASSERT_TRUE(f->core->retention.carried_count >= 1 && f->core->retention.carried_count <= 3);
+	CU_ASSERT_TRUE(f->core->carrying.carried_count >= 1 && f->core->carrying.carried_count <= 3);
 	fixture_restart(f);
 	grow(f, 4);
 	fixture_advance(f, 20000);
@@ -148,7 +148,7 @@ static void test_late_decisions_do_not_hold_the_log_one_after_the_other(void)
 		while (decided < i && halves[decided].log_offset < f->core->retention.segments[1].end)
 			commit_late(f, &halves[decided++]);
 	}
-	CU_ASSERT_TRUE(f->core->retention.carried_count > 0);
+	CU_ASSERT_TRUE(f->core->carrying.carried_count > 0);
 	CU_ASSERT_TRUE(f->core->retention.count <= 2 * KEPT_SEGMENTS + 2);
 	fixture_destroy(f);
 }
@@ -444,7 +444,7 @@ static void check_others_are_carried(struct fixture *f, const struct send_result
 	CU_ASSERT_NOT_EQUAL(waits.body_offset, delayed.log_offset);
 	CU_ASSERT_EQUAL(pending_find(f->core->pending, stuck->queue_offset)->body_offset, stuck->log_offset);
 	CU_ASSERT_TRUE(commitlog_start(f->log) < stuck->log_offset);
-	CU_ASSERT_EQUAL(f->core->retention.left_count, 1); /* Not at each tick. */
+	CU_ASSERT_EQUAL(f->core->carrying.left_count, 1); /* Not at each tick. */
 }
 
 /* Segments of the first run take a half that those of the second do not. */
@@ -483,7 +483,7 @@ static void test_a_damaged_body_holds_up_no_other(void)
 	clock_manual_advance(&f->clock, 3600 * 1000); /* It is tried again, now and then. */
 	core_set_time(f->core, f->clock.wall_now_ms, f->clock.mono_now_ms);
 	core_tick(f->core);
-	CU_ASSERT_EQUAL(f->core->retention.left_count, 2);
+	CU_ASSERT_EQUAL(f->core->carrying.left_count, 2);
 	memdisk_data(f->disk, "/store/commitlog/00000000000000000000", &size)[damaged.log_offset + 500] ^= 1;
 	clock_manual_advance(&f->clock, 3600 * 1000);
 	grow(f, 4);
@@ -513,11 +513,11 @@ static void test_what_is_open_does_not_chase_itself(void)
 		fixture_snapshot_step(f);
 	}
 	CU_ASSERT_TRUE(bytes_since(f, before) < 2 * SEGMENT);
-	CU_ASSERT_TRUE(f->core->retention.warn_after_ms > 0); /* Said, once. */
-	before = f->core->retention.carried_count;
+	CU_ASSERT_TRUE(f->core->carrying.warn_after_ms > 0); /* Said, once. */
+	before = f->core->carrying.carried_count;
 	grow(f, 100);
-	CU_ASSERT_TRUE(f->core->retention.carried_count - before > HALVES);
-	CU_ASSERT_TRUE((f->core->retention.carried_count - before) * (OPEN_BYTES / HALVES) < 55 * SEGMENT);
+	CU_ASSERT_TRUE(f->core->carrying.carried_count - before > HALVES);
+	CU_ASSERT_TRUE((f->core->carrying.carried_count - before) * (OPEN_BYTES / HALVES) < 55 * SEGMENT);
 	CU_ASSERT_TRUE(f->core->retention.count < 3 * OPEN_SEGMENTS);
 	fixture_destroy(f);
 }
@@ -808,10 +808,10 @@ static void test_nobody_waits_for_the_others_disk(void)
 		CU_ASSERT_TRUE(offsets[2 * i] == halves[i].log_offset || offsets[2 * i + 1] == halves[i].log_offset);
 		CU_ASSERT_TRUE(offsets[2 * i] > halves[i].log_offset || offsets[2 * i + 1] > halves[i].log_offset);
 	}
-	CU_ASSERT_EQUAL(f->core->retention.carried_count, 0);
+	CU_ASSERT_EQUAL(f->core->carrying.carried_count, 0);
 	memdisk_set_cold(f->disk, false);
 	fixture_advance(f, 100);
-	CU_ASSERT_EQUAL(f->core->retention.carried_count, 8);
+	CU_ASSERT_EQUAL(f->core->carrying.carried_count, 8);
 	CU_ASSERT_EQUAL(take_own_reads(f, offsets, 32), 0);
 	fixture_destroy(f);
 }
@@ -827,7 +827,7 @@ static void test_a_body_that_the_disk_never_gives_holds_up_no_other(void)
 	idle(f, 2 * HOUR_MS);
 	CU_ASSERT_NOT_EQUAL(pending_find(f->core->pending, later.queue_offset)->body_offset, later.log_offset);
 	CU_ASSERT_EQUAL(pending_find(f->core->pending, cold.queue_offset)->body_offset, cold.log_offset);
-	CU_ASSERT_TRUE(f->core->retention.left_count > 0);
+	CU_ASSERT_TRUE(f->core->carrying.left_count > 0);
 	memdisk_set_cold(f->disk, false);
 	idle(f, HOUR_MS / 2);
 	CU_ASSERT_NOT_EQUAL(pending_find(f->core->pending, cold.queue_offset)->body_offset, cold.log_offset);
@@ -855,8 +855,8 @@ static void test_a_tick_carries_a_megabyte(void)
 	core_set_time(f->core, f->clock.wall_now_ms, f->clock.mono_now_ms);
 	for (int i = 1; i <= 2; i++) {
 		core_tick(f->core);
-		CU_ASSERT_TRUE(f->core->retention.carried_count * LARGE > (uint64_t)i * 1000 * 1000);
-		CU_ASSERT_TRUE(f->core->retention.carried_count * LARGE < (uint64_t)i * 1100 * 1000);
+		CU_ASSERT_TRUE(f->core->carrying.carried_count * LARGE > (uint64_t)i * 1000 * 1000);
+		CU_ASSERT_TRUE(f->core->carrying.carried_count * LARGE < (uint64_t)i * 1100 * 1000);
 		fixture_disk(f, true);
 	}
 	fixture_destroy(f);
@@ -874,7 +874,7 @@ static void test_a_snapshot_knows_who_refers_to_a_segment(void)
 	fixture_disk(f, true);
 	for (int i = 0; i < 2; i++)
 		fixture_snapshot(f); /* Also the older one needs nothing of the oldest segment. */
-	CU_ASSERT_EQUAL(f->core->retention.carried_count, 0);
+	CU_ASSERT_EQUAL(f->core->carrying.carried_count, 0);
 	fixture_restart(f);
 	grow(f, 2);
 	CU_ASSERT_TRUE(commitlog_appended(f->log) >= (KEPT_SEGMENTS + 1) * SEGMENT);
@@ -964,7 +964,7 @@ static void test_a_start_knows_where_a_delayed_message_was_carried(void)
 		fixture_snapshot(f);
 	grow(f, 8); /* Carried more than once: the last place counts. */
 	CU_ASSERT_TRUE(commitlog_start(f->log) > sent.log_offset);
-	CU_ASSERT_TRUE(f->core->retention.carried_count > 1);
+	CU_ASSERT_TRUE(f->core->carrying.carried_count > 1);
 	CU_ASSERT_TRUE_FATAL(delays_first(&f->core->delays, &before));
 	fixture_restart(f);
 	CU_ASSERT_TRUE_FATAL(delays_first(&f->core->delays, &after));

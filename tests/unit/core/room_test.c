@@ -272,7 +272,7 @@ static void test_carrying_has_room_when_messages_have_none(void)
 
 	clock_manual_advance(&t.f->clock, 2 * RETENTION_MS);
 	stand(t.f, 100);
-	CU_ASSERT_TRUE(t.f->core->retention.carried_count > 0);
+	CU_ASSERT_TRUE(t.f->core->carrying.carried_count > 0);
 	end_all(&t);
 }
 

@@ -15,7 +15,7 @@ static void test_retention_drops_and_carries(void)
 	t->keeps = true;
 	run(t, 12000);
 	CU_ASSERT(commitlog_start(f->log) > 4 * LOG_SEGMENT_SIZE_MIN);
-	CU_ASSERT(f->core->retention.carried_count > 0);
+	CU_ASSERT(f->core->carrying.carried_count > 0);
 	/* Its segment is long gone, its names are what they were. */
 	CU_ASSERT(old.log_offset < commitlog_start(f->log));
 	/* The disk holds about what it may: twice the limit at most, and what is prepared. */

@@ -121,7 +121,7 @@ static void expect_carried(struct sent sent)
 		wrong += !agree(f, f->disk, "carried", &verdict) || verdict.outcome == START_REFUSES;
 	}
 	CU_ASSERT_EQUAL(wrong, 0);
-	CU_ASSERT_TRUE(f->core->retention.carried_count >= 2);
+	CU_ASSERT_TRUE(f->core->carrying.carried_count >= 2);
 	fixture_destroy(f);
 }
 
