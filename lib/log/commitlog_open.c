@@ -172,6 +172,62 @@ static enum status repair_segment(struct vfs_file *file, const struct log_segmen
 	return status;
 }
 
+/* Where the next segment must begin; the first one begins where it does. */
+static uint64_t next_base(const struct commitlog *log, uint64_t first)
+{
+	const struct segment *last = log->segment_count == 0 ? NULL : &log->segments[log->segment_count - 1];
+
+	return last == NULL ? first : last->base + last->size;
+}
+
+/* The log holds the file from now on, or it is closed. */
+static enum status hold_segment(struct commitlog *log, const struct log_segment *found, uint64_t base, struct errinfo *err)
+{
+	struct segment segment = { .file = found->file, .base = base, .size = found->header.segment_size,
+				   .prepared = found->file_size, .data_end = found->file_size };
+	enum status status = commitlog_add_segment(log, &segment, err);
+
+	if (status != ST_OK)
+		vfs_close(found->file);
+	else if (log->segment_count == 1)
+		memcpy(log->log_id, found->header.log_id, LOG_ID_SIZE);
+	return status;
+}
+
+/* One was prepared, and the one before it was not: it has no place in the log. */
+static enum status remove_stray(struct commitlog *log, const struct log_segment *found, struct errinfo *err)
+{
+	enum status status = vfs_unlink(log->vfs, found->file->path, err);
+
+	vfs_close(found->file);
+	return status;
+}
+
+static enum status adopt_segment(struct commitlog *log, uint64_t base, uint64_t expected, const struct log_check_result *check,
+				 uint8_t *buffer, bool *removed, struct errinfo *err)
+{
+	struct log_segment found;
+	enum status status = log_open_segment(log->vfs, log->dir, base, VFS_WRITE, &found, err);
+
+	if (status != ST_OK)
+		return status;
+	if (base > check->end && base != expected) {
+		*removed = true;
+		return remove_stray(log, &found, err);
+	}
+	if (base != expected) {
+		vfs_close(found.file);
+		return errinfo_set(err, ST_CORRUPT, "%s/%020" PRIu64 ": segment is missing (log offset %" PRIu64
+				   "): restore the file", log->dir, expected, expected);
+	}
+	status = hold_segment(log, &found, base, err);
+	if (status != ST_OK)
+		return status;
+	if (base <= check->end)
+		log->tail = log->segment_count - 1;
+	return repair_segment(found.file, &found, check, buffer, err);
+}
+
 /* Opens every segment and repairs what lies past the durable mark. Later segments stay as prepared ones, unless one
  * in between is missing. */
 static enum status adopt_segments(struct commitlog *log, const struct log_check_result *check, uint8_t *buffer,
@@ -182,40 +238,8 @@ static enum status adopt_segments(struct commitlog *log, const struct log_check_
 	bool removed = false;
 	enum status status = log_list_segments(log->vfs, log->dir, &bases, &count, err);
 
-	for (size_t i = 0; status == ST_OK && i < count; i++) {
-		struct log_segment found;
-		uint64_t expected = i == 0 ? bases[0] :
-					     log->segments[log->segment_count - 1].base +
-						     log->segments[log->segment_count - 1].size;
-		status = log_open_segment(log->vfs, log->dir, bases[i], VFS_WRITE, &found, err);
-		if (status != ST_OK)
-			break;
-		if (bases[i] > check->end && bases[i] != expected) {
-			removed = true;
-			status = vfs_unlink(log->vfs, found.file->path, err);
-			vfs_close(found.file);
-			continue;
-		}
-		if (bases[i] != expected)
-			status = errinfo_set(err, ST_CORRUPT, "%s/%020" PRIu64 ": segment is missing (log offset %" PRIu64
-					     "): restore the file", log->dir, expected, expected);
-		if (status != ST_OK) {
-			vfs_close(found.file);
-			break;
-		}
-		struct segment segment = { .file = found.file, .base = bases[i], .size = found.header.segment_size,
-					   .prepared = found.file_size, .data_end = found.file_size };
-		status = commitlog_add_segment(log, &segment, err);
-		if (status != ST_OK) {
-			vfs_close(found.file);
-			break;
-		}
-		if (bases[i] <= check->end)
-			log->tail = log->segment_count - 1;
-		if (i == 0)
-			memcpy(log->log_id, found.header.log_id, LOG_ID_SIZE);
-		status = repair_segment(found.file, &found, check, buffer, err);
-	}
+	for (size_t i = 0; status == ST_OK && i < count; i++)
+		status = adopt_segment(log, bases[i], next_base(log, bases[0]), check, buffer, &removed, err);
 	free(bases);
 	if (status == ST_OK && removed)
 		status = vfs_sync_dir(log->vfs, log->dir, err);
