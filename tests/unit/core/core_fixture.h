@@ -362,4 +362,25 @@ static inline void fixture_heartbeat(struct fixture *f, bool producer)
 	fixture_disk(f, true);
 }
 
+/* Where "readers" stand. -1: not known. */
+static inline int64_t fixture_query_offset(struct fixture *f, const char *topic, int32_t queue_id, bool zero_if_unknown)
+{
+	struct outcome outcome = { 0 };
+	int64_t offset = -9;
+
+	if (core_query_offset(f->core, SPAN_LITERAL("readers"), span_of(topic), queue_id, zero_if_unknown, &offset, &outcome) == ST_OK)
+		return offset;
+	CU_ASSERT_EQUAL(outcome.code, RESP_QUERY_NOT_FOUND);
+	return -1;
+}
+
+/* "readers" say where they stand in "t". */
+static inline void fixture_update_offset(struct fixture *f, int32_t queue_id, int64_t offset, bool lasting,
+					 struct outcome *outcome)
+{
+	*outcome = (struct outcome){ 0 };
+	CU_ASSERT_EQUAL(core_update_offset(f->core, SPAN_LITERAL("readers"), SPAN_LITERAL("t"), queue_id, offset, lasting, outcome),
+			ST_OK);
+}
+
 #endif
