@@ -49,13 +49,21 @@ static void beat_at(void *context, const char *address)
 	client_send(producer->node.client, BEAT_TIMEOUT_MS, on_beat_answer, NULL);
 }
 
+/* As RocketMQ's clients: the routes of all that it ever sent to are asked for again and again. One that has begun anew sends to
+ * each in the end: a broker that it knows by no route asks it nothing. */
+static bool wants_route(const struct producer *producer, int place)
+{
+	int from_the_start = business_is_truthful() ? TOPICS_MAX : PLACES_ASKED;
+
+	return (place < from_the_start && place < settings()->topics) || producer->node.routes[place].asked_ms != 0;
+}
+
 static void on_beat(void *context)
 {
 	struct producer *producer = context;
 
-	/* As RocketMQ's clients: the routes of all that it ever sent to are asked for again and again. */
 	for (int place = 0; place < PLACES_MAX; place++) {
-		if ((place < PLACES_ASKED && place < settings()->topics) || producer->node.routes[place].asked_ms != 0)
+		if (wants_route(producer, place))
 			(void)client_route(&producer->node, place);
 	}
 	client_each_broker(&producer->node, beat_at, producer);
