@@ -8,6 +8,7 @@
 
 #include "lib/index/consume_queue.h"
 #include "lib/index/half_index.h"
+#include "lib/index/key_run.h"
 #include "lib/index/pagefile.h"
 #include "tests/support/memdisk.h"
 
@@ -567,6 +568,40 @@ static void test_a_half_is_found_behind_a_gap(void)
 	pagefile_close(pf);
 	memdisk_destroy(disk);
 }
+/* --- runs of keys -------------------------------------------------------------------------------------------------- */
+
+/* A directory has no order; this one gives names as they stand here. */
+static enum status list_as_they_stand(void *context, const char *dir, vfs_list_callback callback, void *callback_context,
+				       struct errinfo *err)
+{
+	static const unsigned offsets[] = { 700, 100, 900, 300, 800, 200 };
+	enum status status = callback(callback_context, "unfinished");
+
+	(void)context;
+	(void)dir;
+	(void)err;
+	for (size_t i = 0; status == ST_OK && i < sizeof(offsets) / sizeof(offsets[0]); i++) {
+		char name[32];
+
+		snprintf(name, sizeof(name), "%020u", offsets[i]);
+		status = callback(callback_context, name);
+	}
+	return status;
+}
+
+static void test_the_highest_runs_are_listed_in_order(void)
+{
+	static const uint64_t ascending[] = { 100, 200, 300, 700, 800, 900 };
+	struct vfs vfs = { .list = list_as_they_stand };
+	uint64_t names[6];
+	size_t count = 0;
+
+	for (size_t max = 0; max <= 6; max++) {
+		CU_ASSERT_EQUAL(key_run_list(&vfs, "keys", names, max, &count, NULL), ST_OK);
+		CU_ASSERT_EQUAL_FATAL(count, max);
+		CU_ASSERT_EQUAL(memcmp(names, ascending + 6 - max, max * sizeof(names[0])), 0);
+	}
+}
 
 int main(void)
 {
@@ -589,6 +624,7 @@ int main(void)
 		CHECK_TEST(test_pages_of_what_is_trimmed_are_given_back),
 		CHECK_TEST(test_damaged_half_is_refused),
 		CHECK_TEST(test_a_half_is_found_behind_a_gap),
+		CHECK_TEST(test_the_highest_runs_are_listed_in_order),
 	};
 
 	return check_main("index", tests, sizeof(tests) / sizeof(tests[0]));
