@@ -157,6 +157,28 @@ static void test_limits_of_pops(void)
 	fixture_destroy(f);
 }
 
+/* As a result, not as the exception that clients take SYSTEM_BUSY for. */
+static void test_a_pop_without_a_place_for_its_offset_is_refused(void)
+{
+	struct core_config config = fixture_config();
+	struct pop_header other = whole_topic;
+	struct popped popped = { 0 };
+	struct pop_result result;
+	struct outcome outcome = { 0 };
+
+	config.offset_row_max = 1;
+	struct fixture *f = fixture_create(&config);
+	send(f, "k", 0);
+	CU_ASSERT_EQUAL(pop(f, &whole_topic, &popped), 1);
+	other.consumer_group = SPAN_LITERAL("others");
+	struct pop_request request = prepared(f, &other);
+	CU_ASSERT_EQUAL(core_pop(f->core, &request, &result, &outcome), ST_DENIED);
+	CU_ASSERT_EQUAL(outcome.code, RESP_POLLING_FULL);
+	CU_ASSERT_EQUAL(f->core->pops.live, 1);
+	buffer_deinit(&popped.bytes);
+	fixture_destroy(f);
+}
+
 static void test_a_group_that_is_forbidden_a_topic_gets_nothing(void)
 {
 	struct fixture *f = fixture_create(NULL);
@@ -438,6 +460,7 @@ int main(void)
 		CHECK_TEST(test_tags_and_first_positions),
 		CHECK_TEST(test_a_new_group_may_begin_at_the_last_message),
 		CHECK_TEST(test_limits_of_pops),
+		CHECK_TEST(test_a_pop_without_a_place_for_its_offset_is_refused),
 		CHECK_TEST(test_a_group_that_is_forbidden_a_topic_gets_nothing),
 		CHECK_TEST(test_the_number_of_request_modes_is_bounded),
 		CHECK_TEST(test_position_stays_behind_the_oldest),
