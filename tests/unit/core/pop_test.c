@@ -157,6 +157,27 @@ static void test_limits_of_pops(void)
 	fixture_destroy(f);
 }
 
+static void test_no_message_is_invisible_for_less_than_nothing(void)
+{
+	struct fixture *f = fixture_create(NULL);
+	struct pop_header header = whole_topic;
+	struct popped popped = { 0 };
+	struct pop_request request;
+	struct pop_changed changed;
+	struct outcome outcome = { 0 };
+
+	send_and_pop(f, &whole_topic, 1, &popped);
+	struct pop_handle handle = handle_of(&popped, 0, false);
+	CU_ASSERT_EQUAL(core_pop_change(f->core, &handle, -1, &changed, &outcome), ST_DENIED);
+	CU_ASSERT_EQUAL(outcome.code, RESP_INVALID_PARAMETER);
+	header.invisible_ms = -1;
+	outcome = (struct outcome){ 0 };
+	CU_ASSERT_EQUAL(core_prepare_pop(f->core, &header, &request, &outcome), ST_DENIED);
+	CU_ASSERT_EQUAL(outcome.code, RESP_INVALID_PARAMETER);
+	buffer_deinit(&popped.bytes);
+	fixture_destroy(f);
+}
+
 /* As a result, not as the exception that clients take SYSTEM_BUSY for. */
 static void test_a_pop_without_a_place_for_its_offset_is_refused(void)
 {
@@ -265,6 +286,7 @@ static void test_handles_that_do_not_fit_are_refused(void)
 	bad.topic = SPAN_LITERAL("elsewhere");
 	CU_ASSERT_EQUAL(ack(f, &bad), RESP_TOPIC_NOT_EXIST);
 	CU_ASSERT_EQUAL(pop_handle_parse(SPAN_LITERAL("0 x 1 0 0 a 0 0"), &bad, &outcome.err), ST_INVALID);
+	CU_ASSERT_EQUAL(pop_handle_parse(SPAN_LITERAL("x 1 1 0 0 a 0 0"), &bad, &outcome.err), ST_INVALID);
 	CU_ASSERT_EQUAL(position(f, "t", 0), 0);
 	CU_ASSERT_EQUAL(ack(f, &good), RESP_SUCCESS);
 	CU_ASSERT_EQUAL(position(f, "t", 0), 1);
@@ -460,6 +482,7 @@ int main(void)
 		CHECK_TEST(test_tags_and_first_positions),
 		CHECK_TEST(test_a_new_group_may_begin_at_the_last_message),
 		CHECK_TEST(test_limits_of_pops),
+		CHECK_TEST(test_no_message_is_invisible_for_less_than_nothing),
 		CHECK_TEST(test_a_pop_without_a_place_for_its_offset_is_refused),
 		CHECK_TEST(test_a_group_that_is_forbidden_a_topic_gets_nothing),
 		CHECK_TEST(test_the_number_of_request_modes_is_bounded),

@@ -164,6 +164,15 @@ static void test_how_long_a_poll_waits(void)
 	header.born_ms = f->clock.wall_now_ms - 2000;
 	CU_ASSERT_EQUAL(core_prepare_pop(f->core, &header, &request, &outcome), ST_DENIED);
 	CU_ASSERT_EQUAL(outcome.code, RESP_POLLING_TIMEOUT);
+	header.born_ms = f->clock.wall_now_ms - 1501;
+	CU_ASSERT_EQUAL(core_prepare_pop(f->core, &header, &request, &outcome), ST_DENIED);
+	/* Clocks differ a little: half a second late is not too late, and from the future is now. */
+	static const struct { int64_t age_ms, wait_ms; } polls[] = { { 1500, 0 }, { 300, 700 }, { 0, 1000 }, { -5000, 1000 } };
+	for (size_t i = 0; i < sizeof(polls) / sizeof(polls[0]); i++) {
+		header.born_ms = f->clock.wall_now_ms - polls[i].age_ms;
+		CU_ASSERT_EQUAL(prepared(f, &header).wait_ms, polls[i].wait_ms);
+	}
+	header.born_ms = f->clock.wall_now_ms - 2000;
 	header.poll_ms = 600 * 1000;
 	wait_for(f, &header);
 	fixture_advance(f, 59 * 1000);
