@@ -260,6 +260,10 @@ static void test_a_message_that_became_too_large_waits(void)
 	fixture_restart(f);
 	check_others_come_again(f);
 	CU_ASSERT_EQUAL(position(f, "t", 0), 0);
+	struct pop_row *row = f->core->pops.rows;
+	while (row != NULL && row->live == 0)
+		row = row->hh.next;
+	CU_ASSERT_FATAL(row != NULL && row->due_ms > f->clock.wall_now_ms); /* Tried now and then, not with each tick. */
 	f->segment_size = 0;
 	fixture_restart(f);
 	fixture_advance(f, 61 * 1000);

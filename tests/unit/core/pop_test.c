@@ -19,6 +19,7 @@ static void test_each_message_is_given_out_once(void)
 	CU_ASSERT_PTR_NOT_NULL(strstr(popped.offset_info, "0 1 0,1"));
 	struct popped again = { 0 };
 	CU_ASSERT_EQUAL(pop(f, &whole_topic, &again), 0);
+	CU_ASSERT_EQUAL(again.result.pop_ms, f->clock.wall_now_ms);
 	for (size_t i = 0; i < 3; i++) {
 		struct pop_handle handle = handle_of(&popped, i, false);
 		CU_ASSERT_EQUAL(ack(f, &handle), RESP_SUCCESS);
@@ -233,6 +234,24 @@ static void test_the_number_of_request_modes_is_bounded(void)
 }
 
 /* --- acknowledging -------------------------------------------------------------------------------------------------------- */
+
+/* What was forgotten with its topic or its group does not come back with another's end. */
+static void test_a_forgotten_request_mode_stays_forgotten(void)
+{
+	struct pops pops;
+
+	pops_init(&pops);
+	struct request_mode *of_group = pops_mode_make(&pops, 1, 2), *of_topic = pops_mode_make(&pops, 3, 4);
+	CU_ASSERT_FATAL(of_group != NULL && of_topic != NULL);
+	of_group->known = of_topic->known = true;
+	pops_forget_group(&pops, 2);
+	pops_forget_topic(&pops, 3);
+	CU_ASSERT_FALSE(of_group->known || of_topic->known);
+	pops_forget_group(&pops, 99);
+	pops_forget_topic(&pops, 99);
+	CU_ASSERT_FALSE(of_group->known || of_topic->known);
+	pops_deinit(&pops);
+}
 
 static void test_position_stays_behind_the_oldest(void)
 {
@@ -486,6 +505,7 @@ int main(void)
 		CHECK_TEST(test_a_pop_without_a_place_for_its_offset_is_refused),
 		CHECK_TEST(test_a_group_that_is_forbidden_a_topic_gets_nothing),
 		CHECK_TEST(test_the_number_of_request_modes_is_bounded),
+		CHECK_TEST(test_a_forgotten_request_mode_stays_forgotten),
 		CHECK_TEST(test_position_stays_behind_the_oldest),
 		CHECK_TEST(test_handles_that_do_not_fit_are_refused),
 		CHECK_TEST(test_a_batch_with_an_old_handle_acknowledges_nothing),
