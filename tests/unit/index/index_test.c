@@ -11,6 +11,7 @@
 #include "lib/index/key_run.h"
 #include "lib/index/lost_log.h"
 #include "lib/index/pagefile.h"
+#include "lib/index/snapshot_file.h"
 #include "lib/index/unfinished.h"
 #include "lib/log/vfs_replace.h"
 #include "tests/support/memdisk.h"
@@ -606,6 +607,21 @@ static void test_the_highest_runs_are_listed_in_order(void)
 	}
 }
 
+/* The newest first. */
+static void test_the_newest_snapshots_are_listed_in_order(void)
+{
+	static const uint64_t descending[] = { 900, 800, 700, 300, 200, 100 };
+	struct vfs vfs = { .list = list_as_they_stand };
+	uint64_t names[6];
+	size_t count = 0;
+
+	for (size_t max = 0; max <= 6; max++) {
+		CU_ASSERT_EQUAL(snapshot_list(&vfs, "store", names, max, &count, NULL), ST_OK);
+		CU_ASSERT_EQUAL_FATAL(count, max);
+		CU_ASSERT_EQUAL(memcmp(names, descending, max * sizeof(names[0])), 0);
+	}
+}
+
 /* --- marks and traces ------------------------------------------------------------------------------------------------ */
 
 static void test_a_mark_comes_and_goes_for_good(void)
@@ -708,6 +724,7 @@ int main(void)
 		CHECK_TEST(test_damaged_half_is_refused),
 		CHECK_TEST(test_a_half_is_found_behind_a_gap),
 		CHECK_TEST(test_the_highest_runs_are_listed_in_order),
+		CHECK_TEST(test_the_newest_snapshots_are_listed_in_order),
 		CHECK_TEST(test_a_mark_comes_and_goes_for_good),
 		CHECK_TEST(test_a_disk_that_fails_is_told),
 	};
