@@ -38,8 +38,8 @@ static enum status read_on(struct walk *walk, struct errinfo *err)
 	return status;
 }
 
-/* What is no record stands at the reader's position: the end (ST_OK; *torn_out: with something unfinished behind it), or damage.
- * ST_AGAIN: neither, a broker has written there meanwhile. */
+/* What is no record stands at the reader's position: the end (ST_OK; *torn_out: with something unfinished behind it), or
+ * damage. ST_AGAIN: neither, a broker has written there meanwhile. */
 static enum status judge(struct walk *walk, bool *torn_out, struct errinfo *err)
 {
 	struct log_check_result result = { 0 };
@@ -63,8 +63,8 @@ static enum status judge(struct walk *walk, bool *torn_out, struct errinfo *err)
 	return ST_CORRUPT;
 }
 
-/* Beside a running broker the first look may have been too early, or at files that were about to be used again: damage is damage
- * at the second look at the same place. */
+/* Beside a running broker the first look may have been too early, or at files that were about to be used again: damage is
+ * damage at the second look at the same place. */
 static enum status walk_to_end(struct walk *walk, struct walk_end *end, struct errinfo *err)
 {
 	for (uint64_t looked_at = 0;; looked_at = end->offset) {
@@ -117,7 +117,7 @@ static enum status say_nearest(const struct vfs *vfs, const char *root, uint64_t
 		after = logreader_position(reader);
 	logreader_close(reader);
 	if (before == from || before == 0 || after == from)
-		return status == ST_OK ? ST_CORRUPT : status; /* There is one, or nothing to name, or the sound part ends there. */
+		return status == ST_OK ? ST_CORRUPT : status; /* There is one, or nothing to name, or the end is there. */
 	return errinfo_set(err, ST_INVALID, "no record starts at log offset %" PRIu64 ": the nearest are %" PRIu64 " and %" PRIu64, from,
 			   before, after);
 }

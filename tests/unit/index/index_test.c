@@ -645,7 +645,7 @@ static void test_a_mark_comes_and_goes_for_good(void)
 	}
 }
 
-/* A disk that cannot say whether `failing` is there; of all else there is `present`, and a run of keys or a snapshot if that is it. */
+/* A disk that cannot say whether `failing` is there; of all else only `present` is there, with a name in it if need be. */
 struct partial_disk {
 	const char *failing, *present;
 };
@@ -664,7 +664,8 @@ static enum status open_partial(void *context, const char *path, unsigned flags,
 	return answer_for(context, path, err);
 }
 
-static enum status list_partial(void *context, const char *dir, vfs_list_callback callback, void *callback_context, struct errinfo *err)
+static enum status list_partial(void *context, const char *dir, vfs_list_callback callback, void *callback_context,
+				struct errinfo *err)
 {
 	enum status status = answer_for(context, dir, err);
 

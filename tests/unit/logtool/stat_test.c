@@ -39,9 +39,9 @@ static void put_any(enum log_kind kind, size_t size)
 static size_t encode_half(uint64_t n, uint8_t payload[512])
 {
 	static const uint8_t message[100] = { 0 };
-	struct record_half half = { .half_queue_offset = n, .store_time_ms = 1000, .topic = SPAN_LITERAL("t"), .group = SPAN_LITERAL("g"),
-				    .transaction_id = SPAN_LITERAL("id"), .global = { .part_count = 1 },
-				    .message = { message, sizeof(message) } };
+	struct record_half half = { .half_queue_offset = n, .store_time_ms = 1000, .topic = SPAN_LITERAL("t"),
+				    .group = SPAN_LITERAL("g"), .transaction_id = SPAN_LITERAL("id"),
+				    .global = { .part_count = 1 }, .message = { message, sizeof(message) } };
 
 	record_half_encode(&half, payload);
 	return record_half_size(&half);
@@ -115,7 +115,8 @@ static uint64_t number_in(const cJSON *object, const char *key)
 
 static uint64_t transaction_bytes(void)
 {
-	return made.bytes[LOG_HALF] + made.bytes[LOG_DECISION] + made.bytes[LOG_CONFLICT] + made.bytes[LOG_CHECK] + made.carried_half;
+	return made.bytes[LOG_HALF] + made.carried_half + made.bytes[LOG_DECISION] + made.bytes[LOG_CONFLICT] +
+	       made.bytes[LOG_CHECK];
 }
 
 static void test_bytes_of_each_kind_for_programs(void)
@@ -159,7 +160,8 @@ static void test_bytes_of_each_kind_for_people(void)
 		snprintf(expected, sizeof(expected), "\n%-14s %15u %18s ", log_kind_text(kind), made.count[kind], number);
 		CU_ASSERT_EQUAL(strstr(text, expected) != NULL, made.count[kind] > 0);
 	}
-	snprintf(expected, sizeof(expected), " %" PRIu64 " bytes of log each: half %" PRIu64 " (its message 100), decision %" PRIu64
+	snprintf(expected, sizeof(expected),
+		 " %" PRIu64 " bytes of log each: half %" PRIu64 " (its message 100), decision %" PRIu64
 		 ", checks %" PRIu64 "\n", transaction_bytes() / 2, made.bytes[LOG_HALF] / 2, made.bytes[LOG_DECISION] / 2,
 		 made.bytes[LOG_CHECK] / 2);
 	CU_ASSERT_PTR_NOT_NULL(strstr(text, expected));

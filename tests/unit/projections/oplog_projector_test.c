@@ -1,4 +1,4 @@
-/* The projector's turns around a writer that only notes what it gets: what becomes of a batch whose reading fails on the way? */
+/* The projector's turns around a writer that only notes what it gets: what becomes of a batch whose reading fails half-way? */
 #include "broker/projections/oplog_projector_internal.h"
 
 #include <sys/stat.h>
@@ -88,8 +88,8 @@ static uint64_t put_half(struct commitlog *log, uint64_t n)
 {
 	static const uint8_t message[1000] = { 0 };
 	struct record_half half = { .half_queue_offset = n, .store_time_ms = 1700000000000, .topic = SPAN_LITERAL("t"),
-				    .group = SPAN_LITERAL("g"), .transaction_id = SPAN_LITERAL("id"), .global = { .part_count = 1 },
-				    .message = { message, sizeof(message) } };
+				    .group = SPAN_LITERAL("g"), .transaction_id = SPAN_LITERAL("id"),
+				    .global = { .part_count = 1 }, .message = { message, sizeof(message) } };
 	uint64_t offset = 0;
 	uint8_t *at = NULL;
 
