@@ -366,9 +366,9 @@ static enum status reserve(struct taking *t, const struct pop_key *key)
 
 	if (core->pops.live + POP_MESSAGES_MAX > core->config.pop_max)
 		return core_refuse(t->outcome, RESP_POLLING_FULL, "%zu messages are checked out, the limit", core->pops.live);
-	if (t->row == NULL && HASH_COUNT(core->pops.rows) >= 16 * (size_t)core->config.offset_row_max)
-		return core_refuse(t->outcome, RESP_POLLING_FULL, "this broker keeps too many consumer offsets already");
-	if (offsets_reserve(core->offsets, key->topic_id, key->group_id, key->queue_id) != ST_OK ||
+	bool full = t->row == NULL && HASH_COUNT(core->pops.rows) >= 16 * (size_t)core->config.offset_row_max;
+	/* Not progress_reserve_offset, whose SYSTEM_BUSY is an exception to a client that pops; this code is a result. */
+	if (full || offsets_reserve(core->offsets, key->topic_id, key->group_id, key->queue_id) != ST_OK ||
 	    pops_reserve(&core->pops, key, POP_MESSAGES_MAX, &t->row) != ST_OK)
 		return core_refuse(t->outcome, RESP_POLLING_FULL, "this broker keeps too many consumer offsets already");
 	return ST_OK;

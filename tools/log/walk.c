@@ -38,8 +38,8 @@ static enum status read_on(struct walk *walk, struct errinfo *err)
 	return status;
 }
 
-/* What is no record stands at the reader's position: the torn tail (ST_OK), or damage. ST_AGAIN: neither, a broker has
- * written there meanwhile. */
+/* What is no record stands at the reader's position: the end (ST_OK; *torn_out: with something unfinished behind it), or
+ * damage. ST_AGAIN: neither, a broker has written there meanwhile. */
 static enum status judge(struct walk *walk, bool *torn_out, struct errinfo *err)
 {
 	struct log_check_result result = { 0 };
@@ -63,28 +63,30 @@ static enum status judge(struct walk *walk, bool *torn_out, struct errinfo *err)
 	return ST_CORRUPT;
 }
 
+/* Beside a running broker the first look may have been too early, or at files that were about to be used again: damage is
+ * damage at the second look at the same place. */
 static enum status walk_to_end(struct walk *walk, struct walk_end *end, struct errinfo *err)
 {
-	uint64_t damaged_at = 0;
-
-	for (;;) {
+	for (uint64_t looked_at = 0;; looked_at = end->offset) {
 		enum status status = read_on(walk, err);
 		const char *reason = logreader_bad_record(walk->reader);
-		uint64_t position = logreader_position(walk->reader);
+		bool zeros = status == ST_AGAIN;
 
-		end->offset = position;
-		if (status == ST_CLOSED || status == ST_AGAIN)
+		end->offset = logreader_position(walk->reader);
+		if (status == ST_CLOSED || (zeros && reason == NULL))
 			return ST_OK;
-		if (status != ST_CORRUPT || reason == NULL)
+		if ((!zeros && status != ST_CORRUPT) || reason == NULL)
 			return status;
-		snprintf(end->reason, sizeof(end->reason), "%s", reason);
+		if (zeros)
+			(void)errinfo_set(err, ST_CORRUPT, "zeros at log offset %" PRIu64, end->offset);
 		status = judge(walk, &end->torn, err);
-		if (status == ST_OK)
+		if (!zeros || end->torn || status != ST_OK)
+			snprintf(end->reason, sizeof(end->reason), "%s", reason);
+		/* Where zeros were, the log did end a moment ago: a broker that writes on is not followed for ever. */
+		if (status == ST_OK || (zeros && status == ST_AGAIN))
 			return ST_OK;
-		/* Beside a running broker the first look may have been too early; the second one at the same place was not. */
-		if (status != ST_AGAIN && (status != ST_CORRUPT || damaged_at == position))
-			return status;
-		damaged_at = position;
+		if (looked_at == end->offset) /* ST_AGAIN: all around it is sound, so it lies within a record. */
+			return status == ST_AGAIN ? ST_CORRUPT : status;
 	}
 }
 
@@ -114,8 +116,8 @@ static enum status say_nearest(const struct vfs *vfs, const char *root, uint64_t
 	if (after == 0 && reader != NULL)
 		after = logreader_position(reader);
 	logreader_close(reader);
-	if (before == from || before == 0)
-		return status == ST_OK ? ST_CORRUPT : status; /* There is one, or nothing to name. */
+	if (before == from || before == 0 || after == from)
+		return status == ST_OK ? ST_CORRUPT : status; /* There is one, or nothing to name, or the end is there. */
 	return errinfo_set(err, ST_INVALID, "no record starts at log offset %" PRIu64 ": the nearest are %" PRIu64 " and %" PRIu64, from,
 			   before, after);
 }

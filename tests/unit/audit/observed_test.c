@@ -398,6 +398,26 @@ static void test_a_transaction_is_published_once(void)
 	END_WITH(&run, AUDIT_ONCE, "is published as");
 }
 
+/* A commit with a delay, delivered and rolled back: the two stand in records of different kinds. */
+static void test_a_transaction_is_not_published_and_rolled_back(void)
+{
+	struct run run;
+	struct stored_half half;
+
+	begin_run(&run);
+	keep_half(&run, &half, 5000);
+	ack_half(&run, &half);
+	struct record_decision late = decision_on(&run.log, &half, OUTCOME_COMMIT);
+	uint64_t source = KEEP_ENCODED(&run, LOG_DECISION, decision, &late);
+	struct record_deliver deliver = deliver_commit(&run.log, &late, source);
+	KEEP_ENCODED(&run, LOG_DELIVER, deliver, &deliver);
+	keep_decision(&run, &half, OUTCOME_ROLLBACK);
+	CU_ASSERT_EQUAL(run.log.noted_count, 1);
+	run.log.noted_count = 0;
+	compare(&run, run.record_count, (struct observed_end){ .at_rest = true });
+	END_WITH(&run, AUDIT_INVISIBLE, "is published and rolled back");
+}
+
 /* --- sends and offsets ---------------------------------------------------------------------------------------------------- */
 
 static void test_sends_that_are_lost_moved_or_early(void)
@@ -447,6 +467,24 @@ static void test_sends_that_are_lost_moved_or_early(void)
 	END_WITH(&run, AUDIT_READABLE, "is due and was not delivered");
 }
 
+static void test_a_delayed_send_is_delivered_once(void)
+{
+	struct run run;
+
+	begin_run(&run);
+	struct record_message m = message_for(&run.log, 0, 5000);
+	uint64_t at = KEEP_ENCODED(&run, LOG_MESSAGE, message, &m);
+	observed_send(run.observed, &(struct observed_send){ m.topic, 0, at, 0, 7000 });
+	struct record_deliver deliver = deliver_message(&run.log, &m, at);
+	KEEP_ENCODED(&run, LOG_DELIVER, deliver, &deliver);
+	deliver.queue_offset++;
+	KEEP_ENCODED(&run, LOG_DELIVER, deliver, &deliver);
+	CU_ASSERT_EQUAL(run.log.noted_count, 1);
+	run.log.noted_count = 0;
+	compare(&run, run.record_count, (struct observed_end){ .at_rest = true });
+	END_WITH(&run, AUDIT_ONCE, "is published again");
+}
+
 static void test_a_consumer_offset_that_is_forgotten(void)
 {
 	struct run run;
@@ -486,7 +524,9 @@ int main(void)
 		CHECK_TEST(test_what_is_seen_is_what_the_log_publishes),
 		CHECK_TEST(test_messages_keep_their_names_and_places),
 		CHECK_TEST(test_a_transaction_is_published_once),
+		CHECK_TEST(test_a_transaction_is_not_published_and_rolled_back),
 		CHECK_TEST(test_sends_that_are_lost_moved_or_early),
+		CHECK_TEST(test_a_delayed_send_is_delivered_once),
 		CHECK_TEST(test_a_consumer_offset_that_is_forgotten),
 	};
 

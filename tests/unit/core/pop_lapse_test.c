@@ -51,6 +51,46 @@ static void test_what_lapsed_is_not_given_out_in_its_place(void)
 	fixture_destroy(f);
 }
 
+/* A message, and one that comes again at the next offset of a queue with the same number: each is checked out where it is. */
+static void test_what_comes_again_is_checked_out_of_its_own_topic(void)
+{
+	struct fixture *f = fixture_create(NULL);
+	struct pop_header one = whole_topic;
+	struct popped popped = { 0 };
+
+	one.max_msg_nums = 1;
+	send_and_pop(f, &whole_topic, 2, &popped);
+	lapse(f);
+	CU_ASSERT_EQUAL(pop(f, &whole_topic, &popped), 2);
+	lapse(f);
+	CU_ASSERT_EQUAL(pop(f, &one, &popped), 1);
+	ack_first(f, &popped, 1, false);
+	send(f, "k", 0);
+	f->core->pop.turn = 1; /* What comes again is not first. */
+	CU_ASSERT_EQUAL_FATAL(pop(f, &whole_topic, &popped), 2);
+	CU_ASSERT_STRING_EQUAL(popped.offset_info, "0 0 2;1 0 3");
+	ack_first(f, &popped, 2, false);
+	CU_ASSERT_EQUAL(position(f, "t", 0), 3);
+	CU_ASSERT_EQUAL(position(f, "%RETRY%readers_t", 0), 4);
+	buffer_deinit(&popped.bytes);
+	fixture_destroy(f);
+}
+
+static void test_a_retry_topic_is_not_popped_twice_at_once(void)
+{
+	struct fixture *f = fixture_create(NULL);
+	struct pop_header header = whole_topic;
+	struct popped popped = { 0 };
+
+	send_and_pop(f, &whole_topic, 2, &popped);
+	lapse(f);
+	header.topic = SPAN_LITERAL("%RETRY%readers_t");
+	CU_ASSERT_EQUAL(pop(f, &header, &popped), 2);
+	CU_ASSERT_STRING_EQUAL(popped.offset_info, "0 0 0,1");
+	buffer_deinit(&popped.bytes);
+	fixture_destroy(f);
+}
+
 /* What comes again was wanted once: no filter looks at it any more. */
 static void test_what_comes_again_is_not_filtered(void)
 {
@@ -220,6 +260,10 @@ static void test_a_message_that_became_too_large_waits(void)
 	fixture_restart(f);
 	check_others_come_again(f);
 	CU_ASSERT_EQUAL(position(f, "t", 0), 0);
+	struct pop_row *row = f->core->pops.rows;
+	while (row != NULL && row->live == 0)
+		row = row->hh.next;
+	CU_ASSERT_FATAL(row != NULL && row->due_ms > f->clock.wall_now_ms); /* Tried now and then, not with each tick. */
 	f->segment_size = 0;
 	fixture_restart(f);
 	fixture_advance(f, 61 * 1000);
@@ -383,6 +427,8 @@ int main(void)
 	static const struct check_test tests[] = {
 		CHECK_TEST(test_what_lapses_comes_again),
 		CHECK_TEST(test_what_lapsed_is_not_given_out_in_its_place),
+		CHECK_TEST(test_what_comes_again_is_checked_out_of_its_own_topic),
+		CHECK_TEST(test_a_retry_topic_is_not_popped_twice_at_once),
 		CHECK_TEST(test_what_comes_again_is_not_filtered),
 		CHECK_TEST(test_retries_are_read_from_the_first_on),
 		CHECK_TEST(test_invisible_time_is_changed),

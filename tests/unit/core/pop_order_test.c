@@ -19,9 +19,12 @@ static void test_order_holds_the_queue_up(void)
 	CU_ASSERT_EQUAL(pop(f, &header, &first), 2);
 	CU_ASSERT_STRING_EQUAL(first.order_info, "0 0 0");
 	CU_ASSERT_EQUAL(pop(f, &header, &again), 0);
+	struct pop_request request = prepared(f, &header);
+	CU_ASSERT_FALSE(core_pop_has_message(f->core, &request));
 	ack_first(f, &first, 1, true);
 	CU_ASSERT_EQUAL(pop(f, &header, &again), 0);
 	lapse(f);
+	CU_ASSERT_TRUE(core_pop_has_message(f->core, &request));
 	CU_ASSERT_EQUAL_FATAL(pop(f, &header, &again), 2);
 	CU_ASSERT_EQUAL(again.messages[0].queue_offset, 1);
 	CU_ASSERT_EQUAL(again.messages[1].queue_offset, 2);
@@ -63,6 +66,27 @@ static void test_in_order_the_invisible_time_is_changed(void)
 	CU_ASSERT_EQUAL(pop(f, &header, &again), 2);
 	buffer_deinit(&first.bytes);
 	buffer_deinit(&again.bytes);
+	fixture_destroy(f);
+}
+
+/* Given back at once under a clock that was set back: until the time that its handle bears, and not until before that. */
+static void test_what_is_given_back_is_not_invisible_for_less_than_nothing(void)
+{
+	struct fixture *f = fixture_create(NULL);
+	struct popped popped = { 0 };
+	struct outcome outcome = { 0 };
+	struct pop_changed changed = { 0 };
+
+	send_and_pop(f, &in_order, 1, &popped);
+	struct pop_handle handle = handle_of(&popped, 0, true);
+	set_wall_clock(f, f->clock.wall_now_ms - 1000);
+	CU_ASSERT_EQUAL(core_pop_change(f->core, &handle, 0, &changed, &outcome), ST_OK);
+	CU_ASSERT_EQUAL(changed.pop_ms, popped.result.pop_ms);
+	CU_ASSERT_EQUAL(changed.invisible_ms, 0);
+	CU_ASSERT_EQUAL(pop(f, &in_order, &popped), 0);
+	set_wall_clock(f, changed.pop_ms);
+	CU_ASSERT_EQUAL(pop(f, &in_order, &popped), 1);
+	buffer_deinit(&popped.bytes);
 	fixture_destroy(f);
 }
 
@@ -246,6 +270,7 @@ int main(void)
 	static const struct check_test tests[] = {
 		CHECK_TEST(test_order_holds_the_queue_up),
 		CHECK_TEST(test_in_order_the_invisible_time_is_changed),
+		CHECK_TEST(test_what_is_given_back_is_not_invisible_for_less_than_nothing),
 		CHECK_TEST(test_order_within_a_millisecond),
 		CHECK_TEST(test_a_retry_topic_popped_in_order),
 		CHECK_TEST(test_a_snapshot_knows_how_often_each_was_given_out),

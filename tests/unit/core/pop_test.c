@@ -19,6 +19,7 @@ static void test_each_message_is_given_out_once(void)
 	CU_ASSERT_PTR_NOT_NULL(strstr(popped.offset_info, "0 1 0,1"));
 	struct popped again = { 0 };
 	CU_ASSERT_EQUAL(pop(f, &whole_topic, &again), 0);
+	CU_ASSERT_EQUAL(again.result.pop_ms, f->clock.wall_now_ms);
 	for (size_t i = 0; i < 3; i++) {
 		struct pop_handle handle = handle_of(&popped, i, false);
 		CU_ASSERT_EQUAL(ack(f, &handle), RESP_SUCCESS);
@@ -157,6 +158,49 @@ static void test_limits_of_pops(void)
 	fixture_destroy(f);
 }
 
+static void test_no_message_is_invisible_for_less_than_nothing(void)
+{
+	struct fixture *f = fixture_create(NULL);
+	struct pop_header header = whole_topic;
+	struct popped popped = { 0 };
+	struct pop_request request;
+	struct pop_changed changed;
+	struct outcome outcome = { 0 };
+
+	send_and_pop(f, &whole_topic, 1, &popped);
+	struct pop_handle handle = handle_of(&popped, 0, false);
+	CU_ASSERT_EQUAL(core_pop_change(f->core, &handle, -1, &changed, &outcome), ST_DENIED);
+	CU_ASSERT_EQUAL(outcome.code, RESP_INVALID_PARAMETER);
+	header.invisible_ms = -1;
+	outcome = (struct outcome){ 0 };
+	CU_ASSERT_EQUAL(core_prepare_pop(f->core, &header, &request, &outcome), ST_DENIED);
+	CU_ASSERT_EQUAL(outcome.code, RESP_INVALID_PARAMETER);
+	buffer_deinit(&popped.bytes);
+	fixture_destroy(f);
+}
+
+/* As a result, not as the exception that clients take SYSTEM_BUSY for. */
+static void test_a_pop_without_a_place_for_its_offset_is_refused(void)
+{
+	struct core_config config = fixture_config();
+	struct pop_header other = whole_topic;
+	struct popped popped = { 0 };
+	struct pop_result result;
+	struct outcome outcome = { 0 };
+
+	config.offset_row_max = 1;
+	struct fixture *f = fixture_create(&config);
+	send(f, "k", 0);
+	CU_ASSERT_EQUAL(pop(f, &whole_topic, &popped), 1);
+	other.consumer_group = SPAN_LITERAL("others");
+	struct pop_request request = prepared(f, &other);
+	CU_ASSERT_EQUAL(core_pop(f->core, &request, &result, &outcome), ST_DENIED);
+	CU_ASSERT_EQUAL(outcome.code, RESP_POLLING_FULL);
+	CU_ASSERT_EQUAL(f->core->pops.live, 1);
+	buffer_deinit(&popped.bytes);
+	fixture_destroy(f);
+}
+
 static void test_a_group_that_is_forbidden_a_topic_gets_nothing(void)
 {
 	struct fixture *f = fixture_create(NULL);
@@ -190,6 +234,24 @@ static void test_the_number_of_request_modes_is_bounded(void)
 }
 
 /* --- acknowledging -------------------------------------------------------------------------------------------------------- */
+
+/* What was forgotten with its topic or its group does not come back with another's end. */
+static void test_a_forgotten_request_mode_stays_forgotten(void)
+{
+	struct pops pops;
+
+	pops_init(&pops);
+	struct request_mode *of_group = pops_mode_make(&pops, 1, 2), *of_topic = pops_mode_make(&pops, 3, 4);
+	CU_ASSERT_FATAL(of_group != NULL && of_topic != NULL);
+	of_group->known = of_topic->known = true;
+	pops_forget_group(&pops, 2);
+	pops_forget_topic(&pops, 3);
+	CU_ASSERT_FALSE(of_group->known || of_topic->known);
+	pops_forget_group(&pops, 99);
+	pops_forget_topic(&pops, 99);
+	CU_ASSERT_FALSE(of_group->known || of_topic->known);
+	pops_deinit(&pops);
+}
 
 static void test_position_stays_behind_the_oldest(void)
 {
@@ -243,6 +305,7 @@ static void test_handles_that_do_not_fit_are_refused(void)
 	bad.topic = SPAN_LITERAL("elsewhere");
 	CU_ASSERT_EQUAL(ack(f, &bad), RESP_TOPIC_NOT_EXIST);
 	CU_ASSERT_EQUAL(pop_handle_parse(SPAN_LITERAL("0 x 1 0 0 a 0 0"), &bad, &outcome.err), ST_INVALID);
+	CU_ASSERT_EQUAL(pop_handle_parse(SPAN_LITERAL("x 1 1 0 0 a 0 0"), &bad, &outcome.err), ST_INVALID);
 	CU_ASSERT_EQUAL(position(f, "t", 0), 0);
 	CU_ASSERT_EQUAL(ack(f, &good), RESP_SUCCESS);
 	CU_ASSERT_EQUAL(position(f, "t", 0), 1);
@@ -438,8 +501,11 @@ int main(void)
 		CHECK_TEST(test_tags_and_first_positions),
 		CHECK_TEST(test_a_new_group_may_begin_at_the_last_message),
 		CHECK_TEST(test_limits_of_pops),
+		CHECK_TEST(test_no_message_is_invisible_for_less_than_nothing),
+		CHECK_TEST(test_a_pop_without_a_place_for_its_offset_is_refused),
 		CHECK_TEST(test_a_group_that_is_forbidden_a_topic_gets_nothing),
 		CHECK_TEST(test_the_number_of_request_modes_is_bounded),
+		CHECK_TEST(test_a_forgotten_request_mode_stays_forgotten),
 		CHECK_TEST(test_position_stays_behind_the_oldest),
 		CHECK_TEST(test_handles_that_do_not_fit_are_refused),
 		CHECK_TEST(test_a_batch_with_an_old_handle_acknowledges_nothing),

@@ -82,6 +82,69 @@ static void test_long_polls_of_other_queues_wake(void)
 	fixture_destroy(f);
 }
 
+/* Again and again, and once where several messages have come. */
+static void test_long_polls_wake_each_time(void)
+{
+	struct fixture *f = fixture_create(NULL);
+	struct pop_header header = whole_topic;
+
+	send(f, "k", 3); /* Makes the topic. */
+	count_wakes(f);
+	header.queue_id = 0;
+	header.poll_ms = 1000;
+	for (size_t turn = 1; turn <= 3; turn++) {
+		wait_for(f, &header);
+		for (size_t i = 0; i < turn; i++)
+			must_send(f, (struct sent){ .topic = "t", .key = "k", .queue_id = 0 });
+		fixture_disk(f, true);
+		core_turn_end(f->core);
+		CU_ASSERT_EQUAL(woken, turn);
+		CU_ASSERT_EQUAL_FATAL(f->core->pop_waits.count, 0);
+	}
+	fixture_destroy(f);
+}
+
+/* Whose turn has not come holds nobody up who does not ask in order. */
+static void test_long_polls_out_of_order_wake(void)
+{
+	struct fixture *f = fixture_create(NULL);
+	struct pop_header header = in_order;
+	struct popped popped = { 0 };
+
+	send_and_pop(f, &header, 1, &popped);
+	header.poll_ms = 5000;
+	wait_for(f, &header);
+	header.order = false;
+	wait_for(f, &header);
+	count_wakes(f);
+	send(f, "k", 0);
+	core_turn_end(f->core);
+	CU_ASSERT_EQUAL(woken, 1);
+	CU_ASSERT_EQUAL_FATAL(f->core->pop_waits.count, 1);
+	CU_ASSERT_TRUE(f->core->pop_waits.all->request.order);
+	buffer_deinit(&popped.bytes);
+	fixture_destroy(f);
+}
+
+static void test_waits_are_counted_for_each_queue(void)
+{
+	struct fixture *f = fixture_create(NULL);
+	struct pop_header header = whole_topic;
+
+	send(f, "k", 3); /* Makes the topic. */
+	header.poll_ms = 1000;
+	for (int i = 0; i < 3; i++) {
+		header.queue_id = i == 1 ? 1 : 0;
+		wait_for(f, &header);
+	}
+	struct pop_request request = prepared(f, &header);
+	CU_ASSERT_EQUAL(pop_waits_count(f->core, request.topic_id, request.group_id, 0), 2);
+	CU_ASSERT_EQUAL(pop_waits_count(f->core, request.topic_id, request.group_id, 1), 1);
+	CU_ASSERT_EQUAL(pop_waits_count(f->core, request.topic_id, request.group_id, -1), 0);
+	CU_ASSERT_EQUAL(pop_waits_count(f->core, request.topic_id, request.group_id + 1, 0), 0);
+	fixture_destroy(f);
+}
+
 /* Nor are those of different attempts: the one that has what came before may have it again, others may not. */
 static void test_long_polls_of_other_attempts_wake(void)
 {
@@ -164,6 +227,15 @@ static void test_how_long_a_poll_waits(void)
 	header.born_ms = f->clock.wall_now_ms - 2000;
 	CU_ASSERT_EQUAL(core_prepare_pop(f->core, &header, &request, &outcome), ST_DENIED);
 	CU_ASSERT_EQUAL(outcome.code, RESP_POLLING_TIMEOUT);
+	header.born_ms = f->clock.wall_now_ms - 1501;
+	CU_ASSERT_EQUAL(core_prepare_pop(f->core, &header, &request, &outcome), ST_DENIED);
+	/* Clocks differ a little: half a second late is not too late, and from the future is now. */
+	static const struct { int64_t age_ms, wait_ms; } polls[] = { { 1500, 0 }, { 300, 700 }, { 0, 1000 }, { -5000, 1000 } };
+	for (size_t i = 0; i < sizeof(polls) / sizeof(polls[0]); i++) {
+		header.born_ms = f->clock.wall_now_ms - polls[i].age_ms;
+		CU_ASSERT_EQUAL(prepared(f, &header).wait_ms, polls[i].wait_ms);
+	}
+	header.born_ms = f->clock.wall_now_ms - 2000;
 	header.poll_ms = 600 * 1000;
 	wait_for(f, &header);
 	fixture_advance(f, 59 * 1000);
@@ -229,6 +301,9 @@ int main(void)
 	static const struct check_test tests[] = {
 		CHECK_TEST(test_long_polls_wake),
 		CHECK_TEST(test_long_polls_of_other_queues_wake),
+		CHECK_TEST(test_long_polls_wake_each_time),
+		CHECK_TEST(test_long_polls_out_of_order_wake),
+		CHECK_TEST(test_waits_are_counted_for_each_queue),
 		CHECK_TEST(test_long_polls_of_other_attempts_wake),
 		CHECK_TEST(test_what_lapses_in_order_wakes),
 		CHECK_TEST(test_a_batch_of_acks_wakes_who_waits_for_his_turn),

@@ -8,7 +8,12 @@
 
 #include "lib/index/consume_queue.h"
 #include "lib/index/half_index.h"
+#include "lib/index/key_run.h"
+#include "lib/index/lost_log.h"
 #include "lib/index/pagefile.h"
+#include "lib/index/snapshot_file.h"
+#include "lib/index/unfinished.h"
+#include "lib/log/vfs_replace.h"
 #include "tests/support/memdisk.h"
 
 static struct pagefile *open_small(struct memdisk *disk, bool read_inline)
@@ -567,6 +572,136 @@ static void test_a_half_is_found_behind_a_gap(void)
 	pagefile_close(pf);
 	memdisk_destroy(disk);
 }
+/* --- runs of keys -------------------------------------------------------------------------------------------------- */
+
+/* A directory has no order; this one gives names as they stand here. */
+static enum status list_as_they_stand(void *context, const char *dir, vfs_list_callback callback, void *callback_context,
+				       struct errinfo *err)
+{
+	static const unsigned offsets[] = { 700, 100, 900, 300, 800, 200 };
+	enum status status = callback(callback_context, "unfinished");
+
+	(void)context;
+	(void)dir;
+	(void)err;
+	for (size_t i = 0; status == ST_OK && i < sizeof(offsets) / sizeof(offsets[0]); i++) {
+		char name[32];
+
+		snprintf(name, sizeof(name), "%020u", offsets[i]);
+		status = callback(callback_context, name);
+	}
+	return status;
+}
+
+static void test_the_highest_runs_are_listed_in_order(void)
+{
+	static const uint64_t ascending[] = { 100, 200, 300, 700, 800, 900 };
+	struct vfs vfs = { .list = list_as_they_stand };
+	uint64_t names[6];
+	size_t count = 0;
+
+	for (size_t max = 0; max <= 6; max++) {
+		CU_ASSERT_EQUAL(key_run_list(&vfs, "keys", names, max, &count, NULL), ST_OK);
+		CU_ASSERT_EQUAL_FATAL(count, max);
+		CU_ASSERT_EQUAL(memcmp(names, ascending + 6 - max, max * sizeof(names[0])), 0);
+	}
+}
+
+/* The newest first. */
+static void test_the_newest_snapshots_are_listed_in_order(void)
+{
+	static const uint64_t descending[] = { 900, 800, 700, 300, 200, 100 };
+	struct vfs vfs = { .list = list_as_they_stand };
+	uint64_t names[6];
+	size_t count = 0;
+
+	for (size_t max = 0; max <= 6; max++) {
+		CU_ASSERT_EQUAL(snapshot_list(&vfs, "store", names, max, &count, NULL), ST_OK);
+		CU_ASSERT_EQUAL_FATAL(count, max);
+		CU_ASSERT_EQUAL(memcmp(names, descending, max * sizeof(names[0])), 0);
+	}
+}
+
+/* --- marks and traces ------------------------------------------------------------------------------------------------ */
+
+static void test_a_mark_comes_and_goes_for_good(void)
+{
+	struct errinfo err;
+
+	for (uint64_t seed = 1; seed <= 20; seed++) {
+		struct memdisk *disk = memdisk_create();
+		const struct vfs *vfs = memdisk_vfs(disk);
+
+		CU_ASSERT_EQUAL(vfs_mkdir(vfs, "copy", NULL), ST_OK);
+		CU_ASSERT_EQUAL(vfs_sync_parent(vfs, "copy", NULL), ST_OK);
+		CU_ASSERT_EQUAL(unfinished_check(vfs, "copy", &err), ST_OK);
+		CU_ASSERT_EQUAL(unfinished_mark(vfs, "copy", NULL), ST_OK);
+		memdisk_crash(disk, seed);
+		CU_ASSERT_EQUAL(unfinished_check(vfs, "copy", &err), ST_CORRUPT);
+		CU_ASSERT_EQUAL(unfinished_clear(vfs, "copy", NULL), ST_OK);
+		memdisk_crash(disk, seed);
+		CU_ASSERT_EQUAL(unfinished_check(vfs, "copy", &err), ST_OK);
+		memdisk_destroy(disk);
+	}
+}
+
+/* A disk that cannot say whether `failing` is there; of all else only `present` is there, with a name in it if need be. */
+struct partial_disk {
+	const char *failing, *present;
+};
+
+static enum status answer_for(const struct partial_disk *disk, const char *path, struct errinfo *err)
+{
+	if (strcmp(path, disk->failing) == 0)
+		return errinfo_set(err, ST_IO, "%s cannot be read", path);
+	return strcmp(path, disk->present) == 0 ? ST_OK : ST_NOTFOUND;
+}
+
+static enum status open_partial(void *context, const char *path, unsigned flags, struct vfs_file **out, struct errinfo *err)
+{
+	(void)flags;
+	*out = NULL;
+	return answer_for(context, path, err);
+}
+
+static enum status list_partial(void *context, const char *dir, vfs_list_callback callback, void *callback_context,
+				struct errinfo *err)
+{
+	enum status status = answer_for(context, dir, err);
+
+	return status == ST_OK ? callback(callback_context, "00000000000000004096") : status;
+}
+
+/* What nobody can see is neither there nor absent. */
+static void test_a_disk_that_fails_is_told(void)
+{
+	static const struct {
+		struct partial_disk disk;
+		enum status lost;
+	} cases[] = {
+		{ { "", "" }, ST_OK },
+		{ { "", "store/snapshots" }, ST_CORRUPT },
+		{ { "", "store/keys" }, ST_CORRUPT },
+		{ { "", "store/index.pages" }, ST_CORRUPT },
+		{ { "", "store/broker" }, ST_CORRUPT },
+		{ { "store/snapshots", "" }, ST_IO },
+		{ { "store/keys", "" }, ST_IO },
+		{ { "store/index.pages", "" }, ST_IO },
+		{ { "store/broker", "" }, ST_IO },
+		{ { "store/commitlog", "store/broker" }, ST_IO },
+	};
+	struct errinfo err;
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct partial_disk disk = cases[i].disk;
+		struct vfs vfs = { .context = &disk, .open = open_partial, .list = list_partial };
+
+		CU_ASSERT_EQUAL(lost_log_check(&vfs, "store", &err), cases[i].lost);
+	}
+	struct partial_disk disk = { "store/unfinished", "" };
+	struct vfs vfs = { .context = &disk, .open = open_partial };
+	CU_ASSERT_EQUAL(unfinished_check(&vfs, "store", &err), ST_IO);
+}
 
 int main(void)
 {
@@ -589,6 +724,10 @@ int main(void)
 		CHECK_TEST(test_pages_of_what_is_trimmed_are_given_back),
 		CHECK_TEST(test_damaged_half_is_refused),
 		CHECK_TEST(test_a_half_is_found_behind_a_gap),
+		CHECK_TEST(test_the_highest_runs_are_listed_in_order),
+		CHECK_TEST(test_the_newest_snapshots_are_listed_in_order),
+		CHECK_TEST(test_a_mark_comes_and_goes_for_good),
+		CHECK_TEST(test_a_disk_that_fails_is_told),
 	};
 
 	return check_main("index", tests, sizeof(tests) / sizeof(tests[0]));

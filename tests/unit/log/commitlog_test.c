@@ -435,6 +435,36 @@ static void test_logreader_follows_below_the_limit(void)
 	memdisk_destroy(disk);
 }
 
+/* Where the file ends before an envelope could: zeros are the log's end, anything else is something to look into. */
+static void test_logreader_looks_at_the_last_bytes_of_a_file(void)
+{
+	struct memdisk *disk = memdisk_create();
+	struct commitlog_config config = small_config();
+	struct commitlog *log = must_open(disk, &config);
+	struct logreader *reader = NULL;
+	struct log_record record;
+	struct errinfo err;
+	size_t whole;
+
+	append_hard(log, NULL, LOG_GROUP, 100, 1);
+	flush_all(log);
+	uint64_t end = commitlog_durable(log);
+	abandon(log);
+	uint8_t *data = malloc(end + 5);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(data);
+	memcpy(data, memdisk_data(disk, SEGMENT_0, &whole), end + 5);
+	for (uint8_t last = 0; last < 2; last++) {
+		data[end + 4] = last;
+		memdisk_put(disk, SEGMENT_0, data, end + 5);
+		CU_ASSERT_EQUAL_FATAL(logreader_open(memdisk_vfs(disk), "store", end, &reader, &err), ST_OK);
+		CU_ASSERT_EQUAL(logreader_next(reader, LOG_NO_LIMIT, &record, &err), last == 0 ? ST_AGAIN : ST_CORRUPT);
+		CU_ASSERT_STRING_EQUAL(logreader_bad_record(reader), "the file ends");
+		logreader_close(reader);
+	}
+	free(data);
+	memdisk_destroy(disk);
+}
+
 static void test_logreader_refuses_what_is_not_there(void)
 {
 	struct memdisk *disk = memdisk_create();
@@ -548,6 +578,42 @@ static void test_new_directories_are_durable_before_the_first_segment(void)
 	disk_trace_destroy(trace);
 }
 
+/* Nothing is made with settings that the log could not keep. */
+static void test_impossible_settings_are_refused(void)
+{
+	static const char longest[] = "0123456789012345678901234567890123456789012345678901234567890123";
+	const struct { uint64_t segment_size, ring_size, prepare_chunk; const char *cluster; bool good; } cases[] = {
+		{ LOG_SEGMENT_SIZE_MIN, LOG_RING_SIZE_MIN, 8192, longest + 1, true },
+		{ LOG_SEGMENT_SIZE_MIN - 4096, 0, 0, NULL, false },
+		{ LOG_SEGMENT_SIZE_MIN + 512, 0, 0, NULL, false },
+		{ ((uint64_t)1 << 40) + 4096, 0, 0, NULL, false },
+		{ LOG_SEGMENT_SIZE_MIN, LOG_RING_SIZE_MIN / 2, 0, NULL, false },
+		{ LOG_SEGMENT_SIZE_MIN, 3 * LOG_RING_SIZE_MIN, 0, NULL, false },
+		{ LOG_SEGMENT_SIZE_MIN, (uint64_t)1 << 41, 0, NULL, false },
+		{ LOG_SEGMENT_SIZE_MIN, LOG_RING_SIZE_MIN, 4096, NULL, false },
+		{ LOG_SEGMENT_SIZE_MIN, LOG_RING_SIZE_MIN, 8192 + 512, NULL, false },
+		{ LOG_SEGMENT_SIZE_MIN, LOG_RING_SIZE_MIN, 8192, longest, false },
+	};
+
+	CU_ASSERT_EQUAL_FATAL(strlen(longest), LOG_CLUSTER_SIZE);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct memdisk *disk = memdisk_create();
+		struct commitlog_config config = small_config();
+		struct commitlog *log = NULL;
+		struct errinfo err;
+		size_t size;
+
+		config.segment_size = cases[i].segment_size;
+		config.ring_size = cases[i].ring_size;
+		config.prepare_chunk = cases[i].prepare_chunk;
+		config.cluster = cases[i].cluster;
+		CU_ASSERT_EQUAL(commitlog_open(&config, memdisk_vfs(disk), &log, &err), cases[i].good ? ST_OK : ST_INVALID);
+		CU_ASSERT_EQUAL(memdisk_data(disk, SEGMENT_0, &size) != NULL, cases[i].good);
+		CU_ASSERT_EQUAL(commitlog_close(log, false, NULL), ST_OK);
+		memdisk_destroy(disk);
+	}
+}
+
 int main(void)
 {
 	static const struct check_test tests[] = {
@@ -563,6 +629,8 @@ int main(void)
 		CHECK_TEST(test_damage_is_found_by_a_verifying_read),
 		CHECK_TEST(test_record_by_an_offset_that_a_client_quotes),
 		CHECK_TEST(test_logreader_follows_below_the_limit),
+		CHECK_TEST(test_impossible_settings_are_refused),
+		CHECK_TEST(test_logreader_looks_at_the_last_bytes_of_a_file),
 		CHECK_TEST(test_logreader_refuses_what_is_not_there),
 		CHECK_TEST(test_real_files_keep_the_log_and_the_lock),
 		CHECK_TEST(test_the_largest_record_finds_room),

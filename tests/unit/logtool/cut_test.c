@@ -337,6 +337,48 @@ static uint64_t put_decision(struct commitlog *log, uint64_t half, uint64_t n, e
 	return put(log, LOG_DECISION, payload, record_decision_size(&r));
 }
 
+static uint64_t put_delivery(struct commitlog *log, uint64_t source, uint64_t half)
+{
+	struct record_deliver r = { .source_offset = source, .body_offset = half, .message_size = 10, .transactional = true,
+				    .deliver_time_ms = 4000, .topic = SPAN_LITERAL("t") };
+	uint8_t payload[256];
+
+	record_deliver_encode(&r, payload);
+	return put(log, LOG_DELIVER, payload, record_deliver_size(&r));
+}
+
+/* A commit with a delay has no place in a queue until it is delivered; what is undone with it is the decision all the same. */
+static void test_what_waits_for_its_time_is_counted(void)
+{
+	struct memdisk *disk = memdisk_create();
+	struct commitlog_config config = small_config();
+	struct commitlog *log = must_open(disk, &config);
+	struct record_message message = { .store_time_ms = 5000, .deliver_at_ms = 9000, .topic = SPAN_LITERAL("t") };
+	struct errinfo err;
+	uint8_t payload[256];
+
+	uint64_t half = put_half(log, 0, "A");
+	struct record_decision r = { .half_offset = half, .outcome = OUTCOME_COMMIT, .who = WHO_PRODUCER, .when_ms = 3000,
+				     .deliver_at_ms = 4000, .topic = SPAN_LITERAL("t"), .group = SPAN_LITERAL("g"),
+				     .transaction_id = SPAN_LITERAL("A"), .global = { .part_count = 1 } };
+	record_decision_encode(&r, payload);
+	uint64_t at = put(log, LOG_DECISION, payload, record_decision_size(&r));
+	record_message_encode(&message, payload);
+	put(log, LOG_MESSAGE, payload, record_message_size(&message));
+	uint64_t delivered = put_delivery(log, at, half);
+	flush_all(log);
+	abandon(log);
+	CU_ASSERT_EQUAL_FATAL(make_plan(disk, at, &err), ST_OK);
+	CU_ASSERT_EQUAL_FATAL(plan.undecided_count, 1);
+	CU_ASSERT_EQUAL(plan.undecided[0].half_offset, half);
+	CU_ASSERT_EQUAL(plan.undecided[0].outcome, OUTCOME_COMMIT);
+	CU_ASSERT_EQUAL(plan.message_count, 1); /* Delivered. */
+	CU_ASSERT_EQUAL_FATAL(make_plan(disk, delivered, &err), ST_OK);
+	CU_ASSERT_EQUAL(plan.undecided_count, 0);
+	CU_ASSERT_EQUAL(plan.message_count, 1);
+	memdisk_destroy(disk);
+}
+
 static void test_what_goes_is_counted(void)
 {
 	struct memdisk *disk = memdisk_create();
@@ -391,6 +433,7 @@ int main(void)
 		CHECK_TEST(test_a_cut_that_is_done_is_durable),
 		CHECK_TEST(test_what_was_saved_is_not_saved_over),
 		CHECK_TEST(test_what_goes_is_counted),
+		CHECK_TEST(test_what_waits_for_its_time_is_counted),
 	};
 
 	log_set_level(LOGLEVEL_ERROR);

@@ -1,7 +1,10 @@
 /* What a log is known by: the last record that was read, ever, and the start in front of it. */
 #include "broker/projections/oplog_witness.h"
 
-#include "tests/support/check.h"
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "tests/unit/log/log_fixture.h"
 
 static void note(struct oplog_witness *witness, enum log_kind kind, uint64_t offset, uint32_t crc)
 {
@@ -62,6 +65,106 @@ static void test_what_is_ahead_of_the_end_is_another_log(void)
 	CU_ASSERT_EQUAL(oplog_witness_check(&witness, "/nonexistent", 6000, &err), ST_CONFLICT);
 }
 
+/* --- against a log ------------------------------------------------------------------------------------------------ */
+
+struct story {
+	char *root;
+	uint64_t start, durable;
+	struct log_record first, last; /* Of the first segment, and of all. */
+	char segment[2][LOG_PATH_SIZE + LOG_NAME_SIZE];
+};
+
+/* Two segments. */
+static void begin_story(struct story *story)
+{
+	struct commitlog_config config = small_config();
+	struct commitlog *log = NULL;
+	struct logreader *reader;
+	struct log_record record;
+	char dir[LOG_PATH_SIZE];
+	struct errinfo err;
+
+	*story = (struct story){ .root = check_make_dir() };
+	config.root = story->root;
+	CU_ASSERT_EQUAL_FATAL(commitlog_open(&config, vfs_posix(), &log, NULL), ST_OK);
+	while (commitlog_appended(log) < LOG_SEGMENT_SIZE_MIN + 20000)
+		append_hard(log, NULL, LOG_GROUP, 1000, 1);
+	flush_all(log);
+	story->durable = commitlog_durable(log);
+	CU_ASSERT_EQUAL(commitlog_close(log, true, NULL), ST_OK);
+	CU_ASSERT_EQUAL_FATAL(logreader_open(vfs_posix(), story->root, 0, &reader, &err), ST_OK);
+	story->start = logreader_position(reader);
+	while (logreader_next(reader, story->durable, &record, &err) == ST_OK) {
+		story->last = record;
+		if (record.offset < story->start + 20000)
+			story->first = record;
+	}
+	logreader_close(reader);
+	CU_ASSERT_EQUAL_FATAL(log_dir_path(story->root, dir, &err), ST_OK);
+	for (uint64_t i = 0; i < 2; i++)
+		log_segment_path(dir, i * LOG_SEGMENT_SIZE_MIN, story->segment[i], sizeof(story->segment[i]));
+}
+
+static enum status check_story(const struct story *story, const struct oplog_witness *witness)
+{
+	struct errinfo err;
+
+	return oplog_witness_check(witness, story->root, story->durable, &err);
+}
+
+static struct oplog_witness witness_of(const struct story *story)
+{
+	return (struct oplog_witness){ .last_offset = story->last.offset, .last_crc = story->last.crc,
+				       .start_offset = story->first.offset, .start_crc = story->first.crc };
+}
+
+static void test_both_records_must_be_there(void)
+{
+	struct story story;
+
+	begin_story(&story);
+	struct oplog_witness good = witness_of(&story), witness = good;
+	CU_ASSERT_EQUAL(check_story(&story, &good), ST_OK);
+	witness.last_crc++;
+	CU_ASSERT_EQUAL(check_story(&story, &witness), ST_CONFLICT);
+	witness = good;
+	witness.start_crc++;
+	CU_ASSERT_EQUAL(check_story(&story, &witness), ST_CONFLICT);
+	witness = good;
+	witness.last_offset -= 8; /* Within the record before. */
+	CU_ASSERT_EQUAL(check_story(&story, &witness), ST_CONFLICT);
+	check_remove_dir(story.root);
+}
+
+static void test_what_the_log_no_longer_holds_proves_nothing(void)
+{
+	struct story story;
+
+	begin_story(&story);
+	struct oplog_witness witness = witness_of(&story);
+	CU_ASSERT_FALSE(oplog_log_begins_behind(story.root, story.start));
+	CU_ASSERT_TRUE(oplog_log_begins_behind(story.root, story.start - 8));
+	CU_ASSERT_EQUAL_FATAL(unlink(story.segment[0]), 0);
+	CU_ASSERT_TRUE(oplog_log_begins_behind(story.root, witness.start_offset));
+	CU_ASSERT_EQUAL(check_story(&story, &witness), ST_OK);
+	witness.last_crc++;
+	CU_ASSERT_EQUAL(check_story(&story, &witness), ST_CONFLICT);
+	check_remove_dir(story.root);
+}
+
+/* Not the log's fault: to be tried again. */
+static void test_a_disk_that_fails_proves_nothing(void)
+{
+	struct story story;
+
+	begin_story(&story);
+	struct oplog_witness witness = witness_of(&story);
+	CU_ASSERT_EQUAL_FATAL(unlink(story.segment[1]), 0);
+	CU_ASSERT_EQUAL_FATAL(mkdir(story.segment[1], 0700), 0); /* What cannot be read. */
+	CU_ASSERT_EQUAL(check_story(&story, &witness), ST_IO);
+	check_remove_dir(story.root);
+}
+
 int main(void)
 {
 	static const struct check_test tests[] = {
@@ -69,7 +172,11 @@ int main(void)
 		CHECK_TEST(test_what_is_read_again_does_not_count),
 		CHECK_TEST(test_nothing_is_known_of_nothing),
 		CHECK_TEST(test_what_is_ahead_of_the_end_is_another_log),
+		CHECK_TEST(test_both_records_must_be_there),
+		CHECK_TEST(test_what_the_log_no_longer_holds_proves_nothing),
+		CHECK_TEST(test_a_disk_that_fails_proves_nothing),
 	};
 
+	log_set_level(LOGLEVEL_ERROR);
 	return check_main("oplog-witness", tests, sizeof(tests) / sizeof(tests[0]));
 }

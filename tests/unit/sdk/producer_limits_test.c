@@ -1,6 +1,7 @@
 /* The producer's limits and its end: calls that it takes at once, bodies, settings, many threads, stopping in the middle. */
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdlib.h>
 
 #include "tests/unit/sdk/producer_fixture.h"
 
@@ -157,6 +158,39 @@ static void test_many_threads_share_a_producer(void)
 	stop_both(producer, stub);
 }
 
+static _Thread_local bool without_memory;
+
+/* In place of the C library's: only what comes after the half needs it. */
+char *strdup(const char *text)
+{
+	size_t size = strlen(text) + 1;
+	char *copy = without_memory ? NULL : malloc(size);
+
+	return copy == NULL ? NULL : memcpy(copy, text, size);
+}
+
+/* The caller learns that a half may be there, which nobody will decide. */
+static void test_no_memory_after_the_half_leaves_the_outcome_unknown(void)
+{
+	struct stub *stub = stub_start(1, false);
+	escrow_producer *producer = start_known(stub);
+	escrow_message *message = make("orders");
+	escrow_transaction *transaction = NULL;
+	struct escrow_error err = { .outcome_unknown = false };
+
+	without_memory = true;
+	CU_ASSERT_EQUAL(escrow_prepare(producer, message, LONG_MS, &transaction, &err), ESCROW_NO_MEMORY);
+	CU_ASSERT_EQUAL(escrow_prepare(producer, message, LONG_MS, &transaction, NULL), ESCROW_NO_MEMORY);
+	without_memory = false;
+	CU_ASSERT_PTR_NULL(transaction);
+	CU_ASSERT_EQUAL(err.code, ESCROW_NO_MEMORY);
+	CU_ASSERT_TRUE(err.outcome_unknown);
+	CU_ASSERT_EQUAL(stub_half_count(stub), 2);
+	CU_ASSERT_EQUAL(stub_half_decision(stub, 0), STUB_OPEN);
+	escrow_message_destroy(message);
+	stop_both(producer, stub);
+}
+
 static void test_a_body_over_the_limit_is_not_sent(void)
 {
 	struct stub *stub = stub_start(1, false);
@@ -218,6 +252,7 @@ int main(void)
 		CHECK_TEST(test_stopping_ends_a_decision_in_progress),
 		CHECK_TEST(test_calls_have_a_limit_and_a_decision_that_finds_no_place_is_pending),
 		CHECK_TEST(test_many_threads_share_a_producer),
+		CHECK_TEST(test_no_memory_after_the_half_leaves_the_outcome_unknown),
 		CHECK_TEST(test_a_body_over_the_limit_is_not_sent),
 		CHECK_TEST(test_settings_are_checked_by_name),
 	};
