@@ -565,6 +565,31 @@ static void test_a_lost_log_is_not_made_anew(void)
 	CU_ASSERT_FALSE(nth_file("commitlog", 0, path));
 }
 
+/* Nobody waits for whoever is at the other end of it. */
+static void expect_fifo_refused(const char *name)
+{
+	char why[1024];
+
+	copy_store();
+	shell("cd %s && rm %s && mkfifo %s", copy, name, name);
+	CU_ASSERT_EQUAL(tool("check %s", copy), 2);
+	EXPECT_TEXT(name);
+	EXPECT_TEXT("is a FIFO, not a regular file");
+	CU_ASSERT_FALSE(broker_starts(why));
+	CU_ASSERT_PTR_NOT_NULL(strstr(why, "is a FIFO, not a regular file"));
+}
+
+static void test_a_fifo_is_no_file_of_a_store(void)
+{
+	char path[900];
+
+	copy_store();
+	expect_fifo_refused("commitlog/00000000000000000000");
+	CU_ASSERT_TRUE_FATAL(nth_file("snapshots", 1, path));
+	expect_fifo_refused(path + strlen(copy) + 1);
+	expect_fifo_refused("index.pages");
+}
+
 /* --- a log that lies ---------------------------------------------------------------------------------------------------- */
 
 static uint64_t put(struct commitlog *log, enum log_kind kind, const uint8_t *payload, size_t size)
@@ -673,6 +698,7 @@ int main(void)
 		CHECK_TEST(test_damage_is_told_once),
 		CHECK_TEST(test_an_unfinished_copy_is_refused),
 		CHECK_TEST(test_a_lost_log_is_not_made_anew),
+		CHECK_TEST(test_a_fifo_is_no_file_of_a_store),
 		CHECK_TEST(test_audit_finds_a_second_commit),
 		CHECK_TEST(test_check_finds_what_cannot_be_read),
 	};
