@@ -14,6 +14,8 @@
 #include <unistd.h>
 
 #include "lib/audit/audit.h"
+#include "lib/base/bytes.h"
+#include "lib/base/crc32c.h"
 #include "lib/base/logging.h"
 #include "lib/index/snapshot_file.h"
 #include "lib/log/commitlog.h"
@@ -474,6 +476,57 @@ static void test_a_damaged_snapshot_is_something_wrong(void)
 	CU_ASSERT(broker_starts(why));
 }
 
+/* The file says that it is of this version, and its checksum is right. */
+static void set_version(const char *path, size_t header_size, uint32_t version)
+{
+	uint8_t header[4096];
+	int fd = open(path, O_RDWR | O_CLOEXEC);
+
+	CU_ASSERT_FATAL(fd >= 0 && pread(fd, header, header_size, 0) == (ssize_t)header_size);
+	put_u32(header + 8, version);
+	put_u32(header + 12, 0);
+	put_u32(header + 12, crc32c(0, header, header_size));
+	CU_ASSERT(pwrite(fd, header, header_size, 0) == (ssize_t)header_size);
+	close(fd);
+}
+
+/* Refused, and not called damage. */
+static void expect_other_version(const char *path, size_t header_size, uint32_t version, const char *version_text)
+{
+	char why[1024];
+
+	copy_store();
+	set_version(path, header_size, version);
+	CU_ASSERT_EQUAL(tool("check %s", copy), 1);
+	EXPECT_TEXT(version_text);
+	EXPECT_TEXT("OTHER VERSION");
+	EXPECT_TEXT("0 damaged places in the log, 0 damaged snapshots");
+	EXPECT_TEXT("1 file of another format version");
+	EXPECT_TEXT("A broker refuses to start");
+	CU_ASSERT_PTR_NULL(strstr(text, "DAMAGE"));
+	CU_ASSERT_PTR_NULL(strstr(text, "BAD"));
+	CU_ASSERT_EQUAL(tool("check %s --json", copy), 1);
+	CU_ASSERT_PTR_NULL(line_of_kind("damage"));
+	cJSON *sum = line_of_kind("check");
+	CU_ASSERT_EQUAL(number_in(sum, "other_version"), 1);
+	cJSON_Delete(sum);
+	CU_ASSERT_FALSE(broker_starts(why));
+	CU_ASSERT_PTR_NOT_NULL(strstr(why, version_text));
+}
+
+static void test_another_version_is_no_damage(void)
+{
+	char path[900];
+
+	copy_store();
+	CU_ASSERT_TRUE_FATAL(nth_file("commitlog", 0, path));
+	expect_other_version(path, 4096, 1, "format version 1, this program reads 2: use the program that wrote it");
+	expect_other_version(path, 4096, 3, "format version 3, this program reads 2: use a newer program");
+	CU_ASSERT_TRUE_FATAL(nth_file("snapshots", 1, path));
+	expect_other_version(path, 64, 2, "format version 2, this program reads 1: use a newer program");
+	expect_other_version(path, 64, 0, "unknown format version 0, this program reads 1");
+}
+
 static void test_a_backup_is_a_store(void)
 {
 	char backup[600], why[1024];
@@ -694,6 +747,7 @@ int main(void)
 		CHECK_TEST(test_bad_commands_say_why),
 		CHECK_TEST(test_what_check_says_is_what_a_start_does),
 		CHECK_TEST(test_a_damaged_snapshot_is_something_wrong),
+		CHECK_TEST(test_another_version_is_no_damage),
 		CHECK_TEST(test_a_backup_is_a_store),
 		CHECK_TEST(test_damage_is_told_once),
 		CHECK_TEST(test_an_unfinished_copy_is_refused),

@@ -66,7 +66,7 @@ static void print_segment(const struct check *check, const struct scan_segment *
 	size_text(segment->file_size, size);
 	printf("segment     %020" PRIu64 "  %9s", segment->base, size);
 	if (!segment->sound) {
-		printf("  BAD: %s\n", segment->problem);
+		printf("  %s: %s\n", segment->other_version ? "OTHER VERSION" : "BAD", segment->problem);
 		if (segment->record_count > 0)
 			printf("            %" PRIu64 " records in it are sound, at %" PRIu64 " to %" PRIu64 "\n", segment->record_count,
 			       segment->first_record, segment->records_end);
@@ -94,6 +94,7 @@ static void print_segment_json(struct check *check, const struct scan_segment *s
 	line_bool(lines, "sound", segment->sound);
 	if (!segment->sound)
 		line_word(lines, "problem", segment->problem);
+	line_bool(lines, "other_version", segment->other_version);
 	line_bool(lines, "recycled", segment->sound && segment->header.recycled);
 	line_u64(lines, "records", segment->record_count);
 	line_u64(lines, "records_from", segment->first_record);
@@ -108,8 +109,9 @@ static void print_snapshot(const struct check *check, const struct snapshot_item
 	if (!item->whole) {
 		const char *text = strstr(item->problem, ": "); /* The path is in front of it. */
 
-		printf("snapshot    %020" PRIu64 "  BAD%s\n            %s\n", item->from, text != NULL ? text : "",
-		       item->newer ? "Use the newer program for this store." :
+		printf("snapshot    %020" PRIu64 "  %s%s\n            %s\n", item->from, item->other_version ? "OTHER VERSION" : "BAD",
+		       text != NULL ? text : "",
+		       item->other_version ? "A start does not pass it over for an older one: it refuses." :
 		       snapshots_newest(&check->look.snapshots) != NULL ?
 			       "A start passes it over; the whole one and a longer replay serve. The file may be removed." :
 			       "None is whole: a start replays the whole log, if that is there from its beginning.");
@@ -129,6 +131,7 @@ static void print_snapshot_json(struct check *check, const struct snapshot_item 
 	line_bool(lines, "whole", item->whole);
 	if (!item->whole)
 		line_word(lines, "problem", item->problem);
+	line_bool(lines, "other_version", item->other_version);
 	line_u64(lines, "generation", item->generation);
 	line_u64(lines, "durable", item->durable);
 	line_end(lines);
@@ -241,6 +244,12 @@ static bool is_missing(const struct scan_gap *gap, const struct scan_segment *se
 	return gap->header && gap->from >= segment->end;
 }
 
+/* Its header is sound, and was told with the segments. */
+static bool is_of_other_version(const struct scan_gap *gap, const struct scan_segment *segment)
+{
+	return gap->header && segment->other_version && !is_missing(gap, segment);
+}
+
 /* The log's files end before it. */
 static bool is_last(const struct check *check, const struct scan_gap *gap)
 {
@@ -321,7 +330,7 @@ static void print_gaps(struct check *check)
 	for (size_t i = 0; i < scan->gap_count; i++) {
 		const struct scan_gap *gap = &scan->gaps[i];
 
-		if (!gap->damage && scan->leftover_end == gap->from)
+		if ((!gap->damage && scan->leftover_end == gap->from) || is_of_other_version(gap, log_scan_segment(scan, gap->from)))
 			continue;
 		if (for_people(check))
 			print_gap(check, gap, gap == decides);
@@ -343,13 +352,25 @@ static unsigned bad_snapshots(const struct check *check)
 	unsigned count = 0;
 
 	for (size_t i = 0; i < check->look.snapshots.count; i++)
-		count += !check->look.snapshots.items[i].whole;
+		count += !check->look.snapshots.items[i].whole && !check->look.snapshots.items[i].other_version;
+	return count;
+}
+
+static unsigned other_versions(const struct check *check)
+{
+	const struct log_scan *scan = &check->look.scan;
+	unsigned count = 0;
+
+	for (size_t i = 0; i < scan->segment_count; i++)
+		count += scan->segments[i].other_version;
+	for (size_t i = 0; i < check->look.snapshots.count; i++)
+		count += check->look.snapshots.items[i].other_version;
 	return count;
 }
 
 static bool is_wrong(const struct check *check)
 {
-	return check->look.scan.damaged || bad_snapshots(check) > 0 || check->unreadable_count > 0 ||
+	return check->look.scan.damaged || bad_snapshots(check) > 0 || other_versions(check) > 0 || check->unreadable_count > 0 ||
 	       check->look.verdict.outcome == START_REFUSES;
 }
 
@@ -358,10 +379,12 @@ static unsigned damage_count(const struct log_scan *scan)
 	unsigned count = 0, bad_headers = 0;
 
 	for (size_t i = 0; i < scan->segment_count; i++)
-		bad_headers += !scan->segments[i].sound;
+		bad_headers += !scan->segments[i].sound && !scan->segments[i].other_version;
 	for (size_t i = 0; i < scan->gap_count; i++) {
 		const struct scan_segment *segment = log_scan_segment(scan, scan->gaps[i].from);
 
+		if (is_of_other_version(&scan->gaps[i], segment))
+			continue;
 		count += scan->gaps[i].damage;
 		/* Not twice. */
 		bad_headers -= bad_headers > 0 && scan->gaps[i].header && !segment->sound && scan->gaps[i].from == segment->base;
@@ -373,16 +396,19 @@ static void print_sum(struct check *check)
 {
 	const struct log_scan *scan = &check->look.scan;
 	const struct verdict *verdict = &check->look.verdict;
+	unsigned versions = other_versions(check);
 
 	if (!is_wrong(check)) {
 		printf("ok: %" PRIu64 " records from %" PRIu64 " to %" PRIu64 ", epoch %" PRIu32 ", durable up to %" PRIu64 " at least\n",
 		       scan->record_count, scan->start, scan->end, scan->epoch, scan->durable_mark);
 		return;
 	}
-	printf("WRONG: %u damaged places in the log, %u damaged snapshots, %" PRIu64 " unreadable records; %" PRIu64 " records from %"
-	       PRIu64 " to %" PRIu64 " are sound, and %" PRIu64 " behind. A broker %s", damage_count(scan), bad_snapshots(check),
-	       check->unreadable_count, scan->record_count, scan->start, scan->end, scan->beyond_count,
-	       start_outcome_text(verdict->outcome));
+	printf("WRONG: %u damaged places in the log, %u damaged snapshots, %" PRIu64 " unreadable records", damage_count(scan),
+	       bad_snapshots(check), check->unreadable_count);
+	if (versions > 0)
+		printf(", %u file%s of another format version", versions, versions == 1 ? "" : "s");
+	printf("; %" PRIu64 " records from %" PRIu64 " to %" PRIu64 " are sound, and %" PRIu64 " behind. A broker %s", scan->record_count,
+	       scan->start, scan->end, scan->beyond_count, start_outcome_text(verdict->outcome));
 	if (verdict->outcome == START_REFUSES)
 		printf(": %s", verdict->why);
 	printf("\n");
@@ -408,6 +434,7 @@ static void print_sum_json(struct check *check)
 	line_u64(lines, "records_behind", scan->beyond_count);
 	line_u64(lines, "cut_bytes", check->look.verdict.cut_bytes);
 	line_u64(lines, "unreadable", check->unreadable_count);
+	line_u64(lines, "other_version", other_versions(check));
 	line_bool(lines, "in_use", check->in_use);
 	line_end(lines);
 }
