@@ -570,6 +570,20 @@ static void test_damage_is_told_once(void)
 	CU_ASSERT_PTR_NULL(strstr(text, "in a torn write"));
 }
 
+/* To a program: one object, and nothing but it. */
+static void expect_refusal_json(const char *why)
+{
+	CU_ASSERT_EQUAL(tool("check %s --json", copy), 1);
+	CU_ASSERT_EQUAL(count_lines("\n"), 1);
+	cJSON *sum = line_of_kind("check");
+	CU_ASSERT_TRUE(cJSON_IsFalse(cJSON_GetObjectItem(sum, "ok")));
+	const char *start = cJSON_GetStringValue(cJSON_GetObjectItem(sum, "start"));
+	CU_ASSERT_TRUE(start != NULL && strcmp(start, "refuses") == 0);
+	const char *told = cJSON_GetStringValue(cJSON_GetObjectItem(sum, "why"));
+	CU_ASSERT_TRUE(told != NULL && strstr(told, why) != NULL);
+	cJSON_Delete(sum);
+}
+
 /* The tool is killed: what it leaves is refused by all that would take it for a store, and can still be looked at. */
 static void test_an_unfinished_copy_is_refused(void)
 {
@@ -580,7 +594,7 @@ static void test_an_unfinished_copy_is_refused(void)
 	shell("rm -rf %s && mv %s/half %s", copy, dir, copy);
 	CU_ASSERT_EQUAL(tool("check %s", copy), 1);
 	EXPECT_TEXT("is an unfinished copy");
-	CU_ASSERT_EQUAL(tool("check %s --json", copy), 1);
+	expect_refusal_json("is an unfinished copy");
 	CU_ASSERT_EQUAL(tool("audit %s", copy), 1);
 	EXPECT_TEXT("remove the directory and run it again");
 	CU_ASSERT_EQUAL(tool("repair %s --cut-at 4096", copy), 1);
@@ -614,6 +628,7 @@ static void test_a_lost_log_is_not_made_anew(void)
 		CU_ASSERT_PTR_NOT_NULL(strstr(why, "has lost its log"));
 		CU_ASSERT_EQUAL(tool("check %s", copy), 1);
 		EXPECT_TEXT("has lost its log");
+		expect_refusal_json("has lost its log");
 	}
 	CU_ASSERT_FALSE(nth_file("commitlog", 0, path));
 }

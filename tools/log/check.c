@@ -439,22 +439,38 @@ static void print_sum_json(struct check *check)
 	line_end(lines);
 }
 
-static enum status run_check(struct check *check, struct errinfo *err)
+/* Of what is no store, or has lost its log, there is nothing else to say. */
+static void print_refusal_json(struct check *check, const char *why)
 {
-	char dir[LOG_PATH_SIZE];
+	struct lines *lines = &check->lines;
 
+	line_begin(lines, "check");
+	line_bool(lines, "ok", false);
+	line_word(lines, "start", "refuses");
+	line_word(lines, "why", why);
+	line_bool(lines, "in_use", check->in_use);
+	line_end(lines);
+}
+
+static enum status look(struct check *check, struct errinfo *err)
+{
 	check->in_use = store_is_in_use(check->store, &check->pid);
 	enum status status = unfinished_check(vfs_posix(), check->store, err);
 	if (status == ST_OK)
 		status = lost_log_check(vfs_posix(), check->store, err);
 	if (status == ST_OK)
 		status = start_look(vfs_posix(), check->store, check_payload, check, &check->look, err);
-	if (status == ST_OK)
-		status = log_dir_path(check->store, dir, err);
-	if (status != ST_OK)
-		return status;
+	return status;
+}
+
+static enum status print_all(struct check *check, struct errinfo *err)
+{
+	char dir[LOG_PATH_SIZE];
+	enum status status = log_dir_path(check->store, dir, err);
+
 	print_store(check);
-	status = vfs_list(vfs_posix(), dir, see_file, check, err);
+	if (status == ST_OK)
+		status = vfs_list(vfs_posix(), dir, see_file, check, err);
 	if (status != ST_OK)
 		return status;
 	print_gaps(check);
@@ -463,6 +479,21 @@ static enum status run_check(struct check *check, struct errinfo *err)
 	else
 		print_sum_json(check);
 	return lines_status(&check->lines, err);
+}
+
+static enum status run_check(struct check *check, bool *found_out, struct errinfo *err)
+{
+	enum status status = look(check, err);
+
+	if (status == ST_CORRUPT && !for_people(check)) {
+		*found_out = true;
+		print_refusal_json(check, err->text);
+		return lines_status(&check->lines, err);
+	}
+	if (status == ST_OK)
+		status = print_all(check, err);
+	*found_out = status == ST_OK && is_wrong(check);
+	return status;
 }
 
 static enum status run(int argc, char **argv, bool *found_out, struct errinfo *err)
@@ -476,8 +507,7 @@ static enum status run(int argc, char **argv, bool *found_out, struct errinfo *e
 	enum status status = options_parse_store(argc, argv, options, 1, &check->store, err);
 	if (status == ST_OK) {
 		lines_init(&check->lines, stdout, json);
-		status = run_check(check, err);
-		*found_out = status == ST_OK && is_wrong(check);
+		status = run_check(check, found_out, err);
 		lines_deinit(&check->lines);
 	}
 	start_look_free(&check->look);
