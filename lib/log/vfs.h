@@ -118,7 +118,7 @@ static inline MUST_USE enum status vfs_size(struct vfs_file *file, uint64_t *siz
 	return file->vfs->size(file, size_out, err);
 }
 
-/* Replaces `to` atomically. Durable after vfs_sync_dir. */
+/* Replaces `to` atomically. Durable after vfs_sync_dir. A directory can be renamed, too, to a name that is nobody's. */
 static inline MUST_USE enum status vfs_rename(const struct vfs *vfs, const char *from, const char *to,
 					      struct errinfo *err)
 {

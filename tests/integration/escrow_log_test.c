@@ -543,6 +543,9 @@ static void test_a_backup_is_a_store(void)
 	CU_ASSERT_EQUAL(number_in(sum, "transactions"), TRANSACTIONS);
 	cJSON_Delete(sum);
 	shell("rm -rf %s", copy);
+	CU_ASSERT_EQUAL(tool("restore %s %s/", backup, copy), 0);
+	shell("test -d %s && test ! -e %s.unfinished", copy, copy);
+	shell("rm -rf %s && mkdir %s", copy, copy);
 	CU_ASSERT_EQUAL(tool("restore %s %s", backup, copy), 0);
 	/* One that a broker runs on is no backup any more. */
 	broker = start_broker(backup);

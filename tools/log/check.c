@@ -370,8 +370,8 @@ static unsigned other_versions(const struct check *check)
 
 static bool is_wrong(const struct check *check)
 {
-	return check->look.scan.damaged || bad_snapshots(check) > 0 || other_versions(check) > 0 || check->unreadable_count > 0 ||
-	       check->look.verdict.outcome == START_REFUSES;
+	return check->look.scan.damaged || bad_snapshots(check) > 0 || check->unreadable_count > 0 ||
+	       other_versions(check) > 0 || check->look.verdict.outcome == START_REFUSES;
 }
 
 static unsigned damage_count(const struct log_scan *scan)
