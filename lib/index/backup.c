@@ -273,8 +273,8 @@ static enum status check_target_empty(const struct backup *b, bool *there, struc
 	return status == ST_CORRUPT ? ST_INVALID : status;
 }
 
-/* With a store's lock, so that no broker makes a store of what is half copied, and with the mark, which outlives this process; in
- * this order, so that a broker that has just begun there gets no mark. */
+/* With a store's lock, so that no broker makes a store of what is half copied, and with the mark, which outlives this process;
+ * in this order, so that a broker that has just begun there gets no mark. */
 static enum status mark_directory(struct backup *b, const char *dir, struct errinfo *err)
 {
 	char path[PATH_SIZE];
@@ -292,8 +292,8 @@ static enum status stop_at_foreign(void *context, const char *name)
 	return strcmp(name, "lock") == 0 || strcmp(name, "unfinished") == 0 ? ST_OK : ST_EXISTS;
 }
 
-/* A target that is not there is made under another name, so that it has its mark from its first moment on. What an earlier attempt
- * has left under that name serves. */
+/* A target that is not there is made under another name, so that it has its mark from its first moment on. What an earlier
+ * attempt has left under that name serves. */
 static enum status make_directory(struct backup *b, struct errinfo *err)
 {
 	char made[PATH_SIZE];

@@ -171,7 +171,8 @@ void log_encode_header(const struct log_segment_header *header, uint8_t *used)
 enum status log_refuse_version(uint32_t found, uint32_t known, struct errinfo *err)
 {
 	if (found == 0)
-		return errinfo_set(err, ST_VERSION, "unknown format version 0, this program reads %u: no version of it has written this", known);
+		return errinfo_set(err, ST_VERSION, "unknown format version 0, this program reads %u: no version of it has written this",
+				   known);
 	return errinfo_set(err, ST_VERSION, "format version %u, this program reads %u: use %s", found, known,
 			   found > known ? "a newer program" : "the program that wrote it");
 }

@@ -65,8 +65,8 @@ struct vfs {
 /* The operating system's files. Static lifetime; any thread. */
 const struct vfs *vfs_posix(void);
 
-/* Opens `path`; ST_NOTFOUND when it must exist and does not, ST_IO when something else than a file is there (a directory, a FIFO:
- * the text says what). Close with vfs_close. */
+/* Opens `path`; ST_NOTFOUND when it must exist and does not, ST_IO when something else than a file is there (a directory, a
+ * FIFO: the text says what). Close with vfs_close. */
 static inline MUST_USE enum status vfs_open(const struct vfs *vfs, const char *path, unsigned flags,
 					    struct vfs_file **out, struct errinfo *err)
 {

@@ -52,8 +52,8 @@ static const char *other_kind(mode_t mode)
 	}
 }
 
-/* As open(2), but of regular files only: *other_out says what else is there, and then there is no descriptor. Without O_NONBLOCK a
- * FIFO would wait for its other end; to regular files it makes no difference. */
+/* As open(2), but of regular files only: *other_out says what else is there, and then there is no descriptor. Without O_NONBLOCK
+ * a FIFO would wait for its other end; to regular files it makes no difference. */
 static int open_regular(const char *path, int mode, const char **other_out)
 {
 	struct stat info;

@@ -476,6 +476,31 @@ static void test_a_damaged_snapshot_is_something_wrong(void)
 	CU_ASSERT(broker_starts(why));
 }
 
+/* A broker meets it only when somebody reads the entry. */
+static void test_a_damaged_index_page_is_something_wrong(void)
+{
+	char path[900], why[1024];
+
+	copy_store();
+	snprintf(path, sizeof(path), "%s/index.pages", copy);
+	change_bytes(path, 20, 0, 1);
+	CU_ASSERT_EQUAL(tool("check %s", copy), 1);
+	EXPECT_TEXT("index.pages byte 0: entry 0 of ");
+	EXPECT_TEXT("its checksum is wrong");
+	EXPECT_TEXT("remove index.pages and start");
+	EXPECT_TEXT("1 damaged index page");
+	EXPECT_TEXT("A broker starts");
+	CU_ASSERT_EQUAL(tool("check %s --json", copy), 1);
+	cJSON *damage = line_of_kind("index_damage");
+	CU_ASSERT_EQUAL(number_in(damage, "entries"), 1);
+	cJSON_Delete(damage);
+	CU_ASSERT(broker_starts(why));
+	CU_ASSERT_EQUAL(tool("check %s", copy), 1);
+	shell("rm %s", path);
+	CU_ASSERT(broker_starts(why));
+	CU_ASSERT_EQUAL(tool("check %s", copy), 0);
+}
+
 /* The file says that it is of this version, and its checksum is right. */
 static void set_version(const char *path, size_t header_size, uint32_t version)
 {
@@ -765,6 +790,7 @@ int main(void)
 		CHECK_TEST(test_bad_commands_say_why),
 		CHECK_TEST(test_what_check_says_is_what_a_start_does),
 		CHECK_TEST(test_a_damaged_snapshot_is_something_wrong),
+		CHECK_TEST(test_a_damaged_index_page_is_something_wrong),
 		CHECK_TEST(test_another_version_is_no_damage),
 		CHECK_TEST(test_a_backup_is_a_store),
 		CHECK_TEST(test_damage_is_told_once),

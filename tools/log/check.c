@@ -6,6 +6,7 @@
 
 #include "lib/index/lost_log.h"
 #include "lib/index/unfinished.h"
+#include "tools/log/check_pages.h"
 #include "tools/log/command.h"
 #include "tools/log/facts.h"
 #include "tools/log/lines.h"
@@ -22,6 +23,7 @@ struct check {
 	long pid;
 	struct start_look look;
 	uint64_t unreadable_count; /* Sound records whose payload cannot be read. */
+	struct check_pages pages;
 	unsigned files_shown;
 	char advice[700];
 };
@@ -33,28 +35,33 @@ static bool for_people(const struct check *check)
 
 /* --- records --------------------------------------------------------------------------------------------------------- */
 
-static enum status check_payload(void *context, const struct log_record *record, bool beyond, struct errinfo *err)
+static void check_payload(struct check *check, const struct log_record *record)
 {
-	struct check *check = context;
 	struct record_facts facts;
 
-	(void)beyond;
-	(void)err;
 	facts_of_record(record, &facts);
 	if (facts.readable || check->unreadable_count++ >= UNREADABLE_SHOWN)
-		return ST_OK;
+		return;
 	if (for_people(check)) {
 		printf("UNREADABLE  %s record at log offset %" PRIu64 ": %s\n"
 		       "            Its checksum is right: written by a newer version, or by a defect. A start that replays it refuses.\n",
 		       log_kind_text(record->kind), record->offset, facts.why.text);
-		return ST_OK;
+		return;
 	}
 	line_begin(&check->lines, "unreadable");
 	line_u64(&check->lines, "offset", record->offset);
 	line_word(&check->lines, "record", log_kind_text(record->kind));
 	line_word(&check->lines, "reason", facts.why.text);
 	line_end(&check->lines);
-	return ST_OK;
+}
+
+static enum status see_record(void *context, const struct log_record *record, bool beyond, struct errinfo *err)
+{
+	struct check *check = context;
+
+	(void)beyond;
+	check_payload(check, record);
+	return check_pages_see(&check->pages, record, err);
 }
 
 /* --- segments and snapshots -------------------------------------------------------------------------------------------- */
@@ -371,7 +378,7 @@ static unsigned other_versions(const struct check *check)
 static bool is_wrong(const struct check *check)
 {
 	return check->look.scan.damaged || bad_snapshots(check) > 0 || check->unreadable_count > 0 ||
-	       other_versions(check) > 0 || check->look.verdict.outcome == START_REFUSES;
+	       other_versions(check) > 0 || check->pages.count > 0 || check->look.verdict.outcome == START_REFUSES;
 }
 
 static unsigned damage_count(const struct log_scan *scan)
@@ -405,6 +412,8 @@ static void print_sum(struct check *check)
 	}
 	printf("WRONG: %u damaged places in the log, %u damaged snapshots, %" PRIu64 " unreadable records", damage_count(scan),
 	       bad_snapshots(check), check->unreadable_count);
+	if (check->pages.count > 0)
+		printf(", %zu damaged index page%s", check->pages.count, check->pages.count == 1 ? "" : "s");
 	if (versions > 0)
 		printf(", %u file%s of another format version", versions, versions == 1 ? "" : "s");
 	printf("; %" PRIu64 " records from %" PRIu64 " to %" PRIu64 " are sound, and %" PRIu64 " behind. A broker %s", scan->record_count,
@@ -435,6 +444,7 @@ static void print_sum_json(struct check *check)
 	line_u64(lines, "cut_bytes", check->look.verdict.cut_bytes);
 	line_u64(lines, "unreadable", check->unreadable_count);
 	line_u64(lines, "other_version", other_versions(check));
+	line_u64(lines, "damaged_pages", check->pages.count);
 	line_bool(lines, "in_use", check->in_use);
 	line_end(lines);
 }
@@ -455,12 +465,13 @@ static void print_refusal_json(struct check *check, const char *why)
 static enum status look(struct check *check, struct errinfo *err)
 {
 	check->in_use = store_is_in_use(check->store, &check->pid);
+	check->pages = (struct check_pages){ .store = check->store, .snapshots = &check->look.snapshots };
 	enum status status = unfinished_check(vfs_posix(), check->store, err);
 	if (status == ST_OK)
 		status = lost_log_check(vfs_posix(), check->store, err);
 	if (status == ST_OK)
-		status = start_look(vfs_posix(), check->store, check_payload, check, &check->look, err);
-	return status;
+		status = start_look(vfs_posix(), check->store, see_record, check, &check->look, err);
+	return status == ST_OK ? check_pages_run(&check->pages, err) : status;
 }
 
 static enum status print_all(struct check *check, struct errinfo *err)
@@ -474,6 +485,7 @@ static enum status print_all(struct check *check, struct errinfo *err)
 	if (status != ST_OK)
 		return status;
 	print_gaps(check);
+	check_pages_print(&check->pages, check->look.scan.damaged, &check->lines);
 	if (for_people(check))
 		print_sum(check);
 	else
@@ -510,6 +522,7 @@ static enum status run(int argc, char **argv, bool *found_out, struct errinfo *e
 		status = run_check(check, found_out, err);
 		lines_deinit(&check->lines);
 	}
+	check_pages_free(&check->pages);
 	start_look_free(&check->look);
 	free(check);
 	return status;
@@ -519,7 +532,8 @@ const struct command command_check = {
 	.name = "check",
 	.arguments = "STORE_DIR [--json]",
 	.summary = "verifies every byte: what is wrong where, what it means, what to do",
-	.help = "Reads every segment header, record and snapshot; changes nothing. It goes on behind what is bad, and tells apart:\n"
+	.help = "Reads every segment header, record, snapshot and index page; changes nothing. It goes on behind what is bad, and\n"
+		"tells apart:\n"
 		"  damage      bytes that had been durable and are not what was written; exit code 1\n"
 		"  torn tail   bytes behind the log's end that no sync had covered: the next start of the broker cuts them; 0\n"
 		"  stale       a recycled file's former life behind the log's end: harmless; 0\n"

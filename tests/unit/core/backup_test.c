@@ -388,8 +388,8 @@ static enum status count_content(void *context, const char *name)
 	return ST_OK;
 }
 
-/* All or nothing: what is not all of the source is no backup, no source of one, and no broker's store. True: it is all. `was_there`:
- * the copy was to go to an empty directory, which then may be empty still. */
+/* All or nothing: what is not all of the source is no backup, no source of one, and no broker's store. True: it is all.
+ * `was_there`: the copy was to go to an empty directory, which then may be empty still. */
 static bool check_what_is_left(struct memdisk *disk, const struct backup_result *whole, bool was_there)
 {
 	struct backup_result result, again;
