@@ -161,6 +161,28 @@ static void test_what_a_broker_cannot_read_is_found(void)
 	CU_ASSERT_TRUE(counts.found > counts.looks / 20);
 }
 
+/* Each has its checksum, and the second one is where the first should be. */
+static void test_entries_that_belong_elsewhere_are_found(void)
+{
+	struct fixture *f = create_small(0);
+	struct page_damage first = { 0 };
+	size_t count = 0, size = 0;
+	uint8_t entry[CQ_ENTRY_SIZE];
+
+	for (int i = 0; i < 5; i++)
+		(void)must_send(f, (struct sent){ .topic = "t", .key = "k" });
+	fixture_snapshot(f);
+	uint8_t *page = memdisk_data(f->disk, INDEX, &size);
+	memcpy(entry, page, sizeof(entry));
+	memcpy(page, page + sizeof(entry), sizeof(entry));
+	memcpy(page + sizeof(entry), entry, sizeof(entry));
+	CU_ASSERT_TRUE(look_at(memdisk_vfs(f->disk), &count, &first));
+	CU_ASSERT_EQUAL_FATAL(count, 1);
+	CU_ASSERT_EQUAL(first.entry, 1);
+	CU_ASSERT_PTR_NOT_NULL(strstr(first.reason, "names an earlier record"));
+	fixture_destroy(f);
+}
+
 /* --- a topic that is deleted while its snapshot is made --------------------------------------------------------------- */
 
 /* An item of queue 0 of the topic of id 1: one page, which holds the first entry. The last one of the queue if it was `born`. */
@@ -328,6 +350,7 @@ int main(void)
 {
 	static const struct check_test tests[] = {
 		CHECK_TEST(test_what_a_broker_cannot_read_is_found),
+		CHECK_TEST(test_entries_that_belong_elsewhere_are_found),
 		CHECK_TEST(test_pages_of_a_deleted_topic_are_nobodys),
 		CHECK_TEST(test_a_page_that_is_being_written_is_no_damage),
 		CHECK_TEST(test_pages_of_a_replaced_snapshot_are_no_damage),
