@@ -1,6 +1,7 @@
 #include "lib/index/backup.h"
 
 #include <inttypes.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -258,32 +259,66 @@ static enum status attempt(struct backup *b, struct errinfo *err)
 	return status;
 }
 
-static enum status check_target_empty(const struct backup *b, struct errinfo *err)
+/* `there`: a directory has this name. */
+static enum status check_target_empty(const struct backup *b, bool *there, struct errinfo *err)
 {
-	enum status status = vfs_check_empty(b->vfs, b->target, err);
+	enum status status = vfs_list(b->vfs, b->target, vfs_stop_at_any, NULL, err);
 
+	*there = status != ST_NOTFOUND;
 	if (status != ST_EXISTS)
-		return status;
+		return status == ST_NOTFOUND ? ST_OK : status;
 	status = unfinished_check(b->vfs, b->target, err);
 	if (status == ST_OK)
 		return errinfo_set(err, ST_INVALID, "%s is not empty: name a directory that is empty or not there", b->target);
 	return status == ST_CORRUPT ? ST_INVALID : status;
 }
 
-/* With a store's lock, so that no broker makes a store of what is half copied, and with the mark, which outlives this process. */
+/* With a store's lock, so that no broker makes a store of what is half copied, and with the mark, which outlives this process;
+ * in this order, so that a broker that has just begun there gets no mark. */
+static enum status mark_directory(struct backup *b, const char *dir, struct errinfo *err)
+{
+	char path[PATH_SIZE];
+	enum status status = vfs_mkdir(b->vfs, dir, err);
+
+	snprintf(path, sizeof(path), "%.600s/lock", dir);
+	if (status == ST_OK)
+		status = vfs_lock(b->vfs, path, &b->lock, err);
+	return status == ST_OK ? unfinished_mark(b->vfs, dir, err) : status;
+}
+
+static enum status stop_at_foreign(void *context, const char *name)
+{
+	(void)context;
+	return strcmp(name, "lock") == 0 || strcmp(name, "unfinished") == 0 ? ST_OK : ST_EXISTS;
+}
+
+/* A target that is not there is made under another name, so that it has its mark from its first moment on. What an earlier
+ * attempt has left under that name serves. */
+static enum status make_directory(struct backup *b, struct errinfo *err)
+{
+	char made[PATH_SIZE];
+	int size = (int)strlen(b->target);
+
+	while (size > 1 && b->target[size - 1] == '/')
+		size--;
+	snprintf(made, sizeof(made), "%.*s.unfinished", size, b->target);
+	enum status status = vfs_list(b->vfs, made, stop_at_foreign, NULL, err);
+	if (status == ST_EXISTS)
+		return errinfo_set(err, ST_INVALID, "%s is not empty: the copy is begun there, move away what is in it", made);
+	if (status == ST_OK || status == ST_NOTFOUND)
+		status = mark_directory(b, made, err);
+	return status == ST_OK ? vfs_rename(b->vfs, made, b->target, err) : status;
+}
+
 static enum status make_target(struct backup *b, struct errinfo *err)
 {
 	static const char *const names[] = { "/commitlog", "/snapshots" };
 	char path[PATH_SIZE];
-	enum status status = check_target_empty(b, err);
+	bool there = false;
+	enum status status = check_target_empty(b, &there, err);
 
 	if (status == ST_OK)
-		status = vfs_mkdir(b->vfs, b->target, err);
-	snprintf(path, sizeof(path), "%s/lock", b->target);
-	if (status == ST_OK)
-		status = vfs_lock(b->vfs, path, &b->lock, err);
-	if (status == ST_OK)
-		status = unfinished_mark(b->vfs, b->target, err);
+		status = there ? mark_directory(b, b->target, err) : make_directory(b, err);
 	if (status == ST_OK)
 		status = vfs_sync_parent(b->vfs, b->target, err);
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]) && status == ST_OK; i++) {

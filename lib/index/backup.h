@@ -7,7 +7,8 @@
  *
  * A copy is complete when this returns: everything is synced and was read once more and checked. It holds what the broker
  * had acknowledged before the copy began, and perhaps some of what came after. Until then it has a mark (unfinished.h), with which
- * nobody takes it for a store, however the copying may have ended.
+ * nobody takes it for a store, however the copying may have ended. A target that is not there is made as <target>.unfinished and
+ * renamed when it has the mark; one that is there gets the mark first, and may be left empty.
  * Threads: any one thread; takes no lock of the source, and a store's lock of the target. Blocks. */
 #ifndef ESCROW_INDEX_BACKUP_H
 #define ESCROW_INDEX_BACKUP_H

@@ -35,8 +35,7 @@ enum status consume_queue_put(struct consume_queue *q, uint64_t queue_offset, co
 	return status == ST_OK ? ST_OK : errinfo_wrap(err, status, "consume queue");
 }
 
-/* ST_NOTFOUND for the zeros of a gap; ST_CORRUPT. */
-static enum status decode(const uint8_t *bytes, uint64_t queue_offset, struct cq_entry *out, struct errinfo *err)
+enum status cq_entry_decode(const uint8_t *bytes, struct cq_entry *out)
 {
 	uint32_t check = get_u32(bytes + AT_CHECK);
 
@@ -50,7 +49,16 @@ static enum status decode(const uint8_t *bytes, uint64_t queue_offset, struct cq
 	};
 	if (check == crc32c(0, bytes, AT_CHECK))
 		return ST_OK;
-	if (check == 0 && out->log_offset == 0 && out->size == 0)
+	return check == 0 && out->log_offset == 0 && out->size == 0 ? ST_NOTFOUND : ST_CORRUPT;
+}
+
+static enum status decode(const uint8_t *bytes, uint64_t queue_offset, struct cq_entry *out, struct errinfo *err)
+{
+	enum status status = cq_entry_decode(bytes, out);
+
+	if (status == ST_OK)
+		return ST_OK;
+	if (status == ST_NOTFOUND)
 		return errinfo_set(err, ST_NOTFOUND, "consume queue: nothing at offset %" PRIu64, queue_offset);
 	return errinfo_set(err, ST_CORRUPT, "consume queue: entry %" PRIu64 " fails its check: stop the broker, remove index.pages and start: it is built anew",
 			   queue_offset);

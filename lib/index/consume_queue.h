@@ -27,6 +27,9 @@ struct consume_queue {
 	struct entry_array array;
 };
 
+/* Of CQ_ENTRY_SIZE bytes. ST_NOTFOUND for the zeros of a gap; ST_CORRUPT: the check fails. */
+enum status cq_entry_decode(const uint8_t *bytes, struct cq_entry *out) MUST_USE;
+
 /* Empty; no allocation. */
 void consume_queue_init(struct consume_queue *q, struct pagefile *pf);
 void consume_queue_deinit(struct consume_queue *q);

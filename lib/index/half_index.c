@@ -35,26 +35,37 @@ enum status half_index_put(struct half_index *index, uint64_t n, const struct ha
 	return status == ST_OK ? ST_OK : errinfo_wrap(err, status, "half index");
 }
 
-enum status half_index_get(const struct half_index *index, uint64_t n, struct half_entry *out, struct errinfo *err)
+enum status half_entry_decode(const uint8_t *bytes, struct half_entry *out)
 {
 	static const uint8_t gap[HALF_ENTRY_SIZE];
-	const uint8_t *bytes = NULL;
-	size_t count = 0;
-	enum status status = entry_array_view(&index->array, n, &bytes, &count, err);
 
-	if (status != ST_OK)
-		return status;
 	if (memcmp(bytes, gap, sizeof(gap)) == 0)
-		return errinfo_set(err, ST_NOTFOUND, "half index: nothing at position %" PRIu64, n);
+		return ST_NOTFOUND;
 	if (get_u32(bytes + AT_CHECK) != crc32c(0, bytes, AT_CHECK))
-		return errinfo_set(err, ST_CORRUPT, "half index: entry %" PRIu64 " fails its check: stop the broker, remove index.pages and start: it is built anew",
-				   n);
+		return ST_CORRUPT;
 	*out = (struct half_entry){
 		.half_offset = get_u64(bytes + AT_HALF),
 		.decision_offset = get_u64(bytes + AT_DECISION),
 		.queue_offset = get_u64(bytes + AT_QUEUE),
 		.state = bytes[AT_STATE],
 	};
+	return ST_OK;
+}
+
+enum status half_index_get(const struct half_index *index, uint64_t n, struct half_entry *out, struct errinfo *err)
+{
+	const uint8_t *bytes = NULL;
+	size_t count = 0;
+	enum status status = entry_array_view(&index->array, n, &bytes, &count, err);
+
+	if (status != ST_OK)
+		return status;
+	status = half_entry_decode(bytes, out);
+	if (status == ST_NOTFOUND)
+		return errinfo_set(err, ST_NOTFOUND, "half index: nothing at position %" PRIu64, n);
+	if (status != ST_OK)
+		return errinfo_set(err, ST_CORRUPT, "half index: entry %" PRIu64 " fails its check: stop the broker, remove index.pages and "
+				   "start: it is built anew", n);
 	return ST_OK;
 }
 

@@ -24,6 +24,9 @@ struct half_index {
 	struct entry_array array;
 };
 
+/* Of HALF_ENTRY_SIZE bytes. ST_NOTFOUND for the zeros of a gap; ST_CORRUPT: the check fails. */
+enum status half_entry_decode(const uint8_t *bytes, struct half_entry *out) MUST_USE;
+
 /* Empty; no allocation. */
 void half_index_init(struct half_index *index, struct pagefile *pf);
 void half_index_deinit(struct half_index *index);

@@ -314,9 +314,10 @@ static enum status read_header(struct snapshot_reader *reader, uint64_t from, st
 	put_u32(page + AT_CRC, 0);
 	if (memcmp(page, HEADER_MAGIC, sizeof(HEADER_MAGIC)) != 0 || crc32c(0, page, sizeof(page)) != crc)
 		return corrupt(reader, "the header fails its check", err);
-	if (get_u32(page + AT_VERSION) != SNAPSHOT_FORMAT_VERSION)
-		return errinfo_set(err, ST_VERSION, "%s: format version %u, this program reads %d: use a newer program", reader->path,
-				   get_u32(page + AT_VERSION), SNAPSHOT_FORMAT_VERSION);
+	if (get_u32(page + AT_VERSION) != SNAPSHOT_FORMAT_VERSION) {
+		status = log_refuse_version(get_u32(page + AT_VERSION), SNAPSHOT_FORMAT_VERSION, err);
+		return errinfo_wrap(err, status, "%s", reader->path);
+	}
 	memcpy(reader->header.log_id, page + AT_LOG_ID, LOG_ID_SIZE);
 	reader->header.from = get_u64(page + AT_FROM);
 	reader->header.generation = get_u64(page + AT_GENERATION);

@@ -86,7 +86,7 @@ enum status snapshot_list(const struct vfs *vfs, const char *root, uint64_t *off
 
 struct snapshot_reader;
 
-/* Opens and verifies all of the file. ST_CORRUPT names file and offset; ST_VERSION: written by a newer version. */
+/* Opens and verifies all of the file. ST_CORRUPT names file and offset; ST_VERSION: it is of another version. */
 enum status snapshot_open(const struct vfs *vfs, const char *root, uint64_t from, struct snapshot_reader **out,
 			  struct errinfo *err) MUST_USE;
 /* The newest that is whole, and what was met on the way to it. */

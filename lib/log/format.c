@@ -168,6 +168,15 @@ void log_encode_header(const struct log_segment_header *header, uint8_t *used)
 	put_u32(used + HEADER_CRC, header_crc(used, zeros));
 }
 
+enum status log_refuse_version(uint32_t found, uint32_t known, struct errinfo *err)
+{
+	if (found == 0)
+		return errinfo_set(err, ST_VERSION, "unknown format version 0, this program reads %u: no version of it has written this",
+				   known);
+	return errinfo_set(err, ST_VERSION, "format version %u, this program reads %u: use %s", found, known,
+			   found > known ? "a newer program" : "the program that wrote it");
+}
+
 enum status log_decode_header(const uint8_t *page, struct log_segment_header *out, struct errinfo *err)
 {
 	memcpy(out->log_id, page + HEADER_ID, LOG_ID_SIZE);
@@ -177,9 +186,7 @@ enum status log_decode_header(const uint8_t *page, struct log_segment_header *ou
 	if (get_u32(page + HEADER_CRC) != header_crc(page, page + LOG_HEADER_USED))
 		return errinfo_set(err, ST_CORRUPT, "segment header at offset 0: CRC mismatch");
 	if (get_u32(page + HEADER_VERSION) != LOG_FORMAT_VERSION)
-		return errinfo_set(err, ST_VERSION, "format version %u, this program reads %u: use %s",
-				   get_u32(page + HEADER_VERSION), LOG_FORMAT_VERSION,
-				   get_u32(page + HEADER_VERSION) > LOG_FORMAT_VERSION ? "a newer program" : "the program that wrote it");
+		return log_refuse_version(get_u32(page + HEADER_VERSION), LOG_FORMAT_VERSION, err);
 	out->base = get_u64(page + HEADER_BASE);
 	out->segment_size = get_u64(page + HEADER_SIZE);
 	out->first_epoch = get_u32(page + HEADER_EPOCH);

@@ -68,6 +68,8 @@ struct log_segment_header {
 
 /* Fills the LOG_HEADER_USED bytes; the CRC assumes zeros in the rest of the page. */
 void log_encode_header(const struct log_segment_header *header, uint8_t *used);
+/* ST_VERSION: what is wrong with a file of version `found` for a program that reads `known` (1 or more), and what to do. */
+enum status log_refuse_version(uint32_t found, uint32_t known, struct errinfo *err);
 /* A whole page. ST_CORRUPT, ST_VERSION; out->log_id is what stands there then, too, right or not. */
 enum status log_decode_header(const uint8_t *page, struct log_segment_header *out, struct errinfo *err) MUST_USE;
 

@@ -65,7 +65,8 @@ struct vfs {
 /* The operating system's files. Static lifetime; any thread. */
 const struct vfs *vfs_posix(void);
 
-/* Opens `path`; ST_NOTFOUND when it must exist and does not. Close with vfs_close. */
+/* Opens `path`; ST_NOTFOUND when it must exist and does not, ST_IO when something else than a file is there (a directory, a
+ * FIFO: the text says what). Close with vfs_close. */
 static inline MUST_USE enum status vfs_open(const struct vfs *vfs, const char *path, unsigned flags,
 					    struct vfs_file **out, struct errinfo *err)
 {
@@ -117,7 +118,7 @@ static inline MUST_USE enum status vfs_size(struct vfs_file *file, uint64_t *siz
 	return file->vfs->size(file, size_out, err);
 }
 
-/* Replaces `to` atomically. Durable after vfs_sync_dir. */
+/* Replaces `to` atomically. Durable after vfs_sync_dir. A directory can be renamed, too, to a name that is nobody's. */
 static inline MUST_USE enum status vfs_rename(const struct vfs *vfs, const char *from, const char *to,
 					      struct errinfo *err)
 {

@@ -39,10 +39,51 @@ static int file_fd(const struct vfs_file *file)
 	return ((const struct posix_file *)file)->fd;
 }
 
+/* NULL: a regular file. */
+static const char *other_kind(mode_t mode)
+{
+	switch (mode & S_IFMT) {
+	case S_IFREG: return NULL;
+	case S_IFDIR: return "directory";
+	case S_IFIFO: return "FIFO";
+	case S_IFSOCK: return "socket";
+	case S_IFLNK: return "symbolic link";
+	default: return "device";
+	}
+}
+
+/* As open(2), but of regular files only: *other_out says what else is there, and then there is no descriptor. Without O_NONBLOCK
+ * a FIFO would wait for its other end; to regular files it makes no difference. */
+static int open_regular(const char *path, int mode, const char **other_out)
+{
+	struct stat info;
+	int fd = open(path, mode | O_NONBLOCK, 0640), code = errno;
+	bool known = fd >= 0 ? fstat(fd, &info) == 0 : lstat(path, &info) == 0;
+
+	*other_out = known ? other_kind(info.st_mode) : NULL;
+	if (fd >= 0 && *other_out != NULL) {
+		(void)close(fd);
+		fd = -1;
+	}
+	errno = code;
+	return fd;
+}
+
+static enum status open_failure(const char *path, unsigned flags, const char *other, int code, struct errinfo *err)
+{
+	if (other != NULL)
+		return errinfo_set(err, ST_IO, "%s is a %s, not a regular file", path, other);
+	/* Without a descriptor there is no new file now, as on a full disk; later perhaps. */
+	if ((flags & VFS_CREATE) && (code == EMFILE || code == ENFILE))
+		return errinfo_set(err, ST_FULL, "open %s: %s", path, strerror(code));
+	return fail(err, "open", path, code);
+}
+
 static enum status posix_open(void *context, const char *path, unsigned flags, struct vfs_file **out,
 			      struct errinfo *err)
 {
 	int mode = O_CLOEXEC | O_NOFOLLOW;
+	const char *other = NULL;
 	struct posix_file *file = malloc(sizeof(*file));
 	char *copy = strdup(path);
 
@@ -55,12 +96,9 @@ static enum status posix_open(void *context, const char *path, unsigned flags, s
 	mode |= (flags & VFS_WRITE) ? O_RDWR : O_RDONLY;
 	mode |= (flags & VFS_CREATE) ? O_CREAT : 0;
 	mode |= (flags & VFS_TRUNCATE) ? O_TRUNC : 0;
-	*file = (struct posix_file){ { vfs_posix(), copy }, open(path, mode, 0640) };
+	*file = (struct posix_file){ { vfs_posix(), copy }, open_regular(path, mode, &other) };
 	if (file->fd < 0) {
-		/* Without a descriptor there is no new file now, as on a full disk; later perhaps. */
-		bool none_left = (flags & VFS_CREATE) && (errno == EMFILE || errno == ENFILE);
-		enum status status = none_left ? errinfo_set(err, ST_FULL, "open %s: %s", path, strerror(errno))
-					       : fail(err, "open", path, errno);
+		enum status status = open_failure(path, flags, other, errno, err);
 		free(copy);
 		free(file);
 		return status;

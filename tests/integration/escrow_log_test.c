@@ -14,6 +14,8 @@
 #include <unistd.h>
 
 #include "lib/audit/audit.h"
+#include "lib/base/bytes.h"
+#include "lib/base/crc32c.h"
 #include "lib/base/logging.h"
 #include "lib/index/snapshot_file.h"
 #include "lib/log/commitlog.h"
@@ -474,6 +476,82 @@ static void test_a_damaged_snapshot_is_something_wrong(void)
 	CU_ASSERT(broker_starts(why));
 }
 
+/* A broker meets it only when somebody reads the entry. */
+static void test_a_damaged_index_page_is_something_wrong(void)
+{
+	char path[900], why[1024];
+
+	copy_store();
+	snprintf(path, sizeof(path), "%s/index.pages", copy);
+	change_bytes(path, 20, 0, 1);
+	CU_ASSERT_EQUAL(tool("check %s", copy), 1);
+	EXPECT_TEXT("index.pages byte 0: entry 0 of ");
+	EXPECT_TEXT("its checksum is wrong");
+	EXPECT_TEXT("remove index.pages and start");
+	EXPECT_TEXT("1 damaged index page");
+	EXPECT_TEXT("A broker starts");
+	CU_ASSERT_EQUAL(tool("check %s --json", copy), 1);
+	cJSON *damage = line_of_kind("index_damage");
+	CU_ASSERT_EQUAL(number_in(damage, "entries"), 1);
+	cJSON_Delete(damage);
+	CU_ASSERT(broker_starts(why));
+	CU_ASSERT_EQUAL(tool("check %s", copy), 1);
+	shell("rm %s", path);
+	CU_ASSERT(broker_starts(why));
+	CU_ASSERT_EQUAL(tool("check %s", copy), 0);
+}
+
+/* The file says that it is of this version, and its checksum is right. */
+static void set_version(const char *path, size_t header_size, uint32_t version)
+{
+	uint8_t header[4096];
+	int fd = open(path, O_RDWR | O_CLOEXEC);
+
+	CU_ASSERT_FATAL(fd >= 0 && pread(fd, header, header_size, 0) == (ssize_t)header_size);
+	put_u32(header + 8, version);
+	put_u32(header + 12, 0);
+	put_u32(header + 12, crc32c(0, header, header_size));
+	CU_ASSERT(pwrite(fd, header, header_size, 0) == (ssize_t)header_size);
+	close(fd);
+}
+
+/* Refused, and not called damage. */
+static void expect_other_version(const char *path, size_t header_size, uint32_t version, const char *version_text)
+{
+	char why[1024];
+
+	copy_store();
+	set_version(path, header_size, version);
+	CU_ASSERT_EQUAL(tool("check %s", copy), 1);
+	EXPECT_TEXT(version_text);
+	EXPECT_TEXT("OTHER VERSION");
+	EXPECT_TEXT("0 damaged places in the log, 0 damaged snapshots");
+	EXPECT_TEXT("1 file of another format version");
+	EXPECT_TEXT("A broker refuses to start");
+	CU_ASSERT_PTR_NULL(strstr(text, "DAMAGE"));
+	CU_ASSERT_PTR_NULL(strstr(text, "BAD"));
+	CU_ASSERT_EQUAL(tool("check %s --json", copy), 1);
+	CU_ASSERT_PTR_NULL(line_of_kind("damage"));
+	cJSON *sum = line_of_kind("check");
+	CU_ASSERT_EQUAL(number_in(sum, "other_version"), 1);
+	cJSON_Delete(sum);
+	CU_ASSERT_FALSE(broker_starts(why));
+	CU_ASSERT_PTR_NOT_NULL(strstr(why, version_text));
+}
+
+static void test_another_version_is_no_damage(void)
+{
+	char path[900];
+
+	copy_store();
+	CU_ASSERT_TRUE_FATAL(nth_file("commitlog", 0, path));
+	expect_other_version(path, 4096, 1, "format version 1, this program reads 2: use the program that wrote it");
+	expect_other_version(path, 4096, 3, "format version 3, this program reads 2: use a newer program");
+	CU_ASSERT_TRUE_FATAL(nth_file("snapshots", 1, path));
+	expect_other_version(path, 64, 2, "format version 2, this program reads 1: use a newer program");
+	expect_other_version(path, 64, 0, "unknown format version 0, this program reads 1");
+}
+
 static void test_a_backup_is_a_store(void)
 {
 	char backup[600], why[1024];
@@ -490,6 +568,9 @@ static void test_a_backup_is_a_store(void)
 	CU_ASSERT_EQUAL(number_in(sum, "transactions"), TRANSACTIONS);
 	cJSON_Delete(sum);
 	shell("rm -rf %s", copy);
+	CU_ASSERT_EQUAL(tool("restore %s %s/", backup, copy), 0);
+	shell("test -d %s && test ! -e %s.unfinished", copy, copy);
+	shell("rm -rf %s && mkdir %s", copy, copy);
 	CU_ASSERT_EQUAL(tool("restore %s %s", backup, copy), 0);
 	/* One that a broker runs on is no backup any more. */
 	broker = start_broker(backup);
@@ -517,6 +598,20 @@ static void test_damage_is_told_once(void)
 	CU_ASSERT_PTR_NULL(strstr(text, "in a torn write"));
 }
 
+/* To a program: one object, and nothing but it. */
+static void expect_refusal_json(const char *why)
+{
+	CU_ASSERT_EQUAL(tool("check %s --json", copy), 1);
+	CU_ASSERT_EQUAL(count_lines("\n"), 1);
+	cJSON *sum = line_of_kind("check");
+	CU_ASSERT_TRUE(cJSON_IsFalse(cJSON_GetObjectItem(sum, "ok")));
+	const char *start = cJSON_GetStringValue(cJSON_GetObjectItem(sum, "start"));
+	CU_ASSERT_TRUE(start != NULL && strcmp(start, "refuses") == 0);
+	const char *told = cJSON_GetStringValue(cJSON_GetObjectItem(sum, "why"));
+	CU_ASSERT_TRUE(told != NULL && strstr(told, why) != NULL);
+	cJSON_Delete(sum);
+}
+
 /* The tool is killed: what it leaves is refused by all that would take it for a store, and can still be looked at. */
 static void test_an_unfinished_copy_is_refused(void)
 {
@@ -527,7 +622,7 @@ static void test_an_unfinished_copy_is_refused(void)
 	shell("rm -rf %s && mv %s/half %s", copy, dir, copy);
 	CU_ASSERT_EQUAL(tool("check %s", copy), 1);
 	EXPECT_TEXT("is an unfinished copy");
-	CU_ASSERT_EQUAL(tool("check %s --json", copy), 1);
+	expect_refusal_json("is an unfinished copy");
 	CU_ASSERT_EQUAL(tool("audit %s", copy), 1);
 	EXPECT_TEXT("remove the directory and run it again");
 	CU_ASSERT_EQUAL(tool("repair %s --cut-at 4096", copy), 1);
@@ -561,8 +656,34 @@ static void test_a_lost_log_is_not_made_anew(void)
 		CU_ASSERT_PTR_NOT_NULL(strstr(why, "has lost its log"));
 		CU_ASSERT_EQUAL(tool("check %s", copy), 1);
 		EXPECT_TEXT("has lost its log");
+		expect_refusal_json("has lost its log");
 	}
 	CU_ASSERT_FALSE(nth_file("commitlog", 0, path));
+}
+
+/* Nobody waits for whoever is at the other end of it. */
+static void expect_fifo_refused(const char *name)
+{
+	char why[1024];
+
+	copy_store();
+	shell("cd %s && rm %s && mkfifo %s", copy, name, name);
+	CU_ASSERT_EQUAL(tool("check %s", copy), 2);
+	EXPECT_TEXT(name);
+	EXPECT_TEXT("is a FIFO, not a regular file");
+	CU_ASSERT_FALSE(broker_starts(why));
+	CU_ASSERT_PTR_NOT_NULL(strstr(why, "is a FIFO, not a regular file"));
+}
+
+static void test_a_fifo_is_no_file_of_a_store(void)
+{
+	char path[900];
+
+	copy_store();
+	expect_fifo_refused("commitlog/00000000000000000000");
+	CU_ASSERT_TRUE_FATAL(nth_file("snapshots", 1, path));
+	expect_fifo_refused(path + strlen(copy) + 1);
+	expect_fifo_refused("index.pages");
 }
 
 /* --- a log that lies ---------------------------------------------------------------------------------------------------- */
@@ -669,10 +790,13 @@ int main(void)
 		CHECK_TEST(test_bad_commands_say_why),
 		CHECK_TEST(test_what_check_says_is_what_a_start_does),
 		CHECK_TEST(test_a_damaged_snapshot_is_something_wrong),
+		CHECK_TEST(test_a_damaged_index_page_is_something_wrong),
+		CHECK_TEST(test_another_version_is_no_damage),
 		CHECK_TEST(test_a_backup_is_a_store),
 		CHECK_TEST(test_damage_is_told_once),
 		CHECK_TEST(test_an_unfinished_copy_is_refused),
 		CHECK_TEST(test_a_lost_log_is_not_made_anew),
+		CHECK_TEST(test_a_fifo_is_no_file_of_a_store),
 		CHECK_TEST(test_audit_finds_a_second_commit),
 		CHECK_TEST(test_check_finds_what_cannot_be_read),
 	};

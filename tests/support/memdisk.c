@@ -209,12 +209,48 @@ static enum status mem_size(struct vfs_file *file, uint64_t *size_out, struct er
 	return ST_OK;
 }
 
+/* What lies below `from` lies below `to` now. */
+static void move_path(char **path, const char *from, const char *to)
+{
+	size_t size = strlen(from);
+
+	if (*path == NULL || strncmp(*path, from, size) != 0 || ((*path)[size] != '/' && (*path)[size] != '\0'))
+		return;
+	char *moved = mem_alloc(strlen(to) + strlen(*path + size) + 1);
+	strcat(strcpy(moved, to), *path + size);
+	free(*path);
+	*path = moved;
+}
+
+/* Durable at once, like a directory that is made; traces know no such step. */
+static enum status rename_dir(struct memdisk *disk, const char *from, const char *to, struct errinfo *err)
+{
+	assert(disk->trace == NULL);
+	if (dir_exists(disk, to))
+		return errinfo_set(err, ST_IO, "rename %s: there is a directory %s", from, to);
+	if (strikes(disk))
+		return injected(disk, "rename", from, true, err);
+	for (size_t i = 0; i < disk->visible.count; i++)
+		move_path(&disk->visible.names[i].path, from, to);
+	for (size_t i = 0; i < disk->durable.count; i++)
+		move_path(&disk->durable.names[i].path, from, to);
+	for (size_t i = 0; i < disk->pending_count; i++) {
+		move_path(&disk->pending[i].path, from, to);
+		move_path(&disk->pending[i].path_too, from, to);
+	}
+	for (size_t i = 0; i < disk->dir_count; i++)
+		move_path(&disk->dirs[i], from, to);
+	return ST_OK;
+}
+
 static enum status mem_rename(void *context, const char *from, const char *to, struct errinfo *err)
 {
 	struct memdisk *disk = context;
 	struct name *name = name_find(&disk->visible, from);
 	struct node *node;
 
+	if (name == NULL && dir_exists(disk, from))
+		return rename_dir(disk, from, to, err);
 	if (name == NULL)
 		return errinfo_set(err, ST_NOTFOUND, "rename %s: no such file", from);
 	if (strikes(disk))

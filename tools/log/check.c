@@ -6,6 +6,7 @@
 
 #include "lib/index/lost_log.h"
 #include "lib/index/unfinished.h"
+#include "tools/log/check_pages.h"
 #include "tools/log/command.h"
 #include "tools/log/facts.h"
 #include "tools/log/lines.h"
@@ -22,6 +23,7 @@ struct check {
 	long pid;
 	struct start_look look;
 	uint64_t unreadable_count; /* Sound records whose payload cannot be read. */
+	struct check_pages pages;
 	unsigned files_shown;
 	char advice[700];
 };
@@ -33,28 +35,33 @@ static bool for_people(const struct check *check)
 
 /* --- records --------------------------------------------------------------------------------------------------------- */
 
-static enum status check_payload(void *context, const struct log_record *record, bool beyond, struct errinfo *err)
+static void check_payload(struct check *check, const struct log_record *record)
 {
-	struct check *check = context;
 	struct record_facts facts;
 
-	(void)beyond;
-	(void)err;
 	facts_of_record(record, &facts);
 	if (facts.readable || check->unreadable_count++ >= UNREADABLE_SHOWN)
-		return ST_OK;
+		return;
 	if (for_people(check)) {
 		printf("UNREADABLE  %s record at log offset %" PRIu64 ": %s\n"
 		       "            Its checksum is right: written by a newer version, or by a defect. A start that replays it refuses.\n",
 		       log_kind_text(record->kind), record->offset, facts.why.text);
-		return ST_OK;
+		return;
 	}
 	line_begin(&check->lines, "unreadable");
 	line_u64(&check->lines, "offset", record->offset);
 	line_word(&check->lines, "record", log_kind_text(record->kind));
 	line_word(&check->lines, "reason", facts.why.text);
 	line_end(&check->lines);
-	return ST_OK;
+}
+
+static enum status see_record(void *context, const struct log_record *record, bool beyond, struct errinfo *err)
+{
+	struct check *check = context;
+
+	(void)beyond;
+	check_payload(check, record);
+	return check_pages_see(&check->pages, record, err);
 }
 
 /* --- segments and snapshots -------------------------------------------------------------------------------------------- */
@@ -66,7 +73,7 @@ static void print_segment(const struct check *check, const struct scan_segment *
 	size_text(segment->file_size, size);
 	printf("segment     %020" PRIu64 "  %9s", segment->base, size);
 	if (!segment->sound) {
-		printf("  BAD: %s\n", segment->problem);
+		printf("  %s: %s\n", segment->other_version ? "OTHER VERSION" : "BAD", segment->problem);
 		if (segment->record_count > 0)
 			printf("            %" PRIu64 " records in it are sound, at %" PRIu64 " to %" PRIu64 "\n", segment->record_count,
 			       segment->first_record, segment->records_end);
@@ -94,6 +101,7 @@ static void print_segment_json(struct check *check, const struct scan_segment *s
 	line_bool(lines, "sound", segment->sound);
 	if (!segment->sound)
 		line_word(lines, "problem", segment->problem);
+	line_bool(lines, "other_version", segment->other_version);
 	line_bool(lines, "recycled", segment->sound && segment->header.recycled);
 	line_u64(lines, "records", segment->record_count);
 	line_u64(lines, "records_from", segment->first_record);
@@ -108,8 +116,9 @@ static void print_snapshot(const struct check *check, const struct snapshot_item
 	if (!item->whole) {
 		const char *text = strstr(item->problem, ": "); /* The path is in front of it. */
 
-		printf("snapshot    %020" PRIu64 "  BAD%s\n            %s\n", item->from, text != NULL ? text : "",
-		       item->newer ? "Use the newer program for this store." :
+		printf("snapshot    %020" PRIu64 "  %s%s\n            %s\n", item->from, item->other_version ? "OTHER VERSION" : "BAD",
+		       text != NULL ? text : "",
+		       item->other_version ? "A start does not pass it over for an older one: it refuses." :
 		       snapshots_newest(&check->look.snapshots) != NULL ?
 			       "A start passes it over; the whole one and a longer replay serve. The file may be removed." :
 			       "None is whole: a start replays the whole log, if that is there from its beginning.");
@@ -129,6 +138,7 @@ static void print_snapshot_json(struct check *check, const struct snapshot_item 
 	line_bool(lines, "whole", item->whole);
 	if (!item->whole)
 		line_word(lines, "problem", item->problem);
+	line_bool(lines, "other_version", item->other_version);
 	line_u64(lines, "generation", item->generation);
 	line_u64(lines, "durable", item->durable);
 	line_end(lines);
@@ -241,6 +251,12 @@ static bool is_missing(const struct scan_gap *gap, const struct scan_segment *se
 	return gap->header && gap->from >= segment->end;
 }
 
+/* Its header is sound, and was told with the segments. */
+static bool is_of_other_version(const struct scan_gap *gap, const struct scan_segment *segment)
+{
+	return gap->header && segment->other_version && !is_missing(gap, segment);
+}
+
 /* The log's files end before it. */
 static bool is_last(const struct check *check, const struct scan_gap *gap)
 {
@@ -321,7 +337,7 @@ static void print_gaps(struct check *check)
 	for (size_t i = 0; i < scan->gap_count; i++) {
 		const struct scan_gap *gap = &scan->gaps[i];
 
-		if (!gap->damage && scan->leftover_end == gap->from)
+		if ((!gap->damage && scan->leftover_end == gap->from) || is_of_other_version(gap, log_scan_segment(scan, gap->from)))
 			continue;
 		if (for_people(check))
 			print_gap(check, gap, gap == decides);
@@ -343,14 +359,26 @@ static unsigned bad_snapshots(const struct check *check)
 	unsigned count = 0;
 
 	for (size_t i = 0; i < check->look.snapshots.count; i++)
-		count += !check->look.snapshots.items[i].whole;
+		count += !check->look.snapshots.items[i].whole && !check->look.snapshots.items[i].other_version;
+	return count;
+}
+
+static unsigned other_versions(const struct check *check)
+{
+	const struct log_scan *scan = &check->look.scan;
+	unsigned count = 0;
+
+	for (size_t i = 0; i < scan->segment_count; i++)
+		count += scan->segments[i].other_version;
+	for (size_t i = 0; i < check->look.snapshots.count; i++)
+		count += check->look.snapshots.items[i].other_version;
 	return count;
 }
 
 static bool is_wrong(const struct check *check)
 {
 	return check->look.scan.damaged || bad_snapshots(check) > 0 || check->unreadable_count > 0 ||
-	       check->look.verdict.outcome == START_REFUSES;
+	       other_versions(check) > 0 || check->pages.count > 0 || check->look.verdict.outcome == START_REFUSES;
 }
 
 static unsigned damage_count(const struct log_scan *scan)
@@ -358,10 +386,12 @@ static unsigned damage_count(const struct log_scan *scan)
 	unsigned count = 0, bad_headers = 0;
 
 	for (size_t i = 0; i < scan->segment_count; i++)
-		bad_headers += !scan->segments[i].sound;
+		bad_headers += !scan->segments[i].sound && !scan->segments[i].other_version;
 	for (size_t i = 0; i < scan->gap_count; i++) {
 		const struct scan_segment *segment = log_scan_segment(scan, scan->gaps[i].from);
 
+		if (is_of_other_version(&scan->gaps[i], segment))
+			continue;
 		count += scan->gaps[i].damage;
 		/* Not twice. */
 		bad_headers -= bad_headers > 0 && scan->gaps[i].header && !segment->sound && scan->gaps[i].from == segment->base;
@@ -373,16 +403,21 @@ static void print_sum(struct check *check)
 {
 	const struct log_scan *scan = &check->look.scan;
 	const struct verdict *verdict = &check->look.verdict;
+	unsigned versions = other_versions(check);
 
 	if (!is_wrong(check)) {
 		printf("ok: %" PRIu64 " records from %" PRIu64 " to %" PRIu64 ", epoch %" PRIu32 ", durable up to %" PRIu64 " at least\n",
 		       scan->record_count, scan->start, scan->end, scan->epoch, scan->durable_mark);
 		return;
 	}
-	printf("WRONG: %u damaged places in the log, %u damaged snapshots, %" PRIu64 " unreadable records; %" PRIu64 " records from %"
-	       PRIu64 " to %" PRIu64 " are sound, and %" PRIu64 " behind. A broker %s", damage_count(scan), bad_snapshots(check),
-	       check->unreadable_count, scan->record_count, scan->start, scan->end, scan->beyond_count,
-	       start_outcome_text(verdict->outcome));
+	printf("WRONG: %u damaged places in the log, %u damaged snapshots, %" PRIu64 " unreadable records", damage_count(scan),
+	       bad_snapshots(check), check->unreadable_count);
+	if (check->pages.count > 0)
+		printf(", %zu damaged index page%s", check->pages.count, check->pages.count == 1 ? "" : "s");
+	if (versions > 0)
+		printf(", %u file%s of another format version", versions, versions == 1 ? "" : "s");
+	printf("; %" PRIu64 " records from %" PRIu64 " to %" PRIu64 " are sound, and %" PRIu64 " behind. A broker %s", scan->record_count,
+	       scan->start, scan->end, scan->beyond_count, start_outcome_text(verdict->outcome));
 	if (verdict->outcome == START_REFUSES)
 		printf(": %s", verdict->why);
 	printf("\n");
@@ -408,34 +443,69 @@ static void print_sum_json(struct check *check)
 	line_u64(lines, "records_behind", scan->beyond_count);
 	line_u64(lines, "cut_bytes", check->look.verdict.cut_bytes);
 	line_u64(lines, "unreadable", check->unreadable_count);
+	line_u64(lines, "other_version", other_versions(check));
+	line_u64(lines, "damaged_pages", check->pages.count);
 	line_bool(lines, "in_use", check->in_use);
 	line_end(lines);
 }
 
-static enum status run_check(struct check *check, struct errinfo *err)
+/* Of what is no store, or has lost its log, there is nothing else to say. */
+static void print_refusal_json(struct check *check, const char *why)
 {
-	char dir[LOG_PATH_SIZE];
+	struct lines *lines = &check->lines;
 
+	line_begin(lines, "check");
+	line_bool(lines, "ok", false);
+	line_word(lines, "start", "refuses");
+	line_word(lines, "why", why);
+	line_bool(lines, "in_use", check->in_use);
+	line_end(lines);
+}
+
+static enum status look(struct check *check, struct errinfo *err)
+{
 	check->in_use = store_is_in_use(check->store, &check->pid);
+	check->pages = (struct check_pages){ .store = check->store, .snapshots = &check->look.snapshots };
 	enum status status = unfinished_check(vfs_posix(), check->store, err);
 	if (status == ST_OK)
 		status = lost_log_check(vfs_posix(), check->store, err);
 	if (status == ST_OK)
-		status = start_look(vfs_posix(), check->store, check_payload, check, &check->look, err);
-	if (status == ST_OK)
-		status = log_dir_path(check->store, dir, err);
-	if (status != ST_OK)
-		return status;
+		status = start_look(vfs_posix(), check->store, see_record, check, &check->look, err);
+	return status == ST_OK ? check_pages_run(&check->pages, err) : status;
+}
+
+static enum status print_all(struct check *check, struct errinfo *err)
+{
+	char dir[LOG_PATH_SIZE];
+	enum status status = log_dir_path(check->store, dir, err);
+
 	print_store(check);
-	status = vfs_list(vfs_posix(), dir, see_file, check, err);
+	if (status == ST_OK)
+		status = vfs_list(vfs_posix(), dir, see_file, check, err);
 	if (status != ST_OK)
 		return status;
 	print_gaps(check);
+	check_pages_print(&check->pages, check->look.scan.damaged, &check->lines);
 	if (for_people(check))
 		print_sum(check);
 	else
 		print_sum_json(check);
 	return lines_status(&check->lines, err);
+}
+
+static enum status run_check(struct check *check, bool *found_out, struct errinfo *err)
+{
+	enum status status = look(check, err);
+
+	if (status == ST_CORRUPT && !for_people(check)) {
+		*found_out = true;
+		print_refusal_json(check, err->text);
+		return lines_status(&check->lines, err);
+	}
+	if (status == ST_OK)
+		status = print_all(check, err);
+	*found_out = status == ST_OK && is_wrong(check);
+	return status;
 }
 
 static enum status run(int argc, char **argv, bool *found_out, struct errinfo *err)
@@ -449,10 +519,10 @@ static enum status run(int argc, char **argv, bool *found_out, struct errinfo *e
 	enum status status = options_parse_store(argc, argv, options, 1, &check->store, err);
 	if (status == ST_OK) {
 		lines_init(&check->lines, stdout, json);
-		status = run_check(check, err);
-		*found_out = status == ST_OK && is_wrong(check);
+		status = run_check(check, found_out, err);
 		lines_deinit(&check->lines);
 	}
+	check_pages_free(&check->pages);
 	start_look_free(&check->look);
 	free(check);
 	return status;
@@ -462,7 +532,8 @@ const struct command command_check = {
 	.name = "check",
 	.arguments = "STORE_DIR [--json]",
 	.summary = "verifies every byte: what is wrong where, what it means, what to do",
-	.help = "Reads every segment header, record and snapshot; changes nothing. It goes on behind what is bad, and tells apart:\n"
+	.help = "Reads every segment header, record, snapshot and index page; changes nothing. It goes on behind what is bad, and\n"
+		"tells apart:\n"
 		"  damage      bytes that had been durable and are not what was written; exit code 1\n"
 		"  torn tail   bytes behind the log's end that no sync had covered: the next start of the broker cuts them; 0\n"
 		"  stale       a recycled file's former life behind the log's end: harmless; 0\n"

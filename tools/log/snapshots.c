@@ -13,7 +13,7 @@ static enum status read_one(const struct vfs *vfs, const char *root, struct snap
 	enum status status = snapshot_open(vfs, root, item->from, &reader, err);
 
 	if (status == ST_CORRUPT || status == ST_VERSION || status == ST_NOTFOUND) {
-		item->newer = status == ST_VERSION;
+		item->other_version = status == ST_VERSION;
 		snprintf(item->problem, sizeof(item->problem), "%.*s", (int)sizeof(item->problem) - 1, err->text);
 		return status == ST_NOTFOUND ? status : ST_OK;
 	}

@@ -15,7 +15,7 @@ enum { SNAPSHOTS_MAX = 8 };
 struct snapshot_item {
 	uint64_t from;          /* A start replays from here on; also its name. */
 	bool whole;
-	bool newer;             /* Written by a newer version. */
+	bool other_version;     /* Of a format version that this program does not read. */
 	char problem[256];      /* What is wrong, if it is not whole. */
 	uint64_t durable;       /* Of a whole one: what it says was durable. */
 	uint64_t generation;

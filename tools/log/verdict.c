@@ -55,8 +55,8 @@ static void check_snapshots(const struct log_scan *scan, const struct snapshot_i
 	char why[sizeof(out->why)];
 
 	for (size_t i = 0; i < snapshots->count && !snapshots->items[i].whole; i++) {
-		if (snapshots->items[i].newer)
-			refuse(out, "the newest snapshot was written by a newer version");
+		if (snapshots->items[i].other_version)
+			refuse(out, "the newest snapshot is of another format version");
 	}
 	if (newest == NULL && scan->start > LOG_SEGMENT_HEADER_SIZE)
 		refuse(out, "no snapshot is whole, and the log's beginning is gone");

@@ -388,15 +388,19 @@ static enum status count_content(void *context, const char *name)
 	return ST_OK;
 }
 
-/* All or nothing: what is not all of the source is no backup, no source of one, and no broker's store. True: it is all. */
-static bool check_what_is_left(struct memdisk *disk, const struct backup_result *whole)
+/* All or nothing: what is not all of the source is no backup, no source of one, and no broker's store. True: it is all.
+ * `was_there`: the copy was to go to an empty directory, which then may be empty still. */
+static bool check_what_is_left(struct memdisk *disk, const struct backup_result *whole, bool was_there)
 {
 	struct backup_result result, again;
 	struct errinfo err = { 0 };
 	unsigned count = 0;
 
-	if (vfs_list(memdisk_vfs(disk), "/copy", count_content, &count, NULL) == ST_NOTFOUND || count == 0)
-		return false; /* Nothing was begun. */
+	enum status listed = vfs_list(memdisk_vfs(disk), "/copy", count_content, &count, NULL);
+	if (listed == ST_NOTFOUND) /* Nothing was begun. What is left beside it is in nobody's way. */
+		CU_ASSERT_EQUAL(backup_store(memdisk_vfs(disk), "/store", "/copy", &again, &err), ST_OK);
+	if (listed == ST_NOTFOUND || (was_there && count == 0))
+		return false;
 	enum status status = backup_verify(memdisk_vfs(disk), "/copy", &result, &err);
 	if (status == ST_OK) {
 		CU_ASSERT_EQUAL(result.log_end, whole->log_end);
@@ -417,13 +421,33 @@ static bool check_what_is_left(struct memdisk *disk, const struct backup_result 
 	return false;
 }
 
-/* Stopped, or out of space, at its n-th operation; then a kill, or a power cut. */
+/* A kill, or a power cut, at the n-th operation. ST_OK: it took fewer. */
+static enum status cut_short(const struct fixture *f, const struct backup_result *whole, uint64_t n, bool was_there)
+{
+	struct memdisk *disk = memdisk_clone(f->disk);
+	struct backup_result result;
+
+	if (was_there)
+		CU_ASSERT_EQUAL(vfs_mkdir(memdisk_vfs(disk), "/copy", NULL), ST_OK);
+	memdisk_fail(disk, n, n % 2 == 0 ? MEMDISK_EIO : MEMDISK_ENOSPC, n % 4 < 2);
+	enum status status = backup_store(memdisk_vfs(disk), "/store", "/copy", &result, NULL);
+	memdisk_fail(disk, 0, MEMDISK_EIO, false);
+	struct memdisk *killed = memdisk_clone(disk);
+	memdisk_crash(disk, n);
+	bool all = check_what_is_left(killed, whole, was_there);
+	CU_ASSERT_TRUE(all || status != ST_OK);
+	all = check_what_is_left(disk, whole, was_there);
+	CU_ASSERT_TRUE(all || status != ST_OK);
+	memdisk_destroy(killed);
+	memdisk_destroy(disk);
+	return status;
+}
+
 static void test_a_copy_that_is_cut_short_is_never_taken_for_whole(void)
 {
 	struct fixture *f = create_small(20 * LOG_SEGMENT_SIZE_MIN);
 	struct traffic *t = traffic_create(f, 45);
-	struct backup_result whole, result;
-	enum status status = ST_IO;
+	struct backup_result whole;
 
 	t->keeps = true;
 	run(t, 3000);
@@ -432,22 +456,31 @@ static void test_a_copy_that_is_cut_short_is_never_taken_for_whole(void)
 	CU_ASSERT_EQUAL(backup_store(memdisk_vfs(disk), "/store", "/copy", &whole, NULL), ST_OK);
 	CU_ASSERT(whole.snapshot_from > 0 && whole.log_end - whole.log_start > 3 * LOG_SEGMENT_SIZE_MIN);
 	memdisk_destroy(disk);
-	for (uint64_t n = 1; status != ST_OK && n < 400; n++) {
-		disk = memdisk_clone(f->disk);
-		memdisk_fail(disk, n, n % 2 == 0 ? MEMDISK_EIO : MEMDISK_ENOSPC, n % 4 < 2);
-		status = backup_store(memdisk_vfs(disk), "/store", "/copy", &result, NULL);
-		memdisk_fail(disk, 0, MEMDISK_EIO, false);
-		struct memdisk *killed = memdisk_clone(disk);
-		memdisk_crash(disk, n);
-		bool all = check_what_is_left(killed, &whole);
-		CU_ASSERT_TRUE(all || status != ST_OK);
-		all = check_what_is_left(disk, &whole);
-		CU_ASSERT_TRUE(all || status != ST_OK);
-		memdisk_destroy(killed);
-		memdisk_destroy(disk);
+	for (int was_there = 0; was_there < 2; was_there++) {
+		enum status status = ST_IO;
+
+		for (uint64_t n = 1; status != ST_OK && n < 400; n++)
+			status = cut_short(f, &whole, n, was_there != 0);
+		CU_ASSERT_EQUAL(status, ST_OK);
 	}
-	CU_ASSERT_EQUAL(status, ST_OK);
 	free(t);
+	fixture_destroy(f);
+}
+
+/* What lies where a copy would be made first is not made part of it. */
+static void test_what_is_beside_the_target_stays_there(void)
+{
+	struct fixture *f = fixture_create(NULL);
+	struct backup_result result;
+	struct errinfo err = { 0 };
+	size_t size = 0;
+
+	CU_ASSERT_EQUAL(vfs_mkdir(memdisk_vfs(f->disk), "/copy.unfinished", NULL), ST_OK);
+	memdisk_put(f->disk, "/copy.unfinished/mine", "x", 1);
+	CU_ASSERT_EQUAL(backup_store(memdisk_vfs(f->disk), "/store", "/copy/", &result, &err), ST_INVALID);
+	CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "/copy.unfinished is not empty"));
+	CU_ASSERT_PTR_NOT_NULL(memdisk_data(f->disk, "/copy.unfinished/mine", &size));
+	CU_ASSERT_EQUAL(vfs_list(memdisk_vfs(f->disk), "/copy", vfs_stop_at_any, NULL, NULL), ST_NOTFOUND);
 	fixture_destroy(f);
 }
 
@@ -467,6 +500,7 @@ int main(void)
 		CHECK_TEST(test_a_copy_that_is_done_is_durable),
 		CHECK_TEST(test_the_name_of_a_copy_is_durable),
 		CHECK_TEST(test_a_copy_that_is_cut_short_is_never_taken_for_whole),
+		CHECK_TEST(test_what_is_beside_the_target_stays_there),
 	};
 
 	log_set_level(LOGLEVEL_ERROR);

@@ -219,8 +219,8 @@ static void test_damaged_snapshot_does_not_count_as_kept(void)
 	fixture_destroy(f);
 }
 
-/* What a newer version wrote is no damage: it is not passed over for an older snapshot, nor put aside. */
-static void test_a_newer_versions_snapshot_is_refused(void)
+/* What another version wrote is no damage: it is not passed over for an older snapshot, nor put aside. */
+static void expect_version_refused(uint32_t version, const char *text)
 {
 	enum { HEADER_SIZE = 64, AT_VERSION = 8, AT_CRC = 12 };
 	struct fixture *f = fixture_create(NULL);
@@ -231,16 +231,23 @@ static void test_a_newer_versions_snapshot_is_refused(void)
 	for (int i = 0; i < 2; i++)
 		send_and_snapshot(f);
 	uint8_t *header = memdisk_data(f->disk, newest_snapshot(f, path), &size);
-	put_u32(header + AT_VERSION, SNAPSHOT_FORMAT_VERSION + 1);
+	put_u32(header + AT_VERSION, version);
 	put_u32(header + AT_CRC, 0);
 	put_u32(header + AT_CRC, crc32c(0, header, HEADER_SIZE));
 	memdisk_kill(f->disk);
 	fixture_close(f);
 	CU_ASSERT_EQUAL(fixture_try_open(f, &err), ST_VERSION);
 	CU_ASSERT_PTR_NOT_NULL(strstr(err.text, path));
+	CU_ASSERT_PTR_NOT_NULL(strstr(err.text, text));
 	CU_ASSERT_PTR_NOT_NULL(memdisk_data(f->disk, path, &size));
 	memdisk_destroy(f->disk);
 	free(f);
+}
+
+static void test_another_versions_snapshot_is_refused(void)
+{
+	expect_version_refused(SNAPSHOT_FORMAT_VERSION + 1, "format version 2, this program reads 1: use a newer program");
+	expect_version_refused(0, "unknown format version 0, this program reads 1");
 }
 
 /* A broker that is stopping finishes its last snapshot between our look at them and our lock. */
@@ -466,7 +473,7 @@ int main(void)
 		CHECK_TEST(test_the_version_of_the_topics_does_not_go_back),
 		CHECK_TEST(test_damaged_snapshot_gives_way_to_the_older_one),
 		CHECK_TEST(test_damaged_snapshot_does_not_count_as_kept),
-		CHECK_TEST(test_a_newer_versions_snapshot_is_refused),
+		CHECK_TEST(test_another_versions_snapshot_is_refused),
 		CHECK_TEST(test_a_snapshot_that_was_finished_meanwhile_is_seen),
 		CHECK_TEST(test_snapshot_of_another_log_is_refused),
 		CHECK_TEST(test_limits_do_not_bind_what_is_there),

@@ -532,6 +532,9 @@ static void test_other_versions_and_clusters_are_refused(void)
 	set_version(file, LOG_FORMAT_VERSION - 1);
 	CU_ASSERT_EQUAL(try_open(disk, &config, &err), ST_VERSION);
 	CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "version 1, this program reads 2: use the program that wrote it"));
+	set_version(file, 0);
+	CU_ASSERT_EQUAL(try_open(disk, &config, &err), ST_VERSION);
+	CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "unknown format version 0, this program reads 2"));
 	config.ring_size = 100000;
 	CU_ASSERT_EQUAL(try_open(disk, &config, &err), ST_INVALID);
 	memdisk_destroy(disk);

@@ -3,9 +3,11 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "lib/log/vfs.h"
@@ -131,6 +133,45 @@ static void test_files_are_not_for_everybody(void)
 	check_remove_dir(dir);
 }
 
+/* Refused, and it says what lies there; without waiting for whoever is at the other end. */
+static void expect_no_file(const char *path, const char *what)
+{
+	static const unsigned ways[] = { VFS_READ, VFS_WRITE, VFS_WRITE | VFS_CREATE, VFS_WRITE | VFS_CREATE | VFS_TRUNCATE };
+
+	for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
+		struct vfs_file *file = NULL;
+		struct errinfo err = { 0 };
+
+		CU_ASSERT_EQUAL(vfs_open(vfs_posix(), path, ways[i], &file, &err), ST_IO);
+		CU_ASSERT_PTR_NULL(file);
+		CU_ASSERT_PTR_NOT_NULL(strstr(err.text, path));
+		CU_ASSERT_PTR_NOT_NULL(strstr(err.text, what));
+	}
+}
+
+static void test_what_is_no_file_is_not_opened(void)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	char *dir = check_make_dir(), path[600];
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	(void)alarm(10); /* The end of whoever waits for it. */
+	snprintf(path, sizeof(path), "%s/fifo", dir);
+	CU_ASSERT_EQUAL(mkfifo(path, 0640), 0);
+	expect_no_file(path, "is a FIFO");
+	snprintf(path, sizeof(path), "%s/link", dir);
+	CU_ASSERT_EQUAL(symlink("/dev/null", path), 0);
+	expect_no_file(path, "is a symbolic link");
+	CU_ASSERT_FATAL(snprintf(address.sun_path, sizeof(address.sun_path), "%s/socket", dir) < (int)sizeof(address.sun_path));
+	CU_ASSERT_EQUAL_FATAL(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	expect_no_file(address.sun_path, "is a socket");
+	expect_no_file(dir, "is a directory");
+	expect_no_file("/dev/null", "is a device");
+	(void)alarm(0);
+	close(fd);
+	check_remove_dir(dir);
+}
+
 /* What the system cannot sync, it says: so it was asked. */
 static void test_a_sync_asks_the_system(void)
 {
@@ -138,7 +179,7 @@ static void test_a_sync_asks_the_system(void)
 	struct vfs_file *file;
 	char *dir = check_make_dir();
 
-	CU_ASSERT_EQUAL_FATAL(vfs_open(vfs, "/dev/null", VFS_WRITE, &file, NULL), ST_OK);
+	CU_ASSERT_EQUAL_FATAL(vfs_open(vfs, "/proc/self/comm", VFS_WRITE, &file, NULL), ST_OK);
 	CU_ASSERT_EQUAL(vfs_sync(file, NULL), ST_IO);
 	vfs_close(file);
 	CU_ASSERT_EQUAL(vfs_sync_dir(vfs, "/proc", NULL), ST_IO);
@@ -152,23 +193,26 @@ static void test_without_descriptors(void)
 	const struct vfs *vfs = vfs_posix();
 	struct vfs_file *files[64], *file;
 	struct rlimit before, few = { 0 };
-	char *dir = check_make_dir(), path[600];
+	char *dir = check_make_dir(), path[600], old[600];
 	struct errinfo err;
 	int count = 0;
 
 	snprintf(path, sizeof(path), "%s/new", dir);
+	snprintf(old, sizeof(old), "%s/old", dir);
+	CU_ASSERT_EQUAL_FATAL(vfs_open(vfs, old, VFS_WRITE | VFS_CREATE, &file, NULL), ST_OK);
+	vfs_close(file);
 	CU_ASSERT_EQUAL(vfs_sync_dir(vfs, dir, NULL), ST_OK);
 	CU_ASSERT_EQUAL_FATAL(getrlimit(RLIMIT_NOFILE, &before), 0);
 	few = (struct rlimit){ 32, before.rlim_max };
 	CU_ASSERT_EQUAL_FATAL(setrlimit(RLIMIT_NOFILE, &few), 0);
-	while (count < 64 && vfs_open(vfs, "/dev/null", VFS_READ, &files[count], NULL) == ST_OK)
+	while (count < 64 && vfs_open(vfs, old, VFS_READ, &files[count], NULL) == ST_OK)
 		count++;
 	CU_ASSERT(count < 64);
 	for (int i = 0; i < 3; i++)
 		CU_ASSERT_EQUAL(vfs_sync_dir(vfs, dir, NULL), ST_OK);
 	CU_ASSERT_EQUAL(vfs_open(vfs, path, VFS_WRITE | VFS_CREATE, &file, &err), ST_FULL);
 	CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "Too many open files"));
-	CU_ASSERT_EQUAL(vfs_open(vfs, "/dev/null", VFS_READ, &file, NULL), ST_IO);
+	CU_ASSERT_EQUAL(vfs_open(vfs, old, VFS_READ, &file, NULL), ST_IO);
 	while (count > 0)
 		vfs_close(files[--count]);
 	CU_ASSERT_EQUAL(setrlimit(RLIMIT_NOFILE, &before), 0);
@@ -182,6 +226,7 @@ int main(void)
 		CHECK_TEST(test_a_write_of_many_pieces_is_whole),
 		CHECK_TEST(test_no_space_is_told_from_a_bad_disk),
 		CHECK_TEST(test_files_are_not_for_everybody),
+		CHECK_TEST(test_what_is_no_file_is_not_opened),
 		CHECK_TEST(test_a_sync_asks_the_system),
 		CHECK_TEST(test_without_descriptors),
 	};

@@ -1,0 +1,361 @@
+/* tools/log/pages: of an index that nobody has touched nothing is said, whatever a power cut left of it; what a broker would
+ * refuse to read is found. */
+#include "tests/unit/core/core_traffic.h"
+#include "tools/log/pages.h"
+#include "tools/log/scan.h"
+#include "tools/log/snapshots.h"
+
+enum { SEGMENT = LOG_SEGMENT_SIZE_MIN, LIVES = 6, MOMENTS = 40, HARMS = 8 };
+static const char *const INDEX = "/store/index.pages";
+
+static enum status see(void *context, const struct log_record *record, bool beyond, struct errinfo *err)
+{
+	(void)beyond;
+	(void)err;
+	pages_see(context, record);
+	return ST_OK;
+}
+
+/* How many pages are damaged, and the first. False: there is no snapshot, or the index is lost. */
+static bool look_at(const struct vfs *vfs, size_t *count_out, struct page_damage *first_out)
+{
+	const struct page_damage *damages = NULL;
+	struct pages_look *look = NULL;
+	struct snapshot_items snapshots;
+	struct log_scan scan;
+
+	CU_ASSERT_EQUAL_FATAL(snapshots_read(vfs, "/store", &snapshots, NULL), ST_OK);
+	if (snapshots_newest(&snapshots) == NULL || snapshots.index_lost)
+		return false;
+	CU_ASSERT_EQUAL_FATAL(pages_open(vfs, "/store", snapshots_newest(&snapshots)->from, &look, NULL), ST_OK);
+	CU_ASSERT_EQUAL_FATAL(log_scan(vfs, "/store", snapshots_known(&snapshots), see, look, &scan, NULL), ST_OK);
+	CU_ASSERT_EQUAL(pages_check(look, &damages, count_out, NULL), ST_OK);
+	if (*count_out > 0) {
+		*first_out = damages[0];
+		first_out->topic = (struct span){ (const uint8_t *)"", damages[0].topic.size }; /* The look owns it. */
+	}
+	log_scan_free(&scan);
+	pages_free(look);
+	return true;
+}
+
+/* --- what a broker reads ---------------------------------------------------------------------------------------------- */
+
+static unsigned unreadable_in_queue(struct core *core, struct queue *queue)
+{
+	struct cq_entry entry;
+	unsigned count = 0;
+	uint64_t min = 0;
+
+	if (retention_queue_min(core, queue, &min, NULL) != ST_OK)
+		return 1;
+	for (uint64_t i = min; i < queue->next_offset; i++)
+		count += consume_queue_get(&queue->entries, i, &entry, NULL) != ST_OK;
+	return count;
+}
+
+/* Entries that it refuses after a start, which changes the disk. */
+static unsigned unreadable_entries(const struct fixture *from, struct memdisk *disk)
+{
+	struct fixture *f = calloc(1, sizeof(*f));
+	struct half_entry half;
+	unsigned count = 0;
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(f);
+	*f = (struct fixture){ .disk = disk, .config = from->config, .clock = from->clock, .segment_size = from->segment_size,
+			       .ring_size = from->ring_size };
+	f->clock.clock.context = &f->clock;
+	fixture_open(f);
+	for (const struct topic *topic = topics_first_any(f->core->topics); topic != NULL; topic = topics_next_any(topic)) {
+		for (uint32_t q = 0; q < topic->queue_count; q++)
+			count += topic->queues[q] != NULL ? unreadable_in_queue(f->core, topic->queues[q]) : 0;
+	}
+	for (uint64_t n = half_index_min(&f->core->halves); n < half_index_max(&f->core->halves); n++)
+		count += half_index_get(&f->core->halves, n, &half, NULL) == ST_CORRUPT;
+	fixture_close(f);
+	free(f);
+	return count;
+}
+
+/* --- a broker's life -------------------------------------------------------------------------------------------------- */
+
+static void live_on(struct traffic *t)
+{
+	run(t, 20 + (int)chance(t, 60));
+	if (chance(t, 12) != 0)
+		return;
+	memdisk_crash(t->f->disk, chance(t, 1000));
+	fixture_close(t->f);
+	if (chance(t, 3) == 0)
+		(void)memdisk_remove(t->f->disk, INDEX);
+	t->open_count = 0;
+	fixture_open(t->f);
+	fixture_heartbeat(t->f, false);
+	fixture_heartbeat(t->f, true);
+}
+
+/* One bit, zeros, or what belongs elsewhere. */
+static void harm(struct traffic *t, struct memdisk *disk)
+{
+	size_t size = 0;
+	uint8_t *pages = memdisk_data(disk, INDEX, &size);
+	size_t at = chance(t, size), sector = at / 512 * 512, other = chance(t, size) / 512 * 512;
+
+	switch (chance(t, 4)) {
+	case 0: case 1: pages[at] ^= (uint8_t)(1 << chance(t, 8)); break;
+	case 2: memset(pages + sector, 0, 512); break;
+	default: memmove(pages + sector, pages + other, 512); break;
+	}
+}
+
+struct counts {
+	unsigned looks, found, missed, said_of_nothing;
+};
+
+static void harm_copies(struct traffic *t, struct counts *counts)
+{
+	for (int i = 0; i < HARMS; i++) {
+		struct memdisk *disk = memdisk_clone(t->f->disk);
+		struct page_damage first = { 0 };
+		size_t count = 0;
+
+		if (chance(t, 2) == 0)
+			memdisk_crash(disk, chance(t, 1000));
+		bool looked = look_at(memdisk_vfs(disk), &count, &first);
+		CU_ASSERT_EQUAL(count, 0);
+		if (looked) {
+			harm(t, disk);
+			looked = look_at(memdisk_vfs(disk), &count, &first);
+		}
+		if (looked) {
+			unsigned unreadable = unreadable_entries(t->f, disk);
+
+			counts->looks++;
+			counts->found += count > 0;
+			counts->missed += count == 0 && unreadable > 0;
+			counts->said_of_nothing += count > 0 && unreadable == 0;
+		}
+		memdisk_destroy(disk);
+	}
+}
+
+static void test_what_a_broker_cannot_read_is_found(void)
+{
+	uint64_t random = check_seed(71);
+	struct counts counts = { 0 };
+
+	for (int i = 0; i < LIVES; i++) {
+		struct fixture *f = create_small(check_random(&random) % 3 * 2 * SEGMENT);
+		struct traffic *t = traffic_create(f, check_random(&random));
+
+		for (int j = 0; j < MOMENTS; j++) {
+			live_on(t);
+			harm_copies(t, &counts);
+		}
+		free(t);
+		fixture_destroy(f);
+	}
+	printf(" [%u looks, %u found, %u missed, %u of what no broker reads]", counts.looks, counts.found, counts.missed,
+	       counts.said_of_nothing);
+	CU_ASSERT_EQUAL(counts.missed, 0);
+	CU_ASSERT_TRUE(counts.found > counts.looks / 20);
+}
+
+/* Each has its checksum, and the second one is where the first should be. */
+static void test_entries_that_belong_elsewhere_are_found(void)
+{
+	struct fixture *f = create_small(0);
+	struct page_damage first = { 0 };
+	size_t count = 0, size = 0;
+	uint8_t entry[CQ_ENTRY_SIZE];
+
+	for (int i = 0; i < 5; i++)
+		(void)must_send(f, (struct sent){ .topic = "t", .key = "k" });
+	fixture_snapshot(f);
+	uint8_t *page = memdisk_data(f->disk, INDEX, &size);
+	memcpy(entry, page, sizeof(entry));
+	memcpy(page, page + sizeof(entry), sizeof(entry));
+	memcpy(page + sizeof(entry), entry, sizeof(entry));
+	CU_ASSERT_TRUE(look_at(memdisk_vfs(f->disk), &count, &first));
+	CU_ASSERT_EQUAL_FATAL(count, 1);
+	CU_ASSERT_EQUAL(first.entry, 1);
+	CU_ASSERT_PTR_NOT_NULL(strstr(first.reason, "names an earlier record"));
+	fixture_destroy(f);
+}
+
+/* --- a topic that is deleted while its snapshot is made --------------------------------------------------------------- */
+
+/* An item of queue 0 of the topic of id 1: one page, which holds the first entry. The last one of the queue if it was `born`. */
+static void put_queue(struct buffer *out, uint32_t page, uint64_t born)
+{
+	buffer_put_u32(out, 1);
+	buffer_put_u32(out, 0);
+	buffer_put_u8(out, born == 0 ? 0 : 3);
+	if (born != 0)
+		buffer_put_u64(out, born);
+	buffer_put_u64(out, 0);
+	buffer_put_u32(out, 1);
+	buffer_put_u32(out, page);
+	if (born == 0)
+		return;
+	buffer_put_u64(out, 1);
+	buffer_put_u64(out, 0);
+	buffer_put_u64(out, 1);
+}
+
+/* Page 0 of before the deletion, page 1 of after it. */
+static void put_snapshot(struct memdisk *disk)
+{
+	struct snapshot_header header = { .from = 8000 };
+	struct buffer out;
+
+	buffer_init(&out, 0);
+	snapshot_put_header(&out, &header);
+	size_t begun = snapshot_begin_chunk(&out, 2);
+	buffer_put_u32(&out, 1);
+	buffer_put_u16(&out, 1);
+	buffer_put_u8(&out, 't');
+	snapshot_end_chunk(&out, begun, 1);
+	begun = snapshot_begin_chunk(&out, 5);
+	put_queue(&out, 0, 0);
+	put_queue(&out, 1, 5000);
+	snapshot_end_chunk(&out, begun, 2);
+	snapshot_put_end(&out, &(struct snapshot_end){ .durable = 8000, .page_count = 2, .swept_pages = 2 });
+	CU_ASSERT_EQUAL(vfs_mkdir(memdisk_vfs(disk), "/store/snapshots", NULL), ST_OK);
+	memdisk_put(disk, "/store/snapshots/00000000000000008000", buffer_span(&out).data, buffer_size(&out));
+	buffer_deinit(&out);
+}
+
+static struct log_record topic_record(bool deleted, uint8_t payload[128])
+{
+	struct record_topic r = { .deleted = deleted, .name = SPAN_LITERAL("t"), .read_queue_nums = 1, .write_queue_nums = 1 };
+
+	record_topic_encode(&r, payload);
+	return (struct log_record){ .kind = LOG_TOPIC, .offset = 9000, .payload = { payload, record_topic_size(&r) } };
+}
+
+/* How many damaged pages there are for who has seen this record behind the snapshot. */
+static size_t count_behind(struct memdisk *disk, const struct log_record *record)
+{
+	const struct page_damage *damages = NULL;
+	struct pages_look *look = NULL;
+	size_t count = 0;
+
+	CU_ASSERT_EQUAL_FATAL(pages_open(memdisk_vfs(disk), "/store", 8000, &look, NULL), ST_OK);
+	pages_see(look, record);
+	CU_ASSERT_EQUAL(pages_check(look, &damages, &count, NULL), ST_OK);
+	CU_ASSERT_TRUE(count == 0 || (damages[0].byte == PAGEFILE_PAGE_SIZE && span_is(damages[0].topic, "t")));
+	pages_free(look);
+	return count;
+}
+
+static void test_pages_of_a_deleted_topic_are_nobodys(void)
+{
+	static uint8_t pages[2 * PAGEFILE_PAGE_SIZE];
+	struct memdisk *disk = memdisk_create();
+	uint8_t payload[128];
+
+	memset(pages, 0xff, sizeof(pages));
+	put_snapshot(disk);
+	memdisk_put(disk, INDEX, pages, sizeof(pages));
+	struct log_record record = topic_record(false, payload);
+	CU_ASSERT_EQUAL(count_behind(disk, &record), 1); /* Of the page of after the deletion. */
+	record = topic_record(true, payload);
+	CU_ASSERT_EQUAL(count_behind(disk, &record), 0); /* Deleted once more. */
+	memdisk_destroy(disk);
+}
+
+/* --- beside a running broker ------------------------------------------------------------------------------------------ */
+
+static struct {
+	struct fixture *f;
+	struct vfs vfs;
+	size_t bad_at;     /* This byte is mended behind the first read. */
+	unsigned reads;
+	bool replace;      /* Two snapshots replace those that are kept. */
+} meanwhile;
+
+static enum status read_and_mend(struct vfs_file *file, uint64_t offset, void *data, size_t size, size_t *got_out,
+				 struct errinfo *err)
+{
+	enum status status = memdisk_vfs(meanwhile.f->disk)->read(file, offset, data, size, got_out, err);
+	size_t file_size = 0;
+
+	if (meanwhile.bad_at - offset < size && meanwhile.reads++ == 0 && !meanwhile.replace)
+		memdisk_data(meanwhile.f->disk, INDEX, &file_size)[meanwhile.bad_at] ^= 4;
+	return status;
+}
+
+static enum status open_index(void *context, const char *path, unsigned flags, struct vfs_file **out, struct errinfo *err)
+{
+	enum status status = memdisk_vfs(meanwhile.f->disk)->open(context, path, flags, out, err);
+
+	if (status == ST_OK && strcmp(path, INDEX) == 0)
+		(*out)->vfs = &meanwhile.vfs;
+	return status;
+}
+
+/* When pages have been read. */
+static enum status list_replaced(void *context, const char *dir, vfs_list_callback callback, void *callback_context,
+				 struct errinfo *err)
+{
+	if (meanwhile.reads > 0 && meanwhile.replace) {
+		for (int i = 0; i < 2; i++)
+			fixture_snapshot(meanwhile.f);
+		meanwhile.replace = false;
+	}
+	return memdisk_vfs(meanwhile.f->disk)->list(context, dir, callback, callback_context, err);
+}
+
+/* How many damaged pages are told when one was damaged at the first look. */
+static size_t count_meanwhile(bool replace)
+{
+	struct fixture *f = create_small(0);
+	struct page_damage first = { 0 };
+	size_t count = 0, size = 0;
+
+	for (int i = 0; i < 5; i++)
+		(void)must_send(f, (struct sent){ .topic = "t", .key = "k" });
+	fixture_snapshot(f);
+	meanwhile.f = f;
+	meanwhile.vfs = *memdisk_vfs(f->disk);
+	meanwhile.vfs.read = read_and_mend;
+	meanwhile.vfs.open = open_index;
+	meanwhile.vfs.list = list_replaced;
+	meanwhile.bad_at = 20;
+	meanwhile.reads = 0;
+	meanwhile.replace = replace;
+	memdisk_data(f->disk, INDEX, &size)[meanwhile.bad_at] ^= 4;
+	CU_ASSERT_TRUE(look_at(memdisk_vfs(f->disk), &count, &first));
+	CU_ASSERT_EQUAL(count, 1);
+	CU_ASSERT_EQUAL(first.byte, 0);
+	CU_ASSERT_EQUAL(first.entry, 0);
+	CU_ASSERT_TRUE(look_at(&meanwhile.vfs, &count, &first));
+	CU_ASSERT_TRUE(meanwhile.reads > 0);
+	fixture_destroy(f);
+	return count;
+}
+
+static void test_a_page_that_is_being_written_is_no_damage(void)
+{
+	CU_ASSERT_EQUAL(count_meanwhile(false), 0);
+}
+
+static void test_pages_of_a_replaced_snapshot_are_no_damage(void)
+{
+	CU_ASSERT_EQUAL(count_meanwhile(true), 0);
+}
+
+int main(void)
+{
+	static const struct check_test tests[] = {
+		CHECK_TEST(test_what_a_broker_cannot_read_is_found),
+		CHECK_TEST(test_entries_that_belong_elsewhere_are_found),
+		CHECK_TEST(test_pages_of_a_deleted_topic_are_nobodys),
+		CHECK_TEST(test_a_page_that_is_being_written_is_no_damage),
+		CHECK_TEST(test_pages_of_a_replaced_snapshot_are_no_damage),
+	};
+
+	log_set_level(LOGLEVEL_ERROR);
+	return check_main("log pages", tests, sizeof(tests) / sizeof(tests[0]));
+}
