@@ -47,11 +47,12 @@ static struct program start_broker(struct counts *counts)
 	snprintf(port_option, sizeof(port_option), "listenPort=%u", broker_port);
 	snprintf(store_option, sizeof(store_option), "storePathRootDir=%s", store);
 	snprintf(names_option, sizeof(names_option), "namesrvAddr=127.0.0.1:%u", names_port);
-	/* Segments and memory are small, so that kills meet their ends and reads meet the disk. */
+	/* Segments, memory and what lies between two snapshots are small: kills meet their ends, starts meet snapshots, reads the disk. */
 	const char *argv[] = { "escrow-broker", "-o", port_option, "-o", store_option, "-o", names_option, "-o", "brokerName=torture",
 			       "-o", "registerBrokerPeriod=1000", "-o", "transactionTimeOut=300", "-o", "transactionCheckInterval=300",
 			       "-o", "transactionCheckAnswerTimeout=500", "-o", "transactionCheckMax=1000", "-o", "maxMessageSize=65536",
-			       "-o", "mappedFileSizeCommitLog=8388608", "-o", "tailRingSize=1048576", "-o", "logLevel=error", NULL };
+			       "-o", "mappedFileSizeCommitLog=8388608", "-o", "tailRingSize=1048576",
+			       "-o", "snapshotIntervalBytes=1048576", "-o", "logLevel=error", NULL };
 	struct program broker = program_start(argv, log_path);
 	if (raw_now_ms() - begun > counts->worst_start_ms)
 		counts->worst_start_ms = raw_now_ms() - begun;
@@ -276,6 +277,23 @@ static void check_route(void)
 	}
 }
 
+static void check_tool(const char *verb, const char *unknown)
+{
+	char err[4096];
+	const char *argv[] = { "escrow-log", verb, store, NULL };
+	int code = program_run(argv, err, sizeof(err));
+
+	if (code != 0 && (unknown == NULL || strstr(err, unknown) == NULL))
+		orders_violated(ORDER_BAD_END, err, -1);
+}
+
+/* At what the kill has left, or beside the broker: nothing is wrong with it. */
+static void look_sometimes(struct torture *t)
+{
+	if (check_random(&t->random) % 4 == 0)
+		check_tool("check", NULL);
+}
+
 static void cycle(struct torture *t)
 {
 	torment(t);
@@ -285,8 +303,10 @@ static void cycle(struct torture *t)
 	}
 	program_stop(&t->broker, SIGKILL, NULL);
 	t->counts.kills++;
+	look_sometimes(t);
 	t->broker = start_broker(&t->counts);
 	orders_check_promises(broker_port);
+	look_sometimes(t);
 }
 
 /* Producers answer until nothing is open; delayed messages come. */
@@ -296,16 +316,6 @@ static void come_to_rest(void)
 		usleep(100000);
 		orders_check_promises(broker_port);
 	}
-}
-
-static void check_tool(const char *verb, const char *unknown)
-{
-	char err[4096];
-	const char *argv[] = { "escrow-log", verb, store, NULL };
-	int code = program_run(argv, err, sizeof(err));
-
-	if (code != 0 && (unknown == NULL || strstr(err, unknown) == NULL))
-		orders_violated(ORDER_BAD_END, err, -1);
 }
 
 static void round_of(struct torture *t, int cycles)
