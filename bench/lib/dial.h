@@ -23,7 +23,7 @@ int64_t dial_now_ns(void); /* Monotonic. */
 
 /* A connected, blocking TCP socket without Nagle's delay; `address` is "host:port". The caller closes it. */
 enum status dial_connect(const char *address, int *fd_out, struct errinfo *err) MUST_USE;
-/* Sends what is in `request` and reads one frame into `answer`, within 5 s. */
+/* Sends what is in `request` and reads one frame into `answer`, within 5 s; what came right behind it stays there, too. */
 enum status dial_call(int fd, struct buffer *request, struct buffer *answer, struct header *header,
 		      struct errinfo *err) MUST_USE;
 /* Asks a name server for the topic, or for the template topic if nobody has it yet. */

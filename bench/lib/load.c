@@ -34,7 +34,8 @@ static enum status connection_open(struct worker *w, struct connection *c, uint3
 		status = errinfo_set(err, ST_DENIED, "code %d: %.*s", header.code, SPAN_ARGS(header.remark));
 	if (status != ST_OK)
 		return errinfo_wrap(err, status, "heartbeat to %s", address);
-	buffer_reset(&c->partial);
+	/* Check-backs may have come right behind the answer. */
+	buffer_consume(&c->partial, frames_next(buffer_span(&c->partial)));
 	if (fcntl(c->fd, F_SETFL, O_NONBLOCK) != 0)
 		return errinfo_set(err, ST_IO, "connection %u: %s", index, strerror(errno));
 	return worker_watch(w, c, EPOLLIN, EPOLL_CTL_ADD) == ST_OK ? ST_OK : errinfo_set(err, ST_IO, "%s", w->error.text);
