@@ -47,7 +47,7 @@ static unsigned unreadable_in_queue(struct core *core, struct queue *queue)
 	unsigned count = 0;
 	uint64_t min = 0;
 
-	if (retention_queue_min(core, queue, &min, NULL) != ST_OK)
+	if (trimming_queue_min(core, queue, &min, NULL) != ST_OK)
 		return 1;
 	for (uint64_t i = min; i < queue->next_offset; i++)
 		count += consume_queue_get(&queue->entries, i, &entry, NULL) != ST_OK;
