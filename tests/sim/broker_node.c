@@ -146,7 +146,6 @@ static void fill_config(struct broker_node *node, const char *name_servers)
 	config->flush_disk_type = s->sync_flush ? FLUSH_SYNC : FLUSH_ASYNC;
 	config->mapped_file_size_commit_log = s->segment_size;
 	config->snapshot_interval_bytes = s->snapshot_bytes;
-	config->message_index_enable = false; /* It reads real files. */
 	config->file_reserved_time_h = 0; /* The end looks at everything that was ever sent. */
 	config->disk_free_min = 0;        /* The real disk below is no part of this. */
 	config->disk_warning_ratio = 100;

@@ -12,6 +12,7 @@
 #include "tests/sim/drive.h"
 #include "tests/sim/engine.h"
 #include "tests/sim/fairs.h"
+#include "tests/sim/keys.h"
 #include "tests/sim/ledger.h"
 #include "tests/sim/mysql_node.h"
 #include "tests/sim/net.h"
@@ -110,6 +111,7 @@ static void start_clients(void)
 	ledger_begin();
 	fairs_begin();
 	auditor_begin();
+	keys_begin();
 }
 
 void cluster_begin(uint32_t item_max)
@@ -126,6 +128,7 @@ void cluster_begin(uint32_t item_max)
 void cluster_end(void)
 {
 	virtual_log_mute(true);
+	keys_end();
 	auditor_end();
 	fairs_end();
 	ledger_end();
@@ -264,7 +267,7 @@ void cluster_read_all(void)
 		bool fairs_are_read = fairs_read_on();
 
 		run_for(REST_STEP_US);
-		if (fairs_are_read && auditor_is_done() && ledger_is_idle()) {
+		if (fairs_are_read && auditor_is_done() && ledger_is_idle() && keys_ask_on()) {
 			run_for(LAST_WORDS_US); /* The projectors' last batches. */
 			return;
 		}

@@ -122,6 +122,24 @@ void model_body(const struct item *item, struct buffer *out)
 	buffer_commit(out, item->body_size);
 }
 
+uint32_t model_word(const struct item *item)
+{
+	return (uint32_t)(chance_mix(item->number) % WORDS);
+}
+
+void model_word_text(uint32_t word, char out[KEY_SIZE])
+{
+	snprintf(out, KEY_SIZE, "customer-%u", word);
+}
+
+void model_keys(const struct item *item, char out[KEY_SIZE])
+{
+	char word[KEY_SIZE];
+
+	model_word_text(model_word(item), word);
+	snprintf(out, KEY_SIZE, "%.16s order-%u", word, item->number);
+}
+
 static bool body_is(const struct item *item, struct span body)
 {
 	struct buffer wanted;
@@ -379,12 +397,16 @@ static struct seen *seen_at(struct seen_queue *queue, uint64_t offset)
 static void check_content(const struct item *item, int place, const struct message *message)
 {
 	struct known_properties known;
+	char keys[KEY_SIZE];
 
 	properties_scan(message->properties, &known);
+	model_keys(item, keys);
 	if (!body_is(item, message->body) || !message_crc_matches(message))
 		violation("I3", "the body of %s is not what was sent", item->key);
 	if (!span_is(known.tags, tag_name(item->tag)))
 		violation("I3", "the tag of %s is %.*s", item->key, SPAN_ARGS(known.tags));
+	if (!span_is(known.keys, keys))
+		violation("I3", "the KEYS of %s are %.*s", item->key, SPAN_ARGS(known.keys));
 	if (place < TOPICS_MAX && place != item->topic)
 		violation("I3", "%s is in topic %s", item->key, topic_name(place));
 	if (place >= TOPICS_MAX && place < place_pop_retry(0) && !span_is(known.retry_topic, topic_name(item->topic)))
@@ -479,6 +501,20 @@ struct item *model_saw(int broker, int place, int queue_id, const struct message
 	while (queue->dense_end < queue->capacity && queue->seen[queue->dense_end].known)
 		queue->dense_end++;
 	return item;
+}
+
+void model_walk(int broker, int place, model_visit visit, void *context)
+{
+	for (int q = 0; q < QUEUES_MAX; q++) {
+		const struct seen_queue *queue = queue_at(broker, place, q);
+
+		for (uint64_t offset = 0; offset < queue->capacity; offset++) {
+			const struct seen *seen = &queue->seen[offset];
+
+			if (seen->known)
+				visit(context, model_item(seen->item), seen->log_offset, seen->store_ms);
+		}
+	}
 }
 
 uint64_t model_dense_end(int broker, int place, int queue)

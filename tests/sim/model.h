@@ -11,7 +11,8 @@
  *   I5  nobody is asked about a transaction before its time, nor for ever
  *   I7  queue offsets are dense, store times do not go back along a queue
  *
- * What needs the end of the run is in final.h.
+ * What needs the end of the run is in final.h. Answers to questions by key are held against what was seen in keys.h; ledger.h
+ * and fairs.h have models of their own.
  * Threads: one. */
 #ifndef ESCROW_SIM_MODEL_H
 #define ESCROW_SIM_MODEL_H
@@ -24,6 +25,7 @@
 #include "lib/wire/message.h"
 #include "tests/sim/settings.h"
 
+enum { WORDS = 5 }; /* In KEYS, that many messages share. */
 enum { KEY_SIZE = 32, PLACES_MAX = 2 * TOPICS_MAX + 2 * CONSUMER_GROUPS + 1 };
 
 enum local { LOCAL_OPEN, LOCAL_COMMITTED, LOCAL_ROLLED_BACK };
@@ -81,6 +83,12 @@ uint32_t model_item_end(void);                /* One past the highest number. */
 /* Body and properties are made from the item, so that what arrives can be compared. */
 void model_body(const struct item *item, struct buffer *out);
 
+/* The word in its KEYS. */
+uint32_t model_word(const struct item *item);
+void model_word_text(uint32_t word, char out[KEY_SIZE]);
+/* KEYS: the word, and one of its own. */
+void model_keys(const struct item *item, char out[KEY_SIZE]);
+
 /* --- sending --------------------------------------------------------------------------------------------------------- */
 
 void model_sent(struct item *item, int broker);
@@ -135,6 +143,10 @@ uint64_t model_dense_end(int broker, int place, int queue);
 uint32_t model_item_at(int broker, int place, int queue, uint64_t queue_offset);
 /* The store time of a message that was seen there; false if none was. */
 bool model_seen_time(int broker, int place, int queue, uint64_t queue_offset, int64_t *store_ms_out);
+
+/* Calls back with each message that was seen at the place. */
+typedef void (*model_visit)(void *context, const struct item *item, uint64_t log_offset, int64_t store_ms);
+void model_walk(int broker, int place, model_visit visit, void *context);
 
 /* A message was given out by POP: model_saw, and its place is given out once, ever. */
 struct item *model_popped(int broker, int place, const struct message *message);

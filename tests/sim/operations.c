@@ -7,6 +7,7 @@
 #include "tests/sim/cluster.h"
 #include "tests/sim/engine.h"
 #include "tests/sim/fairs.h"
+#include "tests/sim/keys.h"
 #include "tests/sim/ledger.h"
 #include "tests/sim/plan.h"
 #include "tests/sim/report.h"
@@ -213,7 +214,7 @@ void operation_look(uint32_t number, struct chance *chance)
 	int broker = (int)chance_below(chance, (uint64_t)settings()->brokers);
 	struct item *item = some_item(number, chance, false);
 
-	switch (chance_below(chance, 4)) {
+	switch (chance_below(chance, 6)) {
 	case 0:
 	case 1:
 		admin_positions(broker, (int)chance_below(chance, (uint64_t)settings()->topics),
@@ -222,6 +223,12 @@ void operation_look(uint32_t number, struct chance *chance)
 	case 2:
 		if (item != NULL && item->acks > 0)
 			admin_view(item);
+		break;
+	case 3:
+	case 4:
+		item = some_item(number, chance, chance_one_in(chance, 2));
+		if (item != NULL)
+			keys_look(item, chance);
 		break;
 	default: admin_members(broker, (int)chance_below(chance, CONSUMER_GROUPS)); break;
 	}

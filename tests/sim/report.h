@@ -67,6 +67,10 @@
 	X(SEEN_TOPIC_AGAIN, "a deleted topic was made again")                              \
 	X(SEEN_VIEW, "a message was looked at by its id")                                  \
 	X(SEEN_BATCH, "a batch was sent")                                                  \
+	X(SEEN_UNIQUE_KEY, "a message was found by its unique key")                        \
+	X(SEEN_WORD, "messages were found by a word or a tag")                             \
+	X(SEEN_KEYS_LIMITED, "as many messages were found as may be")                      \
+	X(SEEN_KEY_UNKNOWN, "no message was found for a key")                              \
 	X(SEEN_ROW_AGAIN, "a row of MySQL was written again")
 
 #define SIM_ENUM(name, text) name,
