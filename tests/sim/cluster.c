@@ -14,6 +14,7 @@
 #include "tests/sim/fairs.h"
 #include "tests/sim/keys.h"
 #include "tests/sim/ledger.h"
+#include "tests/sim/leaving.h"
 #include "tests/sim/mysql_node.h"
 #include "tests/sim/net.h"
 #include "tests/sim/report.h"
@@ -118,6 +119,7 @@ void cluster_begin(uint32_t item_max)
 {
 	model_begin(item_max);
 	business_begin();
+	leaving_begin();
 	net_begin();
 	mysql_begin(settings()->seed);
 	engine_on_step(check_step);
@@ -177,10 +179,16 @@ static void heal(void)
 		drive_fail_sync(broker_node_drive(broker_node(i)), 0);
 		model_clock_jumped(i);
 	}
-	for (int i = 0; i < PRODUCERS_MAX; i++)
+	for (int i = 0; i < PRODUCERS_MAX; i++) {
+		if (producers[i].node.leaving)
+			producer_die(&producers[i]);
 		producer_start(&producers[i]);
-	for (int i = 0; i < CONSUMERS_MAX; i++)
+	}
+	for (int i = 0; i < CONSUMERS_MAX; i++) {
+		if (consumers[i].node.leaving)
+			consumer_die(&consumers[i]);
 		consumer_start(&consumers[i]);
+	}
 	for (int i = 0; i < POPPERS_MAX; i++)
 		popper_start(&poppers[i]);
 }

@@ -150,6 +150,16 @@ size_t held_queues_drop_others(struct consumer *consumer, int place)
 	return count;
 }
 
+void held_queues_drop_all(struct consumer *consumer)
+{
+	struct held_queue *queue, *next;
+
+	DL_FOREACH_SAFE(consumer->queues, queue, next) {
+		if (!queue->dropped)
+			held_queue_drop(queue);
+	}
+}
+
 size_t held_queues_positions(const struct consumer *consumer, struct held_position *positions, size_t max)
 {
 	const struct held_queue *queue;

@@ -17,7 +17,7 @@
 
 static bool acts(const struct producer *producer)
 {
-	return producer_runs(producer) && producer->node.process->paused_until_us <= engine_now_us();
+	return producer_runs(producer) && !producer->node.leaving && producer->node.process->paused_until_us <= engine_now_us();
 }
 
 /* One that runs; NULL: the one chosen does not. */

@@ -62,6 +62,10 @@
 	X(SEEN_COLD, "a request waited for a read from disk")                              \
 	X(SEEN_OUTPUT_CAP, "a connection was closed because it did not read")              \
 	X(SEEN_REBALANCE, "queues moved between consumers")                                \
+	X(SEEN_CONSUMER_LEFT, "a consumer unregistered")                                   \
+	X(SEEN_PRODUCER_LEFT, "a producer unregistered")                                   \
+	X(SEEN_QUEUE_LEFT, "a queue of a consumer that unregistered was taken")            \
+	X(SEEN_CHECK_LEFT, "another was asked because the sender had unregistered")        \
 	X(SEEN_TORN_TAIL, "a torn tail was cut")                                           \
 	X(SEEN_PARTIAL_FRAME, "a frame came in pieces")                                    \
 	X(SEEN_TOPIC_AGAIN, "a deleted topic was made again")                              \
