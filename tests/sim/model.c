@@ -199,7 +199,8 @@ void model_recalled(struct item *item)
 void model_half_acked(struct item *item, int broker, uint64_t half_offset, uint64_t half_queue_offset)
 {
 	check_committed(item, broker, half_offset, "a half");
-	if (item->half_acked && (item->half_offset != half_offset || item->half_queue_offset != half_queue_offset))
+	bool moved = item->half_acked && (item->half_offset != half_offset || item->half_queue_offset != half_queue_offset);
+	if (moved && !broker_node_let_go(broker_node(broker), item->half_offset))
 		violation("I1", "half %s was acknowledged at %" PRIu64 "/%" PRIu64 ", sent again it is at %" PRIu64 "/%" PRIu64,
 			  item->key, item->half_offset, item->half_queue_offset, half_offset, half_queue_offset);
 	if (item->half_acked)
@@ -268,6 +269,12 @@ void model_decision_acked(struct item *item, enum record_outcome outcome, bool f
 
 void model_decision_refused(struct item *item, enum record_outcome outcome, int code, const char *remark)
 {
+	if (code == RESP_SYSTEM_ERROR && item->half_acked && broker_node_let_go(broker_node(item->broker), item->half_offset)) {
+		item->past_asked = true;
+		item->past_start = broker_node_log_start(broker_node(item->broker));
+		event_seen(SEEN_PAST_END);
+		return;
+	}
 	if (code != RESP_ILLEGAL_OPERATION) {
 		violation("I1", "END of the acknowledged half %s is answered with %d: %s", item->key, code, remark);
 		return;
@@ -323,6 +330,8 @@ struct item *model_checked(struct span key, int broker, uint64_t half_offset, ui
 		violation("I5", "%s is asked about after %u acknowledged UNKNOWNs, transactionCheckMax is %d", item->key,
 			  item->unknown_acked, settings()->check_max);
 	event_seen(SEEN_CHECK);
+	if (half_offset < broker_node_log_start(broker_node(broker)))
+		event_seen(SEEN_CARRIED_CHECK);
 	return item;
 }
 
@@ -537,6 +546,36 @@ bool model_seen_time(int broker, int place, int queue_id, uint64_t offset, int64
 		return false;
 	*store_ms_out = queue->seen[offset].store_ms;
 	return true;
+}
+
+uint64_t model_seen_log_offset(int broker, int place, int queue_id, uint64_t offset)
+{
+	return queue_at(broker, place, queue_id)->seen[offset].log_offset;
+}
+
+void model_passed_over(int broker, int place, int queue_id, int64_t from, int64_t to)
+{
+	const struct seen_queue *queue = queue_at(broker, place, queue_id);
+
+	for (uint64_t at = (uint64_t)from; at < (uint64_t)to && at < queue->capacity; at++) {
+		if (queue->seen[at].known && !broker_node_let_go(broker_node(broker), queue->seen[at].log_offset))
+			violation("I1", "offset %" PRIu64 " of queue %d of place %d lies at %" PRIu64 " of the log, it is passed over up to %"
+				  PRId64, at, queue_id, place, queue->seen[at].log_offset, to);
+	}
+}
+
+void model_min_told(int broker, int place, int queue_id, int64_t min_offset, uint64_t start)
+{
+	const struct seen_queue *queue = queue_at(broker, place, queue_id);
+	uint64_t min = (uint64_t)min_offset;
+
+	if (min > 0 && min <= queue->capacity && queue->seen[min - 1].known &&
+	    !broker_node_let_go(broker_node(broker), queue->seen[min - 1].log_offset))
+		violation("I1", "queue %d of place %d is to begin at %" PRIu64 ", but what is before it lies at %" PRIu64 " of the log",
+			  queue_id, place, min, queue->seen[min - 1].log_offset);
+	if (min < queue->capacity && queue->seen[min].known && queue->seen[min].log_offset < start)
+		violation("I7", "queue %d of place %d is to begin at %" PRIu64 ", which lay at %" PRIu64 " of the log, before its start",
+			  queue_id, place, min, queue->seen[min].log_offset);
 }
 
 struct item *model_popped(int broker, int place, const struct message *message)

@@ -4,6 +4,7 @@
 #include "tests/sim/cluster.h"
 #include "tests/sim/drive.h"
 #include "tests/sim/engine.h"
+#include "tests/sim/final_oplog.h"
 #include "tests/sim/mysql_node.h"
 #include "tests/sim/net.h"
 #include "tests/sim/operations.h"
@@ -357,6 +358,7 @@ void operation_mysql(uint32_t number, struct chance *chance)
 		if (mysql_restore()) {
 			note("mysql: the backup is restored");
 			fault_seen(FAULT_MYSQL_RESTORED);
+			final_oplog_forgive();
 		}
 		break;
 	}

@@ -148,7 +148,8 @@ void operation_send_again(uint32_t number, struct chance *chance)
 	struct item *item = some_item(number, chance, true);
 	struct producer *producer = item == NULL || !item->half_acked ? NULL : producer_of(item, chance);
 
-	if (producer == NULL)
+	/* What was decided longer ago than the log reaches begins anew, as nobody knows its name. */
+	if (producer == NULL || broker_node_let_go(broker_node(item->broker), item->half_offset))
 		return;
 	producer_send_again(producer, item);
 	end_turn(producer);

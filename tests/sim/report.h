@@ -66,6 +66,12 @@
 	X(SEEN_PRODUCER_LEFT, "a producer unregistered")                                   \
 	X(SEEN_QUEUE_LEFT, "a queue of a consumer that unregistered was taken")            \
 	X(SEEN_CHECK_LEFT, "another was asked because the sender had unregistered")        \
+	X(SEEN_LOG_SHORTENED, "a log was shortened")                                       \
+	X(SEEN_CARRIED_COMMITTED, "a half that was carried was committed")                 \
+	X(SEEN_CARRIED_DELIVERED, "a delayed message that was carried was delivered")      \
+	X(SEEN_CARRIED_CHECK, "a check-back asked about a half that was carried")          \
+	X(SEEN_OFFSET_MOVED, "a consumer was sent to where its queue begins now")          \
+	X(SEEN_PAST_END, "an END came for what the log does not hold any more")            \
 	X(SEEN_TORN_TAIL, "a torn tail was cut")                                           \
 	X(SEEN_PARTIAL_FRAME, "a frame came in pieces")                                    \
 	X(SEEN_TOPIC_AGAIN, "a deleted topic was made again")                              \
