@@ -40,8 +40,8 @@ static enum status find_delivery(struct core *core, const struct found *found, u
 	return status == ST_OK ? ST_NOTFOUND : status;
 }
 
-/* The log holds nothing of the decision any more; the body is there for a commit that waited for its time. If it was delivered, that
- * was after it was stored, and not before a fixed time: of a delay nobody knows when it began, and clocks are set. */
+/* The log holds nothing of the decision any more; the body is there for a commit that waited for its time. If it was delivered,
+ * that was after it was stored, and not before a fixed time: of a delay nobody knows when it began, and clocks are set. */
 static enum status look_at_past_half(const struct record_half *half, struct found *out)
 {
 	if (half->delay_ms == 0)

@@ -327,7 +327,7 @@ int64_t key_index_turn(struct key_index *index)
 	return status != ST_OK ? RETRY_MS : all ? PAUSE_MS : 0;
 }
 
-/* --- life and, for tests, steps --------------------------------------------------------------------------------------------- */
+/* --- life and, for tests, steps ------------------------------------------------------------------------------------------ */
 
 enum status key_index_open(const struct vfs *vfs, const char *root, uint64_t run_entries, struct key_index **out,
 			   struct errinfo *err)

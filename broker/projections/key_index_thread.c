@@ -32,7 +32,8 @@ static void *run_thread(void *context)
 	return NULL;
 }
 
-enum status key_index_start(const struct vfs *vfs, const char *root, uint64_t durable, struct key_index **out, struct errinfo *err)
+enum status key_index_start(const struct vfs *vfs, const char *root, uint64_t durable, struct key_index **out,
+			    struct errinfo *err)
 {
 	struct key_index *index;
 	sigset_t all, old;

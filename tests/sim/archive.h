@@ -1,5 +1,5 @@
-/* What did a log hold, from its beginning on? Keeps the segments that a broker lets go, so that the end can look at all that was
- * ever written.
+/* What did a log hold, from its beginning on? Keeps the segments that a broker lets go, so that the end can look at all that
+ * was ever written.
  * Threads: one. */
 #ifndef ESCROW_SIM_ARCHIVE_H
 #define ESCROW_SIM_ARCHIVE_H

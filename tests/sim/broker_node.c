@@ -429,8 +429,9 @@ static enum status check_end(struct memdisk *disk, uint64_t end, struct errinfo 
 	struct log_check_result check;
 	enum status status = log_check(memdisk_vfs(disk), ".", &check, err);
 
-	return status != ST_OK || check.end == end ? status : errinfo_set(err, ST_CORRUPT, "it ends at %" PRIu64 ", it can be read to %"
-									     PRIu64, check.end, end);
+	if (status == ST_OK && check.end != end)
+		status = errinfo_set(err, ST_CORRUPT, "it ends at %" PRIu64 ", it can be read to %" PRIu64, check.end, end);
+	return status;
 }
 
 static enum status read_all(struct memdisk *disk, broker_record_visit visit, void *context, struct errinfo *err)
@@ -468,7 +469,7 @@ static void check_start(struct broker_node *node, const struct commitlog *log)
 	note("%s: the log begins at %" PRIu64, node->name, start);
 	event_seen(SEEN_LOG_SHORTENED);
 	if (start < node->start)
-		violation("I6", "%s: the log's beginning went back from %" PRIu64 " to %" PRIu64, node->name, node->start, start);
+		violation("I6", "%s: the log began at %" PRIu64 ", now it begins at %" PRIu64, node->name, node->start, start);
 	if (settings()->retention_bytes == 0 || kept + LOG_SEGMENT_HEADER_SIZE < (uint64_t)settings()->retention_bytes)
 		violation("I6", "%s: the log begins at %" PRIu64 " now, %" PRIu64 " bytes are left", node->name, start, kept);
 	node->start = start;

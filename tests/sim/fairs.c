@@ -251,7 +251,8 @@ static void move(struct fair *fair, const struct command *answer)
 {
 	struct pull_reply_header reply;
 
-	if (settings()->retention_bytes == 0 || pull_reply_decode(answer, &reply, NULL) != ST_OK || reply.next_begin_offset < fair->next)
+	if (settings()->retention_bytes == 0 || pull_reply_decode(answer, &reply, NULL) != ST_OK ||
+	    reply.next_begin_offset < fair->next)
 		violation("I1", "%.*s has no offset %" PRId64 " any more", SPAN_ARGS(name_of(fair)), fair->next);
 	else
 		fair->next = reply.next_begin_offset;
@@ -269,7 +270,8 @@ static void on_pulled(void *context, enum status status, const struct command *a
 		violation("I1", "topic %.*s was made, but it is not there: %.*s", SPAN_ARGS(name_of(fair)), SPAN_ARGS(answer->remark));
 	if (answer->code == RESP_PULL_OFFSET_MOVED)
 		move(fair, answer);
-	bool good = answer->code == RESP_SUCCESS || answer->code == RESP_PULL_NOT_FOUND || answer->code == RESP_PULL_RETRY_IMMEDIATELY;
+	bool good = answer->code == RESP_SUCCESS || answer->code == RESP_PULL_NOT_FOUND ||
+		    answer->code == RESP_PULL_RETRY_IMMEDIATELY;
 	if (good && pull_reply_decode(answer, &reply, NULL) == ST_OK)
 		take(fair, answer, &reply);
 }

@@ -157,8 +157,8 @@ static void check_transaction(const struct item *item, const struct fate *fate)
 	if ((fate->state == TXN_COMMITTED) != (published == 1))
 		violation("I2", "%s is %s, and visible %u times", item->key, txn_state_text(fate->state), published);
 	if (item->past_asked && (fate->decision_offset == 0 || fate->decision_offset >= item->past_start))
-		violation("I1", "END of %s was answered as if it were past when the log began at %" PRIu64 ", it is %s at %" PRIu64,
-			  item->key, item->past_start, txn_state_text(fate->state), fate->decision_offset);
+		violation("I1", "END of %s was answered as if it were past when the log began at %" PRIu64 ", it is %s at %"
+			  PRIu64, item->key, item->past_start, txn_state_text(fate->state), fate->decision_offset);
 	if (item->acked == OUTCOME_COMMIT && fate->state != TXN_COMMITTED)
 		violation("I2", "the commit of %s was acknowledged, it is %s", item->key, txn_state_text(fate->state));
 	if (item->acked == OUTCOME_ROLLBACK && fate->state != TXN_ROLLED_BACK)

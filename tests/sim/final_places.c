@@ -117,9 +117,9 @@ static void judge(const struct item *item, uint64_t start, const struct naming *
 	if (naming->log_offset < start || naming->body_offset < start)
 		count_gone(&places.gone[item->number], place, seen != 0);
 	else if (seen == 0)
-		violation("I1", "%s is at offset %" PRIu64 " of queue %u of %.*s, by the record at %" PRIu64 " of the log, which begins at %"
-			  PRIu64 ": it was not read", item->key, naming->queue_offset, naming->queue_id, SPAN_ARGS(naming->topic),
-			  naming->log_offset, start);
+		violation("I1", "%s is at offset %" PRIu64 " of queue %u of %.*s, by the record at %" PRIu64
+			  " of the log, which begins at %" PRIu64 ": it was not read", item->key, naming->queue_offset,
+			  naming->queue_id, SPAN_ARGS(naming->topic), naming->log_offset, start);
 }
 
 static void see_message(uint64_t start, const struct log_record *record)
@@ -140,7 +140,8 @@ static void see_message(uint64_t start, const struct log_record *record)
 static void see_half(const struct log_record *record)
 {
 	struct record_half half;
-	const struct item *item = record_half_decode(record->payload, &half, NULL) == ST_OK ? model_by_key(half.unique_key) : NULL;
+	bool good = record_half_decode(record->payload, &half, NULL) == ST_OK;
+	const struct item *item = good ? model_by_key(half.unique_key) : NULL;
 
 	if (item != NULL)
 		note_body(record->offset, item);
@@ -149,7 +150,8 @@ static void see_half(const struct log_record *record)
 static void see_carry(const struct log_record *record)
 {
 	struct record_carry carry;
-	const struct item *item = record_carry_decode(record->payload, &carry, NULL) == ST_OK ? item_in_body(carry.original_offset) : NULL;
+	bool good = record_carry_decode(record->payload, &carry, NULL) == ST_OK;
+	const struct item *item = good ? item_in_body(carry.original_offset) : NULL;
 
 	if (item != NULL)
 		note_body(record->offset, item);

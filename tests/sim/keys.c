@@ -58,9 +58,11 @@ void keys_end(void)
 
 static bool fits(const struct wanted *wanted, const struct item *item, int64_t store_ms)
 {
-	uint32_t value = wanted->by == BY_UNIQUE_KEY ? item->number : wanted->by == BY_WORD ? model_word(item) : (uint32_t)item->tag;
+	uint32_t value = wanted->by == BY_UNIQUE_KEY ? item->number :
+			 wanted->by == BY_WORD ? model_word(item) : (uint32_t)item->tag;
 
-	return item->topic == wanted->topic && value == wanted->which && store_ms >= wanted->begin_ms && store_ms <= wanted->end_ms;
+	return item->topic == wanted->topic && value == wanted->which && store_ms >= wanted->begin_ms &&
+	       store_ms <= wanted->end_ms;
 }
 
 static void note_known(void *context, const struct item *item, uint64_t log_offset, int64_t store_ms)
@@ -111,7 +113,8 @@ static size_t take_messages(const struct question *question, struct span body, u
 		const struct item *item = model_saw(wanted->broker, wanted->topic, message.queue_id, &message);
 
 		if (item != NULL && !fits(wanted, item, message.store_timestamp))
-			violation("I3", "asking for %s in %s gives %s", text_of(wanted, text), topic_name(wanted->topic), item->key);
+			violation("I3", "asking for %s in %s gives %s", text_of(wanted, text), topic_name(wanted->topic),
+				  item->key);
 		if (count == wanted->max || (count > 0 && found[count - 1] >= (uint64_t)message.physical_offset)) {
 			violation("I7", "asking for %s gives too much, or not in the log's order", text_of(wanted, text));
 			return count;
@@ -144,8 +147,9 @@ static void check_found(const struct question *question, const uint64_t *found, 
 		bool gone = broker_node_let_go(broker_node(wanted->broker), question->known[i]);
 
 		if (!gone && !contains(found, count, question->known[i]))
-			violation("I1", "asking broker %d for %s in %s gives %zu messages, not the one at log offset %" PRIu64 " that was seen",
-				  wanted->broker, text_of(wanted, text), topic_name(wanted->topic), count, question->known[i]);
+			violation("I1", "asking broker %d for %s in %s gives %zu messages, not the one at log offset %" PRIu64
+				  " that was seen", wanted->broker, text_of(wanted, text), topic_name(wanted->topic), count,
+				  question->known[i]);
 	}
 	for (size_t i = 0; i < count && question->last; i++) {
 		if (!contains(question->known, question->known_count, found[i]))
@@ -203,8 +207,8 @@ static bool ask(struct question question)
 		return false;
 	}
 	query_message_encode(encoder, &(struct query_message_header){
-		.topic = span_of(topic_name(wanted->topic)), .key = span_of(text_of(wanted, text)), .max_num = (int32_t)wanted->max,
-		.begin_timestamp = wanted->begin_ms, .end_timestamp = wanted->end_ms,
+		.topic = span_of(topic_name(wanted->topic)), .key = span_of(text_of(wanted, text)),
+		.max_num = (int32_t)wanted->max, .begin_timestamp = wanted->begin_ms, .end_timestamp = wanted->end_ms,
 		.unique_key_query = wanted->by == BY_UNIQUE_KEY,
 		.index_type = wanted->by == BY_TAG ? SPAN_LITERAL("T") : SPAN_NONE });
 	*copy = question;

@@ -87,8 +87,8 @@ static void on_last_beat(void *context, enum status status, const struct command
 	client_send(node->client, TIMEOUT_MS, on_unregistered, farewell);
 }
 
-void leaving_say_goodbye(struct client_node *node, const char *address, const struct heartbeat *beat, const char *producer_group,
-			 const char *consumer_group)
+void leaving_say_goodbye(struct client_node *node, const char *address, const struct heartbeat *beat,
+			 const char *producer_group, const char *consumer_group)
 {
 	struct errinfo err;
 	struct encoder *encoder = client_begin(node->client, address, REQ_HEART_BEAT, false, &err);
@@ -107,7 +107,8 @@ void leaving_say_goodbye(struct client_node *node, const char *address, const st
 void leaving_check_asked(const struct client_node *node, int broker, int sender)
 {
 	if (find_gone(broker, span_of(node->id)) != NULL)
-		violation("MEMBER", "broker %d asks %s about a transaction, it has unregistered there", broker, node->process->name);
+		violation("MEMBER", "broker %d asks %s about a transaction, it has unregistered there", broker,
+			  node->process->name);
 	if (sender != node->process->number && process_gone[sender % PROCESSES_MAX])
 		event_seen(SEEN_CHECK_LEFT);
 }

@@ -13,8 +13,8 @@
 void leaving_begin(void);
 
 /* Sends `beat` to the broker, and once that is answered, UNREGISTER_CLIENT. One of the groups is NULL. */
-void leaving_say_goodbye(struct client_node *node, const char *address, const struct heartbeat *beat, const char *producer_group,
-			 const char *consumer_group);
+void leaving_say_goodbye(struct client_node *node, const char *address, const struct heartbeat *beat,
+			 const char *producer_group, const char *consumer_group);
 /* It is asked about a transaction by this broker. `sender`: number of the process that sent the half. */
 void leaving_check_asked(const struct client_node *node, int broker, int sender);
 /* Members of a consumer group, as the broker tells who asked at `asked_us`. */

@@ -559,8 +559,8 @@ void model_passed_over(int broker, int place, int queue_id, int64_t from, int64_
 
 	for (uint64_t at = (uint64_t)from; at < (uint64_t)to && at < queue->capacity; at++) {
 		if (queue->seen[at].known && !broker_node_let_go(broker_node(broker), queue->seen[at].log_offset))
-			violation("I1", "offset %" PRIu64 " of queue %d of place %d lies at %" PRIu64 " of the log, it is passed over up to %"
-				  PRId64, at, queue_id, place, queue->seen[at].log_offset, to);
+			violation("I1", "offset %" PRIu64 " of queue %d of place %d lies at %" PRIu64
+				  " of the log, it is passed over up to %" PRId64, at, queue_id, place, queue->seen[at].log_offset, to);
 	}
 }
 
@@ -571,11 +571,11 @@ void model_min_told(int broker, int place, int queue_id, int64_t min_offset, uin
 
 	if (min > 0 && min <= queue->capacity && queue->seen[min - 1].known &&
 	    !broker_node_let_go(broker_node(broker), queue->seen[min - 1].log_offset))
-		violation("I1", "queue %d of place %d is to begin at %" PRIu64 ", but what is before it lies at %" PRIu64 " of the log",
-			  queue_id, place, min, queue->seen[min - 1].log_offset);
+		violation("I1", "queue %d of place %d is to begin at %" PRIu64 ", but what is before it lies at %" PRIu64
+			  " of the log", queue_id, place, min, queue->seen[min - 1].log_offset);
 	if (min < queue->capacity && queue->seen[min].known && queue->seen[min].log_offset < start)
-		violation("I7", "queue %d of place %d is to begin at %" PRIu64 ", which lay at %" PRIu64 " of the log, before its start",
-			  queue_id, place, min, queue->seen[min].log_offset);
+		violation("I7", "queue %d of place %d is to begin at %" PRIu64 ", which lay at %" PRIu64
+			  " of the log, before its start", queue_id, place, min, queue->seen[min].log_offset);
 }
 
 struct item *model_popped(int broker, int place, const struct message *message)

@@ -12,8 +12,8 @@
  *   I5  nobody is asked about a transaction before its time, nor for ever
  *   I7  queue offsets are dense, store times do not go back along a queue
  *
- * What needs the end of the run is in final.h. Answers to questions by key are held against what was seen in keys.h, what follows
- * from UNREGISTER_CLIENT is judged in leaving.h; ledger.h and fairs.h have models of their own.
+ * What needs the end of the run is in final.h. Answers to questions by key are held against what was seen in keys.h, what
+ * follows from UNREGISTER_CLIENT is judged in leaving.h; ledger.h and fairs.h have models of their own.
  * Threads: one. */
 #ifndef ESCROW_SIM_MODEL_H
 #define ESCROW_SIM_MODEL_H

@@ -50,7 +50,8 @@ static void on_turn(void *context)
 		turn_after(thread, pause_ms * 1000 + chance_skewed(&thread->chance, WAKE_MIN_US, WAKE_MAX_US));
 }
 
-enum status key_index_start(const struct vfs *vfs, const char *root, uint64_t durable, struct key_index **out, struct errinfo *err)
+enum status key_index_start(const struct vfs *vfs, const char *root, uint64_t durable, struct key_index **out,
+			    struct errinfo *err)
 {
 	struct thread *thread = calloc(1, sizeof(*thread));
 	struct process *process = process_current();

@@ -91,7 +91,8 @@ static void test_a_carried_half_is_still_to_be_seen(void)
 	fixture_destroy(f);
 }
 
-/* A committed half that waits for its time outlives its decision's record: once delivered it is found by its key all the same. */
+/* A committed half that waits for its time outlives its decision's record: once delivered it is found by its key all the
+ * same. */
 static void test_a_carried_delayed_half_is_found_by_its_key(void)
 {
 	struct fixture *f = create();
