@@ -196,11 +196,22 @@ void model_recalled(struct item *item)
 	check_recalled(item);
 }
 
+/* Is this another half than the one that was acknowledged, or asked about? One of which the log need not know any more begins anew. */
+static bool is_elsewhere(struct item *item, int broker, uint64_t half_offset, uint64_t half_queue_offset)
+{
+	if (item->half_offset == 0 || (item->half_offset == half_offset && item->half_queue_offset == half_queue_offset))
+		return false;
+	if (!broker_node_let_go(broker_node(broker), item->half_offset))
+		return true;
+	item->again = true;
+	item->acked = 0;
+	return false;
+}
+
 void model_half_acked(struct item *item, int broker, uint64_t half_offset, uint64_t half_queue_offset)
 {
 	check_committed(item, broker, half_offset, "a half");
-	bool moved = item->half_acked && (item->half_offset != half_offset || item->half_queue_offset != half_queue_offset);
-	if (moved && !broker_node_let_go(broker_node(broker), item->half_offset))
+	if (is_elsewhere(item, broker, half_offset, half_queue_offset))
 		violation("I1", "half %s was acknowledged at %" PRIu64 "/%" PRIu64 ", sent again it is at %" PRIu64 "/%" PRIu64,
 			  item->key, item->half_offset, item->half_queue_offset, half_offset, half_queue_offset);
 	if (item->half_acked)
@@ -269,7 +280,7 @@ void model_decision_acked(struct item *item, enum record_outcome outcome, bool f
 
 void model_decision_refused(struct item *item, enum record_outcome outcome, int code, const char *remark)
 {
-	if (code == RESP_SYSTEM_ERROR && item->half_acked && broker_node_let_go(broker_node(item->broker), item->half_offset)) {
+	if (code == RESP_SYSTEM_ERROR && broker_node_let_go(broker_node(item->broker), item->half_offset)) {
 		item->past_asked = true;
 		item->past_start = broker_node_log_start(broker_node(item->broker));
 		event_seen(SEEN_PAST_END);
@@ -320,7 +331,7 @@ struct item *model_checked(struct span key, int broker, uint64_t half_offset, ui
 		violation("I3", "a check-back for %.*s, which nobody sent", SPAN_ARGS(key));
 		return NULL;
 	}
-	if (item->half_acked && (item->half_offset != half_offset || item->half_queue_offset != half_queue_offset))
+	if (is_elsewhere(item, broker, half_offset, half_queue_offset))
 		violation("I1", "a check-back for %s names a half at %" PRIu64 "/%" PRIu64 ", acknowledged was %" PRIu64 "/%" PRIu64,
 			  item->key, half_offset, half_queue_offset, item->half_offset, item->half_queue_offset);
 	if (is_early(item, broker))
@@ -459,7 +470,7 @@ static void check_new(struct item *item, int broker, int place, const struct mes
 		check_recalled(item);
 		return;
 	}
-	if (item->published > 1)
+	if (item->published > 1 && !item->again)
 		violation("I2", "transaction %s is published twice", item->key);
 	if (!may_be(item, OUTCOME_COMMIT))
 		violation("I3", "transaction %s is visible, and nobody asked to commit it", item->key);

@@ -58,6 +58,7 @@ struct item {
 	uint64_t half_offset, half_queue_offset;
 	bool commit_asked, rollback_asked, park_asked;
 	bool operator_asked;     /* By an operator among others: then it may differ from `local`. */
+	bool again;              /* Sent again when the log had let go of its half: that is another transaction. */
 	bool past_asked;         /* An END was answered as if the log held nothing of it any more, */
 	uint64_t past_start;     /* when the log began here at most. */
 	enum record_outcome acked; /* 0: no decision was acknowledged. */
