@@ -40,6 +40,17 @@ static enum status find_delivery(struct core *core, const struct found *found, u
 	return status == ST_OK ? ST_NOTFOUND : status;
 }
 
+/* The log holds nothing of the decision any more; the body is there for a commit that waited for its time. If it was delivered,
+ * that was after it was stored, and not before a fixed time: of a delay nobody knows when it began, and clocks are set. */
+static enum status look_at_past_half(const struct record_half *half, struct found *out)
+{
+	if (half->delay_ms == 0)
+		return ST_NOTFOUND;
+	int64_t not_before_ms = -half->delay_ms > half->store_time_ms ? -half->delay_ms : half->store_time_ms;
+	*out = (struct found){ half->topic, half->queue_id, not_before_ms, 0 };
+	return ST_OK;
+}
+
 /* A half: what its decision made of it. */
 static enum status look_at_half(struct core *core, struct span payload, struct found *out, struct errinfo *err)
 {
@@ -52,11 +63,15 @@ static enum status look_at_half(struct core *core, struct span payload, struct f
 	if (status != ST_OK)
 		return status;
 	status = half_index_get(&core->halves, half.half_queue_offset, &entry, err);
+	if (status == ST_NOTFOUND)
+		return look_at_past_half(&half, out);
 	if (status != ST_OK)
 		return status;
 	core_correct_half(core, half.half_queue_offset, &entry);
 	if (entry.state != TXN_COMMITTED || entry.decision_offset >= core_committed_offset(core))
 		return ST_NOTFOUND;
+	if (entry.decision_offset < commitlog_start(core->log))
+		return look_at_past_half(&half, out);
 	status = core_read_record(core, entry.decision_offset, &record, err);
 	if (status != ST_OK)
 		return status;

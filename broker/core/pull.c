@@ -297,9 +297,9 @@ enum status core_pull(struct core *core, const struct pull_request *request, str
 	core->wish_window = NO_WINDOW;
 	if (topic == NULL)
 		return core_refuse(outcome, RESP_TOPIC_NOT_EXIST, "the topic is gone");
+	result->max_offset = queue == NULL ? 0 : queue->visible_offset; /* Told also where the rest must be asked for anew. */
 	if (queue != NULL && trimming_queue_min(core, queue, &result->min_offset, NULL) == ST_AGAIN)
 		return ST_AGAIN; /* Not for damage: whoever reads that entry is told. */
-	result->max_offset = queue == NULL ? 0 : queue->visible_offset;
 	if (tell_reset(core, request, result))
 		return ST_OK;
 	if (!check_range(request, result)) {

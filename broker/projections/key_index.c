@@ -1,11 +1,8 @@
 #include "broker/projections/key_index_internal.h"
 
-#include <errno.h>
 #include <inttypes.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "lib/base/array.h"
 #include "lib/base/clock.h"
@@ -311,25 +308,6 @@ static void answer_ready(struct key_index *index, bool now)
 	}
 }
 
-/* --- the thread -------------------------------------------------------------------------------------------------------------- */
-
-/* True: stop. */
-static bool wait_for_work(struct key_index *index, int64_t ms)
-{
-	struct timespec until;
-
-	clock_gettime(CLOCK_REALTIME, &until);
-	until.tv_nsec += ms % 1000 * 1000000;
-	until.tv_sec += ms / 1000 + until.tv_nsec / 1000000000;
-	until.tv_nsec %= 1000000000;
-	pthread_mutex_lock(&index->lock);
-	if (ms > 0 && !index->stopping && index->searches == NULL)
-		(void)pthread_cond_timedwait(&index->wake, &index->lock, &until);
-	bool stop = index->stopping;
-	pthread_mutex_unlock(&index->lock);
-	return stop;
-}
-
 static void report(struct key_index *index, enum status status, const struct errinfo *err)
 {
 	if (status != ST_OK && !index->failing)
@@ -337,25 +315,19 @@ static void report(struct key_index *index, enum status status, const struct err
 	index->failing = status != ST_OK;
 }
 
-static void *run_thread(void *context)
+int64_t key_index_turn(struct key_index *index)
 {
-	struct key_index *index = context;
-	int64_t pause_ms = 0;
+	struct errinfo err;
+	bool all;
+	enum status status = read_some(index, STEP_RECORDS, &all, &err);
 
-	while (!wait_for_work(index, pause_ms)) {
-		struct errinfo err;
-		bool all;
-		enum status status = read_some(index, STEP_RECORDS, &all, &err);
-
-		report(index, status, &err);
-		drop_old(index);
-		answer_ready(index, status != ST_OK);
-		pause_ms = status != ST_OK ? RETRY_MS : all ? PAUSE_MS : 0;
-	}
-	return NULL;
+	report(index, status, &err);
+	drop_old(index);
+	answer_ready(index, status != ST_OK);
+	return status != ST_OK ? RETRY_MS : all ? PAUSE_MS : 0;
 }
 
-/* --- the loop's side ------------------------------------------------------------------------------------------------------------ */
+/* --- life and, for tests, steps ------------------------------------------------------------------------------------------ */
 
 enum status key_index_open(const struct vfs *vfs, const char *root, uint64_t run_entries, struct key_index **out,
 			   struct errinfo *err)
@@ -408,57 +380,10 @@ size_t key_index_run_count(const struct key_index *index)
 	return index->run_count;
 }
 
-enum status key_index_start(const struct vfs *vfs, const char *root, uint64_t durable, struct key_index **out, struct errinfo *err)
-{
-	struct key_index *index;
-	sigset_t all, old;
-	enum status status = key_index_open(vfs, root, KEY_INDEX_RUN, &index, err);
-
-	if (status != ST_OK)
-		return status;
-	atomic_store(&index->durable, durable);
-	/* Signals are the loop thread's. */
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	int failure = pthread_create(&index->thread, NULL, run_thread, index);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	if (failure != 0) {
-		key_index_close(index);
-		return errinfo_set(err, ST_NOMEM, "key index: thread: %s", strerror(failure));
-	}
-	index->has_thread = true;
-	*out = index;
-	return ST_OK;
-}
-
-void key_index_advance(struct key_index *index, uint64_t durable, uint64_t log_start)
-{
-	if (index == NULL)
-		return;
-	atomic_store_explicit(&index->durable, durable, memory_order_release);
-	atomic_store_explicit(&index->log_start, log_start, memory_order_relaxed);
-}
-
-void key_index_search(struct key_index *index, struct key_search *search)
+void key_index_queue(struct key_index *index, struct key_search *search)
 {
 	search->wait_for = atomic_load(&index->durable);
 	search->wait_until_ms = clock_mono_ms(clock_system()) + KEY_INDEX_WAIT_MS;
-	pthread_mutex_lock(&index->lock);
 	search->next = index->searches;
 	index->searches = search;
-	pthread_cond_signal(&index->wake);
-	pthread_mutex_unlock(&index->lock);
-}
-
-void key_index_stop(struct key_index *index)
-{
-	if (index == NULL)
-		return;
-	pthread_mutex_lock(&index->lock);
-	index->stopping = true;
-	pthread_cond_signal(&index->wake);
-	pthread_mutex_unlock(&index->lock);
-	if (index->has_thread)
-		pthread_join(index->thread, NULL);
-	key_index_close(index);
 }

@@ -37,6 +37,12 @@ struct key_index {
 	pthread_t thread;
 };
 
+/* One turn of its thread: reads some, lets old runs go, answers who need not wait any more. Returns the pause before the next
+ * one, in ms; who asks ends it. */
+int64_t key_index_turn(struct key_index *index);
+/* Notes a search; under the lock. */
+void key_index_queue(struct key_index *index, struct key_search *search);
+
 /* What a MESSAGE and a HALF have in common. */
 struct key_body {
 	int64_t store_time_ms;

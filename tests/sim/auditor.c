@@ -15,7 +15,7 @@ enum { TIMEOUT_MS = 5000, PAUSE_MS = 100 };
 
 struct reading {
 	int broker, place, queue;
-	int64_t next;
+	int64_t begin, next;
 	bool done;
 	struct loop_timer timer;
 };
@@ -53,18 +53,29 @@ static void finish(struct reading *reading)
 	left--;
 }
 
+/* What retention let go, or whose body went before it. */
+static void pass_over(struct reading *reading, int64_t to)
+{
+	if (settings()->retention_bytes == 0 || to <= reading->next)
+		return;
+	model_passed_over(reading->broker, reading->place, reading->queue, reading->next, to);
+	reading->next = to;
+}
+
 static void take_messages(struct reading *reading, const struct command *answer, const struct pull_reply_header *reply)
 {
 	struct span body = answer->body;
 	struct message message;
 
 	while (message_next(&body, &message, NULL) == ST_OK) {
+		pass_over(reading, message.queue_offset);
 		if (message.queue_offset != reading->next)
 			violation("I7", "queue %d of place %d has offset %" PRId64 " after %" PRId64, reading->queue, reading->place,
 				  message.queue_offset, reading->next - 1);
 		(void)model_saw(reading->broker, reading->place, reading->queue, &message);
 		reading->next = message.queue_offset + 1;
 	}
+	pass_over(reading, reply->next_begin_offset);
 	if (reading->next != reply->next_begin_offset)
 		violation("I7", "a pull of queue %d of place %d ends at %" PRId64 ", but says %" PRId64, reading->queue,
 			  reading->place, reading->next, reply->next_begin_offset);
@@ -87,8 +98,15 @@ static void on_pulled(void *context, enum status status, const struct command *a
 		take_messages(reading, answer, &reply);
 		pull(reading);
 	} else if (told && answer->code == RESP_PULL_RETRY_IMMEDIATELY) {
+		pass_over(reading, reply.next_begin_offset);
 		later(reading);
+	} else if (told && answer->code == RESP_PULL_OFFSET_MOVED && reply.next_begin_offset > reading->next) {
+		pass_over(reading, reply.next_begin_offset);
+		reading->begin = reading->next;
+		pull(reading);
 	} else if (told || answer->code == RESP_TOPIC_NOT_EXIST || answer->code == RESP_INVALID_PARAMETER) {
+		if (told)
+			pass_over(reading, reply.max_offset);
 		if (told && reply.max_offset != reading->next)
 			violation("I7", "queue %d of place %d ends at %" PRId64 ", read were %" PRId64, reading->queue, reading->place,
 				  reply.max_offset, reading->next);
@@ -142,11 +160,26 @@ bool auditor_is_done(void)
 	return left == 0;
 }
 
-uint64_t auditor_queue_end(int broker, int place, int queue)
+/* NULL: it is not read. */
+static const struct reading *reading_of(int broker, int place, int queue)
 {
 	for (int i = 0; i < reading_count; i++) {
 		if (readings[i].broker == broker && readings[i].place == place && readings[i].queue == queue)
-			return (uint64_t)readings[i].next;
+			return &readings[i];
 	}
-	return 0;
+	return NULL;
+}
+
+uint64_t auditor_queue_begin(int broker, int place, int queue)
+{
+	const struct reading *reading = reading_of(broker, place, queue);
+
+	return reading == NULL ? 0 : (uint64_t)reading->begin;
+}
+
+uint64_t auditor_queue_end(int broker, int place, int queue)
+{
+	const struct reading *reading = reading_of(broker, place, queue);
+
+	return reading == NULL ? 0 : (uint64_t)reading->next;
 }

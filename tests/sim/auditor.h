@@ -12,7 +12,8 @@ void auditor_end(void);
 /* Begins to read all; it is done when auditor_is_done. */
 void auditor_read_all(void);
 bool auditor_is_done(void);
-/* Messages of the queue; known when it is done. */
+/* Where the queue begins and ends; known when it is done. */
+uint64_t auditor_queue_begin(int broker, int place, int queue);
 uint64_t auditor_queue_end(int broker, int place, int queue);
 
 #endif

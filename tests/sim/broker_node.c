@@ -8,7 +8,9 @@
 #include "broker/core/state.h"
 #include "broker/shell/broker.h"
 #include "lib/log/commitlog.h"
+#include "lib/log/format.h"
 #include "lib/log/logreader.h"
+#include "lib/log/recovery.h"
 #include "tests/sim/drive.h"
 #include "tests/sim/engine.h"
 #include "tests/sim/model.h"
@@ -38,6 +40,7 @@ struct broker_node {
 	int64_t trap_again_after_us;
 	int64_t disturbed_until_us;
 	uint64_t durable, written, appended; /* As last seen. */
+	uint64_t start, start_max, appended_max; /* Of the log; as last seen, and as far as it ever was. */
 };
 
 static struct broker_node *nodes[BROKERS_MAX];
@@ -119,6 +122,28 @@ int64_t broker_node_disturbed_until(const struct broker_node *node)
 	return node->disturbed_until_us;
 }
 
+uint64_t broker_node_log_start(const struct broker_node *node)
+{
+	return node->start;
+}
+
+uint64_t broker_node_log_start_max(const struct broker_node *node)
+{
+	return node->start_max;
+}
+
+uint64_t broker_node_log_end_max(const struct broker_node *node)
+{
+	return node->appended_max;
+}
+
+bool broker_node_let_go(const struct broker_node *node, uint64_t log_offset)
+{
+	uint64_t limit = (uint64_t)settings()->retention_bytes;
+
+	return limit > 0 && log_offset + limit <= node->appended_max;
+}
+
 /* --- configuration ---------------------------------------------------------------------------------------------------- */
 
 static void delay_levels_text(char *out, size_t size)
@@ -146,8 +171,8 @@ static void fill_config(struct broker_node *node, const char *name_servers)
 	config->flush_disk_type = s->sync_flush ? FLUSH_SYNC : FLUSH_ASYNC;
 	config->mapped_file_size_commit_log = s->segment_size;
 	config->snapshot_interval_bytes = s->snapshot_bytes;
-	config->message_index_enable = false; /* It reads real files. */
-	config->file_reserved_time_h = 0; /* The end looks at everything that was ever sent. */
+	config->file_reserved_time_h = 0; /* In hours: no seed lasts as long. */
+	config->log_retention_bytes = s->retention_bytes;
 	config->disk_free_min = 0;        /* The real disk below is no part of this. */
 	config->disk_warning_ratio = 100;
 	config->tail_ring_size = s->ring_size;
@@ -354,6 +379,9 @@ void broker_node_start(struct broker_node *node)
 	}
 	node->failed_starts = 0;
 	node->durable = node->written = node->appended = 0;
+	node->start = commitlog_start(broker_core(node->broker)->log);
+	if (node->start > node->start_max)
+		node->start_max = node->start;
 	note("%s: serves", node->name);
 }
 
@@ -395,18 +423,58 @@ void broker_node_destroy(struct broker_node *node)
 
 /* --- looking --------------------------------------------------------------------------------------------------------- */
 
-enum status broker_node_read_log(struct broker_node *node, broker_record_visit visit, void *context, struct errinfo *err)
+/* Behind its end a segment that was recycled holds what it held before. */
+static enum status check_end(struct memdisk *disk, uint64_t end, struct errinfo *err)
+{
+	struct log_check_result check;
+	enum status status = log_check(memdisk_vfs(disk), ".", &check, err);
+
+	if (status == ST_OK && check.end != end)
+		status = errinfo_set(err, ST_CORRUPT, "it ends at %" PRIu64 ", it can be read to %" PRIu64, check.end, end);
+	return status;
+}
+
+static enum status read_all(struct memdisk *disk, broker_record_visit visit, void *context, struct errinfo *err)
 {
 	struct logreader *reader;
 	struct log_record record;
-	enum status status = logreader_open(memdisk_vfs(drive_memory(node->drive)), ".", 0, &reader, err);
+	enum status status = logreader_open(memdisk_vfs(disk), ".", 0, &reader, err);
 
 	if (status != ST_OK)
 		return status;
 	while ((status = logreader_next(reader, LOG_NO_LIMIT, &record, err)) == ST_OK)
 		visit(context, &record);
+	if (status == ST_CORRUPT && logreader_bad_record(reader) != NULL)
+		status = check_end(disk, logreader_position(reader), err);
 	logreader_close(reader);
 	return status == ST_AGAIN ? ST_OK : status;
+}
+
+enum status broker_node_read_log(struct broker_node *node, broker_record_visit visit, void *context, struct errinfo *err)
+{
+	struct memdisk *whole = drive_whole(node->drive);
+	enum status status = read_all(whole, visit, context, err);
+
+	memdisk_destroy(whole);
+	return status;
+}
+
+/* Only a log that is past its size is shortened, and not by more. */
+static void check_start(struct broker_node *node, const struct commitlog *log)
+{
+	uint64_t start = commitlog_start(log), kept = commitlog_appended(log) - start;
+
+	if (start == node->start)
+		return;
+	note("%s: the log begins at %" PRIu64, node->name, start);
+	event_seen(SEEN_LOG_SHORTENED);
+	if (start < node->start)
+		violation("I6", "%s: the log began at %" PRIu64 ", now it begins at %" PRIu64, node->name, node->start, start);
+	if (settings()->retention_bytes == 0 || kept + LOG_SEGMENT_HEADER_SIZE < (uint64_t)settings()->retention_bytes)
+		violation("I6", "%s: the log begins at %" PRIu64 " now, %" PRIu64 " bytes are left", node->name, start, kept);
+	node->start = start;
+	if (start > node->start_max)
+		node->start_max = start;
 }
 
 void broker_node_check(struct broker_node *node)
@@ -421,6 +489,9 @@ void broker_node_check(struct broker_node *node)
 			  appended);
 	if (durable < node->durable || written < node->written || appended < node->appended)
 		violation("I1", "%s: a watermark of the log went back", node->name);
+	if (appended > node->appended_max)
+		node->appended_max = appended;
+	check_start(node, log);
 	node->durable = durable;
 	node->written = written;
 	node->appended = appended;

@@ -34,6 +34,14 @@ struct core *broker_node_core(struct broker_node *node);
 bool broker_node_serves(const struct broker_node *node);
 /* Up to here answers may have left; of the broker that runs. */
 uint64_t broker_node_committed(const struct broker_node *node);
+/* Where its log begins, as last seen, and the furthest place at which it ever began: after a crash it may begin before that. */
+uint64_t broker_node_log_start(const struct broker_node *node);
+uint64_t broker_node_log_start_max(const struct broker_node *node);
+/* The furthest place at which it ever ended. */
+uint64_t broker_node_log_end_max(const struct broker_node *node);
+/* Need the log not hold any more what lies here? It was past its size from here on. A message may go when its name, or a
+ * decision that refers to it, is that old. */
+bool broker_node_let_go(const struct broker_node *node, uint64_t log_offset);
 /* Which process this is: raised by each start. */
 uint32_t broker_node_life(const struct broker_node *node);
 /* Until then it cannot be expected to do what it does in good time: it is paused, its disk stalls or is full. */
@@ -51,7 +59,7 @@ void broker_node_cut_in_start(struct broker_node *node, uint32_t operations, int
 /* SIGTERM; it is started again after a while. */
 void broker_node_stop(struct broker_node *node, int64_t again_after_us);
 
-/* Calls back with every record of the log on the disk, of all kinds, up to its valid end. Call while it does not run. */
+/* Calls back with every record that the log ever held, of all kinds, up to its valid end. Call while it does not run. */
 typedef void (*broker_record_visit)(void *context, const struct log_record *record);
 enum status broker_node_read_log(struct broker_node *node, broker_record_visit visit, void *context, struct errinfo *err);
 /* After each step. */

@@ -24,6 +24,7 @@ enum chance_use {
 	CHANCE_CLIENT,     /* Habits of a client: by process and start. */
 	CHANCE_CONSUME,    /* Whether a message is consumed well: by message and attempt. */
 	CHANCE_MYSQL,
+	CHANCE_KEYS,       /* Turns of the key index: by process and start. */
 };
 
 static inline uint64_t chance_mix(uint64_t z)

@@ -44,6 +44,7 @@ void client_node_start(struct client_node *node, const struct client_callbacks *
 	struct client_config config = { .name = "client" };
 
 	process_begin(node->process);
+	node->leaving = false;
 	node->habits = chance_of(engine_seed(), CHANCE_CLIENT, (uint64_t)node->process->number, node->process->life);
 	snprintf(node->id, sizeof(node->id), "10.0.0.%u@%u", node->process->ip & 255, node->process->life);
 	struct process *before = process_switch(node->process);

@@ -30,6 +30,8 @@ struct client_node {
 	struct client *client;
 	char id[48];             /* clientId; changes with each start. */
 	struct chance habits;
+	bool leaving;            /* It has begun to say goodbye (leaving.h), to come back */
+	int64_t away_us;         /* after so long. */
 	bool dying;              /* Callbacks that come now are only the end of what was under way. */
 	struct known_route routes[PLACES_MAX];
 	struct command_scratch scratch;

@@ -12,7 +12,9 @@
 #include "tests/sim/drive.h"
 #include "tests/sim/engine.h"
 #include "tests/sim/fairs.h"
+#include "tests/sim/keys.h"
 #include "tests/sim/ledger.h"
+#include "tests/sim/leaving.h"
 #include "tests/sim/mysql_node.h"
 #include "tests/sim/net.h"
 #include "tests/sim/report.h"
@@ -110,12 +112,14 @@ static void start_clients(void)
 	ledger_begin();
 	fairs_begin();
 	auditor_begin();
+	keys_begin();
 }
 
 void cluster_begin(uint32_t item_max)
 {
 	model_begin(item_max);
 	business_begin();
+	leaving_begin();
 	net_begin();
 	mysql_begin(settings()->seed);
 	engine_on_step(check_step);
@@ -126,6 +130,7 @@ void cluster_begin(uint32_t item_max)
 void cluster_end(void)
 {
 	virtual_log_mute(true);
+	keys_end();
 	auditor_end();
 	fairs_end();
 	ledger_end();
@@ -174,10 +179,16 @@ static void heal(void)
 		drive_fail_sync(broker_node_drive(broker_node(i)), 0);
 		model_clock_jumped(i);
 	}
-	for (int i = 0; i < PRODUCERS_MAX; i++)
+	for (int i = 0; i < PRODUCERS_MAX; i++) {
+		if (producers[i].node.leaving)
+			producer_die(&producers[i]);
 		producer_start(&producers[i]);
-	for (int i = 0; i < CONSUMERS_MAX; i++)
+	}
+	for (int i = 0; i < CONSUMERS_MAX; i++) {
+		if (consumers[i].node.leaving)
+			consumer_die(&consumers[i]);
 		consumer_start(&consumers[i]);
+	}
 	for (int i = 0; i < POPPERS_MAX; i++)
 		popper_start(&poppers[i]);
 }
@@ -264,7 +275,7 @@ void cluster_read_all(void)
 		bool fairs_are_read = fairs_read_on();
 
 		run_for(REST_STEP_US);
-		if (fairs_are_read && auditor_is_done() && ledger_is_idle()) {
+		if (fairs_are_read && auditor_is_done() && ledger_is_idle() && keys_ask_on()) {
 			run_for(LAST_WORDS_US); /* The projectors' last batches. */
 			return;
 		}

@@ -31,6 +31,8 @@ struct held_queue {
 	bool kept, started, dropped;
 	int requests;              /* Under way, of any kind: it is freed when there are none. */
 	int64_t pull_sent_ms;
+	uint64_t log_start;        /* When it was sent; */
+	uint32_t life;             /* by which of its broker's processes it was to be answered. */
 	int64_t committed_ms;
 	struct window window;
 	struct loop_timer timer;
@@ -148,6 +150,16 @@ size_t held_queues_drop_others(struct consumer *consumer, int place)
 		}
 	}
 	return count;
+}
+
+void held_queues_drop_all(struct consumer *consumer)
+{
+	struct held_queue *queue, *next;
+
+	DL_FOREACH_SAFE(consumer->queues, queue, next) {
+		if (!queue->dropped)
+			held_queue_drop(queue);
+	}
 }
 
 size_t held_queues_positions(const struct consumer *consumer, struct held_position *positions, size_t max)
@@ -286,6 +298,11 @@ static void on_sent_back(void *context, enum status status, const struct command
 		finished(fetched);
 		return;
 	}
+	bool gone = broker_node_let_go(broker_node(queue->broker), (uint64_t)fetched->physical_offset);
+	if (status == ST_OK && answer->code == RESP_SYSTEM_ERROR && gone) {
+		finished(fetched); /* It was kept too long. */
+		return;
+	}
 	if (status == ST_OK && answer->code == RESP_SYSTEM_ERROR)
 		violation("I1", "%s cannot be sent back: %.*s", item->key, SPAN_ARGS(answer->remark));
 	if (loop_timer_start(node_of(queue)->loop, &fetched->timer, BACK_PAUSE_MS, false, consume, fetched) != ST_OK)
@@ -354,15 +371,24 @@ static void take_message(struct held_queue *queue, const struct message *message
 
 /* --- pulling ------------------------------------------------------------------------------------------------------------ */
 
+static bool wants_all(const struct held_queue *queue)
+{
+	return queue->consumer->group == 0 || queue->place >= TOPICS_MAX;
+}
+
 static void take_messages(struct held_queue *queue, struct span body, const struct pull_reply_header *reply)
 {
-	bool all = queue->consumer->group == 0 || queue->place >= TOPICS_MAX;
+	bool all = wants_all(queue);
 	int64_t expected = queue->window.next_offset;
 	struct message message;
 	enum status status;
 	struct errinfo err;
 
 	while ((status = message_next(&body, &message, &err)) == ST_OK) {
+		if (all && message.queue_offset > expected && settings()->retention_bytes > 0) {
+			model_passed_over(queue->broker, queue->place, queue->queue_id, expected, message.queue_offset);
+			expected = message.queue_offset;
+		}
 		if (message.queue_offset < expected || (all && message.queue_offset != expected) ||
 		    message.queue_offset >= reply->next_begin_offset)
 			violation("I7", "a pull from %" PRId64 " to %" PRId64 " gives offset %" PRId64 ", expected was %" PRId64,
@@ -373,6 +399,16 @@ static void take_messages(struct held_queue *queue, struct span body, const stru
 	if (status != ST_NOTFOUND)
 		violation("I3", "a pull's body cannot be read: %s", err.text);
 	queue->window.next_offset = reply->next_begin_offset;
+}
+
+/* Nothing was found up to there. Tags that the group does not want are passed over, too. */
+static void jump(const struct held_queue *queue, int32_t code, int64_t to)
+{
+	if (code == RESP_PULL_OFFSET_MOVED)
+		event_seen(SEEN_OFFSET_MOVED);
+	else if (!wants_all(queue))
+		return;
+	model_passed_over(queue->broker, queue->place, queue->queue_id, queue->window.next_offset, to);
 }
 
 static void take_pull(struct held_queue *queue, const struct command *answer)
@@ -389,11 +425,15 @@ static void take_pull(struct held_queue *queue, const struct command *answer)
 		violation("I1", "queue %d of %s ends at %" PRId64 ", %s was told %" PRId64 " before", queue->queue_id,
 			  broker_node_process(broker_node(queue->broker))->name, reply.max_offset,
 			  node_of(queue)->process->name, queue->window.next_offset);
+	bool same_life = queue->life == broker_node_life(broker_node(queue->broker));
+	model_min_told(queue->broker, queue->place, queue->queue_id, reply.min_offset, same_life ? queue->log_start : 0);
 	if (answer->code == RESP_SUCCESS) {
 		if (loop_now_ms(node_of(queue)->loop) - queue->pull_sent_ms > SUSPEND_MIN_MS / 2)
 			event_seen(SEEN_LONG_POLL);
 		take_messages(queue, answer->body, &reply);
 	} else {
+		if (reply.next_begin_offset > queue->window.next_offset)
+			jump(queue, answer->code, reply.next_begin_offset);
 		queue->window.next_offset = reply.next_begin_offset;
 	}
 	if (queue->window.count == 0)
@@ -443,5 +483,7 @@ static void pull(void *context)
 	pull_header_encode(encoder, &header);
 	queue->requests++;
 	queue->pull_sent_ms = loop_now_ms(node->loop);
+	queue->log_start = broker_node_log_start(broker_node(queue->broker));
+	queue->life = broker_node_life(broker_node(queue->broker));
 	client_send(node->client, suspend_ms + REQUEST_TIMEOUT_MS, on_pulled, queue);
 }

@@ -7,6 +7,7 @@
 #include "lib/wire/headers.h"
 #include "tests/sim/broker_node.h"
 #include "tests/sim/engine.h"
+#include "tests/sim/leaving.h"
 #include "tests/sim/report.h"
 #include "tests/sim/virtual.h"
 
@@ -35,13 +36,13 @@ static void on_beat_answer(void *context, enum status status, const struct comma
 	(void)err;
 }
 
-static void beat_at(void *context, const char *address)
+/* What a heartbeat tells; `with` is called while it is there. */
+static void with_beat(struct consumer *consumer, const char *address,
+		      void (*with)(struct consumer *consumer, const char *address, const struct heartbeat *beat))
 {
-	struct consumer *consumer = context;
 	struct subscription_data subscriptions[PLACES_MAX];
 	uint8_t texts[PLACES_MAX][256];
 	size_t count = 0;
-	struct errinfo err;
 
 	for (int place = 0; place < PLACES_MAX; place++) {
 		if (!subscribes(consumer, place))
@@ -55,12 +56,24 @@ static void beat_at(void *context, const char *address)
 				      .consume_type = CONSUME_PASSIVELY, .message_model = MODEL_CLUSTERING,
 				      .subscriptions = subscriptions, .subscription_count = count };
 	struct heartbeat beat = { .client_id = span_of(consumer->node.id), .consumers = &data, .consumer_count = 1 };
+	with(consumer, address, &beat);
+}
+
+static void send_beat(struct consumer *consumer, const char *address, const struct heartbeat *beat)
+{
+	struct errinfo err;
 	struct encoder *encoder = client_begin(consumer->node.client, address, REQ_HEART_BEAT, false, &err);
+
 	if (encoder == NULL)
 		return;
 	command_body(encoder);
-	heartbeat_encode(encoder->out, &beat);
+	heartbeat_encode(encoder->out, beat);
 	client_send(consumer->node.client, BEAT_TIMEOUT_MS, on_beat_answer, NULL);
+}
+
+static void beat_at(void *context, const char *address)
+{
+	with_beat(context, address, send_beat);
 }
 
 static void on_beat(void *context)
@@ -80,7 +93,8 @@ static void on_beat(void *context)
 
 struct members_question {
 	struct consumer *consumer;
-	int place;
+	int place, broker;
+	int64_t asked_us;
 };
 
 static void take_part(struct consumer *consumer, int place, const struct name_list *members)
@@ -99,6 +113,7 @@ static void take_part(struct consumer *consumer, int place, const struct name_li
 			continue;
 		if (held_queue_find(consumer, broker, place, queue_id) == NULL) {
 			held_queue_take(consumer, broker, place, queue_id);
+			leaving_queue_taken(&consumer->node, consumer->group, broker, place, queue_id);
 			moved++;
 		}
 		held_queue_keep(held_queue_find(consumer, broker, place, queue_id));
@@ -111,7 +126,8 @@ static void on_members(void *context, enum status status, const struct command *
 {
 	struct members_question *question = context;
 	struct consumer *consumer = question->consumer;
-	int place = question->place;
+	int place = question->place, broker = question->broker;
+	int64_t asked_us = question->asked_us;
 	struct name_list members;
 	bool present = false;
 
@@ -123,7 +139,8 @@ static void on_members(void *context, enum status status, const struct command *
 		return;
 	for (size_t i = 0; i < members.count; i++)
 		present = present || span_is(members.names[i], consumer->node.id);
-	if (present)
+	leaving_check_members(broker, asked_us, &members);
+	if (present && !consumer->node.leaving)
 		take_part(consumer, place, &members);
 	name_list_free(&members);
 }
@@ -142,7 +159,7 @@ static void ask_members(struct consumer *consumer, int place)
 	struct members_question *question = encoder == NULL ? NULL : malloc(sizeof(*question));
 	if (question == NULL)
 		return;
-	*question = (struct members_question){ consumer, place };
+	*question = (struct members_question){ consumer, place, broker_index_of_address(address), engine_now_us() };
 	consumer_group_encode(encoder, span_of(consumer_group_name(consumer->group)));
 	consumer->asking_members[place] = true;
 	client_send(consumer->node.client, MEMBERS_TIMEOUT_MS, on_members, question);
@@ -165,7 +182,7 @@ static void on_request(void *context, struct client_conn *conn, const struct com
 	struct consumer *consumer = context;
 
 	(void)conn;
-	if (request->code == REQ_NOTIFY_CONSUMER_IDS_CHANGED)
+	if (request->code == REQ_NOTIFY_CONSUMER_IDS_CHANGED && !consumer->node.leaving)
 		start(consumer->node.loop, &consumer->rebalance, REBALANCE_SOON_MS, on_rebalance, consumer);
 }
 
@@ -260,4 +277,25 @@ void consumer_die(struct consumer *consumer)
 	loop_timer_stop(&consumer->greed);
 	client_node_die(&consumer->node);
 	held_queues_free(consumer);
+}
+
+static void say_goodbye_with(struct consumer *consumer, const char *address, const struct heartbeat *beat)
+{
+	leaving_say_goodbye(&consumer->node, address, beat, NULL, consumer_group_name(consumer->group));
+}
+
+static void say_goodbye(void *context, const char *address)
+{
+	with_beat(context, address, say_goodbye_with);
+}
+
+void consumer_leave(struct consumer *consumer)
+{
+	note("%s leaves", consumer->node.process->name);
+	consumer->node.leaving = true;
+	loop_timer_stop(&consumer->beat);
+	loop_timer_stop(&consumer->rebalance);
+	held_queues_drop_all(consumer);
+	client_each_broker(&consumer->node, say_goodbye, consumer);
+	virtual_loop_end_turn(consumer->node.loop);
 }

@@ -25,6 +25,8 @@ struct consumer {
 void consumer_init(struct consumer *consumer, const char *name, int group);
 void consumer_start(struct consumer *consumer);
 void consumer_die(struct consumer *consumer);
+/* Stores its positions, unregisters, and takes nothing new; to be ended after a while. */
+void consumer_leave(struct consumer *consumer);
 static inline bool consumer_runs(const struct consumer *consumer)
 {
 	return consumer->node.loop != NULL;
@@ -41,6 +43,7 @@ void held_queue_drop(struct held_queue *queue);
 /* Those of a place that are not marked by held_queue_keep since the last call. */
 void held_queue_keep(struct held_queue *queue);
 size_t held_queues_drop_others(struct consumer *consumer, int place);
+void held_queues_drop_all(struct consumer *consumer);
 /* Where the first few of them are; returns how many. */
 struct held_position {
 	int broker, place, queue_id;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "lib/log/vfs.h"
+#include "tests/sim/archive.h"
 #include "tests/sim/report.h"
 #include "tests/support/memdisk.h"
 
@@ -22,6 +23,7 @@ struct drive {
 	struct vfs vfs;
 	struct memdisk *memory;
 	const struct vfs *inner;
+	struct archive *archive;
 	struct cached *cache;
 	uint32_t generation;      /* Of the process that uses it. */
 	uint32_t operations_left; /* Of one that dies. */
@@ -249,6 +251,7 @@ static enum status do_rename(void *context, const char *from, const char *to, st
 
 	if (!passes(drive, drive->generation))
 		return dead("rename", from, err);
+	archive_file_goes(drive->archive, from, drive->memory);
 	return vfs_rename(drive->inner, from, to, err);
 }
 
@@ -258,6 +261,7 @@ static enum status do_unlink(void *context, const char *path, struct errinfo *er
 
 	if (!passes(drive, drive->generation))
 		return dead("unlink", path, err);
+	archive_file_goes(drive->archive, path, drive->memory);
 	return vfs_unlink(drive->inner, path, err);
 }
 
@@ -307,6 +311,7 @@ struct drive *drive_create(void)
 	struct drive *drive = must(calloc(1, sizeof(*drive)));
 
 	drive->memory = memdisk_create();
+	drive->archive = archive_create();
 	drive->inner = memdisk_vfs(drive->memory);
 	drive->operations_left = OPERATIONS_UNLIMITED;
 	drive->vfs = (struct vfs){
@@ -330,6 +335,7 @@ void drive_destroy(struct drive *drive)
 		free(drive->cache);
 		drive->cache = next;
 	}
+	archive_destroy(drive->archive);
 	memdisk_destroy(drive->memory);
 	free(drive);
 }
@@ -342,6 +348,11 @@ const struct vfs *drive_vfs(struct drive *drive)
 struct memdisk *drive_memory(struct drive *drive)
 {
 	return drive->memory;
+}
+
+struct memdisk *drive_whole(struct drive *drive)
+{
+	return archive_whole(drive->archive, drive->memory);
 }
 
 void drive_fail_sync(struct drive *drive, uint32_t n)

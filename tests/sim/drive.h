@@ -19,7 +19,9 @@ struct drive *drive_create(void);
 void drive_destroy(struct drive *drive);
 /* For a process that starts; stays the same over restarts, but files that an earlier process opened are dead. */
 const struct vfs *drive_vfs(struct drive *drive);
-/* The disk itself, for a last look. */
+/* The disk as if its log had never been shortened, for a last look. The caller's, to be destroyed. */
+struct memdisk *drive_whole(struct drive *drive);
+/* The disk itself. */
 struct memdisk *drive_memory(struct drive *drive);
 
 /* The process gets `operations` more changing calls through, then all fail. */

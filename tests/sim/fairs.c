@@ -7,6 +7,7 @@
 
 #include "lib/wire/headers.h"
 #include "lib/wire/message.h"
+#include "lib/wire/msgid.h"
 #include "lib/wire/names.h"
 #include "lib/wire/properties.h"
 #include "tests/sim/broker_node.h"
@@ -22,6 +23,7 @@ struct post {
 	uint32_t opening;        /* It was sent into the topic as made the n-th time. */
 	uint32_t seen_in;        /* The last round of reading in which it was seen. */
 	bool acked, delayed;
+	uint64_t log_offset;     /* As acknowledged. */
 };
 
 enum word { WORD_NONE, WORD_KEPT, WORD_UNSURE };
@@ -124,6 +126,17 @@ static void on_deleted(void *context, enum status status, const struct command *
 	}
 }
 
+static uint64_t log_offset_of(const struct command *answer)
+{
+	struct send_reply_header reply;
+	struct host host;
+	int64_t offset = 0;
+
+	if (send_reply_decode(answer, &reply, NULL) != ST_OK || offset_msg_id_decode(reply.msg_id, &host, &offset) != ST_OK)
+		violation("I1", "the answer to a send cannot be read");
+	return (uint64_t)offset;
+}
+
 static void on_sent(void *context, enum status status, const struct command *answer, const struct errinfo *err)
 {
 	struct fair *fair = context;
@@ -136,6 +149,7 @@ static void on_sent(void *context, enum status status, const struct command *ans
 	if (answer->code != RESP_SUCCESS)
 		return;
 	fair->posts[fair->asked].acked = true;
+	fair->posts[fair->asked].log_offset = log_offset_of(answer);
 	note("fairs: message %" PRId64 " of %.*s is acknowledged", fair->asked, SPAN_ARGS(name_of(fair)));
 }
 
@@ -180,7 +194,7 @@ static void see(struct fair *fair, const struct message *message)
 	int line;
 	unsigned turn, number;
 
-	if (message->queue_offset != fair->next)
+	if (message->queue_offset != fair->next && (settings()->retention_bytes == 0 || message->queue_offset < fair->next))
 		violation("I7", "%.*s has offset %" PRId64 " where %" PRId64 " comes next", SPAN_ARGS(name_of(fair)),
 			  message->queue_offset, fair->next);
 	fair->next = message->queue_offset + 1;
@@ -198,12 +212,14 @@ static void see(struct fair *fair, const struct message *message)
 	post->seen_in = fair->round;
 }
 
-/* What is delayed has come by the end of the run. */
+/* What is delayed has come by the end of the run. What the log has let go need not be there. */
 static void check_round(const struct fair *fair)
 {
 	for (uint32_t i = 0; i < fair->post_count; i++) {
 		const struct post *post = &fair->posts[i];
 
+		if (broker_node_let_go(broker_node(fair->broker), post->log_offset))
+			continue;
 		if (post->acked && post->opening == fair->opening && post->seen_in != fair->round && (!post->delayed || fair->last_round))
 			violation("I1", "message %u of %.*s was acknowledged, it is not among the %" PRId64 " that are there", i,
 				  SPAN_ARGS(name_of(fair)), fair->next);
@@ -220,11 +236,26 @@ static void take(struct fair *fair, const struct command *answer, const struct p
 	if (reply->max_offset < fair->next)
 		violation("I1", "%.*s ends at %" PRId64 ", read was up to %" PRId64, SPAN_ARGS(name_of(fair)), reply->max_offset,
 			  fair->next);
+	/* What the log let go is passed over. */
+	if (reply->next_begin_offset > fair->next && settings()->retention_bytes > 0)
+		fair->next = reply->next_begin_offset;
 	if (reply->max_offset > fair->next)
 		return;
 	check_round(fair);
 	fair->read_all = fair->last_round;
 	read_from_start(fair);
+}
+
+/* To where the topic begins now. */
+static void move(struct fair *fair, const struct command *answer)
+{
+	struct pull_reply_header reply;
+
+	if (settings()->retention_bytes == 0 || pull_reply_decode(answer, &reply, NULL) != ST_OK ||
+	    reply.next_begin_offset < fair->next)
+		violation("I1", "%.*s has no offset %" PRId64 " any more", SPAN_ARGS(name_of(fair)), fair->next);
+	else
+		fair->next = reply.next_begin_offset;
 }
 
 static void on_pulled(void *context, enum status status, const struct command *answer, const struct errinfo *err)
@@ -238,8 +269,10 @@ static void on_pulled(void *context, enum status status, const struct command *a
 	if (answer->code == RESP_TOPIC_NOT_EXIST)
 		violation("I1", "topic %.*s was made, but it is not there: %.*s", SPAN_ARGS(name_of(fair)), SPAN_ARGS(answer->remark));
 	if (answer->code == RESP_PULL_OFFSET_MOVED)
-		violation("I1", "%.*s has no offset %" PRId64 " any more", SPAN_ARGS(name_of(fair)), fair->next);
-	if ((answer->code == RESP_SUCCESS || answer->code == RESP_PULL_NOT_FOUND) && pull_reply_decode(answer, &reply, NULL) == ST_OK)
+		move(fair, answer);
+	bool good = answer->code == RESP_SUCCESS || answer->code == RESP_PULL_NOT_FOUND ||
+		    answer->code == RESP_PULL_RETRY_IMMEDIATELY;
+	if (good && pull_reply_decode(answer, &reply, NULL) == ST_OK)
 		take(fair, answer, &reply);
 }
 

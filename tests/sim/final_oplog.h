@@ -5,6 +5,8 @@
 
 struct broker_node;
 
+/* MySQL was set back to a backup: what the logs hold by then and let go of later it need not have any more. */
+void final_oplog_forgive(void);
 /* The broker must not run. */
 void final_check_oplog(struct broker_node *node);
 

@@ -122,6 +122,24 @@ void model_body(const struct item *item, struct buffer *out)
 	buffer_commit(out, item->body_size);
 }
 
+uint32_t model_word(const struct item *item)
+{
+	return (uint32_t)(chance_mix(item->number) % WORDS);
+}
+
+void model_word_text(uint32_t word, char out[KEY_SIZE])
+{
+	snprintf(out, KEY_SIZE, "customer-%u", word);
+}
+
+void model_keys(const struct item *item, char out[KEY_SIZE])
+{
+	char word[KEY_SIZE];
+
+	model_word_text(model_word(item), word);
+	snprintf(out, KEY_SIZE, "%.16s order-%u", word, item->number);
+}
+
 static bool body_is(const struct item *item, struct span body)
 {
 	struct buffer wanted;
@@ -178,10 +196,22 @@ void model_recalled(struct item *item)
 	check_recalled(item);
 }
 
+/* Is this another half than the one that was acknowledged, or asked about? One of which the log need not know any more begins anew. */
+static bool is_elsewhere(struct item *item, int broker, uint64_t half_offset, uint64_t half_queue_offset)
+{
+	if (item->half_offset == 0 || (item->half_offset == half_offset && item->half_queue_offset == half_queue_offset))
+		return false;
+	if (!broker_node_let_go(broker_node(broker), item->half_offset))
+		return true;
+	item->again = true;
+	item->acked = 0;
+	return false;
+}
+
 void model_half_acked(struct item *item, int broker, uint64_t half_offset, uint64_t half_queue_offset)
 {
 	check_committed(item, broker, half_offset, "a half");
-	if (item->half_acked && (item->half_offset != half_offset || item->half_queue_offset != half_queue_offset))
+	if (is_elsewhere(item, broker, half_offset, half_queue_offset))
 		violation("I1", "half %s was acknowledged at %" PRIu64 "/%" PRIu64 ", sent again it is at %" PRIu64 "/%" PRIu64,
 			  item->key, item->half_offset, item->half_queue_offset, half_offset, half_queue_offset);
 	if (item->half_acked)
@@ -250,6 +280,12 @@ void model_decision_acked(struct item *item, enum record_outcome outcome, bool f
 
 void model_decision_refused(struct item *item, enum record_outcome outcome, int code, const char *remark)
 {
+	if (code == RESP_SYSTEM_ERROR && broker_node_let_go(broker_node(item->broker), item->half_offset)) {
+		item->past_asked = true;
+		item->past_start = broker_node_log_start(broker_node(item->broker));
+		event_seen(SEEN_PAST_END);
+		return;
+	}
 	if (code != RESP_ILLEGAL_OPERATION) {
 		violation("I1", "END of the acknowledged half %s is answered with %d: %s", item->key, code, remark);
 		return;
@@ -295,7 +331,7 @@ struct item *model_checked(struct span key, int broker, uint64_t half_offset, ui
 		violation("I3", "a check-back for %.*s, which nobody sent", SPAN_ARGS(key));
 		return NULL;
 	}
-	if (item->half_acked && (item->half_offset != half_offset || item->half_queue_offset != half_queue_offset))
+	if (is_elsewhere(item, broker, half_offset, half_queue_offset))
 		violation("I1", "a check-back for %s names a half at %" PRIu64 "/%" PRIu64 ", acknowledged was %" PRIu64 "/%" PRIu64,
 			  item->key, half_offset, half_queue_offset, item->half_offset, item->half_queue_offset);
 	if (is_early(item, broker))
@@ -305,6 +341,8 @@ struct item *model_checked(struct span key, int broker, uint64_t half_offset, ui
 		violation("I5", "%s is asked about after %u acknowledged UNKNOWNs, transactionCheckMax is %d", item->key,
 			  item->unknown_acked, settings()->check_max);
 	event_seen(SEEN_CHECK);
+	if (half_offset < broker_node_log_start(broker_node(broker)))
+		event_seen(SEEN_CARRIED_CHECK);
 	return item;
 }
 
@@ -379,12 +417,16 @@ static struct seen *seen_at(struct seen_queue *queue, uint64_t offset)
 static void check_content(const struct item *item, int place, const struct message *message)
 {
 	struct known_properties known;
+	char keys[KEY_SIZE];
 
 	properties_scan(message->properties, &known);
+	model_keys(item, keys);
 	if (!body_is(item, message->body) || !message_crc_matches(message))
 		violation("I3", "the body of %s is not what was sent", item->key);
 	if (!span_is(known.tags, tag_name(item->tag)))
 		violation("I3", "the tag of %s is %.*s", item->key, SPAN_ARGS(known.tags));
+	if (!span_is(known.keys, keys))
+		violation("I3", "the KEYS of %s are %.*s", item->key, SPAN_ARGS(known.keys));
 	if (place < TOPICS_MAX && place != item->topic)
 		violation("I3", "%s is in topic %s", item->key, topic_name(place));
 	if (place >= TOPICS_MAX && place < place_pop_retry(0) && !span_is(known.retry_topic, topic_name(item->topic)))
@@ -428,7 +470,7 @@ static void check_new(struct item *item, int broker, int place, const struct mes
 		check_recalled(item);
 		return;
 	}
-	if (item->published > 1)
+	if (item->published > 1 && !item->again)
 		violation("I2", "transaction %s is published twice", item->key);
 	if (!may_be(item, OUTCOME_COMMIT))
 		violation("I3", "transaction %s is visible, and nobody asked to commit it", item->key);
@@ -481,6 +523,20 @@ struct item *model_saw(int broker, int place, int queue_id, const struct message
 	return item;
 }
 
+void model_walk(int broker, int place, model_visit visit, void *context)
+{
+	for (int q = 0; q < QUEUES_MAX; q++) {
+		const struct seen_queue *queue = queue_at(broker, place, q);
+
+		for (uint64_t offset = 0; offset < queue->capacity; offset++) {
+			const struct seen *seen = &queue->seen[offset];
+
+			if (seen->known)
+				visit(context, model_item(seen->item), seen->log_offset, seen->store_ms);
+		}
+	}
+}
+
 uint64_t model_dense_end(int broker, int place, int queue)
 {
 	return queue_at(broker, place, queue)->dense_end;
@@ -501,6 +557,36 @@ bool model_seen_time(int broker, int place, int queue_id, uint64_t offset, int64
 		return false;
 	*store_ms_out = queue->seen[offset].store_ms;
 	return true;
+}
+
+uint64_t model_seen_log_offset(int broker, int place, int queue_id, uint64_t offset)
+{
+	return queue_at(broker, place, queue_id)->seen[offset].log_offset;
+}
+
+void model_passed_over(int broker, int place, int queue_id, int64_t from, int64_t to)
+{
+	const struct seen_queue *queue = queue_at(broker, place, queue_id);
+
+	for (uint64_t at = (uint64_t)from; at < (uint64_t)to && at < queue->capacity; at++) {
+		if (queue->seen[at].known && !broker_node_let_go(broker_node(broker), queue->seen[at].log_offset))
+			violation("I1", "offset %" PRIu64 " of queue %d of place %d lies at %" PRIu64
+				  " of the log, it is passed over up to %" PRId64, at, queue_id, place, queue->seen[at].log_offset, to);
+	}
+}
+
+void model_min_told(int broker, int place, int queue_id, int64_t min_offset, uint64_t start)
+{
+	const struct seen_queue *queue = queue_at(broker, place, queue_id);
+	uint64_t min = (uint64_t)min_offset;
+
+	if (min > 0 && min <= queue->capacity && queue->seen[min - 1].known &&
+	    !broker_node_let_go(broker_node(broker), queue->seen[min - 1].log_offset))
+		violation("I1", "queue %d of place %d is to begin at %" PRIu64 ", but what is before it lies at %" PRIu64
+			  " of the log", queue_id, place, min, queue->seen[min - 1].log_offset);
+	if (min < queue->capacity && queue->seen[min].known && queue->seen[min].log_offset < start)
+		violation("I7", "queue %d of place %d is to begin at %" PRIu64 ", which lay at %" PRIu64
+			  " of the log, before its start", queue_id, place, min, queue->seen[min].log_offset);
 }
 
 struct item *model_popped(int broker, int place, const struct message *message)

@@ -3,7 +3,8 @@
  * Clients tell it each thing as it happens, and it checks at once what can be checked at once:
  *
  *   I1  an acknowledged half or message rests on what is committed; a half sent again gets the same offsets; what was seen at a
- *       place stays there; an acknowledged consumer offset is told again
+ *       place stays there; an acknowledged consumer offset is told again; what is not given any more is so old that the log
+ *       need not hold it, and queues begin where the log does
  *   I2  a transaction is published at most once; two opposite decisions are not both acknowledged; what POP gave out, and
  *       was settled in time, is not given out again
  *   I3  what is seen was sent by somebody, is intact, was asked to be committed, is due
@@ -11,7 +12,8 @@
  *   I5  nobody is asked about a transaction before its time, nor for ever
  *   I7  queue offsets are dense, store times do not go back along a queue
  *
- * What needs the end of the run is in final.h.
+ * What needs the end of the run is in final.h. Answers to questions by key are held against what was seen in keys.h, what
+ * follows from UNREGISTER_CLIENT is judged in leaving.h; ledger.h and fairs.h have models of their own.
  * Threads: one. */
 #ifndef ESCROW_SIM_MODEL_H
 #define ESCROW_SIM_MODEL_H
@@ -24,6 +26,7 @@
 #include "lib/wire/message.h"
 #include "tests/sim/settings.h"
 
+enum { WORDS = 5 }; /* In KEYS, that many messages share. */
 enum { KEY_SIZE = 32, PLACES_MAX = 2 * TOPICS_MAX + 2 * CONSUMER_GROUPS + 1 };
 
 enum local { LOCAL_OPEN, LOCAL_COMMITTED, LOCAL_ROLLED_BACK };
@@ -55,6 +58,9 @@ struct item {
 	uint64_t half_offset, half_queue_offset;
 	bool commit_asked, rollback_asked, park_asked;
 	bool operator_asked;     /* By an operator among others: then it may differ from `local`. */
+	bool again;              /* Sent again when the log had let go of its half: that is another transaction. */
+	bool past_asked;         /* An END was answered as if the log held nothing of it any more, */
+	uint64_t past_start;     /* when the log began here at most. */
 	enum record_outcome acked; /* 0: no decision was acknowledged. */
 	uint32_t unknown_answers; /* To check-backs; */
 	uint32_t unknown_acked;   /* of those, acknowledged, at least one check interval apart; */
@@ -80,6 +86,12 @@ struct item *model_by_key(struct span key);   /* The same. */
 uint32_t model_item_end(void);                /* One past the highest number. */
 /* Body and properties are made from the item, so that what arrives can be compared. */
 void model_body(const struct item *item, struct buffer *out);
+
+/* The word in its KEYS. */
+uint32_t model_word(const struct item *item);
+void model_word_text(uint32_t word, char out[KEY_SIZE]);
+/* KEYS: the word, and one of its own. */
+void model_keys(const struct item *item, char out[KEY_SIZE]);
 
 /* --- sending --------------------------------------------------------------------------------------------------------- */
 
@@ -129,12 +141,23 @@ static inline int place_pop_dead(void)
 
 /* A message was pulled. Returns its item; NULL if that was a violation. */
 struct item *model_saw(int broker, int place, int queue, const struct message *message);
+/* Somebody who asked for what is at `from` got what is at `to` instead. */
+void model_passed_over(int broker, int place, int queue, int64_t from, int64_t to);
+/* What a pull that was sent when the log began at `start` says of where the queue begins. */
+void model_min_told(int broker, int place, int queue, int64_t min_offset, uint64_t start);
 /* Messages seen so far form a dense run from 0; how many. */
 uint64_t model_dense_end(int broker, int place, int queue);
 /* The number of the item that was seen there; 0 if none was (0 is no item's number). */
 uint32_t model_item_at(int broker, int place, int queue, uint64_t queue_offset);
 /* The store time of a message that was seen there; false if none was. */
 bool model_seen_time(int broker, int place, int queue, uint64_t queue_offset, int64_t *store_ms_out);
+
+/* Calls back with each message that was seen at the place. */
+typedef void (*model_visit)(void *context, const struct item *item, uint64_t log_offset, int64_t store_ms);
+void model_walk(int broker, int place, model_visit visit, void *context);
+
+/* Where in the log; of one that was seen there. */
+uint64_t model_seen_log_offset(int broker, int place, int queue, uint64_t queue_offset);
 
 /* A message was given out by POP: model_saw, and its place is given out once, ever. */
 struct item *model_popped(int broker, int place, const struct message *message);

@@ -4,6 +4,7 @@
 #include "tests/sim/cluster.h"
 #include "tests/sim/drive.h"
 #include "tests/sim/engine.h"
+#include "tests/sim/final_oplog.h"
 #include "tests/sim/mysql_node.h"
 #include "tests/sim/net.h"
 #include "tests/sim/operations.h"
@@ -283,6 +284,55 @@ void operation_client_dies(uint32_t number, struct chance *chance)
 	engine_after(NULL, away_us, on_consumer_back, consumer);
 }
 
+/* Time for the brokers to hear of it, and to do what they must not do any more. */
+static int64_t linger_us(struct chance *chance)
+{
+	return chance_between(chance, 100000, 4 * SECOND_US);
+}
+
+static void on_producer_left(void *context)
+{
+	struct producer *producer = context;
+
+	if (!producer_runs(producer) || !producer->node.leaving)
+		return;
+	producer_die(producer);
+	engine_after(NULL, producer->node.away_us, on_producer_back, producer);
+}
+
+static void on_consumer_left(void *context)
+{
+	struct consumer *consumer = context;
+
+	if (!consumer_runs(consumer) || !consumer->node.leaving)
+		return;
+	consumer_die(consumer);
+	engine_after(NULL, consumer->node.away_us, on_consumer_back, consumer);
+}
+
+static bool may_leave(const struct client_node *node)
+{
+	return node->loop != NULL && !node->leaving && node->process->paused_until_us <= engine_now_us();
+}
+
+void operation_client_leaves(uint32_t number, struct chance *chance)
+{
+	struct producer *producer = cluster_producer((int)chance_below(chance, (uint64_t)cluster_producers()));
+	struct consumer *consumer = cluster_consumer((int)chance_below(chance, (uint64_t)cluster_consumers()));
+	int64_t away_us = chance_skewed(chance, 100000, 15 * SECOND_US);
+
+	(void)number;
+	if (chance_one_in(chance, 2) && may_leave(&producer->node)) {
+		producer->node.away_us = away_us;
+		producer_leave(producer);
+		engine_after(NULL, linger_us(chance), on_producer_left, producer);
+	} else if (may_leave(&consumer->node) && !consumer->greedy) {
+		consumer->node.away_us = away_us;
+		consumer_leave(consumer);
+		engine_after(NULL, linger_us(chance), on_consumer_left, consumer);
+	}
+}
+
 /* --- MySQL ------------------------------------------------------------------------------------------------------------------ */
 
 void operation_mysql(uint32_t number, struct chance *chance)
@@ -308,6 +358,7 @@ void operation_mysql(uint32_t number, struct chance *chance)
 		if (mysql_restore()) {
 			note("mysql: the backup is restored");
 			fault_seen(FAULT_MYSQL_RESTORED);
+			final_oplog_forgive();
 		}
 		break;
 	}

@@ -7,6 +7,7 @@
 #include "tests/sim/cluster.h"
 #include "tests/sim/engine.h"
 #include "tests/sim/fairs.h"
+#include "tests/sim/keys.h"
 #include "tests/sim/ledger.h"
 #include "tests/sim/plan.h"
 #include "tests/sim/report.h"
@@ -16,7 +17,7 @@
 
 static bool acts(const struct producer *producer)
 {
-	return producer_runs(producer) && producer->node.process->paused_until_us <= engine_now_us();
+	return producer_runs(producer) && !producer->node.leaving && producer->node.process->paused_until_us <= engine_now_us();
 }
 
 /* One that runs; NULL: the one chosen does not. */
@@ -147,7 +148,8 @@ void operation_send_again(uint32_t number, struct chance *chance)
 	struct item *item = some_item(number, chance, true);
 	struct producer *producer = item == NULL || !item->half_acked ? NULL : producer_of(item, chance);
 
-	if (producer == NULL)
+	/* What was decided longer ago than the log reaches begins anew, as nobody knows its name. */
+	if (producer == NULL || broker_node_let_go(broker_node(item->broker), item->half_offset))
 		return;
 	producer_send_again(producer, item);
 	end_turn(producer);
@@ -213,7 +215,7 @@ void operation_look(uint32_t number, struct chance *chance)
 	int broker = (int)chance_below(chance, (uint64_t)settings()->brokers);
 	struct item *item = some_item(number, chance, false);
 
-	switch (chance_below(chance, 4)) {
+	switch (chance_below(chance, 6)) {
 	case 0:
 	case 1:
 		admin_positions(broker, (int)chance_below(chance, (uint64_t)settings()->topics),
@@ -222,6 +224,12 @@ void operation_look(uint32_t number, struct chance *chance)
 	case 2:
 		if (item != NULL && item->acks > 0)
 			admin_view(item);
+		break;
+	case 3:
+	case 4:
+		item = some_item(number, chance, chance_one_in(chance, 2));
+		if (item != NULL)
+			keys_look(item, chance);
 		break;
 	default: admin_members(broker, (int)chance_below(chance, CONSUMER_GROUPS)); break;
 	}

@@ -37,6 +37,7 @@ void operation_partition(uint32_t number, struct chance *chance);
 void operation_slow(uint32_t number, struct chance *chance);
 void operation_namesrv(uint32_t number, struct chance *chance);
 void operation_client_dies(uint32_t number, struct chance *chance);
+void operation_client_leaves(uint32_t number, struct chance *chance);
 void operation_mysql(uint32_t number, struct chance *chance);
 
 #endif

@@ -18,7 +18,7 @@ static const struct {
 	{ operation_power_cut, 15 }, { operation_kill, 15 }, { operation_stop, 15 }, { operation_cut_in_start, 10 },
 	{ operation_pause, 100 }, { operation_clock, 80 }, { operation_disk, 130 }, { operation_sync_fails, 8 },
 	{ operation_cache, 150 }, { operation_cut, 200 }, { operation_partition, 120 }, { operation_slow, 130 },
-	{ operation_namesrv, 40 }, { operation_client_dies, 150 }, { operation_mysql, 350 },
+	{ operation_namesrv, 40 }, { operation_client_dies, 150 }, { operation_client_leaves, 150 }, { operation_mysql, 350 },
 };
 enum { KINDS = sizeof(kinds) / sizeof(kinds[0]) };
 

@@ -9,7 +9,9 @@
 #include "lib/wire/properties.h"
 #include "tests/sim/broker_node.h"
 #include "tests/sim/engine.h"
+#include "tests/sim/leaving.h"
 #include "tests/sim/report.h"
+#include "tests/sim/virtual.h"
 
 enum { BEAT_MS = 2000, FIRST_BEAT_MS = 50, BEAT_TIMEOUT_MS = 2000, PLACES_ASKED = 3 };
 
@@ -152,6 +154,7 @@ static void on_request(void *context, struct client_conn *conn, const struct com
 			  producer_group_name(producer->group), item->key);
 	if (business_of(item)->sender != producer->node.process->number)
 		event_seen(SEEN_CHECK_OTHER);
+	leaving_check_asked(&producer->node, broker, business_of(item)->sender);
 	/* The answer to the half may have been lost: the check tells where it is. */
 	item->half_offset = (uint64_t)header.commit_log_offset;
 	item->half_queue_offset = (uint64_t)header.tran_state_table_offset;
@@ -193,6 +196,25 @@ void producer_die(struct producer *producer)
 	}
 	client_node_die(&producer->node);
 	sendings_free(producer);
+}
+
+static void say_goodbye(void *context, const char *address)
+{
+	struct producer *producer = context;
+	const char *group = producer_group_name(producer->group);
+	struct span groups[] = { span_of(group) };
+	struct heartbeat beat = { .client_id = span_of(producer->node.id), .producer_groups = groups, .producer_count = 1 };
+
+	leaving_say_goodbye(&producer->node, address, &beat, group, NULL);
+}
+
+void producer_leave(struct producer *producer)
+{
+	note("%s leaves", producer->node.process->name);
+	producer->node.leaving = true;
+	loop_timer_stop(&producer->beat);
+	client_each_broker(&producer->node, say_goodbye, producer);
+	virtual_loop_end_turn(producer->node.loop);
 }
 
 bool producer_is_idle(const struct producer *producer)

@@ -23,6 +23,8 @@ struct producer {
 void producer_init(struct producer *producer, const char *name, int group);
 void producer_start(struct producer *producer);
 void producer_die(struct producer *producer);
+/* Unregisters, and begins nothing new; to be ended after a while. */
+void producer_leave(struct producer *producer);
 static inline bool producer_runs(const struct producer *producer)
 {
 	return producer->node.loop != NULL;

@@ -62,11 +62,25 @@
 	X(SEEN_COLD, "a request waited for a read from disk")                              \
 	X(SEEN_OUTPUT_CAP, "a connection was closed because it did not read")              \
 	X(SEEN_REBALANCE, "queues moved between consumers")                                \
+	X(SEEN_CONSUMER_LEFT, "a consumer unregistered")                                   \
+	X(SEEN_PRODUCER_LEFT, "a producer unregistered")                                   \
+	X(SEEN_QUEUE_LEFT, "a queue of a consumer that unregistered was taken")            \
+	X(SEEN_CHECK_LEFT, "another was asked because the sender had unregistered")        \
+	X(SEEN_LOG_SHORTENED, "a log was shortened")                                       \
+	X(SEEN_CARRIED_COMMITTED, "a half that was carried was committed")                 \
+	X(SEEN_CARRIED_DELIVERED, "a delayed message that was carried was delivered")      \
+	X(SEEN_CARRIED_CHECK, "a check-back asked about a half that was carried")          \
+	X(SEEN_OFFSET_MOVED, "a consumer was sent to where its queue begins now")          \
+	X(SEEN_PAST_END, "an END came for what the log does not hold any more")            \
 	X(SEEN_TORN_TAIL, "a torn tail was cut")                                           \
 	X(SEEN_PARTIAL_FRAME, "a frame came in pieces")                                    \
 	X(SEEN_TOPIC_AGAIN, "a deleted topic was made again")                              \
 	X(SEEN_VIEW, "a message was looked at by its id")                                  \
 	X(SEEN_BATCH, "a batch was sent")                                                  \
+	X(SEEN_UNIQUE_KEY, "a message was found by its unique key")                        \
+	X(SEEN_WORD, "messages were found by a word or a tag")                             \
+	X(SEEN_KEYS_LIMITED, "as many messages were found as may be")                      \
+	X(SEEN_KEY_UNKNOWN, "no message was found for a key")                              \
 	X(SEEN_ROW_AGAIN, "a row of MySQL was written again")
 
 #define SIM_ENUM(name, text) name,

@@ -358,6 +358,10 @@ static void on_sent(void *context, enum status status, const struct command *ans
 
 static void put_properties(struct buffer *out, const struct item *item)
 {
+	char keys[KEY_SIZE];
+
+	model_keys(item, keys);
+	property_put(out, PROPERTY_KEYS, span_of(keys));
 	property_put(out, PROPERTY_UNIQ_KEY, span_of(item->key));
 	property_put(out, PROPERTY_TAGS, span_of(tag_name(item->tag)));
 	if (item->transactional) {

@@ -19,6 +19,19 @@ static int64_t one_of(struct chance *chance, int64_t a, int64_t b, int64_t c)
 	return choices[chance_below(chance, 3)];
 }
 
+/* A third of the seeds keep a few small segments; what follows from it are many snapshots, as one holds the log. */
+static void draw_retention(uint64_t seed, struct settings *out)
+{
+	struct chance chance = chance_of(seed, CHANCE_SEED, 1, 0);
+
+	if (!chance_one_in(&chance, 3))
+		return;
+	out->segment_size = 64 * 1024;
+	out->snapshot_bytes = 20 * 1024;
+	out->body_max = 3000;
+	out->retention_bytes = out->segment_size * one_of(&chance, 1, 2, 4);
+}
+
 void settings_draw(uint64_t seed, struct settings *out)
 {
 	struct chance chance = chance_of(seed, CHANCE_SEED, 0, 0);
@@ -48,6 +61,7 @@ void settings_draw(uint64_t seed, struct settings *out)
 	out->body_max = (uint32_t)one_of(&chance, 200, 1000, 3000);
 	out->snapshot_bytes = one_of(&chance, 20, 60, 200) * 1024;
 	out->gap_mean_us = one_of(&chance, 20000, 50000, 100000);
+	draw_retention(seed, out);
 	current = *out;
 }
 

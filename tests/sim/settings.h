@@ -27,6 +27,7 @@ struct settings {
 	int queues;               /* Of each topic and broker. */
 	bool sync_flush;          /* Otherwise answers leave once written, and no power is cut. */
 	int64_t segment_size, snapshot_bytes, ring_size, index_cache_size, output_bytes_max;
+	int64_t retention_bytes;  /* Of the log; 0: all is kept. */
 	int64_t transaction_timeout_ms, check_interval_ms, answer_timeout_ms;
 	int check_max;
 	int undecided_policy;     /* enum checkback_policy */

@@ -9,6 +9,7 @@
  *     lib/net/client.h                           virtual_client.c
  *     clock_system(), vfs_posix(), lib/base/logging.h   virtual_system.c
  *     broker/projections/oplog_projector.h       virtual_projector.c
+ *     broker/projections/key_index.h             virtual_key_index.c (its thread)
  *     lib/mysql/db_conn.h                        virtual_mysql.c
  *
  * The linker takes these definitions, and so never opens the archives' members that hold the real ones. A function that is

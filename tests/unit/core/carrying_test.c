@@ -1,4 +1,5 @@
 /* What is open leaves expired segments: all of it, not too much at once, and what cannot be moved holds up no other. */
+#include "broker/core/key_query.h"
 #include "broker/core/recall.h"
 #include "tests/unit/core/retention_fixture.h"
 
@@ -87,6 +88,30 @@ static void test_a_carried_half_is_still_to_be_seen(void)
 	CU_ASSERT_EQUAL_FATAL(core_half_view(f->core, half.log_offset, &stored, &err), ST_OK);
 	CU_ASSERT_EQUAL(stored.message.physical_offset, (int64_t)half.log_offset);
 	CU_ASSERT_TRUE(span_is(stored.message.body, "k"));
+	fixture_destroy(f);
+}
+
+/* A committed half that waits for its time outlives its decision's record: once delivered it is found by its key all the
+ * same. */
+static void test_a_carried_delayed_half_is_found_by_its_key(void)
+{
+	struct fixture *f = create();
+	struct key_query query = { .topic = SPAN_LITERAL("t"), .key = SPAN_LITERAL("k"), .end_ms = INT64_MAX };
+	struct stored_message stored;
+	struct delayed waits;
+	struct errinfo err;
+	struct send_result half = must_send(f, (struct sent){ .topic = "t", .key = "k", .half = true, .delay_level = 4 });
+
+	commit_late(f, &half);
+	uint64_t decided = commitlog_appended(f->log);
+	grow(f, 8);
+	CU_ASSERT_TRUE_FATAL(commitlog_start(f->log) > decided);
+	CU_ASSERT_TRUE_FATAL(delays_first(&f->core->delays, &waits));
+	CU_ASSERT_EQUAL(core_key_message(f->core, waits.body_offset, &query, &stored, &err), ST_NOTFOUND);
+	fixture_advance(f, 20000);
+	CU_ASSERT_EQUAL_FATAL(core_key_message(f->core, waits.body_offset, &query, &stored, &err), ST_OK);
+	CU_ASSERT_TRUE(span_is(stored.message.body, "k"));
+	CU_ASSERT_TRUE((uint64_t)stored.message.physical_offset > waits.body_offset);
 	fixture_destroy(f);
 }
 
@@ -310,6 +335,7 @@ int main(void)
 		CHECK_TEST(test_a_carried_timer_is_recalled),
 		CHECK_TEST(test_late_decisions_do_not_hold_the_log_one_after_the_other),
 		CHECK_TEST(test_a_carried_half_is_still_to_be_seen),
+		CHECK_TEST(test_a_carried_delayed_half_is_found_by_its_key),
 		CHECK_TEST(test_a_body_that_became_too_large_holds_up_no_other),
 		CHECK_TEST(test_a_damaged_body_holds_up_no_other),
 		CHECK_TEST(test_what_is_open_does_not_chase_itself),

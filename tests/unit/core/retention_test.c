@@ -253,6 +253,29 @@ static void test_a_damaged_entry_is_named_to_a_search(void)
 	fixture_destroy(f);
 }
 
+/* Where a queue begins may have to be looked up on the disk; where it ends is known, and told meanwhile. */
+static void test_the_end_is_known_before_the_beginning(void)
+{
+	struct fixture *f = create_with(5 * SEGMENT, SEGMENT / 2);
+	struct pull_result result;
+	struct outcome outcome = { 0 };
+
+	/* Entries on several pages of the index. */
+	for (int i = 0; i < 2500; i++) {
+		(void)must_send(f, (struct sent){ .topic = "t", .key = "k" });
+		if (i % 20 == 0)
+			store_one(f, 1);
+	}
+	fixture_restart(f);
+	struct pull_request request = pull_of(f, "t", 0, 0, "*");
+	pagefile_set_read_inline(f->files, false);
+	memdisk_set_cold(f->disk, true);
+	CU_ASSERT_EQUAL_FATAL(commitlog_drop_oldest(f->log), ST_OK);
+	CU_ASSERT_EQUAL_FATAL(core_pull(f->core, &request, &result, &outcome), ST_AGAIN);
+	CU_ASSERT_TRUE(result.max_offset > 0);
+	fixture_destroy(f);
+}
+
 /* A start from a snapshot knows that later records refer into the oldest segment: it stays as long as they are to be read. */
 static void test_a_snapshot_knows_who_refers_to_a_segment(void)
 {
@@ -354,6 +377,7 @@ int main(void)
 		CHECK_TEST(test_the_older_snapshot_keeps_its_log),
 		CHECK_TEST(test_a_lost_body_is_told_at_the_start),
 		CHECK_TEST(test_a_damaged_entry_is_named_to_a_search),
+		CHECK_TEST(test_the_end_is_known_before_the_beginning),
 		CHECK_TEST(test_a_snapshot_knows_who_refers_to_a_segment),
 		CHECK_TEST(test_a_snapshot_knows_how_old_a_segment_is),
 		CHECK_TEST(test_the_opposite_is_refused_long_after_the_decision),
