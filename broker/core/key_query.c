@@ -12,24 +12,18 @@ enum { DELIVERIES_LOOKED_AT = 1000 }; /* Of a queue, behind the time at which a 
 struct found {
 	struct span topic;
 	uint32_t queue_id;
-	int64_t deliver_at_ms;   /* 0: not delayed. */
+	int64_t deliver_at_ms;   /* Not before that; 0: not delayed. */
+	int64_t set_back_ms;     /* If the clock was set back, not before that; 0: deliver_at_ms is what was recorded. */
 	uint64_t naming_offset;  /* Of the record that names it when it is not delayed. */
 };
 
-/* The entry that a DELIVER record made of the message in this body. */
-static enum status find_delivery(struct core *core, const struct found *found, uint64_t body_offset, uint64_t *naming_out,
-				 struct errinfo *err)
+static enum status look_from(const struct queue *queue, int64_t from_ms, uint64_t body_offset, uint64_t *naming_out,
+			     struct errinfo *err)
 {
-	const struct topic *topic = topics_find(core->topics, found->topic);
-	struct queue *queue = topic == NULL ? NULL : topic_queue(topic, found->queue_id);
-	uint64_t at, min;
 	struct cq_entry entry;
+	uint64_t at;
+	enum status status = consume_queue_find_time(&queue->entries, queue->visible_offset, from_ms, CQ_LOWER, &at, err);
 
-	if (queue == NULL)
-		return ST_NOTFOUND;
-	enum status status = trimming_queue_min(core, queue, &min, err);
-	if (status == ST_OK)
-		status = consume_queue_find_time(&queue->entries, queue->visible_offset, found->deliver_at_ms, CQ_LOWER, &at, err);
 	for (int i = 0; status == ST_OK && i < DELIVERIES_LOOKED_AT && at < queue->visible_offset; i++, at++) {
 		status = consume_queue_get(&queue->entries, at, &entry, err);
 		if (status != ST_OK || entry.body_offset != body_offset)
@@ -40,14 +34,34 @@ static enum status find_delivery(struct core *core, const struct found *found, u
 	return status == ST_OK ? ST_NOTFOUND : status;
 }
 
-/* The log holds nothing of the decision any more; the body is there for a commit that waited for its time. If it was delivered,
- * that was after it was stored, and not before a fixed time: of a delay nobody knows when it began, and clocks are set. */
+/* The entry that a DELIVER record made of the message in this body. */
+static enum status find_delivery(struct core *core, const struct found *found, uint64_t body_offset, uint64_t *naming_out,
+				 struct errinfo *err)
+{
+	const struct topic *topic = topics_find(core->topics, found->topic);
+	struct queue *queue = topic == NULL ? NULL : topic_queue(topic, found->queue_id);
+	uint64_t min;
+
+	if (queue == NULL)
+		return ST_NOTFOUND;
+	enum status status = trimming_queue_min(core, queue, &min, err);
+	if (status == ST_OK)
+		status = look_from(queue, found->deliver_at_ms, body_offset, naming_out, err);
+	if (status == ST_NOTFOUND && found->set_back_ms != 0)
+		status = look_from(queue, found->set_back_ms, body_offset, naming_out, err);
+	return status;
+}
+
+/* The log holds nothing of the decision any more; the body is there for a commit that waited for its time. A delay began after
+ * the half was stored; by a clock that was set back, it may have ended sooner. */
 static enum status look_at_past_half(const struct record_half *half, struct found *out)
 {
+	int64_t stored_ms = half->store_time_ms;
+
 	if (half->delay_ms == 0)
 		return ST_NOTFOUND;
-	int64_t not_before_ms = -half->delay_ms > half->store_time_ms ? -half->delay_ms : half->store_time_ms;
-	*out = (struct found){ half->topic, half->queue_id, not_before_ms, 0 };
+	int64_t due_ms = half->delay_ms > 0 ? stored_ms + half->delay_ms : -half->delay_ms;
+	*out = (struct found){ half->topic, half->queue_id, due_ms > stored_ms ? due_ms : stored_ms, stored_ms, 0 };
 	return ST_OK;
 }
 
@@ -77,7 +91,7 @@ static enum status look_at_half(struct core *core, struct span payload, struct f
 		return status;
 	if (record.kind != LOG_DECISION || record_decision_decode(record.payload, &decision, err) != ST_OK)
 		return ST_NOTFOUND;
-	*out = (struct found){ decision.topic, decision.queue_id, decision.deliver_at_ms, entry.decision_offset };
+	*out = (struct found){ decision.topic, decision.queue_id, decision.deliver_at_ms, 0, entry.decision_offset };
 	return ST_OK;
 }
 
@@ -93,7 +107,7 @@ static enum status look_at(struct core *core, uint64_t record_offset, struct fou
 		return look_at_half(core, body.payload, out, err);
 	status = record_message_decode(body.payload, &message, err);
 	if (status == ST_OK)
-		*out = (struct found){ message.topic, message.queue_id, message.deliver_at_ms, body.origin_offset };
+		*out = (struct found){ message.topic, message.queue_id, message.deliver_at_ms, 0, body.origin_offset };
 	return status;
 }
 

@@ -115,6 +115,35 @@ static void test_a_carried_delayed_half_is_found_by_its_key(void)
 	fixture_destroy(f);
 }
 
+/* The same in a busy queue: what came before it could be due is not looked at. */
+static void test_a_carried_delayed_half_is_found_among_many(void)
+{
+	enum { SEGMENTS = 8, MANY = 1100 };
+	struct fixture *f = create_with(SEGMENTS * SEGMENT, SEGMENT / 2);
+	struct key_query query = { .topic = SPAN_LITERAL("t"), .key = SPAN_LITERAL("k"), .end_ms = INT64_MAX };
+	struct stored_message stored;
+	struct delayed waits;
+	struct errinfo err;
+	struct send_result half = must_send(f, (struct sent){ .topic = "t", .key = "k", .half = true, .delay_level = 4 });
+
+	commit_late(f, &half);
+	uint64_t decided = commitlog_appended(f->log);
+	grow(f, 2 * SEGMENTS);
+	CU_ASSERT_TRUE_FATAL(commitlog_start(f->log) > decided);
+	for (int i = 0; i < MANY; i++) {
+		(void)must_send(f, (struct sent){ .topic = "t", .key = "other" });
+		fixture_disk(f, true);
+	}
+	fixture_advance(f, 9000);
+	CU_ASSERT_TRUE_FATAL(delays_first(&f->core->delays, &waits));
+	fixture_advance(f, 20000);
+	fixture_advance(f, 20000);
+	CU_ASSERT_FALSE(delays_first(&f->core->delays, &(struct delayed){ 0 }));
+	CU_ASSERT_EQUAL_FATAL(core_key_message(f->core, waits.body_offset, &query, &stored, &err), ST_OK);
+	CU_ASSERT_TRUE(span_is(stored.message.body, "k"));
+	fixture_destroy(f);
+}
+
 /* Open ones that come after it are carried, halves and delayed messages; it and its segment stay, and a line says so. */
 static void check_others_are_carried(struct fixture *f, const struct send_result *stuck)
 {
@@ -336,6 +365,7 @@ int main(void)
 		CHECK_TEST(test_late_decisions_do_not_hold_the_log_one_after_the_other),
 		CHECK_TEST(test_a_carried_half_is_still_to_be_seen),
 		CHECK_TEST(test_a_carried_delayed_half_is_found_by_its_key),
+		CHECK_TEST(test_a_carried_delayed_half_is_found_among_many),
 		CHECK_TEST(test_a_body_that_became_too_large_holds_up_no_other),
 		CHECK_TEST(test_a_damaged_body_holds_up_no_other),
 		CHECK_TEST(test_what_is_open_does_not_chase_itself),
