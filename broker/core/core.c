@@ -220,6 +220,7 @@ enum status core_open(const struct core_config *config, const struct store *stor
 	set_limits(core);
 	topics_touch(core->topics, wall_ms);
 	retention_start(core);
+	carrying_start(core);
 	core->stats = (struct core_stats){ 0 };
 	*core_out = core;
 	return ST_OK;
@@ -403,6 +404,8 @@ void core_tick(struct core *core)
 	settings_make_trace_topic(core);
 	statistics_tick(core->statistics, core->wall_ms, core->mono_ms);
 	retention_tick(core);
+	carrying_tick(core);
+	trimming_tick(core);
 	inspect_tick(core);
 	core_turn_end(core);
 }

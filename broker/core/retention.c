@@ -67,7 +67,6 @@ void retention_start(struct core *core)
 	if (retention_clock_grace(&core->retention.clock))
 		log_info("log", "nothing goes for its age yet, consumers come first", "for_ms=%lld",
 			 (long long)(core->retention.clock.grace_until_ms - core->mono_ms));
-	carrying_start(core);
 }
 
 static void run_clock(struct core *core)
@@ -236,9 +235,6 @@ static void drop_expired(struct core *core)
 void retention_tick(struct core *core)
 {
 	run_clock(core);
-	if (learn_segments(core) != ST_OK)
-		return;
-	drop_expired(core);
-	carrying_tick(core);
-	trimming_tick(core);
+	if (learn_segments(core) == ST_OK)
+		drop_expired(core);
 }

@@ -51,7 +51,7 @@ void retention_note_open(struct core *core, uint64_t body_offset);
 void retention_note_closed(struct core *core, uint64_t body_offset);
 
 /* --- while serving -------------------------------------------------------------------------------------------------- */
-/* Lets go what may go, carries, trims; a little each time. */
+/* Lets go what may go; a little each time. */
 void retention_tick(struct core *core);
 /* NULL: `offset` is in no segment that is kept. Valid until the next call or tick. */
 struct retained_segment *retention_segment_of(struct core *core, uint64_t offset);

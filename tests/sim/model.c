@@ -196,24 +196,30 @@ void model_recalled(struct item *item)
 	check_recalled(item);
 }
 
-/* Is this another half than the one that was acknowledged, or asked about? One of which the log need not know any more begins anew. */
-static bool is_elsewhere(struct item *item, int broker, uint64_t half_offset, uint64_t half_queue_offset)
+/* Is it another half than the one that was acknowledged, or asked about? */
+static bool is_another_half(const struct item *item, uint64_t half_offset, uint64_t half_queue_offset)
 {
-	if (item->half_offset == 0 || (item->half_offset == half_offset && item->half_queue_offset == half_queue_offset))
-		return false;
-	if (!broker_node_let_go(broker_node(broker), item->half_offset))
-		return true;
+	return item->half_offset != 0 && (item->half_offset != half_offset || item->half_queue_offset != half_queue_offset);
+}
+
+/* Under its key another half may stand only when the log need not know the first any more: then all begins anew. */
+static void check_half_place(struct item *item, int broker, const char *how, uint64_t half_offset, uint64_t half_queue_offset)
+{
+	if (!is_another_half(item, half_offset, half_queue_offset))
+		return;
+	if (!broker_node_let_go(broker_node(broker), item->half_offset)) {
+		violation("I1", "half %s was acknowledged at %" PRIu64 "/%" PRIu64 ", %s it is at %" PRIu64 "/%" PRIu64, item->key,
+			  item->half_offset, item->half_queue_offset, how, half_offset, half_queue_offset);
+		return;
+	}
 	item->again = true;
 	item->acked = 0;
-	return false;
 }
 
 void model_half_acked(struct item *item, int broker, uint64_t half_offset, uint64_t half_queue_offset)
 {
 	check_committed(item, broker, half_offset, "a half");
-	if (is_elsewhere(item, broker, half_offset, half_queue_offset))
-		violation("I1", "half %s was acknowledged at %" PRIu64 "/%" PRIu64 ", sent again it is at %" PRIu64 "/%" PRIu64,
-			  item->key, item->half_offset, item->half_queue_offset, half_offset, half_queue_offset);
+	check_half_place(item, broker, "sent again", half_offset, half_queue_offset);
 	if (item->half_acked)
 		event_seen(SEEN_RESEND);
 	item->half_acked = true;
@@ -331,9 +337,7 @@ struct item *model_checked(struct span key, int broker, uint64_t half_offset, ui
 		violation("I3", "a check-back for %.*s, which nobody sent", SPAN_ARGS(key));
 		return NULL;
 	}
-	if (is_elsewhere(item, broker, half_offset, half_queue_offset))
-		violation("I1", "a check-back for %s names a half at %" PRIu64 "/%" PRIu64 ", acknowledged was %" PRIu64 "/%" PRIu64,
-			  item->key, half_offset, half_queue_offset, item->half_offset, item->half_queue_offset);
+	check_half_place(item, broker, "asked about", half_offset, half_queue_offset);
 	if (is_early(item, broker))
 		violation("I5", "a check-back for %s after %" PRId64 " us, it was not to come before %" PRId64 " ms", item->key,
 			  engine_now_us() - item->first_sent_us, item->immunity_ms);
