@@ -105,18 +105,18 @@ bool program_alive(const struct program *program)
 	return waitpid(program->pid, NULL, WNOHANG) == 0;
 }
 
-int program_run(const char *const argv[], char *err, size_t err_size)
+int program_run(const char *const argv[], char *said, size_t said_size)
 {
-	char path[] = "/tmp/escrow-err-XXXXXX";
-	int fd = mkstemp(path), null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+	char path[] = "/tmp/escrow-said-XXXXXX";
+	int fd = mkostemp(path, O_APPEND | O_CLOEXEC);
 
-	if (fd < 0 || null < 0)
+	if (fd < 0)
 		die("open", path);
-	int code = wait_for(spawn(argv, null, path));
-	ssize_t got = pread(fd, err, err_size - 1, 0);
-	err[got < 0 ? 0 : got] = '\0';
+	int code = wait_for(spawn(argv, fd, path));
+	off_t size = lseek(fd, 0, SEEK_END), room = (off_t)said_size - 1;
+	ssize_t got = pread(fd, said, said_size - 1, size > room ? size - room : 0);
+	said[got < 0 ? 0 : got] = '\0';
 	close(fd);
-	close(null);
 	unlink(path);
 	return code;
 }

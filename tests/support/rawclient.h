@@ -18,8 +18,8 @@ struct program {
 };
 /* Starts $ESCROW_BUILD/<argv[0]> (default build/) with its standard error in `log_path`, waits for "ready". */
 struct program program_start(const char *const argv[], const char *log_path);
-/* Runs it to its end: exit code, and its standard error into `err`. */
-int program_run(const char *const argv[], char *err, size_t err_size);
+/* Runs it to its end: exit code, and the end of what it said, on either output, into `said`. */
+int program_run(const char *const argv[], char *said, size_t said_size);
 /* Sends the signal and waits; returns the exit code, or 128 + signal. *took_ms (may be NULL): how long that took. */
 int program_stop(struct program *program, int signal_number, int64_t *took_ms);
 bool program_alive(const struct program *program);
