@@ -10,7 +10,6 @@
 #include "lib/index/snapshot_file.h"
 #include "lib/index/unfinished.h"
 #include "lib/log/format.h"
-#include "lib/log/logreader.h"
 #include "lib/log/recovery.h"
 #include "lib/log/vfs_replace.h"
 
@@ -147,26 +146,49 @@ static enum status copy_pages(struct backup *b, struct errinfo *err)
 
 /* --- log ------------------------------------------------------------------------------------------------------------ */
 
-/* The end of the last valid record. A running broker goes on behind it; what follows is none of our business. */
+/* Where does the log end, and is that an end? What lies before the snapshot, the copy's last check reads. */
+static enum status look_for_end(const struct backup *b, struct log_check_result *check, struct errinfo *err)
+{
+	*check = (struct log_check_result){ 0 };
+	if (b->known.from == 0)
+		return log_check(b->vfs, b->source, check, err);
+	return log_check_tail(b->vfs, b->source, b->known, check, err);
+}
+
+/* What looked like damage is damage at the second look, too. Beside a running broker the first one may only have been overtaken:
+ * the log was read to where it ended at that time, and what was searched then for proof already held later records, which say
+ * that this place had been durable; so it was written before they were, and whoever reads again gets beyond it. There the log
+ * may end for the copy: a broker that writes on is not followed. Or a file was used again while it was open, and looks like a bad
+ * header or a damaged record: its name has gone by then, and the second look speaks of another one, if of any. */
+static enum status look_again(struct backup *b, const struct log_check_result *first, struct errinfo *err)
+{
+	struct log_check_result second;
+	struct errinfo why = { 0 };
+	enum status status = look_for_end(b, &second, &why);
+
+	b->result->log_end = second.end;
+	if (status == ST_CORRUPT && first->damaged && second.start <= first->end && second.end > first->end) {
+		b->result->log_end = first->end;
+		return ST_OK;
+	}
+	if (status == ST_CORRUPT && strcmp(why.text, err->text) != 0)
+		status = errinfo_wrap(&why, ST_NOTFOUND, "the log changed while it was looked at");
+	*err = why;
+	return status;
+}
+
 static enum status find_end(struct backup *b, struct errinfo *err)
 {
-	struct logreader *reader = NULL;
-	struct log_record record;
-	enum status status = logreader_open(b->vfs, b->source, b->known.from, &reader, err);
+	struct log_check_result check;
+	struct errinfo why = { 0 };
+	enum status status = look_for_end(b, &check, &why);
 
-	if (status != ST_OK)
-		return status;
-	while ((status = logreader_next(reader, LOG_NO_LIMIT, &record, err)) == ST_OK)
-		;
-	bool valid_end = status == ST_AGAIN || logreader_bad_record(reader) != NULL;
-	b->result->log_end = logreader_position(reader);
-	logreader_close(reader);
-	if (!valid_end)
-		return status;
-	if (b->result->log_end < b->known.durable)
-		return errinfo_set(err, ST_CORRUPT, "%s: the log ends at %" PRIu64 ", below what its snapshot says was durable (%" PRIu64
-				   "): run escrow-log check", b->source, b->result->log_end, b->known.durable);
-	return ST_OK;
+	b->result->log_end = check.end;
+	if (status == ST_CORRUPT)
+		status = look_again(b, &check, &why);
+	if (status != ST_OK && err != NULL)
+		*err = why;
+	return status;
 }
 
 /* Is the file still the segment that it was? Retention may have taken it away or recycled it. */
