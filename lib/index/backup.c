@@ -1,7 +1,6 @@
 #include "lib/index/backup.h"
 
 #include <inttypes.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -155,11 +154,11 @@ static enum status look_for_end(const struct backup *b, struct log_check_result 
 	return log_check_tail(b->vfs, b->source, b->known, check, err);
 }
 
-/* What looked like damage is damage at the second look, too. Beside a running broker the first one may only have been overtaken:
- * the log was read to where it ended at that time, and what was searched then for proof already held later records, which say
- * that this place had been durable; so it was written before they were, and whoever reads again gets beyond it. There the log
- * may end for the copy: a broker that writes on is not followed. Or a file was used again while it was open, and looks like a bad
- * header or a damaged record: its name has gone by then, and the second look speaks of another one, if of any. */
+/* What looked like damage is damage at the second look, too. Beside a running broker the first one may only have been
+ * overtaken: the log was read to where it ended at that time, and what was searched then for proof already held later records,
+ * which say that this place had been durable; so it was written before they were, and whoever reads again gets beyond it. There
+ * the log may end for the copy: a broker that writes on is not followed. Or a file was used again while it was open, and looks
+ * like a bad header or a damaged record: its name has gone by then, and the second look speaks of another one, if of any. */
 static enum status look_again(struct backup *b, const struct log_check_result *first, struct errinfo *err)
 {
 	struct log_check_result second;
@@ -281,15 +280,11 @@ static enum status attempt(struct backup *b, struct errinfo *err)
 	return status;
 }
 
-/* `there`: a directory has this name. */
-static enum status check_target_empty(const struct backup *b, bool *there, struct errinfo *err)
+/* Something is in the target. */
+static enum status refuse_target(const struct backup *b, struct errinfo *err)
 {
-	enum status status = vfs_list(b->vfs, b->target, vfs_stop_at_any, NULL, err);
+	enum status status = unfinished_check(b->vfs, b->target, err);
 
-	*there = status != ST_NOTFOUND;
-	if (status != ST_EXISTS)
-		return status == ST_NOTFOUND ? ST_OK : status;
-	status = unfinished_check(b->vfs, b->target, err);
 	if (status == ST_OK)
 		return errinfo_set(err, ST_INVALID, "%s is not empty: name a directory that is empty or not there", b->target);
 	return status == ST_CORRUPT ? ST_INVALID : status;
@@ -314,17 +309,34 @@ static enum status stop_at_foreign(void *context, const char *name)
 	return strcmp(name, "lock") == 0 || strcmp(name, "unfinished") == 0 ? ST_OK : ST_EXISTS;
 }
 
+/* No directory has this name. Nothing else may have it either, such as a symbolic link to what is not there, because no
+ * directory can be renamed to that: what had been made would stay beside it. */
+static enum status check_name_free(const struct backup *b, const char *name, struct errinfo *err)
+{
+	enum status status = vfs_look_for(b->vfs, name, err);
+
+	if (status == ST_NOTFOUND)
+		return ST_OK;
+	if (status == ST_OK)
+		return errinfo_set(err, ST_INVALID, "%s is a file: name a directory that is empty or not there", name);
+	return status == ST_IO ? errinfo_wrap(err, ST_INVALID, "name a directory that is empty or not there") : status;
+}
+
 /* A target that is not there is made under another name, so that it has its mark from its first moment on. What an earlier
  * attempt has left under that name serves. */
 static enum status make_directory(struct backup *b, struct errinfo *err)
 {
-	char made[PATH_SIZE];
+	char name[PATH_SIZE], made[PATH_SIZE + 16];
 	int size = (int)strlen(b->target);
 
 	while (size > 1 && b->target[size - 1] == '/')
 		size--;
-	snprintf(made, sizeof(made), "%.*s.unfinished", size, b->target);
-	enum status status = vfs_list(b->vfs, made, stop_at_foreign, NULL, err);
+	snprintf(name, sizeof(name), "%.*s", size, b->target);
+	snprintf(made, sizeof(made), "%s.unfinished", name);
+	enum status status = check_name_free(b, name, err);
+	if (status != ST_OK)
+		return status;
+	status = vfs_list(b->vfs, made, stop_at_foreign, NULL, err);
 	if (status == ST_EXISTS)
 		return errinfo_set(err, ST_INVALID, "%s is not empty: the copy is begun there, move away what is in it", made);
 	if (status == ST_OK || status == ST_NOTFOUND)
@@ -336,11 +348,14 @@ static enum status make_target(struct backup *b, struct errinfo *err)
 {
 	static const char *const names[] = { "/commitlog", "/snapshots" };
 	char path[PATH_SIZE];
-	bool there = false;
-	enum status status = check_target_empty(b, &there, err);
+	enum status status = vfs_list(b->vfs, b->target, vfs_stop_at_any, NULL, err);
 
-	if (status == ST_OK)
-		status = there ? mark_directory(b, b->target, err) : make_directory(b, err);
+	if (status == ST_EXISTS)
+		status = refuse_target(b, err);
+	else if (status == ST_NOTFOUND)
+		status = make_directory(b, err);
+	else if (status == ST_OK)
+		status = mark_directory(b, b->target, err);
 	if (status == ST_OK)
 		status = vfs_sync_parent(b->vfs, b->target, err);
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]) && status == ST_OK; i++) {

@@ -27,9 +27,9 @@ struct backup_result {
 };
 
 /* Copies the store in `source` into `target`, a directory that is empty or not there (its parent must be). ST_INVALID:
- * the target holds something. ST_NOTFOUND: no store in the source, or too much of it changed during each attempt. ST_CORRUPT: the
- * source is damaged, or an unfinished copy itself; the text says which. ST_VERSION, ST_IO, ST_FULL, ST_NOMEM. What was copied
- * before a failure stays, with the mark. */
+ * the target holds something, or is no directory. ST_NOTFOUND: no store in the source, or too much of it changed during each
+ * attempt. ST_CORRUPT: the source is damaged, or an unfinished copy itself; the text says which. ST_VERSION, ST_IO, ST_FULL,
+ * ST_NOMEM. What was copied before a failure stays, with the mark. */
 enum status backup_store(const struct vfs *vfs, const char *source, const char *target, struct backup_result *out,
 			 struct errinfo *err) MUST_USE;
 

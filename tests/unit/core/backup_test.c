@@ -452,7 +452,8 @@ static void test_a_segment_is_used_again_under_the_copy(void)
 }
 
 /* The oldest files of the log are used again right after they were opened: so many, each by another look. */
-static enum status open_and_recycle_oldest(void *context, const char *path, unsigned flags, struct vfs_file **out, struct errinfo *err)
+static enum status open_and_recycle_oldest(void *context, const char *path, unsigned flags, struct vfs_file **out,
+					   struct errinfo *err)
 {
 	struct memdisk *disk = meanwhile.f->disk;
 	enum status status = memdisk_vfs(disk)->open(context, path, flags, out, err);
@@ -689,6 +690,33 @@ static void test_a_copy_that_is_cut_short_is_never_taken_for_whole(void)
 	fixture_destroy(f);
 }
 
+static enum status open_link(void *context, const char *path, unsigned flags, struct vfs_file **out, struct errinfo *err)
+{
+	if (strcmp(path, "/copy") == 0)
+		return errinfo_set(err, ST_IO, "/copy is a symbolic link, not a regular file");
+	return memdisk_vfs(meanwhile.f->disk)->open(context, path, flags, out, err);
+}
+
+/* To what is not there: no directory can be renamed to it, so none is made. */
+static void test_a_target_that_is_a_link_to_nothing_is_refused(void)
+{
+	static const char *const names[] = { "/copy", "/copy/" };
+	struct fixture *f = fixture_create(NULL);
+	struct vfs linked = *memdisk_vfs(f->disk);
+	struct backup_result result;
+	struct errinfo err = { 0 };
+
+	linked.open = open_link;
+	meanwhile.f = f;
+	for (int i = 0; i < 2; i++) {
+		CU_ASSERT_EQUAL(backup_store(&linked, "/store", names[i], &result, &err), ST_INVALID);
+		CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "/copy is a symbolic link"));
+		CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "name a directory that is empty or not there"));
+		CU_ASSERT_EQUAL(vfs_list(&linked, "/copy.unfinished", vfs_stop_at_any, NULL, NULL), ST_NOTFOUND);
+	}
+	fixture_destroy(f);
+}
+
 /* What lies where a copy would be made first is not made part of it. */
 static void test_what_is_beside_the_target_stays_there(void)
 {
@@ -727,6 +755,7 @@ int main(void)
 		CHECK_TEST(test_a_copy_that_is_done_is_durable),
 		CHECK_TEST(test_the_name_of_a_copy_is_durable),
 		CHECK_TEST(test_a_copy_that_is_cut_short_is_never_taken_for_whole),
+		CHECK_TEST(test_a_target_that_is_a_link_to_nothing_is_refused),
 		CHECK_TEST(test_what_is_beside_the_target_stays_there),
 	};
 
