@@ -1,7 +1,6 @@
 #include "lib/index/backup.h"
 
 #include <inttypes.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,7 +9,6 @@
 #include "lib/index/snapshot_file.h"
 #include "lib/index/unfinished.h"
 #include "lib/log/format.h"
-#include "lib/log/logreader.h"
 #include "lib/log/recovery.h"
 #include "lib/log/vfs_replace.h"
 
@@ -147,26 +145,49 @@ static enum status copy_pages(struct backup *b, struct errinfo *err)
 
 /* --- log ------------------------------------------------------------------------------------------------------------ */
 
-/* The end of the last valid record. A running broker goes on behind it; what follows is none of our business. */
+/* Where does the log end, and is that an end? What lies before the snapshot, the copy's last check reads. */
+static enum status look_for_end(const struct backup *b, struct log_check_result *check, struct errinfo *err)
+{
+	*check = (struct log_check_result){ 0 };
+	if (b->known.from == 0)
+		return log_check(b->vfs, b->source, check, err);
+	return log_check_tail(b->vfs, b->source, b->known, check, err);
+}
+
+/* What looked like damage is damage at the second look, too. Beside a running broker the first one may only have been
+ * overtaken: the log was read to where it ended at that time, and what was searched then for proof already held later records,
+ * which say that this place had been durable; so it was written before they were, and whoever reads again gets beyond it. There
+ * the log may end for the copy: a broker that writes on is not followed. Or a file was used again while it was open, and looks
+ * like a bad header or a damaged record: its name has gone by then, and the second look speaks of another one, if of any. */
+static enum status look_again(struct backup *b, const struct log_check_result *first, struct errinfo *err)
+{
+	struct log_check_result second;
+	struct errinfo why = { 0 };
+	enum status status = look_for_end(b, &second, &why);
+
+	b->result->log_end = second.end;
+	if (status == ST_CORRUPT && first->damaged && second.start <= first->end && second.end > first->end) {
+		b->result->log_end = first->end;
+		return ST_OK;
+	}
+	if (status == ST_CORRUPT && strcmp(why.text, err->text) != 0)
+		status = errinfo_wrap(&why, ST_NOTFOUND, "the log changed while it was looked at");
+	*err = why;
+	return status;
+}
+
 static enum status find_end(struct backup *b, struct errinfo *err)
 {
-	struct logreader *reader = NULL;
-	struct log_record record;
-	enum status status = logreader_open(b->vfs, b->source, b->known.from, &reader, err);
+	struct log_check_result check;
+	struct errinfo why = { 0 };
+	enum status status = look_for_end(b, &check, &why);
 
-	if (status != ST_OK)
-		return status;
-	while ((status = logreader_next(reader, LOG_NO_LIMIT, &record, err)) == ST_OK)
-		;
-	bool valid_end = status == ST_AGAIN || logreader_bad_record(reader) != NULL;
-	b->result->log_end = logreader_position(reader);
-	logreader_close(reader);
-	if (!valid_end)
-		return status;
-	if (b->result->log_end < b->known.durable)
-		return errinfo_set(err, ST_CORRUPT, "%s: the log ends at %" PRIu64 ", below what its snapshot says was durable (%" PRIu64
-				   "): run escrow-log check", b->source, b->result->log_end, b->known.durable);
-	return ST_OK;
+	b->result->log_end = check.end;
+	if (status == ST_CORRUPT)
+		status = look_again(b, &check, &why);
+	if (status != ST_OK && err != NULL)
+		*err = why;
+	return status;
 }
 
 /* Is the file still the segment that it was? Retention may have taken it away or recycled it. */
@@ -259,15 +280,11 @@ static enum status attempt(struct backup *b, struct errinfo *err)
 	return status;
 }
 
-/* `there`: a directory has this name. */
-static enum status check_target_empty(const struct backup *b, bool *there, struct errinfo *err)
+/* Something is in the target. */
+static enum status refuse_target(const struct backup *b, struct errinfo *err)
 {
-	enum status status = vfs_list(b->vfs, b->target, vfs_stop_at_any, NULL, err);
+	enum status status = unfinished_check(b->vfs, b->target, err);
 
-	*there = status != ST_NOTFOUND;
-	if (status != ST_EXISTS)
-		return status == ST_NOTFOUND ? ST_OK : status;
-	status = unfinished_check(b->vfs, b->target, err);
 	if (status == ST_OK)
 		return errinfo_set(err, ST_INVALID, "%s is not empty: name a directory that is empty or not there", b->target);
 	return status == ST_CORRUPT ? ST_INVALID : status;
@@ -292,17 +309,34 @@ static enum status stop_at_foreign(void *context, const char *name)
 	return strcmp(name, "lock") == 0 || strcmp(name, "unfinished") == 0 ? ST_OK : ST_EXISTS;
 }
 
+/* No directory has this name. Nothing else may have it either, such as a symbolic link to what is not there, because no
+ * directory can be renamed to that: what had been made would stay beside it. */
+static enum status check_name_free(const struct backup *b, const char *name, struct errinfo *err)
+{
+	enum status status = vfs_look_for(b->vfs, name, err);
+
+	if (status == ST_NOTFOUND)
+		return ST_OK;
+	if (status == ST_OK)
+		return errinfo_set(err, ST_INVALID, "%s is a file: name a directory that is empty or not there", name);
+	return status == ST_IO ? errinfo_wrap(err, ST_INVALID, "name a directory that is empty or not there") : status;
+}
+
 /* A target that is not there is made under another name, so that it has its mark from its first moment on. What an earlier
  * attempt has left under that name serves. */
 static enum status make_directory(struct backup *b, struct errinfo *err)
 {
-	char made[PATH_SIZE];
+	char name[PATH_SIZE], made[PATH_SIZE + 16];
 	int size = (int)strlen(b->target);
 
 	while (size > 1 && b->target[size - 1] == '/')
 		size--;
-	snprintf(made, sizeof(made), "%.*s.unfinished", size, b->target);
-	enum status status = vfs_list(b->vfs, made, stop_at_foreign, NULL, err);
+	snprintf(name, sizeof(name), "%.*s", size, b->target);
+	snprintf(made, sizeof(made), "%s.unfinished", name);
+	enum status status = check_name_free(b, name, err);
+	if (status != ST_OK)
+		return status;
+	status = vfs_list(b->vfs, made, stop_at_foreign, NULL, err);
 	if (status == ST_EXISTS)
 		return errinfo_set(err, ST_INVALID, "%s is not empty: the copy is begun there, move away what is in it", made);
 	if (status == ST_OK || status == ST_NOTFOUND)
@@ -314,11 +348,14 @@ static enum status make_target(struct backup *b, struct errinfo *err)
 {
 	static const char *const names[] = { "/commitlog", "/snapshots" };
 	char path[PATH_SIZE];
-	bool there = false;
-	enum status status = check_target_empty(b, &there, err);
+	enum status status = vfs_list(b->vfs, b->target, vfs_stop_at_any, NULL, err);
 
-	if (status == ST_OK)
-		status = there ? mark_directory(b, b->target, err) : make_directory(b, err);
+	if (status == ST_EXISTS)
+		status = refuse_target(b, err);
+	else if (status == ST_NOTFOUND)
+		status = make_directory(b, err);
+	else if (status == ST_OK)
+		status = mark_directory(b, b->target, err);
 	if (status == ST_OK)
 		status = vfs_sync_parent(b->vfs, b->target, err);
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]) && status == ST_OK; i++) {

@@ -1,9 +1,10 @@
 /* Copying a store, live or not, so that the copy opens: which files, in which order, up to where?
  *
- * The newest whole snapshot; the log from its oldest segment to the last valid record; the index pages. Copied while a
- * broker writes: below the log's valid end nothing changes any more, and what changes in the index pages meanwhile is put
- * right by the replay behind the snapshot, as long as the snapshot is still kept when the pages have been copied. A
- * segment that retention takes away during the copy, or a snapshot that is replaced twice, makes it begin again.
+ * The newest whole snapshot; the log from its oldest segment to the last valid record; the index pages. If what follows that
+ * record is damaged there is no copy: it would be a sound store in which messages are missing. Copied while a broker writes:
+ * below the log's valid end nothing changes any more, and what changes in the index pages meanwhile is put right by the replay
+ * behind the snapshot, as long as the snapshot is still kept when the pages have been copied. A segment that retention takes
+ * away during the copy, or a snapshot that is replaced twice, makes it begin again.
  *
  * A copy is complete when this returns: everything is synced and was read once more and checked. It holds what the broker
  * had acknowledged before the copy began, and perhaps some of what came after. Until then it has a mark (unfinished.h), with which
@@ -26,9 +27,9 @@ struct backup_result {
 };
 
 /* Copies the store in `source` into `target`, a directory that is empty or not there (its parent must be). ST_INVALID:
- * the target holds something. ST_NOTFOUND: no store in the source. ST_CORRUPT: the source is damaged, an unfinished copy itself, or
- * too much of it changed during each attempt; the text says which. ST_IO, ST_FULL, ST_NOMEM. What was copied before a failure
- * stays, with the mark. */
+ * the target holds something, or is no directory. ST_NOTFOUND: no store in the source, or too much of it changed during each
+ * attempt. ST_CORRUPT: the source is damaged, or an unfinished copy itself; the text says which. ST_VERSION, ST_IO, ST_FULL,
+ * ST_NOMEM. What was copied before a failure stays, with the mark. */
 enum status backup_store(const struct vfs *vfs, const char *source, const char *target, struct backup_result *out,
 			 struct errinfo *err) MUST_USE;
 

@@ -570,6 +570,10 @@ static void test_a_backup_is_a_store(void)
 	shell("rm -rf %s", copy);
 	CU_ASSERT_EQUAL(tool("restore %s %s/", backup, copy), 0);
 	shell("test -d %s && test ! -e %s.unfinished", copy, copy);
+	shell("ln -s nowhere %s/link", dir);
+	CU_ASSERT_EQUAL(tool("restore %s %s/link", backup, dir), 2);
+	EXPECT_TEXT("/link is a symbolic link");
+	shell("test ! -e %s/link.unfinished", dir);
 	shell("rm -rf %s && mkdir %s", copy, copy);
 	CU_ASSERT_EQUAL(tool("restore %s %s", backup, copy), 0);
 	/* One that a broker runs on is no backup any more. */
@@ -586,6 +590,19 @@ static void test_a_backup_is_a_store(void)
 	shell("rm -rf %s", copy);
 	CU_ASSERT_EQUAL(tool("restore %s %s", backup, copy), 1);
 	EXPECT_TEXT("nothing was copied");
+}
+
+/* What was acknowledged behind it would be missing in a copy that opens. */
+static void test_a_damaged_store_is_not_backed_up(void)
+{
+	copy_store();
+	shell("rm -rf %s/snapshots", copy);
+	shell("printf Z | dd of=%s/commitlog/00000000000000000000 bs=1 seek=9000 conv=notrunc 2>/dev/null", copy);
+	CU_ASSERT_EQUAL(tool("backup %s %s/none", copy, dir), 1);
+	EXPECT_TEXT("commitlog/00000000000000000000");
+	EXPECT_TEXT("this is damage, not a torn tail");
+	CU_ASSERT_EQUAL(tool("check %s/none", dir), 1);
+	EXPECT_TEXT("is an unfinished copy");
 }
 
 /* Damage below the durable mark is not called a torn write as well. */
@@ -793,6 +810,7 @@ int main(void)
 		CHECK_TEST(test_a_damaged_index_page_is_something_wrong),
 		CHECK_TEST(test_another_version_is_no_damage),
 		CHECK_TEST(test_a_backup_is_a_store),
+		CHECK_TEST(test_a_damaged_store_is_not_backed_up),
 		CHECK_TEST(test_damage_is_told_once),
 		CHECK_TEST(test_an_unfinished_copy_is_refused),
 		CHECK_TEST(test_a_lost_log_is_not_made_anew),

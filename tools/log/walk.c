@@ -39,8 +39,9 @@ static enum status read_on(struct walk *walk, struct errinfo *err)
 }
 
 /* What is no record stands at the reader's position: the end (ST_OK; *torn_out: with something unfinished behind it), or
- * damage. ST_AGAIN: neither, a broker has written there meanwhile. */
-static enum status judge(struct walk *walk, bool *torn_out, struct errinfo *err)
+ * damage. ST_AGAIN: neither, a broker has written there meanwhile; or zeros, of which nobody can tell, because another segment
+ * is damaged, and against which nothing speaks. Other failures: the check could not be made. */
+static enum status judge(struct walk *walk, bool zeros, bool *torn_out, struct errinfo *err)
 {
 	struct log_check_result result = { 0 };
 	struct log_known known = { .from = walk->mark_offset };
@@ -52,15 +53,17 @@ static enum status judge(struct walk *walk, bool *torn_out, struct errinfo *err)
 		*torn_out = result.leftover_end > result.end; /* Else stale bytes of a recycled file. */
 		return ST_OK;
 	}
-	if (status == ST_OK && result.end > position)
-		return ST_AGAIN;
-	if (status == ST_CORRUPT && result.damaged && result.end > position)
-		return ST_AGAIN;
 	if (status == ST_NOTFOUND)
 		return errinfo_set(err, ST_NOTFOUND, "retention has taken this part of the log while it was read: run this again");
-	if (status == ST_OK) /* The check ends before the reader: it looked at something that changed. */
-		*err = why;
-	return ST_CORRUPT;
+	if (status != ST_OK && status != ST_CORRUPT)
+		return status;
+	if ((status == ST_OK || result.damaged) && result.end > position)
+		return ST_AGAIN;
+	if (result.damaged)
+		return ST_CORRUPT;
+	/* The check has failed elsewhere, or ends before the reader: it looked at something that changed. */
+	*err = why;
+	return status == ST_CORRUPT && zeros ? ST_AGAIN : ST_CORRUPT;
 }
 
 /* Beside a running broker the first look may have been too early, or at files that were about to be used again: damage is
@@ -79,7 +82,7 @@ static enum status walk_to_end(struct walk *walk, struct walk_end *end, struct e
 			return status;
 		if (zeros)
 			(void)errinfo_set(err, ST_CORRUPT, "zeros at log offset %" PRIu64, end->offset);
-		status = judge(walk, &end->torn, err);
+		status = judge(walk, zeros, &end->torn, err);
 		if (!zeros || end->torn || status != ST_OK)
 			snprintf(end->reason, sizeof(end->reason), "%s", reason);
 		/* Where zeros were, the log did end a moment ago: a broker that writes on is not followed for ever. */

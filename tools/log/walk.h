@@ -1,7 +1,8 @@
 /* Reading a log to its valid end, for the commands that want records, not bytes.
  *
  * Works beside a running broker and offline. Where the log ends in something that is no record, it is judged as a start of
- * the broker would judge it: a torn tail (or a write under way) is the end; damage is ST_CORRUPT.
+ * the broker would judge it: a torn tail (or a write under way) is the end; damage is ST_CORRUPT. Zeros are the end, too, where
+ * a damaged file elsewhere lets nobody judge: what lies behind that damage can be read all the same.
  * Threads: one. */
 #ifndef ESCROW_TOOLS_LOG_WALK_H
 #define ESCROW_TOOLS_LOG_WALK_H
@@ -22,8 +23,8 @@ struct walk_end {
 };
 
 /* From `from` (a record's offset; 0 = the oldest record) on; every kind, lib/log's own too. ST_INVALID: no record starts
- * at `from`; the text names the nearest. ST_NOTFOUND, ST_IO. ST_CORRUPT for damage: the visitor has had everything before
- * it. *end_out (may be NULL) is filled for ST_OK and for ST_CORRUPT. */
+ * at `from`; the text names the nearest. ST_CORRUPT for damage: the visitor has had everything before it. ST_NOTFOUND, ST_IO,
+ * ST_NOMEM, ST_VERSION. *end_out (may be NULL) is filled for ST_OK and for ST_CORRUPT. */
 enum status log_walk(const struct vfs *vfs, const char *root, uint64_t from, walk_visit visit, void *context,
 		     struct walk_end *end_out, struct errinfo *err) MUST_USE;
 

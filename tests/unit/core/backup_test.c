@@ -1,6 +1,8 @@
 /* Backups: a copy opens and is the store that was copied, whenever it is made; what changes under the copy makes it begin
  * again; what is not empty is not written to. */
 #include "lib/index/backup.h"
+#include "lib/log/format.h"
+#include "lib/log/logreader.h"
 #include "tests/unit/core/core_traffic.h"
 
 /* Opens the store that was copied to /copy, in a fixture of its own, and describes it. */
@@ -150,6 +152,131 @@ static void test_damage_in_the_source_is_found(void)
 	fixture_destroy(f);
 }
 
+/* --- damage in what no snapshot speaks of ------------------------------------------------------------------------------- */
+
+#define ONLY_SEGMENT "/store/commitlog/00000000000000000000"
+
+struct behind { /* The records from some place on. */
+	struct log_record records[512];
+	size_t count;
+	uint64_t proved; /* What lies below had been durable: the last BATCH record says so. */
+};
+
+static void read_behind(struct fixture *f, uint64_t from, struct behind *out)
+{
+	struct logreader *reader = NULL;
+	struct log_record record;
+	struct log_mark mark;
+
+	*out = (struct behind){ .count = 0 };
+	CU_ASSERT_EQUAL_FATAL(logreader_open(memdisk_vfs(f->disk), "/store", from, &reader, NULL), ST_OK);
+	while (logreader_next(reader, LOG_NO_LIMIT, &record, NULL) == ST_OK) {
+		CU_ASSERT_FATAL(out->count < 512 && record.offset + record.size < 1024 * 1024);
+		out->records[out->count++] = record;
+		if (log_mark_of(&record, &mark))
+			out->proved = mark.durable;
+	}
+	logreader_close(reader);
+	CU_ASSERT(out->count > 20 && out->proved > out->records[out->count / 2].offset);
+}
+
+/* One flipped bit in the record, or zeros instead of it. */
+static void damage_record(struct memdisk *disk, const struct log_record *record, bool zeroed)
+{
+	size_t size;
+	uint8_t *at = memdisk_data(disk, ONLY_SEGMENT, &size) + record->offset;
+
+	if (zeroed)
+		memset(at, 0, record->size);
+	else
+		at[LOG_ENVELOPE_SIZE] ^= 4;
+}
+
+/* Had it been durable, the copy must not just end there; else it is a torn tail, and ends there. */
+static void check_backup_of_damage(struct fixture *f, const struct behind *behind, const struct log_record *record, bool zeroed)
+{
+	struct memdisk *disk = memdisk_clone(f->disk);
+	struct backup_result result;
+	struct errinfo err = { 0 };
+
+	damage_record(disk, record, zeroed);
+	enum status status = backup_store(memdisk_vfs(disk), "/store", "/copy", &result, &err);
+	if (record->offset < behind->proved) {
+		CU_ASSERT_EQUAL(status, ST_CORRUPT);
+		CU_ASSERT_PTR_NOT_NULL(strstr(err.text, ONLY_SEGMENT));
+		CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "this is damage, not a torn tail"));
+		CU_ASSERT_EQUAL(backup_verify(memdisk_vfs(disk), "/copy", &result, &err), ST_CORRUPT);
+	} else {
+		CU_ASSERT_EQUAL(status, ST_OK);
+		CU_ASSERT_EQUAL(result.log_end, record->offset);
+	}
+	memdisk_destroy(disk);
+}
+
+static void check_backups_of_damage(struct fixture *f, uint64_t from)
+{
+	struct behind behind;
+
+	read_behind(f, from, &behind);
+	for (size_t i = 0; i < behind.count; i++) {
+		check_backup_of_damage(f, &behind, &behind.records[i], false);
+		check_backup_of_damage(f, &behind, &behind.records[i], true);
+	}
+}
+
+static void run_in_batches(struct traffic *t, int count)
+{
+	for (int i = 0; i < count; i++) {
+		run(t, 2);
+		fixture_disk(t->f, true);
+	}
+}
+
+static void test_damage_behind_the_snapshot_does_not_end_the_copy(void)
+{
+	struct fixture *f = fixture_create(NULL);
+	struct traffic *t = traffic_create(f, 46);
+
+	run(t, 100);
+	fixture_snapshot(f);
+	uint64_t durable = commitlog_durable(f->log);
+	run_in_batches(t, 15);
+	check_backups_of_damage(f, durable);
+	free(t);
+	fixture_destroy(f);
+}
+
+static void test_damage_without_a_snapshot_does_not_end_the_copy(void)
+{
+	struct fixture *f = fixture_create(NULL);
+	struct traffic *t = traffic_create(f, 47);
+
+	run_in_batches(t, 15);
+	check_backups_of_damage(f, 0);
+	free(t);
+	fixture_destroy(f);
+}
+
+/* A header that no broker is about to write: the copy says which file it is. */
+static void test_a_bad_header_is_damage(void)
+{
+	struct fixture *f = create_small(20 * LOG_SEGMENT_SIZE_MIN);
+	struct traffic *t = traffic_create(f, 48);
+	struct backup_result result;
+	struct errinfo err = { 0 };
+	size_t size;
+
+	t->keeps = true;
+	run(t, 3000);
+	fixture_disk(f, true);
+	memdisk_data(f->disk, ONLY_SEGMENT, &size)[20] ^= 1;
+	CU_ASSERT_EQUAL(backup_store(memdisk_vfs(f->disk), "/store", "/copy", &result, &err), ST_CORRUPT);
+	CU_ASSERT_PTR_NOT_NULL(strstr(err.text, ONLY_SEGMENT));
+	CU_ASSERT_EQUAL(result.attempts, 1);
+	free(t);
+	fixture_destroy(f);
+}
+
 /* --- while the store changes -------------------------------------------------------------------------------------------- */
 
 static struct {
@@ -198,6 +325,61 @@ static void check_second_attempt(struct fixture *f, struct traffic *t)
 	CU_ASSERT_EQUAL(count, 1);
 	remove_copy(f);
 	check_backup(f);
+}
+
+/* A broker that writes on, and makes it durable, whenever a file of its log is opened. */
+static enum status open_and_write(void *context, const char *path, unsigned flags, struct vfs_file **out, struct errinfo *err)
+{
+	enum status status = memdisk_vfs(meanwhile.f->disk)->open(context, path, flags, out, err);
+
+	if (status == ST_OK && flags == VFS_READ && strncmp(path, "/store/commitlog/", 17) == 0 && meanwhile.operations > 0) {
+		int operations = meanwhile.operations;
+
+		meanwhile.operations = 0; /* The broker opens files, too. */
+		run_in_batches(meanwhile.t, operations);
+		meanwhile.operations = operations;
+		meanwhile.openings++;
+	}
+	return status;
+}
+
+/* Where the log ended a moment ago lies what proves that it had been durable there: written since, and no damage. */
+static void check_backup_of_a_busy_broker(bool snapshot)
+{
+	struct fixture *f = create_small(20 * LOG_SEGMENT_SIZE_MIN);
+	struct traffic *t = traffic_create(f, 49);
+	struct vfs changing = *memdisk_vfs(f->disk);
+	struct backup_result result;
+	struct errinfo err = { 0 };
+
+	t->keeps = true;
+	run(t, 100);
+	fixture_disk(f, true);
+	if (snapshot)
+		fixture_snapshot(f);
+	changing.open = open_and_write;
+	meanwhile.f = f;
+	meanwhile.t = t;
+	meanwhile.openings = 0;
+	meanwhile.operations = 3;
+	uint64_t durable = commitlog_durable(f->log);
+	enum status status = backup_store(&changing, "/store", "/copy", &result, &err);
+	if (status != ST_OK)
+		printf("%s\n", err.text);
+	CU_ASSERT_EQUAL(status, ST_OK);
+	CU_ASSERT_EQUAL(result.attempts, 1);
+	CU_ASSERT_EQUAL(result.snapshot_from > 0, snapshot);
+	CU_ASSERT(meanwhile.openings > 2 && result.log_end >= durable);
+	remove_copy(f);
+	check_backup(f);
+	free(t);
+	fixture_destroy(f);
+}
+
+static void test_a_busy_broker_is_not_damaged(void)
+{
+	check_backup_of_a_busy_broker(true);
+	check_backup_of_a_busy_broker(false);
 }
 
 /* A start of a broker on what is half copied yet. */
@@ -269,6 +451,47 @@ static void test_a_segment_is_used_again_under_the_copy(void)
 	fixture_destroy(f);
 }
 
+/* The oldest files of the log are used again right after they were opened: so many, each by another look. */
+static enum status open_and_recycle_oldest(void *context, const char *path, unsigned flags, struct vfs_file **out,
+					   struct errinfo *err)
+{
+	struct memdisk *disk = meanwhile.f->disk;
+	enum status status = memdisk_vfs(disk)->open(context, path, flags, out, err);
+	char temporary[64];
+	size_t size;
+
+	if (flags != VFS_READ || strncmp(path, "/store/commitlog/", 17) != 0 || meanwhile.operations == 0)
+		return status;
+	meanwhile.operations--;
+	memset(memdisk_data(disk, path, &size), 0, LOG_SEGMENT_HEADER_SIZE);
+	snprintf(temporary, sizeof(temporary), "/store/commitlog/%d.tmp", meanwhile.operations);
+	CU_ASSERT_EQUAL(memdisk_vfs(disk)->rename(context, path, temporary, err), ST_OK);
+	return status;
+}
+
+static void test_segments_are_used_again_while_the_end_is_looked_for(void)
+{
+	for (int count = 1; count <= 4; count++) {
+		struct fixture *f = create_small(20 * LOG_SEGMENT_SIZE_MIN);
+		struct traffic *t = traffic_create(f, 50);
+		struct vfs changing = *memdisk_vfs(f->disk);
+		struct backup_result result;
+
+		t->keeps = true;
+		run(t, 3000);
+		fixture_disk(f, true);
+		changing.open = open_and_recycle_oldest;
+		meanwhile.f = f;
+		meanwhile.operations = count;
+		CU_ASSERT_EQUAL(backup_store(&changing, "/store", "/copy", &result, NULL), ST_OK);
+		CU_ASSERT_EQUAL(meanwhile.operations, 0);
+		CU_ASSERT_EQUAL(result.attempts, 1 + (unsigned)count / 2);
+		CU_ASSERT_EQUAL(result.log_end, commitlog_durable(f->log));
+		free(t);
+		fixture_destroy(f);
+	}
+}
+
 /* Under the name that the copy has just opened for its last look lies another segment by now, or half a header of one. */
 static enum status open_and_recycle(void *context, const char *path, unsigned flags, struct vfs_file **out, struct errinfo *err)
 {
@@ -276,7 +499,7 @@ static enum status open_and_recycle(void *context, const char *path, unsigned fl
 	enum status status = memdisk_vfs(disk)->open(context, path, flags, out, err);
 	size_t size;
 
-	if (flags != VFS_READ || strcmp(path, meanwhile.opened) != 0 || meanwhile.openings++ == 0)
+	if (flags != VFS_READ || strcmp(path, meanwhile.opened) != 0 || ++meanwhile.openings < 3) /* Its header, its bytes. */
 		return status;
 	memset(memdisk_data(disk, path, &size), 0, LOG_SEGMENT_HEADER_SIZE);
 	CU_ASSERT_EQUAL(memdisk_vfs(disk)->rename(context, path, "/store/commitlog/next.tmp", err), ST_OK);
@@ -299,7 +522,7 @@ static void test_a_segment_is_used_again_under_the_last_look(void)
 	snprintf(meanwhile.opened, sizeof(meanwhile.opened), "/store/commitlog/%020llu",
 		 (unsigned long long)(commitlog_start(f->log) - LOG_SEGMENT_HEADER_SIZE));
 	CU_ASSERT_EQUAL(backup_store(&changing, "/store", "/copy", &result, NULL), ST_OK);
-	CU_ASSERT_EQUAL(meanwhile.openings, 2);
+	CU_ASSERT_EQUAL(meanwhile.openings, 3);
 	CU_ASSERT_EQUAL(result.attempts, 2);
 	CU_ASSERT_TRUE(result.log_start > commitlog_start(f->log));
 	free(t);
@@ -467,6 +690,33 @@ static void test_a_copy_that_is_cut_short_is_never_taken_for_whole(void)
 	fixture_destroy(f);
 }
 
+static enum status open_link(void *context, const char *path, unsigned flags, struct vfs_file **out, struct errinfo *err)
+{
+	if (strcmp(path, "/copy") == 0)
+		return errinfo_set(err, ST_IO, "/copy is a symbolic link, not a regular file");
+	return memdisk_vfs(meanwhile.f->disk)->open(context, path, flags, out, err);
+}
+
+/* To what is not there: no directory can be renamed to it, so none is made. */
+static void test_a_target_that_is_a_link_to_nothing_is_refused(void)
+{
+	static const char *const names[] = { "/copy", "/copy/" };
+	struct fixture *f = fixture_create(NULL);
+	struct vfs linked = *memdisk_vfs(f->disk);
+	struct backup_result result;
+	struct errinfo err = { 0 };
+
+	linked.open = open_link;
+	meanwhile.f = f;
+	for (int i = 0; i < 2; i++) {
+		CU_ASSERT_EQUAL(backup_store(&linked, "/store", names[i], &result, &err), ST_INVALID);
+		CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "/copy is a symbolic link"));
+		CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "name a directory that is empty or not there"));
+		CU_ASSERT_EQUAL(vfs_list(&linked, "/copy.unfinished", vfs_stop_at_any, NULL, NULL), ST_NOTFOUND);
+	}
+	fixture_destroy(f);
+}
+
 /* What lies where a copy would be made first is not made part of it. */
 static void test_what_is_beside_the_target_stays_there(void)
 {
@@ -492,14 +742,20 @@ int main(void)
 		CHECK_TEST(test_an_index_that_was_built_anew_is_not_copied_to_an_older_snapshot),
 		CHECK_TEST(test_target_must_be_empty),
 		CHECK_TEST(test_damage_in_the_source_is_found),
+		CHECK_TEST(test_damage_behind_the_snapshot_does_not_end_the_copy),
+		CHECK_TEST(test_damage_without_a_snapshot_does_not_end_the_copy),
+		CHECK_TEST(test_a_bad_header_is_damage),
+		CHECK_TEST(test_a_busy_broker_is_not_damaged),
 		CHECK_TEST(test_what_is_half_copied_cannot_be_used),
 		CHECK_TEST(test_a_snapshot_is_replaced_under_the_copy),
 		CHECK_TEST(test_a_segment_is_used_again_under_the_copy),
+		CHECK_TEST(test_segments_are_used_again_while_the_end_is_looked_for),
 		CHECK_TEST(test_a_segment_is_used_again_under_the_last_look),
 		CHECK_TEST(test_a_copy_without_a_beginning_is_not_good),
 		CHECK_TEST(test_a_copy_that_is_done_is_durable),
 		CHECK_TEST(test_the_name_of_a_copy_is_durable),
 		CHECK_TEST(test_a_copy_that_is_cut_short_is_never_taken_for_whole),
+		CHECK_TEST(test_a_target_that_is_a_link_to_nothing_is_refused),
 		CHECK_TEST(test_what_is_beside_the_target_stays_there),
 	};
 
