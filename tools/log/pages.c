@@ -33,6 +33,7 @@ struct array_pages { /* Of a queue, or of the half index. */
 	struct span topic;         /* Set when all is read. */
 	uint64_t born;             /* Log offset of the topic's deletion; 0: none. */
 	uint64_t min, end;         /* Entries that a start believes: [min, end). */
+	uint64_t present_from;     /* None is missing from this one on. */
 	struct owned_page *pages;
 	size_t count, capacity;
 };
@@ -221,7 +222,8 @@ enum status pages_open(const struct vfs *vfs, const char *root, uint64_t from, s
 
 	if (look == NULL)
 		return no_memory(err);
-	*look = (struct pages_look){ .vfs = vfs, .root = root, .from = from, .name_count = 1 };
+	*look = (struct pages_look){ .vfs = vfs, .root = root, .from = from, .name_count = 1,
+				      .halves.present_from = UINT64_MAX };
 	look->names = array_with_room(NULL, 0, &look->name_capacity, sizeof(*look->names));
 	buffer_init(&look->texts, 0);
 	enum status status = look->names != NULL ? read_snapshot(look, err) : no_memory(err);
@@ -288,6 +290,16 @@ static void see_topic(struct pages_look *look, const struct record_topic *r)
 		end_at(&look->queues[i], 0);
 }
 
+/* Those that the log has are in their index: it was filled as they were stored, or built anew from a log that held them, and only
+ * what lies before the log's start is taken out. */
+static void see_half(struct pages_look *look, uint64_t log_offset, const struct record_half *r)
+{
+	if (r->half_queue_offset < look->halves.present_from)
+		look->halves.present_from = r->half_queue_offset;
+	if (log_offset >= look->from)
+		end_at(&look->halves, r->half_queue_offset);
+}
+
 void pages_see(struct pages_look *look, const struct log_record *record)
 {
 	union {
@@ -298,6 +310,8 @@ void pages_see(struct pages_look *look, const struct log_record *record)
 		struct record_topic topic;
 	} r;
 
+	if (record->kind == LOG_HALF && record_half_decode(record->payload, &r.half, NULL) == ST_OK)
+		see_half(look, record->offset, &r.half);
 	if (record->offset < look->from)
 		return;
 	if (record->kind == LOG_MESSAGE && record_message_decode(record->payload, &r.message, NULL) == ST_OK &&
@@ -308,43 +322,56 @@ void pages_see(struct pages_look *look, const struct log_record *record)
 		see_place(look, r.decision.topic, r.decision.queue_id, r.decision.queue_offset);
 	else if (record->kind == LOG_DELIVER && record_deliver_decode(record->payload, &r.deliver, NULL) == ST_OK)
 		see_place(look, r.deliver.topic, r.deliver.queue_id, r.deliver.queue_offset);
-	else if (record->kind == LOG_HALF && record_half_decode(record->payload, &r.half, NULL) == ST_OK)
-		end_at(&look->halves, r.half.half_queue_offset);
 	else if (record->kind == LOG_TOPIC && record_topic_decode(record->payload, &r.topic, NULL) == ST_OK)
 		see_topic(look, &r.topic);
 }
 
 /* --- the pages ------------------------------------------------------------------------------------------------------ */
 
-/* What is wrong with an entry; NULL: nothing. *last_io: the record that the entry before it names; 0: none yet. */
-static const char *queue_problem(const uint8_t *bytes, uint64_t *last_io)
+/* Entries name records that lie in the log in the same order. *last_io: the one that the entry before this one names. */
+static const char *order_problem(uint64_t log_offset, uint64_t *last_io)
 {
-	struct cq_entry entry;
-	enum status status = cq_entry_decode(bytes, &entry);
+	bool ascends = log_offset > *last_io;
 
-	if (status == ST_NOTFOUND)
-		return "it is missing";
-	if (status != ST_OK)
-		return "its checksum is wrong";
-	if (entry.log_offset <= *last_io)
-		return "it names an earlier record than the entry before it";
-	*last_io = entry.log_offset;
-	return NULL;
+	*last_io = log_offset;
+	return ascends ? NULL : "it names an earlier record than the entry before it";
 }
 
-static const char *half_problem(const uint8_t *bytes, uint64_t *last_io)
+static enum status decode_queue(const uint8_t *bytes, uint64_t *log_offset_out)
 {
-	struct half_entry entry;
+	struct cq_entry entry = { 0 };
+	enum status status = cq_entry_decode(bytes, &entry);
 
-	(void)last_io; /* Some of those that are decided may be gone. */
-	return half_entry_decode(bytes, &entry) == ST_CORRUPT ? "its checksum is wrong" : NULL;
+	*log_offset_out = entry.log_offset;
+	return status;
+}
+
+static enum status decode_half(const uint8_t *bytes, uint64_t *log_offset_out)
+{
+	struct half_entry entry = { 0 };
+	enum status status = half_entry_decode(bytes, &entry);
+
+	*log_offset_out = entry.half_offset;
+	return status;
 }
 
 struct array_kind {
 	size_t entry_size;
-	const char *(*problem)(const uint8_t *bytes, uint64_t *last_io);
+	enum status (*decode)(const uint8_t *bytes, uint64_t *log_offset_out);
 };
-static const struct array_kind QUEUE = { CQ_ENTRY_SIZE, queue_problem }, HALVES = { HALF_ENTRY_SIZE, half_problem };
+static const struct array_kind QUEUE = { CQ_ENTRY_SIZE, decode_queue }, HALVES = { HALF_ENTRY_SIZE, decode_half };
+
+/* What is wrong with entry n; NULL: nothing. */
+static const char *entry_problem(const struct array_pages *array, const struct array_kind *kind, uint64_t n, const uint8_t *bytes,
+				 uint64_t *last_io)
+{
+	uint64_t log_offset = 0;
+	enum status status = kind->decode(bytes, &log_offset);
+
+	if (status == ST_NOTFOUND)
+		return n >= array->present_from ? "it is missing" : NULL;
+	return status == ST_OK ? order_problem(log_offset, last_io) : "its checksum is wrong";
+}
 
 /* damage->count is 0 when nothing is. */
 static void look_at_page(const struct array_pages *array, const struct array_kind *kind, const struct owned_page *at,
@@ -356,7 +383,7 @@ static void look_at_page(const struct array_pages *array, const struct array_kin
 	for (uint64_t i = 0; i < per_page; i++) {
 		if (first + i < array->min || first + i >= array->end)
 			continue;
-		const char *problem = kind->problem(page + i * kind->entry_size, last_io);
+		const char *problem = entry_problem(array, kind, first + i, page + i * kind->entry_size, last_io);
 		if (problem == NULL || damage->count++ > 0)
 			continue;
 		damage->byte = (uint64_t)at->page * PAGEFILE_PAGE_SIZE + i * kind->entry_size;

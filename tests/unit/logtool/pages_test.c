@@ -6,6 +6,7 @@
 #include "tools/log/snapshots.h"
 
 enum { SEGMENT = LOG_SEGMENT_SIZE_MIN, LIVES = 6, MOMENTS = 40, HARMS = 8 };
+enum { PER_QUEUE_PAGE = PAGEFILE_PAGE_SIZE / CQ_ENTRY_SIZE, PER_HALF_PAGE = PAGEFILE_PAGE_SIZE / HALF_ENTRY_SIZE };
 static const char *const INDEX = "/store/index.pages";
 
 static enum status see(void *context, const struct log_record *record, bool beyond, struct errinfo *err)
@@ -54,11 +55,39 @@ static unsigned unreadable_in_queue(struct core *core, struct queue *queue)
 	return count;
 }
 
+static enum status note_half(void *context, const struct log_record *record, struct errinfo *err)
+{
+	struct record_half half;
+	uint64_t *first = context;
+
+	(void)err;
+	if (record->kind == LOG_HALF && record_half_decode(record->payload, &half, NULL) == ST_OK && half.half_queue_offset < *first)
+		*first = half.half_queue_offset;
+	return ST_OK;
+}
+
+/* A half that is in the log is in its index, but for pages that went as a whole: what was given up of the log may be there once
+ * more after a crash. */
+static unsigned unreadable_halves(struct core *core)
+{
+	const struct half_index *halves = &core->halves;
+	uint64_t first = UINT64_MAX;
+	struct half_entry half;
+	unsigned count = 0;
+
+	CU_ASSERT_EQUAL(commitlog_replay(core->log, 0, note_half, &first, NULL), ST_OK);
+	for (uint64_t n = half_index_min(halves); n < half_index_max(halves); n++) {
+		enum status status = half_index_get(halves, n, &half, NULL);
+
+		count += status == ST_CORRUPT || (status == ST_NOTFOUND && n >= first && half_index_skip_gap(halves, n) == n);
+	}
+	return count;
+}
+
 /* Entries that it refuses after a start, which changes the disk. */
 static unsigned unreadable_entries(const struct fixture *from, struct memdisk *disk)
 {
 	struct fixture *f = calloc(1, sizeof(*f));
-	struct half_entry half;
 	unsigned count = 0;
 
 	CU_ASSERT_PTR_NOT_NULL_FATAL(f);
@@ -70,8 +99,7 @@ static unsigned unreadable_entries(const struct fixture *from, struct memdisk *d
 		for (uint32_t q = 0; q < topic->queue_count; q++)
 			count += topic->queues[q] != NULL ? unreadable_in_queue(f->core, topic->queues[q]) : 0;
 	}
-	for (uint64_t n = half_index_min(&f->core->halves); n < half_index_max(&f->core->halves); n++)
-		count += half_index_get(&f->core->halves, n, &half, NULL) == ST_CORRUPT;
+	count += unreadable_halves(f->core);
 	fixture_close(f);
 	free(f);
 	return count;
@@ -180,6 +208,116 @@ static void test_entries_that_belong_elsewhere_are_found(void)
 	CU_ASSERT_EQUAL_FATAL(count, 1);
 	CU_ASSERT_EQUAL(first.entry, 1);
 	CU_ASSERT_PTR_NOT_NULL(strstr(first.reason, "names an earlier record"));
+	fixture_destroy(f);
+}
+
+/* Behind a single one that is, all are where they should be: on its page, and on the next one. */
+static void test_a_misplaced_entry_is_the_only_one(void)
+{
+	struct fixture *f = create_small(0);
+	struct page_damage first = { 0 };
+	size_t count = 0, size = 0;
+
+	for (unsigned i = 0; i < 2 * PER_QUEUE_PAGE; i++) {
+		(void)must_send(f, (struct sent){ .topic = "t", .key = "k" });
+		fixture_disk(f, true);
+	}
+	fixture_snapshot(f);
+	uint8_t *pages = memdisk_data(f->disk, INDEX, &size);
+	memcpy(pages + 5 * CQ_ENTRY_SIZE, pages + PAGEFILE_PAGE_SIZE + 7 * CQ_ENTRY_SIZE, CQ_ENTRY_SIZE);
+	CU_ASSERT_TRUE(look_at(memdisk_vfs(f->disk), &count, &first));
+	CU_ASSERT_EQUAL_FATAL(count, 1);
+	CU_ASSERT_EQUAL(first.count, 1);
+	CU_ASSERT_EQUAL(first.byte, 6 * CQ_ENTRY_SIZE); /* Which of the two it is does not show. */
+	fixture_destroy(f);
+}
+
+/* --- halves ----------------------------------------------------------------------------------------------------------- */
+
+/* Three pages of halves, of which nothing is decided. */
+static struct fixture *create_halves(uint8_t **pages_out)
+{
+	struct fixture *f = create_small(0);
+	size_t size = 0;
+
+	for (unsigned i = 0; i < 3 * PER_HALF_PAGE; i++) {
+		char key[32];
+
+		snprintf(key, sizeof(key), "k-%u", i);
+		(void)must_send(f, (struct sent){ .topic = "t", .key = key, .half = true });
+		fixture_disk(f, true);
+	}
+	fixture_snapshot(f);
+	*pages_out = memdisk_data(f->disk, INDEX, &size);
+	CU_ASSERT_TRUE_FATAL(size >= (size_t)3 * PAGEFILE_PAGE_SIZE);
+	return f;
+}
+
+/* The only damage is 16 halves, or as many as are said, from this one on. */
+static void expect_bad_halves(struct fixture *f, uint64_t entry, unsigned bad, const char *reason)
+{
+	struct page_damage first = { 0 };
+	size_t count = 0;
+
+	CU_ASSERT_TRUE(look_at(memdisk_vfs(f->disk), &count, &first));
+	CU_ASSERT_EQUAL_FATAL(count, 1);
+	CU_ASSERT_EQUAL(first.topic.size, 0);
+	CU_ASSERT_EQUAL(first.entry, entry);
+	CU_ASSERT_EQUAL(first.count, bad);
+	CU_ASSERT_PTR_NOT_NULL(strstr(first.reason, reason));
+}
+
+/* A broker would not know the half again when it is sent once more. */
+static void test_halves_that_are_missing_are_found(void)
+{
+	enum { SECTOR = 512, PER_SECTOR = SECTOR / HALF_ENTRY_SIZE };
+	static const unsigned sectors[] = { 0, 3, 8, 23 };
+
+	for (size_t i = 0; i < sizeof(sectors) / sizeof(sectors[0]); i++) {
+		uint8_t *pages = NULL;
+		struct fixture *f = create_halves(&pages);
+
+		memset(pages + (size_t)sectors[i] * SECTOR, 0, SECTOR);
+		expect_bad_halves(f, (uint64_t)sectors[i] * PER_SECTOR, PER_SECTOR, "missing");
+		fixture_destroy(f);
+	}
+}
+
+/* An index that was built anew has entries of those that the log has, and of open ones before them. */
+static void test_halves_before_the_logs_first_may_be_gone(void)
+{
+	const struct page_damage *damages = NULL;
+	struct record_half half = { .half_queue_offset = 16, .group = SPAN_LITERAL("g"), .unique_key = SPAN_LITERAL("k") };
+	struct pages_look *look = NULL;
+	uint8_t payload[512], *pages = NULL;
+	struct fixture *f = create_halves(&pages);
+	struct snapshot_items snapshots;
+	size_t count = 0;
+
+	record_half_encode(&half, payload);
+	memset(pages, 0, 2 * 512);
+	CU_ASSERT_EQUAL_FATAL(snapshots_read(memdisk_vfs(f->disk), "/store", &snapshots, NULL), ST_OK);
+	CU_ASSERT_EQUAL_FATAL(pages_open(memdisk_vfs(f->disk), "/store", snapshots_newest(&snapshots)->from, &look, NULL), ST_OK);
+	pages_see(look, &(struct log_record){ .kind = LOG_HALF, .offset = 5000, .payload = { payload, record_half_size(&half) } });
+	CU_ASSERT_EQUAL(pages_check(look, &damages, &count, NULL), ST_OK);
+	CU_ASSERT_EQUAL_FATAL(count, 1);
+	CU_ASSERT_EQUAL(damages[0].entry, 16);
+	CU_ASSERT_EQUAL(damages[0].count, 16);
+	pages_free(look);
+	fixture_destroy(f);
+}
+
+static void test_halves_that_belong_elsewhere_are_found(void)
+{
+	uint8_t *pages = NULL;
+	struct fixture *f = create_halves(&pages);
+
+	memcpy(pages + PAGEFILE_PAGE_SIZE, pages + 512, 512); /* Each is behind the one before it, but for the first. */
+	expect_bad_halves(f, PER_HALF_PAGE, 1, "names an earlier record");
+	fixture_destroy(f);
+	f = create_halves(&pages);
+	memcpy(pages + 512, pages + PAGEFILE_PAGE_SIZE, 512); /* Those are not: the one behind them is before the last. */
+	expect_bad_halves(f, 32, 1, "names an earlier record");
 	fixture_destroy(f);
 }
 
@@ -351,6 +489,10 @@ int main(void)
 	static const struct check_test tests[] = {
 		CHECK_TEST(test_what_a_broker_cannot_read_is_found),
 		CHECK_TEST(test_entries_that_belong_elsewhere_are_found),
+		CHECK_TEST(test_a_misplaced_entry_is_the_only_one),
+		CHECK_TEST(test_halves_that_are_missing_are_found),
+		CHECK_TEST(test_halves_before_the_logs_first_may_be_gone),
+		CHECK_TEST(test_halves_that_belong_elsewhere_are_found),
 		CHECK_TEST(test_pages_of_a_deleted_topic_are_nobodys),
 		CHECK_TEST(test_a_page_that_is_being_written_is_no_damage),
 		CHECK_TEST(test_pages_of_a_replaced_snapshot_are_no_damage),
