@@ -1,5 +1,6 @@
 /* tools/log/pages: of an index that nobody has touched nothing is said, whatever a power cut left of it; what a broker would
  * refuse to read is found. */
+#include "lib/index/snapshot_sections.h"
 #include "tests/unit/core/core_traffic.h"
 #include "tools/log/pages.h"
 #include "tools/log/scan.h"
@@ -18,8 +19,9 @@ static enum status see(void *context, const struct log_record *record, bool beyo
 }
 
 /* How many pages are damaged, and the first. False: there is no snapshot, or the index is lost. */
-static bool look_at(const struct vfs *vfs, size_t *count_out, struct page_damage *first_out)
+static bool look_twice(const struct vfs *vfs, void (*between)(void), size_t *count_out, struct page_damage *first_out)
 {
+	bool suspects = false;
 	const struct page_damage *damages = NULL;
 	struct pages_look *look = NULL;
 	struct snapshot_items snapshots;
@@ -30,7 +32,11 @@ static bool look_at(const struct vfs *vfs, size_t *count_out, struct page_damage
 		return false;
 	CU_ASSERT_EQUAL_FATAL(pages_open(vfs, "/store", snapshots_newest(&snapshots)->from, &look, NULL), ST_OK);
 	CU_ASSERT_EQUAL_FATAL(log_scan(vfs, "/store", snapshots_known(&snapshots), see, look, &scan, NULL), ST_OK);
-	CU_ASSERT_EQUAL(pages_check(look, &damages, count_out, NULL), ST_OK);
+	CU_ASSERT_EQUAL(pages_check(look, &suspects, NULL), ST_OK);
+	if (between != NULL)
+		between();
+	CU_ASSERT_EQUAL(pages_check_again(look, &damages, count_out, NULL), ST_OK);
+	CU_ASSERT_EQUAL(pages_problem(look), NULL);
 	if (*count_out > 0) {
 		*first_out = damages[0];
 		first_out->topic = (struct span){ (const uint8_t *)"", damages[0].topic.size }; /* The look owns it. */
@@ -38,6 +44,11 @@ static bool look_at(const struct vfs *vfs, size_t *count_out, struct page_damage
 	log_scan_free(&scan);
 	pages_free(look);
 	return true;
+}
+
+static bool look_at(const struct vfs *vfs, size_t *count_out, struct page_damage *first_out)
+{
+	return look_twice(vfs, NULL, count_out, first_out);
 }
 
 /* --- what a broker reads ---------------------------------------------------------------------------------------------- */
@@ -287,6 +298,7 @@ static void test_halves_that_are_missing_are_found(void)
 static void test_halves_before_the_logs_first_may_be_gone(void)
 {
 	const struct page_damage *damages = NULL;
+	bool suspects = false;
 	struct record_half half = { .half_queue_offset = 16, .group = SPAN_LITERAL("g"), .unique_key = SPAN_LITERAL("k") };
 	struct pages_look *look = NULL;
 	uint8_t payload[512], *pages = NULL;
@@ -299,7 +311,8 @@ static void test_halves_before_the_logs_first_may_be_gone(void)
 	CU_ASSERT_EQUAL_FATAL(snapshots_read(memdisk_vfs(f->disk), "/store", &snapshots, NULL), ST_OK);
 	CU_ASSERT_EQUAL_FATAL(pages_open(memdisk_vfs(f->disk), "/store", snapshots_newest(&snapshots)->from, &look, NULL), ST_OK);
 	pages_see(look, &(struct log_record){ .kind = LOG_HALF, .offset = 5000, .payload = { payload, record_half_size(&half) } });
-	CU_ASSERT_EQUAL(pages_check(look, &damages, &count, NULL), ST_OK);
+	CU_ASSERT_EQUAL(pages_check(look, &suspects, NULL), ST_OK);
+	CU_ASSERT_EQUAL(pages_check_again(look, &damages, &count, NULL), ST_OK);
 	CU_ASSERT_EQUAL_FATAL(count, 1);
 	CU_ASSERT_EQUAL(damages[0].entry, 16);
 	CU_ASSERT_EQUAL(damages[0].count, 16);
@@ -377,11 +390,13 @@ static size_t count_behind(struct memdisk *disk, const struct log_record *record
 {
 	const struct page_damage *damages = NULL;
 	struct pages_look *look = NULL;
+	bool suspects = false;
 	size_t count = 0;
 
 	CU_ASSERT_EQUAL_FATAL(pages_open(memdisk_vfs(disk), "/store", 8000, &look, NULL), ST_OK);
 	pages_see(look, record);
-	CU_ASSERT_EQUAL(pages_check(look, &damages, &count, NULL), ST_OK);
+	CU_ASSERT_EQUAL(pages_check(look, &suspects, NULL), ST_OK);
+	CU_ASSERT_EQUAL(pages_check_again(look, &damages, &count, NULL), ST_OK);
 	CU_ASSERT_TRUE(count == 0 || (damages[0].byte == PAGEFILE_PAGE_SIZE && span_is(damages[0].topic, "t")));
 	pages_free(look);
 	return count;
@@ -403,85 +418,175 @@ static void test_pages_of_a_deleted_topic_are_nobodys(void)
 	memdisk_destroy(disk);
 }
 
+/* --- a snapshot that contradicts itself ------------------------------------------------------------------------------- */
+
+/* Of queue 0 of "t", whose page table this is, and its range. */
+struct table {
+	uint32_t pages[3];
+	uint64_t group, min, end;
+};
+
+static void put_table(struct memdisk *disk, const struct table *table)
+{
+	struct snapshot_header header = { .from = 8000 };
+	struct buffer out;
+
+	buffer_init(&out, 0);
+	snapshot_put_header(&out, &header);
+	size_t begun = snapshot_begin_chunk(&out, SECTION_NAMES);
+	buffer_put_u32(&out, 1);
+	buffer_put_u16(&out, 1);
+	buffer_put_u8(&out, 't');
+	snapshot_end_chunk(&out, begun, 1);
+	begun = snapshot_begin_chunk(&out, SECTION_QUEUES);
+	buffer_put_u32(&out, 1);
+	buffer_put_u32(&out, 0);
+	buffer_put_u8(&out, SNAPSHOT_QUEUE_LAST);
+	buffer_put_u64(&out, table->group);
+	buffer_put_u32(&out, 3);
+	for (int i = 0; i < 3; i++)
+		buffer_put_u32(&out, table->pages[i]);
+	buffer_put_u64(&out, table->end);
+	buffer_put_u64(&out, table->min);
+	buffer_put_u64(&out, table->end);
+	snapshot_end_chunk(&out, begun, 1);
+	snapshot_put_end(&out, &(struct snapshot_end){ .durable = 8000, .page_count = 3, .swept_pages = 3 });
+	CU_ASSERT_EQUAL(vfs_mkdir(memdisk_vfs(disk), "/store/snapshots", NULL), ST_OK);
+	memdisk_put(disk, "/store/snapshots/00000000000000008000", buffer_span(&out).data, buffer_size(&out));
+	buffer_deinit(&out);
+}
+
+/* The look at an index file of zeros. */
+static struct pages_look *look_at_table(const struct table *table, struct memdisk **disk_out, size_t *count_out,
+					const struct page_damage **damages_out)
+{
+	static uint8_t zeros[3 * PAGEFILE_PAGE_SIZE];
+	struct pages_look *look = NULL;
+	bool suspects = false;
+
+	*disk_out = memdisk_create();
+	put_table(*disk_out, table);
+	memdisk_put(*disk_out, INDEX, zeros, sizeof(zeros));
+	CU_ASSERT_EQUAL_FATAL(pages_open(memdisk_vfs(*disk_out), "/store", 8000, &look, NULL), ST_OK);
+	CU_ASSERT_EQUAL(pages_check(look, &suspects, NULL), ST_OK);
+	CU_ASSERT_EQUAL(pages_check_again(look, damages_out, count_out, NULL), ST_OK);
+	return look;
+}
+
+static void expect_problem(const struct table *table, const char *problem)
+{
+	const struct page_damage *damages = NULL;
+	struct memdisk *disk = NULL;
+	size_t count = 0;
+	struct pages_look *look = look_at_table(table, &disk, &count, &damages);
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(pages_problem(look));
+	CU_ASSERT_PTR_NOT_NULL(strstr(pages_problem(look), problem));
+	CU_ASSERT_EQUAL(count, 0);
+	pages_free(look);
+	memdisk_destroy(disk);
+}
+
+static void test_a_snapshot_that_contradicts_itself_is_told(void)
+{
+	expect_problem(&(struct table){ { 0, 1, 0 }, 0, 0, 306 }, "belongs to two arrays");
+	expect_problem(&(struct table){ { 0, 1, 3 }, 0, 0, 306 }, "beyond the index file");
+	expect_problem(&(struct table){ { 0, 1, 2 }, 0, 0, 307 }, "without its pages");
+	expect_problem(&(struct table){ { 0, 1, 2 }, 1, 101, 307 }, "without its pages");
+	expect_problem(&(struct table){ { 0, 1, 2 }, 0, 307, 306 }, "without its pages");
+}
+
+/* Entries that have no page, not those outside of the range. */
+static void expect_hole(const struct table *table, uint64_t entry, uint64_t entries)
+{
+	const struct page_damage *damages = NULL;
+	struct memdisk *disk = NULL;
+	size_t count = 0;
+	struct pages_look *look = look_at_table(table, &disk, &count, &damages);
+
+	CU_ASSERT_EQUAL(pages_problem(look), NULL);
+	CU_ASSERT_TRUE_FATAL(count > 0);
+	CU_ASSERT_EQUAL(damages[0].no_page, entries > 0);
+	CU_ASSERT_EQUAL(damages[0].entry, entry);
+	CU_ASSERT_TRUE(entries == 0 || damages[0].count == entries);
+	for (size_t i = 1; i < count; i++)
+		CU_ASSERT_FALSE(damages[i].no_page);
+	pages_free(look);
+	memdisk_destroy(disk);
+}
+
+static void test_entries_without_a_page_are_missing(void)
+{
+	const uint32_t none = ENTRY_NO_PAGE;
+
+	expect_hole(&(struct table){ { 0, none, 1 }, 0, 0, 306 }, 102, 102);
+	expect_hole(&(struct table){ { none, 0, 1 }, 7, 720, 1000 }, 720, 96);
+	expect_hole(&(struct table){ { 0, none, none }, 0, 5, 300 }, 102, 198);
+	expect_hole(&(struct table){ { none, 0, none }, 0, 102, 204 }, 102, 0);
+}
+
 /* --- beside a running broker ------------------------------------------------------------------------------------------ */
 
 static struct {
 	struct fixture *f;
-	struct vfs vfs;
-	size_t bad_at;     /* This byte is mended behind the first read. */
-	unsigned reads;
-	bool replace;      /* Two snapshots replace those that are kept. */
+	size_t bad_at;     /* A byte that a writer is about to set. */
 } meanwhile;
 
-static enum status read_and_mend(struct vfs_file *file, uint64_t offset, void *data, size_t size, size_t *got_out,
-				 struct errinfo *err)
+static void end_write(void)
 {
-	enum status status = memdisk_vfs(meanwhile.f->disk)->read(file, offset, data, size, got_out, err);
-	size_t file_size = 0;
+	size_t size = 0;
 
-	if (meanwhile.bad_at - offset < size && meanwhile.reads++ == 0 && !meanwhile.replace)
-		memdisk_data(meanwhile.f->disk, INDEX, &file_size)[meanwhile.bad_at] ^= 4;
-	return status;
+	memdisk_data(meanwhile.f->disk, INDEX, &size)[meanwhile.bad_at] ^= 4;
 }
 
-static enum status open_index(void *context, const char *path, unsigned flags, struct vfs_file **out, struct errinfo *err)
+/* Both that are kept. */
+static void replace_snapshots(void)
 {
-	enum status status = memdisk_vfs(meanwhile.f->disk)->open(context, path, flags, out, err);
-
-	if (status == ST_OK && strcmp(path, INDEX) == 0)
-		(*out)->vfs = &meanwhile.vfs;
-	return status;
+	for (int i = 0; i < 2; i++)
+		fixture_snapshot(meanwhile.f);
 }
 
-/* When pages have been read. */
-static enum status list_replaced(void *context, const char *dir, vfs_list_callback callback, void *callback_context,
-				 struct errinfo *err)
+/* It ends, and one on the next page begins. */
+static void begin_another_write(void)
 {
-	if (meanwhile.reads > 0 && meanwhile.replace) {
-		for (int i = 0; i < 2; i++)
-			fixture_snapshot(meanwhile.f);
-		meanwhile.replace = false;
-	}
-	return memdisk_vfs(meanwhile.f->disk)->list(context, dir, callback, callback_context, err);
+	end_write();
+	meanwhile.bad_at += PAGEFILE_PAGE_SIZE;
+	end_write();
 }
 
 /* How many damaged pages are told when one was damaged at the first look. */
-static size_t count_meanwhile(bool replace)
+static size_t count_meanwhile(void (*between)(void))
 {
 	struct fixture *f = create_small(0);
 	struct page_damage first = { 0 };
 	size_t count = 0, size = 0;
 
-	for (int i = 0; i < 5; i++)
+	for (unsigned i = 0; i < 2 * PER_QUEUE_PAGE; i++) {
 		(void)must_send(f, (struct sent){ .topic = "t", .key = "k" });
+		fixture_disk(f, true);
+	}
 	fixture_snapshot(f);
 	meanwhile.f = f;
-	meanwhile.vfs = *memdisk_vfs(f->disk);
-	meanwhile.vfs.read = read_and_mend;
-	meanwhile.vfs.open = open_index;
-	meanwhile.vfs.list = list_replaced;
 	meanwhile.bad_at = 20;
-	meanwhile.reads = 0;
-	meanwhile.replace = replace;
 	memdisk_data(f->disk, INDEX, &size)[meanwhile.bad_at] ^= 4;
 	CU_ASSERT_TRUE(look_at(memdisk_vfs(f->disk), &count, &first));
 	CU_ASSERT_EQUAL(count, 1);
 	CU_ASSERT_EQUAL(first.byte, 0);
 	CU_ASSERT_EQUAL(first.entry, 0);
-	CU_ASSERT_TRUE(look_at(&meanwhile.vfs, &count, &first));
-	CU_ASSERT_TRUE(meanwhile.reads > 0);
+	CU_ASSERT_TRUE(look_twice(memdisk_vfs(f->disk), between, &count, &first));
 	fixture_destroy(f);
 	return count;
 }
 
 static void test_a_page_that_is_being_written_is_no_damage(void)
 {
-	CU_ASSERT_EQUAL(count_meanwhile(false), 0);
+	CU_ASSERT_EQUAL(count_meanwhile(end_write), 0);
+	CU_ASSERT_EQUAL(count_meanwhile(begin_another_write), 0);
 }
 
 static void test_pages_of_a_replaced_snapshot_are_no_damage(void)
 {
-	CU_ASSERT_EQUAL(count_meanwhile(true), 0);
+	CU_ASSERT_EQUAL(count_meanwhile(replace_snapshots), 0);
 }
 
 int main(void)
@@ -494,6 +599,8 @@ int main(void)
 		CHECK_TEST(test_halves_before_the_logs_first_may_be_gone),
 		CHECK_TEST(test_halves_that_belong_elsewhere_are_found),
 		CHECK_TEST(test_pages_of_a_deleted_topic_are_nobodys),
+		CHECK_TEST(test_a_snapshot_that_contradicts_itself_is_told),
+		CHECK_TEST(test_entries_without_a_page_are_missing),
 		CHECK_TEST(test_a_page_that_is_being_written_is_no_damage),
 		CHECK_TEST(test_pages_of_a_replaced_snapshot_are_no_damage),
 	};
