@@ -12,6 +12,7 @@
 
 #include "broker/core/offsets.h"
 #include "lib/base/bytes.h"
+#include "lib/index/snapshot_sections.h"
 
 struct consumer_group;
 struct core;
@@ -20,27 +21,6 @@ struct snapshot_reader;
 struct topic;
 
 enum { SNAPSHOT_SLICE_BYTES = 128 * 1024, SNAPSHOT_POPS_AT_ONCE = 1000, SNAPSHOT_SLOTS_AT_ONCE = 50 * 1000 };
-/* Flags of a delayed message; with RECALL its hash follows, which goes by the key in the section STATE. */
-enum { DELAY_ITEM_TRANSACTIONAL = 1, DELAY_ITEM_RECALL = 2 };
-
-enum snapshot_section {
-	SECTION_STATE = 1,  /* Single values; first, because others need them. */
-	SECTION_NAMES,
-	SECTION_TOPICS,
-	SECTION_GROUPS,
-	SECTION_QUEUES,     /* Pages of the consume queues; the last item of each says its range too. */
-	SECTION_HALVES,     /* The same of the half index. */
-	SECTION_OFFSETS,
-	SECTION_PENDING,
-	SECTION_RESENDS,
-	SECTION_DELAYS,
-	SECTION_SEGMENTS,
-	SECTION_POPS,       /* What is checked out by POP. */
-	SECTION_MODES,      /* How groups fetch. */
-};
-
-/* Bits in front of a topic and of a queue. DELETED: the log offset of its last deletion follows. */
-enum { SNAPSHOT_TOPIC_SYSTEM = 1, SNAPSHOT_TOPIC_DELETED = 2, SNAPSHOT_QUEUE_LAST = 1, SNAPSHOT_QUEUE_DELETED = 2 };
 
 /* Where a snapshot under way stands. Zeros at first. */
 struct snapshot_cursor {

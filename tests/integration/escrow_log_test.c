@@ -18,6 +18,7 @@
 #include "lib/base/crc32c.h"
 #include "lib/base/logging.h"
 #include "lib/index/snapshot_file.h"
+#include "lib/index/snapshot_sections.h"
 #include "lib/log/commitlog.h"
 #include "lib/record/record_settings.h"
 #include "lib/record/record_transaction.h"
@@ -476,6 +477,56 @@ static void test_a_damaged_snapshot_is_something_wrong(void)
 	CU_ASSERT(broker_starts(why));
 }
 
+/* The newest snapshot once more, with right checksums, but with a half index page that no file has. */
+static void misname_half_page(const char *path)
+{
+	struct snapshot_reader *reader = NULL;
+	struct snapshot_chunk chunk;
+	struct buffer out;
+	uint64_t from = strtoull(strrchr(path, '/') + 1, NULL, 10);
+	unsigned changed = 0;
+
+	buffer_init(&out, 0);
+	CU_ASSERT_EQUAL_FATAL(snapshot_open(vfs_posix(), copy, from, &reader, NULL), ST_OK);
+	snapshot_put_header(&out, snapshot_header(reader));
+	while (snapshot_next(reader, &chunk, NULL) == ST_OK) {
+		size_t begun = snapshot_begin_chunk(&out, chunk.section), at = buffer_size(&out);
+
+		buffer_append_span(&out, chunk.payload);
+		if (chunk.section == SECTION_HALVES && chunk.payload.size > 17 && changed++ == 0)
+			put_u32(out.data + out.start + at + 13, 0x00ffffff); /* Behind last, group, count. */
+		snapshot_end_chunk(&out, begun, chunk.item_count);
+	}
+	snapshot_put_end(&out, snapshot_end(reader));
+	snapshot_close(reader);
+	CU_ASSERT_EQUAL_FATAL(changed, 1);
+	FILE *file = fopen(path, "w");
+	CU_ASSERT_PTR_NOT_NULL_FATAL(file);
+	CU_ASSERT_EQUAL(fwrite(buffer_span(&out).data, 1, buffer_size(&out), file), buffer_size(&out));
+	CU_ASSERT_EQUAL(fclose(file), 0);
+	buffer_deinit(&out);
+}
+
+/* All else is told, too. */
+static void test_a_snapshot_that_contradicts_itself_is_refused(void)
+{
+	char path[900], newest[900] = "", why[1024];
+
+	copy_store();
+	for (unsigned i = 0; nth_file("snapshots", i, path); i++)
+		memcpy(newest, path, sizeof(path));
+	CU_ASSERT_FATAL(newest[0] != '\0');
+	misname_half_page(newest);
+	CU_ASSERT_EQUAL(tool("check %s", copy), 1);
+	EXPECT_TEXT("segment     0");
+	EXPECT_TEXT("A broker refuses to start: the newest snapshot contradicts itself: an index page lies beyond the index file");
+	CU_ASSERT_EQUAL(tool("check %s --json", copy), 1);
+	cJSON_Delete(line_of_kind("segment"));
+	EXPECT_TEXT("contradicts itself");
+	CU_ASSERT_FALSE(broker_starts(why));
+	CU_ASSERT_PTR_NOT_NULL(strstr(why, "an index page lies beyond the index file"));
+}
+
 /* A broker meets it only when somebody reads the entry. */
 static void test_a_damaged_index_page_is_something_wrong(void)
 {
@@ -807,6 +858,7 @@ int main(void)
 		CHECK_TEST(test_bad_commands_say_why),
 		CHECK_TEST(test_what_check_says_is_what_a_start_does),
 		CHECK_TEST(test_a_damaged_snapshot_is_something_wrong),
+		CHECK_TEST(test_a_snapshot_that_contradicts_itself_is_refused),
 		CHECK_TEST(test_a_damaged_index_page_is_something_wrong),
 		CHECK_TEST(test_another_version_is_no_damage),
 		CHECK_TEST(test_a_backup_is_a_store),

@@ -6,11 +6,11 @@
 
 #include "lib/base/array.h"
 #include "lib/index/snapshot_file.h"
+#include "lib/index/snapshot_sections.h"
 #include "lib/record/record_message.h"
 #include "lib/record/record_transaction.h"
 
-/* docs/formats/snapshots.md */
-enum { SECTION_PENDING = 8, SECTION_DELAYS = 10, SECTION_LAST = 13, DELAY_RECALL = 2, DELAY_BITS = 3 };
+enum { DELAY_BITS = DELAY_ITEM_TRANSACTIONAL | DELAY_ITEM_RECALL };
 
 /* --- lists ------------------------------------------------------------------------------------------------------------ */
 
@@ -99,7 +99,7 @@ static struct gone_body read_delayed(struct reader *in)
 	unsigned bits = reader_u8(in);
 	if (bits > DELAY_BITS)
 		in->failed = true;
-	if ((bits & DELAY_RECALL) != 0)
+	if ((bits & DELAY_ITEM_RECALL) != 0)
 		(void)reader_u32(in);
 	return gone;
 }

@@ -462,16 +462,21 @@ static void print_refusal_json(struct check *check, const char *why)
 	line_end(lines);
 }
 
-static enum status look(struct check *check, struct errinfo *err)
+static enum status read_store(struct check *check, struct errinfo *err)
 {
 	check->in_use = store_is_in_use(check->store, &check->pid);
-	check->pages = (struct check_pages){ .store = check->store, .snapshots = &check->look.snapshots };
+	check->pages = (struct check_pages){ .store = check->store, .in_use = check->in_use,
+					      .snapshots = &check->look.snapshots };
 	enum status status = unfinished_check(vfs_posix(), check->store, err);
 	if (status == ST_OK)
 		status = lost_log_check(vfs_posix(), check->store, err);
 	if (status == ST_OK)
 		status = start_look(vfs_posix(), check->store, see_record, check, &check->look, err);
-	return status == ST_OK ? check_pages_run(&check->pages, err) : status;
+	if (status == ST_OK)
+		status = check_pages_run(&check->pages, err);
+	if (status == ST_OK && check->pages.problem[0] != '\0')
+		verdict_refuse(&check->look.verdict, check->pages.problem);
+	return status;
 }
 
 static enum status print_all(struct check *check, struct errinfo *err)
@@ -495,7 +500,7 @@ static enum status print_all(struct check *check, struct errinfo *err)
 
 static enum status run_check(struct check *check, bool *found_out, struct errinfo *err)
 {
-	enum status status = look(check, err);
+	enum status status = read_store(check, err);
 
 	if (status == ST_CORRUPT && !for_people(check)) {
 		*found_out = true;

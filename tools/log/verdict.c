@@ -28,12 +28,12 @@ const char *start_outcome_text(enum start_outcome outcome)
 	return "may take damage for a torn tail and cut it";
 }
 
-static void refuse(struct verdict *out, const char *why)
+void verdict_refuse(struct verdict *verdict, const char *why)
 {
-	if (out->outcome == START_REFUSES)
+	if (verdict->outcome == START_REFUSES)
 		return;
-	out->outcome = START_REFUSES;
-	snprintf(out->why, sizeof(out->why), "%s", why);
+	verdict->outcome = START_REFUSES;
+	snprintf(verdict->why, sizeof(verdict->why), "%s", why);
 }
 
 /* Every segment's header is read, whatever a snapshot has proved; none may be missing that the log reaches. */
@@ -43,9 +43,9 @@ static void check_headers(const struct log_scan *scan, struct verdict *out)
 		const struct scan_segment *segment = &scan->segments[i];
 
 		if (!segment->sound)
-			refuse(out, segment->other_version ? "a segment is of another format version" : "a segment's header is bad");
+			verdict_refuse(out, segment->other_version ? "a segment is of another format version" : "a segment's header is bad");
 		if (i > 0 && segment[-1].end < segment->base && segment[-1].end <= out->end)
-			refuse(out, "a segment is missing");
+			verdict_refuse(out, "a segment is missing");
 	}
 }
 
@@ -56,18 +56,18 @@ static void check_snapshots(const struct log_scan *scan, const struct snapshot_i
 
 	for (size_t i = 0; i < snapshots->count && !snapshots->items[i].whole; i++) {
 		if (snapshots->items[i].other_version)
-			refuse(out, "the newest snapshot is of another format version");
+			verdict_refuse(out, "the newest snapshot is of another format version");
 	}
 	if (newest == NULL && scan->start > LOG_SEGMENT_HEADER_SIZE)
-		refuse(out, "no snapshot is whole, and the log's beginning is gone");
+		verdict_refuse(out, "no snapshot is whole, and the log's beginning is gone");
 	if (newest == NULL)
 		return;
 	if (memcmp(newest->log_id, scan->log_id, LOG_ID_SIZE) != 0)
-		refuse(out, "the newest snapshot belongs to another log");
+		verdict_refuse(out, "the newest snapshot belongs to another log");
 	if (newest->from < scan->segments[0].base) {
 		snprintf(why, sizeof(why), "the newest whole snapshot needs the log from %" PRIu64 " on, it begins at %" PRIu64,
 			 newest->from, scan->start);
-		refuse(out, why);
+		verdict_refuse(out, why);
 	}
 }
 
@@ -78,12 +78,12 @@ static void check_bodies(const struct view *view, struct verdict *out)
 	uint64_t body;
 
 	if (view->bodies->problem[0] != '\0')
-		refuse(out, view->bodies->problem);
+		verdict_refuse(out, view->bodies->problem);
 	if (!bodies_lost(view->bodies, out->end, &body))
 		return;
 	snprintf(why, sizeof(why), "the message of an undecided or delayed one is gone with its segment: it was at %" PRIu64
 		 ", the log begins at %" PRIu64, body, view->scan->start);
-	refuse(out, why);
+	verdict_refuse(out, why);
 }
 
 /* The first place where no record is, of what a start reads. NULL: there is none. */
@@ -104,7 +104,7 @@ static void check_records(const struct log_scan *scan, const struct scan_gap *fi
 		return;
 	if (first->damage && !first->unnoticed) {
 		snprintf(why, sizeof(why), "%s at log offset %" PRIu64 ", below what was durable", first->reason, out->end);
-		refuse(out, why);
+		verdict_refuse(out, why);
 	}
 	if (out->outcome == START_REFUSES)
 		return;
@@ -122,7 +122,7 @@ static void check_payloads(const struct view *view, struct verdict *out)
 		return;
 	out->unreadable = view->unreadable;
 	snprintf(why, sizeof(why), "the record at log offset %" PRIu64 " cannot be read", view->unreadable);
-	refuse(out, why);
+	verdict_refuse(out, why);
 }
 
 /* A file is shorter than it was when the next one was begun. */

@@ -38,6 +38,9 @@ enum status start_look(const struct vfs *vfs, const char *root, scan_visit visit
 		       struct errinfo *err) MUST_USE;
 void start_look_free(struct start_look *look);
 
+/* What nobody but the caller has seen makes a start refuse. The first reason stands. */
+void verdict_refuse(struct verdict *verdict, const char *why);
+
 /* "starts", "starts and cuts a torn tail", ... */
 const char *start_outcome_text(enum start_outcome outcome);
 

@@ -1,11 +1,13 @@
 /* tools/log/pages: of an index that nobody has touched nothing is said, whatever a power cut left of it; what a broker would
  * refuse to read is found. */
+#include "lib/index/snapshot_sections.h"
 #include "tests/unit/core/core_traffic.h"
 #include "tools/log/pages.h"
 #include "tools/log/scan.h"
 #include "tools/log/snapshots.h"
 
 enum { SEGMENT = LOG_SEGMENT_SIZE_MIN, LIVES = 6, MOMENTS = 40, HARMS = 8 };
+enum { PER_QUEUE_PAGE = PAGEFILE_PAGE_SIZE / CQ_ENTRY_SIZE, PER_HALF_PAGE = PAGEFILE_PAGE_SIZE / HALF_ENTRY_SIZE };
 static const char *const INDEX = "/store/index.pages";
 
 static enum status see(void *context, const struct log_record *record, bool beyond, struct errinfo *err)
@@ -17,8 +19,9 @@ static enum status see(void *context, const struct log_record *record, bool beyo
 }
 
 /* How many pages are damaged, and the first. False: there is no snapshot, or the index is lost. */
-static bool look_at(const struct vfs *vfs, size_t *count_out, struct page_damage *first_out)
+static bool look_twice(const struct vfs *vfs, void (*between)(void), size_t *count_out, struct page_damage *first_out)
 {
+	bool suspects = false;
 	const struct page_damage *damages = NULL;
 	struct pages_look *look = NULL;
 	struct snapshot_items snapshots;
@@ -29,7 +32,11 @@ static bool look_at(const struct vfs *vfs, size_t *count_out, struct page_damage
 		return false;
 	CU_ASSERT_EQUAL_FATAL(pages_open(vfs, "/store", snapshots_newest(&snapshots)->from, &look, NULL), ST_OK);
 	CU_ASSERT_EQUAL_FATAL(log_scan(vfs, "/store", snapshots_known(&snapshots), see, look, &scan, NULL), ST_OK);
-	CU_ASSERT_EQUAL(pages_check(look, &damages, count_out, NULL), ST_OK);
+	CU_ASSERT_EQUAL(pages_check(look, &suspects, NULL), ST_OK);
+	if (between != NULL)
+		between();
+	CU_ASSERT_EQUAL(pages_check_again(look, &damages, count_out, NULL), ST_OK);
+	CU_ASSERT_EQUAL(pages_problem(look), NULL);
 	if (*count_out > 0) {
 		*first_out = damages[0];
 		first_out->topic = (struct span){ (const uint8_t *)"", damages[0].topic.size }; /* The look owns it. */
@@ -37,6 +44,11 @@ static bool look_at(const struct vfs *vfs, size_t *count_out, struct page_damage
 	log_scan_free(&scan);
 	pages_free(look);
 	return true;
+}
+
+static bool look_at(const struct vfs *vfs, size_t *count_out, struct page_damage *first_out)
+{
+	return look_twice(vfs, NULL, count_out, first_out);
 }
 
 /* --- what a broker reads ---------------------------------------------------------------------------------------------- */
@@ -54,11 +66,39 @@ static unsigned unreadable_in_queue(struct core *core, struct queue *queue)
 	return count;
 }
 
+static enum status note_half(void *context, const struct log_record *record, struct errinfo *err)
+{
+	struct record_half half;
+	uint64_t *first = context;
+
+	(void)err;
+	if (record->kind == LOG_HALF && record_half_decode(record->payload, &half, NULL) == ST_OK && half.half_queue_offset < *first)
+		*first = half.half_queue_offset;
+	return ST_OK;
+}
+
+/* A half that is in the log is in its index, but for pages that went as a whole: what was given up of the log may be there once
+ * more after a crash. */
+static unsigned unreadable_halves(struct core *core)
+{
+	const struct half_index *halves = &core->halves;
+	uint64_t first = UINT64_MAX;
+	struct half_entry half;
+	unsigned count = 0;
+
+	CU_ASSERT_EQUAL(commitlog_replay(core->log, 0, note_half, &first, NULL), ST_OK);
+	for (uint64_t n = half_index_min(halves); n < half_index_max(halves); n++) {
+		enum status status = half_index_get(halves, n, &half, NULL);
+
+		count += status == ST_CORRUPT || (status == ST_NOTFOUND && n >= first && half_index_skip_gap(halves, n) == n);
+	}
+	return count;
+}
+
 /* Entries that it refuses after a start, which changes the disk. */
 static unsigned unreadable_entries(const struct fixture *from, struct memdisk *disk)
 {
 	struct fixture *f = calloc(1, sizeof(*f));
-	struct half_entry half;
 	unsigned count = 0;
 
 	CU_ASSERT_PTR_NOT_NULL_FATAL(f);
@@ -70,8 +110,7 @@ static unsigned unreadable_entries(const struct fixture *from, struct memdisk *d
 		for (uint32_t q = 0; q < topic->queue_count; q++)
 			count += topic->queues[q] != NULL ? unreadable_in_queue(f->core, topic->queues[q]) : 0;
 	}
-	for (uint64_t n = half_index_min(&f->core->halves); n < half_index_max(&f->core->halves); n++)
-		count += half_index_get(&f->core->halves, n, &half, NULL) == ST_CORRUPT;
+	count += unreadable_halves(f->core);
 	fixture_close(f);
 	free(f);
 	return count;
@@ -183,6 +222,118 @@ static void test_entries_that_belong_elsewhere_are_found(void)
 	fixture_destroy(f);
 }
 
+/* Behind a single one that is, all are where they should be: on its page, and on the next one. */
+static void test_a_misplaced_entry_is_the_only_one(void)
+{
+	struct fixture *f = create_small(0);
+	struct page_damage first = { 0 };
+	size_t count = 0, size = 0;
+
+	for (unsigned i = 0; i < 2 * PER_QUEUE_PAGE; i++) {
+		(void)must_send(f, (struct sent){ .topic = "t", .key = "k" });
+		fixture_disk(f, true);
+	}
+	fixture_snapshot(f);
+	uint8_t *pages = memdisk_data(f->disk, INDEX, &size);
+	memcpy(pages + 5 * CQ_ENTRY_SIZE, pages + PAGEFILE_PAGE_SIZE + 7 * CQ_ENTRY_SIZE, CQ_ENTRY_SIZE);
+	CU_ASSERT_TRUE(look_at(memdisk_vfs(f->disk), &count, &first));
+	CU_ASSERT_EQUAL_FATAL(count, 1);
+	CU_ASSERT_EQUAL(first.count, 1);
+	CU_ASSERT_EQUAL(first.byte, 6 * CQ_ENTRY_SIZE); /* Which of the two it is does not show. */
+	fixture_destroy(f);
+}
+
+/* --- halves ----------------------------------------------------------------------------------------------------------- */
+
+/* Three pages of halves, of which nothing is decided. */
+static struct fixture *create_halves(uint8_t **pages_out)
+{
+	struct fixture *f = create_small(0);
+	size_t size = 0;
+
+	for (unsigned i = 0; i < 3 * PER_HALF_PAGE; i++) {
+		char key[32];
+
+		snprintf(key, sizeof(key), "k-%u", i);
+		(void)must_send(f, (struct sent){ .topic = "t", .key = key, .half = true });
+		fixture_disk(f, true);
+	}
+	fixture_snapshot(f);
+	*pages_out = memdisk_data(f->disk, INDEX, &size);
+	CU_ASSERT_TRUE_FATAL(size >= (size_t)3 * PAGEFILE_PAGE_SIZE);
+	return f;
+}
+
+/* The only damage is 16 halves, or as many as are said, from this one on. */
+static void expect_bad_halves(struct fixture *f, uint64_t entry, unsigned bad, const char *reason)
+{
+	struct page_damage first = { 0 };
+	size_t count = 0;
+
+	CU_ASSERT_TRUE(look_at(memdisk_vfs(f->disk), &count, &first));
+	CU_ASSERT_EQUAL_FATAL(count, 1);
+	CU_ASSERT_EQUAL(first.topic.size, 0);
+	CU_ASSERT_EQUAL(first.entry, entry);
+	CU_ASSERT_EQUAL(first.count, bad);
+	CU_ASSERT_PTR_NOT_NULL(strstr(first.reason, reason));
+}
+
+/* A broker would not know the half again when it is sent once more. */
+static void test_halves_that_are_missing_are_found(void)
+{
+	enum { SECTOR = 512, PER_SECTOR = SECTOR / HALF_ENTRY_SIZE };
+	static const unsigned sectors[] = { 0, 3, 8, 23 };
+
+	for (size_t i = 0; i < sizeof(sectors) / sizeof(sectors[0]); i++) {
+		uint8_t *pages = NULL;
+		struct fixture *f = create_halves(&pages);
+
+		memset(pages + (size_t)sectors[i] * SECTOR, 0, SECTOR);
+		expect_bad_halves(f, (uint64_t)sectors[i] * PER_SECTOR, PER_SECTOR, "missing");
+		fixture_destroy(f);
+	}
+}
+
+/* An index that was built anew has entries of those that the log has, and of open ones before them. */
+static void test_halves_before_the_logs_first_may_be_gone(void)
+{
+	const struct page_damage *damages = NULL;
+	bool suspects = false;
+	struct record_half half = { .half_queue_offset = 16, .group = SPAN_LITERAL("g"), .unique_key = SPAN_LITERAL("k") };
+	struct pages_look *look = NULL;
+	uint8_t payload[512], *pages = NULL;
+	struct fixture *f = create_halves(&pages);
+	struct snapshot_items snapshots;
+	size_t count = 0;
+
+	record_half_encode(&half, payload);
+	memset(pages, 0, 2 * 512);
+	CU_ASSERT_EQUAL_FATAL(snapshots_read(memdisk_vfs(f->disk), "/store", &snapshots, NULL), ST_OK);
+	CU_ASSERT_EQUAL_FATAL(pages_open(memdisk_vfs(f->disk), "/store", snapshots_newest(&snapshots)->from, &look, NULL), ST_OK);
+	pages_see(look, &(struct log_record){ .kind = LOG_HALF, .offset = 5000, .payload = { payload, record_half_size(&half) } });
+	CU_ASSERT_EQUAL(pages_check(look, &suspects, NULL), ST_OK);
+	CU_ASSERT_EQUAL(pages_check_again(look, &damages, &count, NULL), ST_OK);
+	CU_ASSERT_EQUAL_FATAL(count, 1);
+	CU_ASSERT_EQUAL(damages[0].entry, 16);
+	CU_ASSERT_EQUAL(damages[0].count, 16);
+	pages_free(look);
+	fixture_destroy(f);
+}
+
+static void test_halves_that_belong_elsewhere_are_found(void)
+{
+	uint8_t *pages = NULL;
+	struct fixture *f = create_halves(&pages);
+
+	memcpy(pages + PAGEFILE_PAGE_SIZE, pages + 512, 512); /* Each is behind the one before it, but for the first. */
+	expect_bad_halves(f, PER_HALF_PAGE, 1, "names an earlier record");
+	fixture_destroy(f);
+	f = create_halves(&pages);
+	memcpy(pages + 512, pages + PAGEFILE_PAGE_SIZE, 512); /* Those are not: the one behind them is before the last. */
+	expect_bad_halves(f, 32, 1, "names an earlier record");
+	fixture_destroy(f);
+}
+
 /* --- a topic that is deleted while its snapshot is made --------------------------------------------------------------- */
 
 /* An item of queue 0 of the topic of id 1: one page, which holds the first entry. The last one of the queue if it was `born`. */
@@ -239,11 +390,13 @@ static size_t count_behind(struct memdisk *disk, const struct log_record *record
 {
 	const struct page_damage *damages = NULL;
 	struct pages_look *look = NULL;
+	bool suspects = false;
 	size_t count = 0;
 
 	CU_ASSERT_EQUAL_FATAL(pages_open(memdisk_vfs(disk), "/store", 8000, &look, NULL), ST_OK);
 	pages_see(look, record);
-	CU_ASSERT_EQUAL(pages_check(look, &damages, &count, NULL), ST_OK);
+	CU_ASSERT_EQUAL(pages_check(look, &suspects, NULL), ST_OK);
+	CU_ASSERT_EQUAL(pages_check_again(look, &damages, &count, NULL), ST_OK);
 	CU_ASSERT_TRUE(count == 0 || (damages[0].byte == PAGEFILE_PAGE_SIZE && span_is(damages[0].topic, "t")));
 	pages_free(look);
 	return count;
@@ -265,85 +418,175 @@ static void test_pages_of_a_deleted_topic_are_nobodys(void)
 	memdisk_destroy(disk);
 }
 
+/* --- a snapshot that contradicts itself ------------------------------------------------------------------------------- */
+
+/* Of queue 0 of "t", whose page table this is, and its range. */
+struct table {
+	uint32_t pages[3];
+	uint64_t group, min, end;
+};
+
+static void put_table(struct memdisk *disk, const struct table *table)
+{
+	struct snapshot_header header = { .from = 8000 };
+	struct buffer out;
+
+	buffer_init(&out, 0);
+	snapshot_put_header(&out, &header);
+	size_t begun = snapshot_begin_chunk(&out, SECTION_NAMES);
+	buffer_put_u32(&out, 1);
+	buffer_put_u16(&out, 1);
+	buffer_put_u8(&out, 't');
+	snapshot_end_chunk(&out, begun, 1);
+	begun = snapshot_begin_chunk(&out, SECTION_QUEUES);
+	buffer_put_u32(&out, 1);
+	buffer_put_u32(&out, 0);
+	buffer_put_u8(&out, SNAPSHOT_QUEUE_LAST);
+	buffer_put_u64(&out, table->group);
+	buffer_put_u32(&out, 3);
+	for (int i = 0; i < 3; i++)
+		buffer_put_u32(&out, table->pages[i]);
+	buffer_put_u64(&out, table->end);
+	buffer_put_u64(&out, table->min);
+	buffer_put_u64(&out, table->end);
+	snapshot_end_chunk(&out, begun, 1);
+	snapshot_put_end(&out, &(struct snapshot_end){ .durable = 8000, .page_count = 3, .swept_pages = 3 });
+	CU_ASSERT_EQUAL(vfs_mkdir(memdisk_vfs(disk), "/store/snapshots", NULL), ST_OK);
+	memdisk_put(disk, "/store/snapshots/00000000000000008000", buffer_span(&out).data, buffer_size(&out));
+	buffer_deinit(&out);
+}
+
+/* The look at an index file of zeros. */
+static struct pages_look *look_at_table(const struct table *table, struct memdisk **disk_out, size_t *count_out,
+					const struct page_damage **damages_out)
+{
+	static uint8_t zeros[3 * PAGEFILE_PAGE_SIZE];
+	struct pages_look *look = NULL;
+	bool suspects = false;
+
+	*disk_out = memdisk_create();
+	put_table(*disk_out, table);
+	memdisk_put(*disk_out, INDEX, zeros, sizeof(zeros));
+	CU_ASSERT_EQUAL_FATAL(pages_open(memdisk_vfs(*disk_out), "/store", 8000, &look, NULL), ST_OK);
+	CU_ASSERT_EQUAL(pages_check(look, &suspects, NULL), ST_OK);
+	CU_ASSERT_EQUAL(pages_check_again(look, damages_out, count_out, NULL), ST_OK);
+	return look;
+}
+
+static void expect_problem(const struct table *table, const char *problem)
+{
+	const struct page_damage *damages = NULL;
+	struct memdisk *disk = NULL;
+	size_t count = 0;
+	struct pages_look *look = look_at_table(table, &disk, &count, &damages);
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(pages_problem(look));
+	CU_ASSERT_PTR_NOT_NULL(strstr(pages_problem(look), problem));
+	CU_ASSERT_EQUAL(count, 0);
+	pages_free(look);
+	memdisk_destroy(disk);
+}
+
+static void test_a_snapshot_that_contradicts_itself_is_told(void)
+{
+	expect_problem(&(struct table){ { 0, 1, 0 }, 0, 0, 306 }, "belongs to two arrays");
+	expect_problem(&(struct table){ { 0, 1, 3 }, 0, 0, 306 }, "beyond the index file");
+	expect_problem(&(struct table){ { 0, 1, 2 }, 0, 0, 307 }, "without its pages");
+	expect_problem(&(struct table){ { 0, 1, 2 }, 1, 101, 307 }, "without its pages");
+	expect_problem(&(struct table){ { 0, 1, 2 }, 0, 307, 306 }, "without its pages");
+}
+
+/* Entries that have no page, not those outside of the range. */
+static void expect_hole(const struct table *table, uint64_t entry, uint64_t entries)
+{
+	const struct page_damage *damages = NULL;
+	struct memdisk *disk = NULL;
+	size_t count = 0;
+	struct pages_look *look = look_at_table(table, &disk, &count, &damages);
+
+	CU_ASSERT_EQUAL(pages_problem(look), NULL);
+	CU_ASSERT_TRUE_FATAL(count > 0);
+	CU_ASSERT_EQUAL(damages[0].no_page, entries > 0);
+	CU_ASSERT_EQUAL(damages[0].entry, entry);
+	CU_ASSERT_TRUE(entries == 0 || damages[0].count == entries);
+	for (size_t i = 1; i < count; i++)
+		CU_ASSERT_FALSE(damages[i].no_page);
+	pages_free(look);
+	memdisk_destroy(disk);
+}
+
+static void test_entries_without_a_page_are_missing(void)
+{
+	const uint32_t none = ENTRY_NO_PAGE;
+
+	expect_hole(&(struct table){ { 0, none, 1 }, 0, 0, 306 }, 102, 102);
+	expect_hole(&(struct table){ { none, 0, 1 }, 7, 720, 1000 }, 720, 96);
+	expect_hole(&(struct table){ { 0, none, none }, 0, 5, 300 }, 102, 198);
+	expect_hole(&(struct table){ { none, 0, none }, 0, 102, 204 }, 102, 0);
+}
+
 /* --- beside a running broker ------------------------------------------------------------------------------------------ */
 
 static struct {
 	struct fixture *f;
-	struct vfs vfs;
-	size_t bad_at;     /* This byte is mended behind the first read. */
-	unsigned reads;
-	bool replace;      /* Two snapshots replace those that are kept. */
+	size_t bad_at;     /* A byte that a writer is about to set. */
 } meanwhile;
 
-static enum status read_and_mend(struct vfs_file *file, uint64_t offset, void *data, size_t size, size_t *got_out,
-				 struct errinfo *err)
+static void end_write(void)
 {
-	enum status status = memdisk_vfs(meanwhile.f->disk)->read(file, offset, data, size, got_out, err);
-	size_t file_size = 0;
+	size_t size = 0;
 
-	if (meanwhile.bad_at - offset < size && meanwhile.reads++ == 0 && !meanwhile.replace)
-		memdisk_data(meanwhile.f->disk, INDEX, &file_size)[meanwhile.bad_at] ^= 4;
-	return status;
+	memdisk_data(meanwhile.f->disk, INDEX, &size)[meanwhile.bad_at] ^= 4;
 }
 
-static enum status open_index(void *context, const char *path, unsigned flags, struct vfs_file **out, struct errinfo *err)
+/* Both that are kept. */
+static void replace_snapshots(void)
 {
-	enum status status = memdisk_vfs(meanwhile.f->disk)->open(context, path, flags, out, err);
-
-	if (status == ST_OK && strcmp(path, INDEX) == 0)
-		(*out)->vfs = &meanwhile.vfs;
-	return status;
+	for (int i = 0; i < 2; i++)
+		fixture_snapshot(meanwhile.f);
 }
 
-/* When pages have been read. */
-static enum status list_replaced(void *context, const char *dir, vfs_list_callback callback, void *callback_context,
-				 struct errinfo *err)
+/* It ends, and one on the next page begins. */
+static void begin_another_write(void)
 {
-	if (meanwhile.reads > 0 && meanwhile.replace) {
-		for (int i = 0; i < 2; i++)
-			fixture_snapshot(meanwhile.f);
-		meanwhile.replace = false;
-	}
-	return memdisk_vfs(meanwhile.f->disk)->list(context, dir, callback, callback_context, err);
+	end_write();
+	meanwhile.bad_at += PAGEFILE_PAGE_SIZE;
+	end_write();
 }
 
 /* How many damaged pages are told when one was damaged at the first look. */
-static size_t count_meanwhile(bool replace)
+static size_t count_meanwhile(void (*between)(void))
 {
 	struct fixture *f = create_small(0);
 	struct page_damage first = { 0 };
 	size_t count = 0, size = 0;
 
-	for (int i = 0; i < 5; i++)
+	for (unsigned i = 0; i < 2 * PER_QUEUE_PAGE; i++) {
 		(void)must_send(f, (struct sent){ .topic = "t", .key = "k" });
+		fixture_disk(f, true);
+	}
 	fixture_snapshot(f);
 	meanwhile.f = f;
-	meanwhile.vfs = *memdisk_vfs(f->disk);
-	meanwhile.vfs.read = read_and_mend;
-	meanwhile.vfs.open = open_index;
-	meanwhile.vfs.list = list_replaced;
 	meanwhile.bad_at = 20;
-	meanwhile.reads = 0;
-	meanwhile.replace = replace;
 	memdisk_data(f->disk, INDEX, &size)[meanwhile.bad_at] ^= 4;
 	CU_ASSERT_TRUE(look_at(memdisk_vfs(f->disk), &count, &first));
 	CU_ASSERT_EQUAL(count, 1);
 	CU_ASSERT_EQUAL(first.byte, 0);
 	CU_ASSERT_EQUAL(first.entry, 0);
-	CU_ASSERT_TRUE(look_at(&meanwhile.vfs, &count, &first));
-	CU_ASSERT_TRUE(meanwhile.reads > 0);
+	CU_ASSERT_TRUE(look_twice(memdisk_vfs(f->disk), between, &count, &first));
 	fixture_destroy(f);
 	return count;
 }
 
 static void test_a_page_that_is_being_written_is_no_damage(void)
 {
-	CU_ASSERT_EQUAL(count_meanwhile(false), 0);
+	CU_ASSERT_EQUAL(count_meanwhile(end_write), 0);
+	CU_ASSERT_EQUAL(count_meanwhile(begin_another_write), 0);
 }
 
 static void test_pages_of_a_replaced_snapshot_are_no_damage(void)
 {
-	CU_ASSERT_EQUAL(count_meanwhile(true), 0);
+	CU_ASSERT_EQUAL(count_meanwhile(replace_snapshots), 0);
 }
 
 int main(void)
@@ -351,7 +594,13 @@ int main(void)
 	static const struct check_test tests[] = {
 		CHECK_TEST(test_what_a_broker_cannot_read_is_found),
 		CHECK_TEST(test_entries_that_belong_elsewhere_are_found),
+		CHECK_TEST(test_a_misplaced_entry_is_the_only_one),
+		CHECK_TEST(test_halves_that_are_missing_are_found),
+		CHECK_TEST(test_halves_before_the_logs_first_may_be_gone),
+		CHECK_TEST(test_halves_that_belong_elsewhere_are_found),
 		CHECK_TEST(test_pages_of_a_deleted_topic_are_nobodys),
+		CHECK_TEST(test_a_snapshot_that_contradicts_itself_is_told),
+		CHECK_TEST(test_entries_without_a_page_are_missing),
 		CHECK_TEST(test_a_page_that_is_being_written_is_no_damage),
 		CHECK_TEST(test_pages_of_a_replaced_snapshot_are_no_damage),
 	};
