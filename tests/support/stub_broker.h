@@ -23,7 +23,8 @@ enum stub_fault {
 	STUB_ANSWER_CODE,  /* Carry out, answer `code` (flush time-out and the like). */
 	STUB_NONSENSE,     /* Carry out, answer success with an id that is none. */
 };
-enum stub_kind { STUB_SEND, STUB_END, STUB_BEAT, STUB_ROUTE, STUB_SEND_BACK, STUB_COMMIT_OFFSET, STUB_QUERY_OFFSET, STUB_KINDS };
+enum stub_kind { STUB_SEND, STUB_END, STUB_BEAT, STUB_ROUTE, STUB_SEND_BACK, STUB_COMMIT_OFFSET, STUB_QUERY_OFFSET,
+		 STUB_MEMBERS, STUB_KINDS };
 
 struct stub_counts {
 	int requests[STUB_KINDS]; /* Received. */

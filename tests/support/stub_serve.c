@@ -218,6 +218,8 @@ static void on_members(struct stub *stub, struct conn *conn, const struct comman
 	struct encoder encoder;
 	struct json_writer writer;
 
+	if (!stub_carries_out(conn, request, stub_take_fault(stub, STUB_MEMBERS)))
+		return;
 	if (consumer_group_decode(request, &group, NULL) != ST_OK)
 		return;
 	stub_begin_answer(conn, request, RESP_SUCCESS, &encoder);

@@ -307,6 +307,13 @@ static void test_a_batch_of_the_most_that_is_allowed(void)
 	request.body = buffer_span(&body);
 	CU_ASSERT_EQUAL(core_send(f->core, &request, &result, &outcome), ST_OK);
 	CU_ASSERT_EQUAL(result.count, BATCH_MESSAGES_MAX);
+	/* One more is too many. */
+	uint64_t appended = commitlog_appended(f->log);
+	batch_append(&body, &(struct batch_message){ 0, SPAN_LITERAL("x"), SPAN_NONE });
+	request.body = buffer_span(&body);
+	CU_ASSERT_EQUAL(core_send(f->core, &request, &result, &outcome), ST_DENIED);
+	CU_ASSERT_EQUAL(outcome.code, RESP_MESSAGE_ILLEGAL);
+	CU_ASSERT_EQUAL(commitlog_appended(f->log), appended);
 	buffer_deinit(&body);
 	fixture_destroy(f);
 }

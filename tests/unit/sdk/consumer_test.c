@@ -249,6 +249,11 @@ static bool has_queries(const struct stub *stub, void *context)
 	return stub_counts_now(stub)->requests[STUB_QUERY_OFFSET] >= *(int *)context;
 }
 
+static bool has_lists(const struct stub *stub, void *context)
+{
+	return stub_counts_now(stub)->requests[STUB_MEMBERS] >= *(int *)context;
+}
+
 /* "Somewhere, I cannot say now" is not "never here": nothing is passed over. */
 static void test_a_position_that_cannot_be_told_is_asked_for_again(void)
 {
@@ -540,6 +545,10 @@ static void test_a_queue_that_came_while_there_was_no_room_is_read_when_there_is
 	wait_assigned(consumer, 5);
 	int queries = 5;
 	CU_ASSERT_TRUE(stub_wait(stub, has_queries, &queries));
+	/* Who answers a notification has read the positions, which came before it, and found no room. */
+	int lists = stub_counts(stub).requests[STUB_MEMBERS] + 1;
+	stub_other_member(stub, NULL);
+	CU_ASSERT_TRUE(stub_wait(stub, has_lists, &lists));
 	unblock(seen);
 	CU_ASSERT_TRUE(wait_seen(seen, 4));
 	escrow_consumer_stop(consumer, 1000);
