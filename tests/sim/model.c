@@ -288,7 +288,7 @@ void model_decision_refused(struct item *item, enum record_outcome outcome, int 
 {
 	if (code == RESP_SYSTEM_ERROR && broker_node_let_go(broker_node(item->broker), item->half_offset)) {
 		item->past_asked = true;
-		item->past_start = broker_node_log_start(broker_node(item->broker));
+		item->past_start = broker_node_log_start_max(broker_node(item->broker));
 		event_seen(SEEN_PAST_END);
 		return;
 	}
