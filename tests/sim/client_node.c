@@ -44,6 +44,7 @@ void client_node_start(struct client_node *node, const struct client_callbacks *
 	struct client_config config = { .name = "client" };
 
 	process_begin(node->process);
+	node->beat_lost = false;
 	node->leaving = false;
 	node->habits = chance_of(engine_seed(), CHANCE_CLIENT, (uint64_t)node->process->number, node->process->life);
 	snprintf(node->id, sizeof(node->id), "10.0.0.%u@%u", node->process->ip & 255, node->process->life);
@@ -163,6 +164,15 @@ void client_put_group(struct encoder *encoder, const char *name)
 	command_body(encoder);
 	writer = json_writer_of(encoder->out);
 	group_config_encode(&writer, &config);
+}
+
+void client_beat_answered(void *context, enum status status, const struct command *answer, const struct errinfo *err)
+{
+	struct client_node *node = context;
+
+	(void)answer;
+	(void)err;
+	node->beat_lost |= status != ST_OK;
 }
 
 void client_each_broker(struct client_node *node, void (*visit)(void *context, const char *address), void *context)

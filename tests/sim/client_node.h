@@ -33,6 +33,7 @@ struct client_node {
 	bool leaving;            /* It has begun to say goodbye (leaving.h), to come back */
 	int64_t away_us;         /* after so long. */
 	bool dying;              /* Callbacks that come now are only the end of what was under way. */
+	bool beat_lost;          /* A heartbeat of this life was not answered: it may still arrive, and say that we are there. */
 	struct known_route routes[PLACES_MAX];
 	struct command_scratch scratch;
 };
@@ -55,6 +56,8 @@ void client_route_failed(struct client_node *node, int place);
 /* The body of a request that makes a consumer group, or sets it anew, as this seed has them. */
 void client_put_group(struct encoder *encoder, const char *name);
 
+/* The callback of a heartbeat; `node` is its context. */
+void client_beat_answered(void *node, enum status status, const struct command *answer, const struct errinfo *err);
 /* Heartbeats to every broker whose address is known from routes. */
 void client_each_broker(struct client_node *node, void (*visit)(void *context, const char *address), void *context);
 

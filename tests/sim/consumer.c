@@ -28,14 +28,6 @@ static bool subscribes(const struct consumer *consumer, int place)
 
 /* --- heartbeats --------------------------------------------------------------------------------------------------------- */
 
-static void on_beat_answer(void *context, enum status status, const struct command *answer, const struct errinfo *err)
-{
-	(void)context;
-	(void)status;
-	(void)answer;
-	(void)err;
-}
-
 /* What a heartbeat tells; `with` is called while it is there. */
 static void with_beat(struct consumer *consumer, const char *address,
 		      void (*with)(struct consumer *consumer, const char *address, const struct heartbeat *beat))
@@ -68,7 +60,7 @@ static void send_beat(struct consumer *consumer, const char *address, const stru
 		return;
 	command_body(encoder);
 	heartbeat_encode(encoder->out, beat);
-	client_send(consumer->node.client, BEAT_TIMEOUT_MS, on_beat_answer, NULL);
+	client_send(consumer->node.client, BEAT_TIMEOUT_MS, client_beat_answered, &consumer->node);
 }
 
 static void beat_at(void *context, const char *address)

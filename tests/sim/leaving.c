@@ -54,7 +54,8 @@ static void on_unregistered(void *context, enum status status, const struct comm
 	const struct client_node *node = farewell->node;
 
 	(void)err;
-	if (!node->dying && status == ST_OK && answer->code == RESP_SUCCESS && gone_count < GONE_MAX) {
+	bool heard = !node->dying && status == ST_OK && answer->code == RESP_SUCCESS;
+	if (heard && !node->beat_lost && gone_count < GONE_MAX) {
 		struct gone *entry = &gone[gone_count++];
 
 		memcpy(entry->id, node->id, ID_SIZE);

@@ -2,7 +2,8 @@
  *
  *   MEMBER  who has unregistered at a broker is not among its group's members there, nor asked about transactions
  *
- * A last heartbeat comes before: then the broker knows it by the connection on which it says goodbye.
+ * A last heartbeat comes before: then the broker knows it by the connection on which it says goodbye. Of a client with a
+ * heartbeat that was not answered nothing is asked: it may arrive behind the goodbye, from a connection that is gone.
  * Threads: one. */
 #ifndef ESCROW_SIM_LEAVING_H
 #define ESCROW_SIM_LEAVING_H

@@ -28,14 +28,6 @@ struct late_answer {
 
 /* --- heartbeats --------------------------------------------------------------------------------------------------------- */
 
-static void on_beat_answer(void *context, enum status status, const struct command *answer, const struct errinfo *err)
-{
-	(void)context;
-	(void)status;
-	(void)answer;
-	(void)err;
-}
-
 static void beat_at(void *context, const char *address)
 {
 	struct producer *producer = context;
@@ -48,7 +40,7 @@ static void beat_at(void *context, const char *address)
 		return;
 	command_body(encoder);
 	heartbeat_encode(encoder->out, &beat);
-	client_send(producer->node.client, BEAT_TIMEOUT_MS, on_beat_answer, NULL);
+	client_send(producer->node.client, BEAT_TIMEOUT_MS, client_beat_answered, &producer->node);
 }
 
 /* As RocketMQ's clients: the routes of all that it ever sent to are asked for again and again. One that has begun anew sends to
