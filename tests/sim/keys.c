@@ -139,11 +139,13 @@ static void check_found(const struct question *question, const uint64_t *found, 
 {
 	const struct wanted *wanted = &question->wanted;
 	char text[64];
+	/* It may have been disturbed since it was asked. */
+	bool complete = count < wanted->max && (question->last || is_sound(broker_node(wanted->broker)));
 
 	event_seen(count == 0 ? SEEN_KEY_UNKNOWN : wanted->by == BY_UNIQUE_KEY ? SEEN_UNIQUE_KEY : SEEN_WORD);
 	if (count == wanted->max)
 		event_seen(SEEN_KEYS_LIMITED);
-	for (size_t i = 0; i < question->known_count && count < wanted->max; i++) {
+	for (size_t i = 0; i < question->known_count && complete; i++) {
 		bool gone = broker_node_let_go(broker_node(wanted->broker), question->known[i]);
 
 		if (!gone && !contains(found, count, question->known[i]))
