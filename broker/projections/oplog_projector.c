@@ -213,8 +213,7 @@ static enum status restart_at_cursor(struct oplog_projector *p, struct errinfo *
 	if (p->cursor > durable)
 		return errinfo_set(err, ST_CONFLICT,
 				   "the cursor in MySQL (%" PRIu64 ") is ahead of the log's end (%" PRIu64
-				   "): this store is an older copy of the one that was projected; give it a database of "
-				   "its own (opLogMysqlDatabase)",
+				   "): " OPLOG_OLDER_COPY,
 				   p->cursor, durable);
 	enum status st = oplog_witness_check(&p->witness, p->store_root, durable, err);
 	if (st != ST_OK)

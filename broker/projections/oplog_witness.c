@@ -54,8 +54,7 @@ static enum status check_record(const char *root, uint64_t durable, uint64_t off
 	if (offset >= durable)
 		return errinfo_set(err, ST_CONFLICT,
 				   "the rows in MySQL, which tell of the record at %" PRIu64 ", are ahead of the log's end (%" PRIu64
-				   "): this store is an older copy of the one that was projected; give it a database of "
-				   "its own (opLogMysqlDatabase)",
+				   "): " OPLOG_OLDER_COPY,
 				   offset, durable);
 	enum status st = find_record(root, durable, offset, crc, &why);
 	/* Gone, or about to be used again by a broker that runs. */

@@ -17,6 +17,10 @@
 #include "lib/base/status.h"
 #include "lib/log/commitlog.h"
 
+/* What to say of a log that ends before what MySQL knows of it. */
+#define OPLOG_OLDER_COPY \
+	"this store is an older copy of the one that was projected; give it a database of its own (opLogMysqlDatabase)"
+
 /* An offset of 0: not known. */
 struct oplog_witness {
 	uint64_t last_offset;

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "lib/base/array.h"
+#include "lib/base/bytes.h"
 #include "tools/log/facts.h"
 #include "tools/log/verdict.h"
 
@@ -240,11 +241,6 @@ struct cutting {
 	uint8_t *buffer; /* COPY_SIZE */
 };
 
-static bool all_zero(const uint8_t *p, size_t size)
-{
-	return size == 0 || (p[0] == 0 && memcmp(p, p + 1, size - 1) == 0);
-}
-
 static enum status open_segment(const struct cutting *c, uint64_t base, unsigned flags, struct vfs_file **out,
 				struct errinfo *err)
 {
@@ -286,7 +282,7 @@ static enum status save_segment(const struct cutting *c, uint64_t base, uint64_t
 		for (size_t i = 0; status == ST_OK && i < got; i += PAGE) {
 			struct vfs_piece piece = { c->buffer + i, got - i < PAGE ? got - i : PAGE };
 
-			if (!all_zero(piece.data, piece.size))
+			if (!bytes_are_zero(piece.data, piece.size))
 				status = vfs_write(saved, offset + i - c->plan->at, &piece, 1, err);
 		}
 	}
@@ -361,7 +357,7 @@ static enum status zero_rest(const struct cutting *c, struct errinfo *err)
 		for (size_t i = 0; status == ST_OK && i < got; i += PAGE) {
 			struct vfs_piece piece = { zeros, got - i < PAGE ? got - i : PAGE };
 
-			if (!all_zero(c->buffer + i, piece.size))
+			if (!bytes_are_zero(c->buffer + i, piece.size))
 				status = vfs_write(file, at + i, &piece, 1, err);
 		}
 	}

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "lib/base/array.h"
+#include "lib/base/bytes.h"
 
 enum { READ_AHEAD = 1 << 20 };
 
@@ -189,15 +190,6 @@ static enum status bytes_at(struct scanner *s, uint64_t offset, uint64_t need, c
 	return ST_OK;
 }
 
-static bool all_zero(const uint8_t *p, size_t size)
-{
-	for (size_t i = 0; i < size; i++) {
-		if (p[i] != 0)
-			return false;
-	}
-	return true;
-}
-
 /* Does its epoch fit to what came before? As lib/log's reader has it; behind a gap nothing is known but "not older". */
 static const char *epoch_reason(struct scanner *s, const struct log_record *record)
 {
@@ -237,7 +229,7 @@ static enum status look_at(struct scanner *s, uint64_t offset, struct log_record
 		return ST_OK;
 	*reason_out = log_parse_envelope(p, offset, s->segment->end - offset, out);
 	if (*reason_out != NULL) {
-		if (all_zero(p, LOG_ENVELOPE_SIZE))
+		if (bytes_are_zero(p, LOG_ENVELOPE_SIZE))
 			*reason_out = "zeros";
 		return ST_OK;
 	}
@@ -313,7 +305,7 @@ static size_t look_through(struct scanner *s, const uint8_t *p, size_t size, uin
 	for (; i < step_end; i += 8) {
 		struct log_record record;
 
-		if (all_zero(p + i, size - i < 8 ? size - i : 8))
+		if (bytes_are_zero(p + i, size - i < 8 ? size - i : 8))
 			continue;
 		if (!(skip_first && i == 0) && size - i >= LOG_ENVELOPE_SIZE &&
 		    log_parse_envelope(p + i, offset + i, s->segment->end - offset - i, &record) == NULL) {

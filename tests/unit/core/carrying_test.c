@@ -91,27 +91,47 @@ static void test_a_carried_half_is_still_to_be_seen(void)
 	fixture_destroy(f);
 }
 
+/* "k" in "t", committed with a delay, whose decision's record is past. */
+static void outlive_decision(struct fixture *f, unsigned segments)
+{
+	struct send_result half = must_send(f, (struct sent){ .topic = "t", .key = "k", .half = true, .delay_level = 4 });
+
+	commit_late(f, &half);
+	uint64_t decided = commitlog_appended(f->log);
+	grow(f, segments);
+	CU_ASSERT_TRUE_FATAL(commitlog_start(f->log) > decided);
+}
+
+static uint64_t waiting_body(const struct fixture *f)
+{
+	struct delayed waits = { 0 };
+
+	CU_ASSERT_TRUE_FATAL(delays_first(&f->core->delays, &waits));
+	return waits.body_offset;
+}
+
+static enum status find_by_key(struct fixture *f, uint64_t body_offset, struct stored_message *out)
+{
+	struct key_query query = { .topic = SPAN_LITERAL("t"), .key = SPAN_LITERAL("k"), .end_ms = INT64_MAX };
+	struct errinfo err;
+
+	return core_key_message(f->core, body_offset, &query, out, &err);
+}
+
 /* A committed half that waits for its time outlives its decision's record: once delivered it is found by its key all the
  * same. */
 static void test_a_carried_delayed_half_is_found_by_its_key(void)
 {
 	struct fixture *f = create();
-	struct key_query query = { .topic = SPAN_LITERAL("t"), .key = SPAN_LITERAL("k"), .end_ms = INT64_MAX };
 	struct stored_message stored;
-	struct delayed waits;
-	struct errinfo err;
-	struct send_result half = must_send(f, (struct sent){ .topic = "t", .key = "k", .half = true, .delay_level = 4 });
 
-	commit_late(f, &half);
-	uint64_t decided = commitlog_appended(f->log);
-	grow(f, 8);
-	CU_ASSERT_TRUE_FATAL(commitlog_start(f->log) > decided);
-	CU_ASSERT_TRUE_FATAL(delays_first(&f->core->delays, &waits));
-	CU_ASSERT_EQUAL(core_key_message(f->core, waits.body_offset, &query, &stored, &err), ST_NOTFOUND);
+	outlive_decision(f, 8);
+	uint64_t body = waiting_body(f);
+	CU_ASSERT_EQUAL(find_by_key(f, body, &stored), ST_NOTFOUND);
 	fixture_advance(f, 20000);
-	CU_ASSERT_EQUAL_FATAL(core_key_message(f->core, waits.body_offset, &query, &stored, &err), ST_OK);
+	CU_ASSERT_EQUAL_FATAL(find_by_key(f, body, &stored), ST_OK);
 	CU_ASSERT_TRUE(span_is(stored.message.body, "k"));
-	CU_ASSERT_TRUE((uint64_t)stored.message.physical_offset > waits.body_offset);
+	CU_ASSERT_TRUE((uint64_t)stored.message.physical_offset > body);
 	fixture_destroy(f);
 }
 
@@ -120,26 +140,19 @@ static void test_a_carried_delayed_half_is_found_among_many(void)
 {
 	enum { SEGMENTS = 8, MANY = 1100 };
 	struct fixture *f = create_with(SEGMENTS * SEGMENT, SEGMENT / 2);
-	struct key_query query = { .topic = SPAN_LITERAL("t"), .key = SPAN_LITERAL("k"), .end_ms = INT64_MAX };
 	struct stored_message stored;
-	struct delayed waits;
-	struct errinfo err;
-	struct send_result half = must_send(f, (struct sent){ .topic = "t", .key = "k", .half = true, .delay_level = 4 });
 
-	commit_late(f, &half);
-	uint64_t decided = commitlog_appended(f->log);
-	grow(f, 2 * SEGMENTS);
-	CU_ASSERT_TRUE_FATAL(commitlog_start(f->log) > decided);
+	outlive_decision(f, 2 * SEGMENTS);
 	for (int i = 0; i < MANY; i++) {
 		(void)must_send(f, (struct sent){ .topic = "t", .key = "other" });
 		fixture_disk(f, true);
 	}
 	fixture_advance(f, 9000);
-	CU_ASSERT_TRUE_FATAL(delays_first(&f->core->delays, &waits));
+	uint64_t body = waiting_body(f);
 	fixture_advance(f, 20000);
 	fixture_advance(f, 20000);
 	CU_ASSERT_FALSE(delays_first(&f->core->delays, &(struct delayed){ 0 }));
-	CU_ASSERT_EQUAL_FATAL(core_key_message(f->core, waits.body_offset, &query, &stored, &err), ST_OK);
+	CU_ASSERT_EQUAL_FATAL(find_by_key(f, body, &stored), ST_OK);
 	CU_ASSERT_TRUE(span_is(stored.message.body, "k"));
 	fixture_destroy(f);
 }
@@ -321,7 +334,7 @@ static void test_a_tick_carries_a_megabyte(void)
 		(void)send_half(f, LARGE);
 	uint64_t end = f->core->retention.segments[0].end;
 	while (commitlog_appended(f->log) < end)
-		store_one(f, 1);
+		fixture_store_bulk(f, 1);
 	clock_manual_advance(&f->clock, 2 * HOUR_MS);
 	core_set_time(f->core, f->clock.wall_now_ms, f->clock.mono_now_ms);
 	for (int i = 1; i <= 2; i++) {

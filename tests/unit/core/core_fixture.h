@@ -362,6 +362,25 @@ static inline void fixture_heartbeat(struct fixture *f, bool producer)
 	fixture_disk(f, true);
 }
 
+/* One message of 4,000 bytes in "bulk", and what follows from it: a step of the snapshot, a tick. */
+static inline void fixture_store_bulk(struct fixture *f, int64_t advance_ms)
+{
+	static char body[4000];
+	struct send_request request = { .producer_group = SPAN_LITERAL("p"), .topic = SPAN_LITERAL("bulk"),
+					.default_topic = SPAN_LITERAL("TBW102"), .default_topic_queue_nums = 4,
+					.body = { (const uint8_t *)body, sizeof(body) }, .max_reconsume_times = -1 };
+	struct send_result result = { 0 };
+	struct outcome outcome = { 0 };
+
+	CU_ASSERT_EQUAL_FATAL(core_send(f->core, &request, &result, &outcome), ST_OK);
+	fixture_disk(f, true);
+	fixture_snapshot_step(f);
+	clock_manual_advance(&f->clock, advance_ms);
+	core_set_time(f->core, f->clock.wall_now_ms, f->clock.mono_now_ms);
+	core_tick(f->core);
+	fixture_disk(f, true);
+}
+
 /* Where "readers" stand. -1: not known. */
 static inline int64_t fixture_query_offset(struct fixture *f, const char *topic, int32_t queue_id, bool zero_if_unknown)
 {

@@ -51,7 +51,7 @@ static void check_ten_days_after(bool with_restarts)
 	struct fixture *f = create_aging();
 
 	jump(f, TEN_YEARS_MS);
-	store_one(f, 10);
+	fixture_store_bulk(f, 10);
 	jump(f, -TEN_YEARS_MS);
 	for (int day = 0; day < 10; day++) {
 		grow_slowly(f, 4, HOUR_MS / 4);

@@ -38,32 +38,13 @@ static inline struct fixture *create(void)
 	return create_with(KEPT_SEGMENTS * SEGMENT, SEGMENT / 2);
 }
 
-/* One message, and what follows from it. */
-static inline void store_one(struct fixture *f, int64_t advance_ms)
-{
-	static char body[4000];
-	struct send_request request = { .producer_group = SPAN_LITERAL("p"), .topic = SPAN_LITERAL("bulk"),
-					.default_topic = SPAN_LITERAL("TBW102"), .default_topic_queue_nums = 4,
-					.body = { (const uint8_t *)body, sizeof(body) }, .max_reconsume_times = -1 };
-	struct send_result result = { 0 };
-	struct outcome outcome = { 0 };
-
-	CU_ASSERT_EQUAL_FATAL(core_send(f->core, &request, &result, &outcome), ST_OK);
-	fixture_disk(f, true);
-	fixture_snapshot_step(f);
-	clock_manual_advance(&f->clock, advance_ms);
-	core_set_time(f->core, f->clock.wall_now_ms, f->clock.mono_now_ms);
-	core_tick(f->core);
-	fixture_disk(f, true);
-}
-
 /* Messages, snapshots and ticks until the log has grown by so many segments. */
 static inline void grow_slowly(struct fixture *f, unsigned segments, int64_t advance_ms)
 {
 	uint64_t until = commitlog_appended(f->log) + (uint64_t)segments * SEGMENT;
 
 	while (commitlog_appended(f->log) < until)
-		store_one(f, advance_ms);
+		fixture_store_bulk(f, advance_ms);
 }
 
 static inline void grow(struct fixture *f, unsigned segments)

@@ -264,7 +264,7 @@ static void test_the_end_is_known_before_the_beginning(void)
 	for (int i = 0; i < 2500; i++) {
 		(void)must_send(f, (struct sent){ .topic = "t", .key = "k" });
 		if (i % 20 == 0)
-			store_one(f, 1);
+			fixture_store_bulk(f, 1);
 	}
 	fixture_restart(f);
 	struct pull_request request = pull_of(f, "t", 0, 0, "*");

@@ -90,24 +90,6 @@ static bool agree(const struct fixture *f, struct memdisk *disk, const char *wha
 
 /* --- what is open, and its segment goes --------------------------------------------------------------------------------- */
 
-static void one_bulk(struct fixture *f)
-{
-	static char body[4000];
-	struct send_request request = { .producer_group = SPAN_LITERAL("p"), .topic = SPAN_LITERAL("bulk"),
-					.default_topic = SPAN_LITERAL("TBW102"), .default_topic_queue_nums = 4,
-					.body = { (const uint8_t *)body, sizeof(body) }, .max_reconsume_times = -1 };
-	struct send_result result = { 0 };
-	struct outcome outcome = { 0 };
-
-	CU_ASSERT_EQUAL_FATAL(core_send(f->core, &request, &result, &outcome), ST_OK);
-	fixture_disk(f, true);
-	fixture_snapshot_step(f);
-	clock_manual_advance(&f->clock, 1);
-	core_set_time(f->core, f->clock.wall_now_ms, f->clock.mono_now_ms);
-	core_tick(f->core);
-	fixture_disk(f, true);
-}
-
 /* Retention carries it on and on: at each moment a start finds it. */
 static void expect_carried(struct sent sent)
 {
@@ -117,7 +99,7 @@ static void expect_carried(struct sent sent)
 
 	(void)must_send(f, sent);
 	while (commitlog_appended(f->log) < 12 * SEGMENT) {
-		one_bulk(f);
+		fixture_store_bulk(f, 1);
 		wrong += !agree(f, f->disk, "carried", &verdict) || verdict.outcome == START_REFUSES;
 	}
 	CU_ASSERT_EQUAL(wrong, 0);
@@ -140,7 +122,7 @@ static void expect_lost(struct sent sent)
 
 	(void)must_send(f, sent);
 	while (commitlog_appended(f->log) < 3 * SEGMENT)
-		one_bulk(f);
+		fixture_store_bulk(f, 1);
 	CU_ASSERT_TRUE_FATAL(memdisk_remove(f->disk, "/store/commitlog/00000000000000000000"));
 	CU_ASSERT_TRUE(agree(f, f->disk, "lost", &verdict));
 	CU_ASSERT_EQUAL(verdict.outcome, START_REFUSES);
@@ -164,7 +146,7 @@ static void test_what_is_settled_since_is_not_lost(void)
 	struct send_result half = must_send(f, (struct sent){ .topic = "t", .key = "h", .half = true });
 	(void)must_send(f, (struct sent){ .topic = "t", .key = "d", .delay_level = 4 });
 	while (commitlog_appended(f->log) < 3 * SEGMENT)
-		one_bulk(f);
+		fixture_store_bulk(f, 1);
 	CU_ASSERT_EQUAL_FATAL(fixture_end(f, &half, OUTCOME_COMMIT, false, &outcome), ST_OK);
 	fixture_advance(f, 21000);
 	CU_ASSERT_EQUAL(f->core->delays.count, 0);
@@ -219,7 +201,7 @@ static void test_the_last_segment_is_gone(void)
 	struct errinfo err;
 
 	while (commitlog_appended(f->log) < 3 * SEGMENT - 6000)
-		one_bulk(f);
+		fixture_store_bulk(f, 1);
 	for (uint64_t base = 2 * SEGMENT; base <= 3 * SEGMENT; base += SEGMENT) { /* With what is prepared behind it. */
 		snprintf(path, sizeof(path), "/store/commitlog/%020" PRIu64, base);
 		CU_ASSERT_TRUE(memdisk_remove(f->disk, path));
@@ -260,7 +242,7 @@ static void test_an_unreadable_record_counts_where_it_is_replayed(void)
 	struct verdict verdict;
 	uint64_t at = 0;
 
-	one_bulk(f);
+	fixture_store_bulk(f, 1);
 	uint8_t *payload = commitlog_begin(f->log, LOG_MESSAGE, 8, &at);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(payload);
 	memset(payload, 0xff, 8);
@@ -269,7 +251,7 @@ static void test_an_unreadable_record_counts_where_it_is_replayed(void)
 	CU_ASSERT_TRUE(agree(f, f->disk, "unreadable", &verdict));
 	CU_ASSERT_EQUAL(verdict.outcome, START_REFUSES);
 	while (commitlog_appended(f->log) < 3 * SEGMENT)
-		one_bulk(f);
+		fixture_store_bulk(f, 1);
 	CU_ASSERT_TRUE(agree(f, f->disk, "unreadable, below a snapshot", &verdict));
 	CU_ASSERT_EQUAL(verdict.outcome, START_CLEAN);
 	mark_built_anew(f);
@@ -335,7 +317,7 @@ static void live_on(struct life *life)
 
 	for (uint64_t i = chance(t, 12); i > 0; i--) {
 		if (chance(t, 3) == 0)
-			one_bulk(life->f);
+			fixture_store_bulk(life->f, 1);
 		if (chance(t, 6) == 0)
 			send_timer(life);
 		if (chance(t, 12) == 0)
