@@ -1,13 +1,11 @@
 #include "tests/sim/archive.h"
 
-#include <stdio.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "lib/log/format.h"
 #include "tests/support/memdisk.h"
-
-enum { NAME_DIGITS = 20 };
 
 struct archive {
 	struct memdisk *segments;
@@ -33,16 +31,16 @@ void archive_destroy(struct archive *archive)
 	free(archive);
 }
 
-/* Of its directory and twenty digits. */
 static bool is_segment(const char *path)
 {
 	char dir[LOG_PATH_SIZE];
+	uint64_t base;
 	struct errinfo err;
 
 	if (log_dir_path(".", dir, &err) != ST_OK || strncmp(path, dir, strlen(dir)) != 0)
 		return false;
 	const char *name = path + strlen(dir);
-	return *name == '/' && strlen(name + 1) == NAME_DIGITS && strspn(name + 1, "0123456789") == NAME_DIGITS;
+	return *name == '/' && log_parse_name(name + 1, &base);
 }
 
 void archive_file_goes(struct archive *archive, const char *path, struct memdisk *disk)
@@ -54,44 +52,36 @@ void archive_file_goes(struct archive *archive, const char *path, struct memdisk
 		memdisk_put(archive->segments, path, data, size);
 }
 
-struct merging {
-	const struct archive *archive;
-	struct memdisk *whole;
-	char dir[LOG_PATH_SIZE];
-	char first[NAME_DIGITS + 1]; /* Name of the log's first segment. */
-};
-
-static enum status find_first(void *context, const char *name)
+/* Ascending; the caller's. None is no failure. */
+static uint64_t *bases_in(const struct vfs *vfs, const char *dir, size_t *count_out)
 {
-	struct merging *merging = context;
+	uint64_t *bases = NULL;
+	struct errinfo err;
 
-	if (strlen(name) == NAME_DIGITS && (merging->first[0] == '\0' || strcmp(name, merging->first) < 0))
-		memcpy(merging->first, name, NAME_DIGITS + 1);
-	return ST_OK;
-}
-
-static enum status add_earlier(void *context, const char *name)
-{
-	struct merging *merging = context;
-	char path[LOG_PATH_SIZE + NAME_DIGITS + 2];
-	size_t size;
-
-	if (strlen(name) != NAME_DIGITS || strcmp(name, merging->first) >= 0)
-		return ST_OK;
-	snprintf(path, sizeof(path), "%s/%s", merging->dir, name);
-	const uint8_t *data = memdisk_data(merging->archive->segments, path, &size);
-	memdisk_put(merging->whole, path, data, size);
-	return ST_OK;
+	*count_out = 0;
+	enum status status = log_list_segments(vfs, dir, &bases, count_out, &err);
+	if (status != ST_OK && status != ST_NOTFOUND)
+		abort();
+	return bases;
 }
 
 struct memdisk *archive_whole(const struct archive *archive, const struct memdisk *disk)
 {
-	struct merging merging = { .archive = archive, .whole = memdisk_clone(disk) };
+	struct memdisk *whole = memdisk_clone(disk);
+	char dir[LOG_PATH_SIZE], path[LOG_PATH_SIZE + LOG_NAME_SIZE];
+	size_t count, kept_count, size;
 	struct errinfo err;
 
-	if (log_dir_path(".", merging.dir, &err) != ST_OK ||
-	    vfs_list(memdisk_vfs(merging.whole), merging.dir, find_first, &merging, &err) != ST_OK ||
-	    vfs_list(memdisk_vfs(archive->segments), merging.dir, add_earlier, &merging, &err) != ST_OK)
+	if (log_dir_path(".", dir, &err) != ST_OK)
 		abort();
-	return merging.whole;
+	uint64_t *bases = bases_in(memdisk_vfs(whole), dir, &count);
+	uint64_t *kept = bases_in(memdisk_vfs(archive->segments), dir, &kept_count);
+	for (size_t i = 0; i < kept_count && count > 0 && kept[i] < bases[0]; i++) {
+		log_segment_path(dir, kept[i], path, sizeof(path));
+		const uint8_t *data = memdisk_data(archive->segments, path, &size);
+		memdisk_put(whole, path, data, size);
+	}
+	free(bases);
+	free(kept);
+	return whole;
 }

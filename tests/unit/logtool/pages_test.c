@@ -222,6 +222,16 @@ static void test_entries_that_belong_elsewhere_are_found(void)
 	fixture_destroy(f);
 }
 
+/* With entries of one queue; a snapshot knows whose they are. */
+static void fill_two_pages(struct fixture *f)
+{
+	for (unsigned i = 0; i < 2 * PER_QUEUE_PAGE; i++) {
+		(void)must_send(f, (struct sent){ .topic = "t", .key = "k" });
+		fixture_disk(f, true);
+	}
+	fixture_snapshot(f);
+}
+
 /* Behind a single one that is, all are where they should be: on its page, and on the next one. */
 static void test_a_misplaced_entry_is_the_only_one(void)
 {
@@ -229,11 +239,7 @@ static void test_a_misplaced_entry_is_the_only_one(void)
 	struct page_damage first = { 0 };
 	size_t count = 0, size = 0;
 
-	for (unsigned i = 0; i < 2 * PER_QUEUE_PAGE; i++) {
-		(void)must_send(f, (struct sent){ .topic = "t", .key = "k" });
-		fixture_disk(f, true);
-	}
-	fixture_snapshot(f);
+	fill_two_pages(f);
 	uint8_t *pages = memdisk_data(f->disk, INDEX, &size);
 	memcpy(pages + 5 * CQ_ENTRY_SIZE, pages + PAGEFILE_PAGE_SIZE + 7 * CQ_ENTRY_SIZE, CQ_ENTRY_SIZE);
 	CU_ASSERT_TRUE(look_at(memdisk_vfs(f->disk), &count, &first));
@@ -561,11 +567,7 @@ static size_t count_meanwhile(void (*between)(void))
 	struct page_damage first = { 0 };
 	size_t count = 0, size = 0;
 
-	for (unsigned i = 0; i < 2 * PER_QUEUE_PAGE; i++) {
-		(void)must_send(f, (struct sent){ .topic = "t", .key = "k" });
-		fixture_disk(f, true);
-	}
-	fixture_snapshot(f);
+	fill_two_pages(f);
 	meanwhile.f = f;
 	meanwhile.bad_at = 20;
 	memdisk_data(f->disk, INDEX, &size)[meanwhile.bad_at] ^= 4;
