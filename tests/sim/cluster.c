@@ -265,9 +265,10 @@ void cluster_come_to_rest(void)
 
 void cluster_read_all(void)
 {
-	model_closing();
-	for (int i = 0; i < settings()->brokers; i++)
+	for (int i = 0; i < settings()->brokers; i++) {
+		model_closing(i, commitlog_appended(broker_node_core(broker_node(i))->log));
 		broker_node_kill(broker_node(i), true, 300000);
+	}
 	run_for(3000000);
 	ledger_ask_all();
 	auditor_read_all();

@@ -1,6 +1,6 @@
 /* Is everything that the logs publish where it belongs? Each place of a queue that a record gives, against what was read.
  *
- *   I1  what the log still holds was read
+ *   I1  what the log still holds was read, but for what consumers sent back while it was being read
  *
  * What retention let go may have been read or not: it counts all the same.
  * Threads: one. */

@@ -36,6 +36,7 @@ static struct {
 	uint32_t item_end, item_max;
 	struct seen_queue queues[BROKERS_MAX][PLACES_MAX][QUEUES_MAX];
 	int64_t last_jump_us[BROKERS_MAX], last_start_us[BROKERS_MAX];
+	uint64_t log_end[BROKERS_MAX]; /* When the history was over. */
 	bool closing;
 } model;
 
@@ -635,9 +636,15 @@ void model_back_acked(struct item *item, int group)
 		item->back_acked[group]++;
 }
 
-void model_closing(void)
+void model_closing(int broker, uint64_t log_end)
 {
 	model.closing = true;
+	model.log_end[broker] = log_end;
+}
+
+bool model_was_over(int broker, uint64_t log_offset)
+{
+	return model.closing && log_offset >= model.log_end[broker];
 }
 
 /* --- progress --------------------------------------------------------------------------------------------------------- */

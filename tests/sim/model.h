@@ -168,8 +168,11 @@ void model_pop_acked(struct item *item, int broker, int64_t asked_us, int64_t in
 
 void model_back_asked(struct item *item, int group);
 void model_back_acked(struct item *item, int group);
-/* The history is over, what was stored is being read: what is sent back from now on would come back after the end. */
-void model_closing(void);
+/* The history is over, what was stored is being read: what is sent back from now on would come back after the end, and is
+ * behind `log_end` of the broker's log. */
+void model_closing(int broker, uint64_t log_end);
+/* Was the history over when the broker's log came to this offset? */
+bool model_was_over(int broker, uint64_t log_offset);
 
 /* --- progress of consumers --------------------------------------------------------------------------------------------- */
 
