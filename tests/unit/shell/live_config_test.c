@@ -79,7 +79,8 @@ static void test_retention_can_be_changed(void)
 	struct config_port port = port_of(&live, &config);
 	struct outcome outcome = { 0 };
 
-	CU_ASSERT_EQUAL(port.update(port.context, SPAN_LITERAL("logRetentionBytes=1000000\nfileReservedTime=5\n"), &outcome), ST_OK);
+	CU_ASSERT_EQUAL(port.update(port.context, SPAN_LITERAL("logRetentionBytes=1000000"), &outcome), ST_OK);
+	CU_ASSERT_EQUAL(port.update(port.context, SPAN_LITERAL("fileReservedTime=5"), &outcome), ST_OK);
 	CU_ASSERT_EQUAL(config.log_retention_bytes, 1000000);
 	CU_ASSERT_EQUAL(config.file_reserved_time_h, 5);
 }

@@ -192,7 +192,8 @@ int main(void)
 {
 	static const struct check_test tests[] = {
 		CHECK_TEST(test_whole_answers), CHECK_TEST(test_peers_that_leave),
-		CHECK_TEST(test_scrapes_at_once_are_bounded), CHECK_TEST(test_silent_peers_are_closed), CHECK_TEST(test_a_port_that_is_taken),
+		CHECK_TEST(test_scrapes_at_once_are_bounded), CHECK_TEST(test_silent_peers_are_closed),
+		CHECK_TEST(test_a_port_that_is_taken),
 	};
 	return check_main("metrics server", tests, sizeof(tests) / sizeof(tests[0]));
 }
