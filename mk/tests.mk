@@ -14,6 +14,12 @@ $(SIM): $(SIM_SRC:%.c=$(BUILD)/obj/%.o) $(SUPPORT_OBJ) $(ARCHIVES)
 	$(call say,link)$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(SUPPORT_OBJ) $(LINK_ARCHIVES) -lcunit $(LIBS)
 endif
 
+# The whole broker over the simulator's loop, network and disk.
+BROKER_TEST_SRC := tests/unit/shell/broker_test.c $(filter-out %/sim.c,$(SIM_SRC))
+$(BUILD)/tests/unit/shell/broker_test: $(BROKER_TEST_SRC:%.c=$(BUILD)/obj/%.o) $(SUPPORT_OBJ) $(ARCHIVES)
+	@mkdir -p $(@D)
+	$(call say,link)$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(SUPPORT_OBJ) $(LINK_ARCHIVES) -lcunit $(LIBS)
+
 sim: $(SIM) ## the simulator: a whole cluster on virtual time; SEEDS=n, SEED=first, SIM_JOBS=processes
 	@tests/support/proof-run sim 's/^([0-9]+) passed, ([0-9]+) failed/first=$(if $(SEED),$(SEED),1) seeds=\1 violations=\2/p' \
 		$(SIM) --seeds $(SIM_SEEDS) --jobs $(SIM_JOBS) $(if $(SEED),--seed $(SEED))

@@ -35,6 +35,16 @@ static struct program start_broker(unsigned port, const char *timeout_ms)
 	return program_start(argv, log_path);
 }
 
+/* One with defaults but for this option. */
+static struct program start_with(const char *key_value)
+{
+	char store_option[600];
+	const char *argv[] = { "escrow-broker", "-o", "listenPort=0", "-o",
+			       option(store_option, sizeof(store_option), "storePathRootDir", store), "-o", key_value, NULL };
+
+	return program_start(argv, log_path);
+}
+
 static void fresh(void)
 {
 	dir = check_make_dir();
@@ -150,13 +160,10 @@ static void test_bad_starts_say_why(void)
 static void test_requests_under_way_are_bounded(void)
 {
 	enum { COUNT = 50 };
-	char store_option[600];
 	int codes[2] = { 0 };
 
 	fresh();
-	option(store_option, sizeof(store_option), "storePathRootDir", store);
-	struct program broker = program_start((const char *const[]){ "escrow-broker", "-o", "listenPort=0", "-o", store_option,
-								      "-o", "inFlightMax=1", NULL }, log_path);
+	struct program broker = start_with("inFlightMax=1");
 	struct raw *raw = raw_must_connect(broker.port);
 	struct raw_half first;
 	CU_ASSERT_EQUAL(raw_half_send(raw, "g", "orders", "first", 100, &first), RESP_SUCCESS); /* The log is ready. */
@@ -170,6 +177,37 @@ static void test_requests_under_way_are_bounded(void)
 	}
 	CU_ASSERT_TRUE(codes[0] > 0);
 	CU_ASSERT_TRUE(codes[1] > 0);
+	raw_close(raw);
+	CU_ASSERT_EQUAL(program_stop(&broker, SIGTERM, NULL), 0);
+	check_remove_dir(dir);
+}
+
+static void test_connections_of_one_address_are_bounded(void)
+{
+	fresh();
+	struct program broker = start_with("connectionsPerAddressMax=2");
+	struct raw *first = raw_must_connect(broker.port), *second = raw_must_connect(broker.port);
+	CU_ASSERT(raw_heartbeat(second, "two", "g"));
+	struct raw *third = raw_must_connect(broker.port);
+	CU_ASSERT(raw_closed(third, 5000));
+	raw_close(third);
+	CU_ASSERT(raw_heartbeat(first, "one", "g"));
+	raw_close(first);
+	raw_close(second);
+	CU_ASSERT_EQUAL(program_stop(&broker, SIGTERM, NULL), 0);
+	check_remove_dir(dir);
+}
+
+/* Where RocketMQ's clients look with vipChannelEnabled. */
+static void test_the_vip_channel_is_two_ports_below(void)
+{
+	fresh();
+	struct program broker = start_broker(0, "6000");
+	unsigned port = broker.port;
+	CU_ASSERT_EQUAL(program_stop(&broker, SIGTERM, NULL), 0);
+	broker = start_broker(port, "6000");
+	struct raw *raw = raw_connect(port - 2);
+	CU_ASSERT(raw != NULL && raw_heartbeat(raw, "producer@1", "g"));
 	raw_close(raw);
 	CU_ASSERT_EQUAL(program_stop(&broker, SIGTERM, NULL), 0);
 	check_remove_dir(dir);
@@ -476,6 +514,8 @@ int main(void)
 		CHECK_TEST(test_orderly_end_keeps_offsets),
 		CHECK_TEST(test_bad_starts_say_why),
 		CHECK_TEST(test_requests_under_way_are_bounded),
+		CHECK_TEST(test_connections_of_one_address_are_bounded),
+		CHECK_TEST(test_the_vip_channel_is_two_ports_below),
 		CHECK_TEST(test_damaged_store_is_refused),
 		CHECK_TEST(test_first_decision_wins),
 		CHECK_TEST(test_kill_loses_nothing_acknowledged),

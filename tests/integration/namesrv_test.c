@@ -267,6 +267,43 @@ static void test_an_option_changed_from_remote_holds_at_once(void)
 	stop(&c);
 }
 
+/* Each change is told in the log, while the level lets it be. */
+static void test_the_log_level_changes_at_once(void)
+{
+	static const char *const none[] = { NULL };
+	struct child c;
+	char err[4096];
+
+	start(&c, none);
+	int fd = dial(&c);
+	CU_ASSERT(call(fd, REQ_UPDATE_NAMESRV_CONFIG, NULL, 0, "orderMessageEnable=true\n"));
+	CU_ASSERT_FALSE(call(fd, REQ_UPDATE_NAMESRV_CONFIG, NULL, 0, "logLevel=loud\n"));
+	CU_ASSERT(call(fd, REQ_UPDATE_NAMESRV_CONFIG, NULL, 0, "logLevel=error\n"));
+	CU_ASSERT(call(fd, REQ_UPDATE_NAMESRV_CONFIG, NULL, 0, "orderMessageEnable=false\n"));
+	close(fd);
+	kill(c.pid, SIGTERM);
+	read_all(c.err, err, sizeof(err));
+	CU_ASSERT_EQUAL(exit_code(&c), 0);
+	CU_ASSERT_PTR_NOT_NULL(strstr(err, "to=\"true\""));
+	CU_ASSERT_PTR_NULL(strstr(err, "to=\"false\""));
+}
+
+static void test_connections_of_one_address_are_bounded(void)
+{
+	static const char *const few[] = { "-o", "connectionsPerAddressMax=1", NULL };
+	struct child c;
+
+	start(&c, few);
+	int first = dial(&c);
+	CU_ASSERT(ask_route(first, SERIALIZE_JSON, "T1"));
+	int second = dial(&c);
+	CU_ASSERT_EQUAL(recv(second, frame, 1, 0), 0);
+	CU_ASSERT(ask_route(first, SERIALIZE_JSON, "T1"));
+	close(first);
+	close(second);
+	stop(&c);
+}
+
 /* Settings that could not be saved are saved when that is possible again: at the next scan, at the latest when it ends. */
 static void save_when_possible(const char *scan, bool before_the_end)
 {
@@ -385,6 +422,8 @@ int main(void)
 	static const struct check_test tests[] = {
 		CHECK_TEST(test_ready_serve_and_stop),
 		CHECK_TEST(test_an_option_changed_from_remote_holds_at_once),
+		CHECK_TEST(test_the_log_level_changes_at_once),
+		CHECK_TEST(test_connections_of_one_address_are_bounded),
 		CHECK_TEST(test_settings_are_saved_when_that_is_possible),
 		CHECK_TEST(test_silent_broker_goes),
 		CHECK_TEST(test_random_bytes_hurt_nobody_else),

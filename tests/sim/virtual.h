@@ -38,11 +38,15 @@ void virtual_workers_die(struct process *process);
 void virtual_workers_trap(struct process *process, void (*sprung)(void *context), void *context);
 /* Jobs take this many times as long until `until_us`. */
 void virtual_workers_stall(struct process *process, int64_t until_us);
+/* None that begins from now on is done before `until_us`. */
+void virtual_workers_hold(struct process *process, int64_t until_us);
 
 /* While false the client takes nothing from its connections (those that stand now). */
 void virtual_client_read(struct client *client, bool reads);
 
 /* Whether warnings and errors of the code under test are wanted in the history. */
 void virtual_log_mute(bool mute);
+/* Calls back with each line of the code under test. NULL: no more. */
+void virtual_log_watch(void (*seen)(void *context, const char *module, const char *event), void *context);
 
 #endif

@@ -41,10 +41,18 @@ const struct vfs *vfs_posix(void)
 /* --- log lines ------------------------------------------------------------------------------------------------------ */
 
 static bool muted;
+static void (*watcher)(void *context, const char *module, const char *event);
+static void *watcher_context;
 
 void virtual_log_mute(bool mute)
 {
 	muted = mute;
+}
+
+void virtual_log_watch(void (*seen)(void *context, const char *module, const char *event), void *context)
+{
+	watcher = seen;
+	watcher_context = context;
 }
 
 void log_set_level(enum log_level level)
@@ -66,6 +74,8 @@ void log_event(enum log_level level, const char *module, const char *event, cons
 
 	if (strcmp(event, "torn tail cut") == 0)
 		event_seen(SEEN_TORN_TAIL);
+	if (watcher != NULL)
+		watcher(watcher_context, module, event);
 	if (!note_wanted() || muted || level < LOGLEVEL_INFO)
 		return;
 	if (fmt != NULL) {

@@ -25,7 +25,7 @@ struct worker {
 	struct queued *queue; /* The first one is under way. */
 	struct event *finish;
 	struct chance chance;
-	int64_t stalled_until_us;
+	int64_t stalled_until_us, held_until_us;
 	bool slow;            /* The one who syncs. */
 	void (*trap)(void *context);
 	void *trap_context;
@@ -83,6 +83,8 @@ static void start_first(struct worker *worker)
 		return;
 	if (engine_now_us() < worker->stalled_until_us)
 		duration *= STALL_FACTOR;
+	if (engine_now_us() + duration < worker->held_until_us)
+		duration = worker->held_until_us - engine_now_us();
 	if (chance_one_in(&worker->chance, 3))
 		run_once(worker->queue);
 	worker->finish = engine_after(worker->process, duration, on_finish, worker);
@@ -146,6 +148,16 @@ void virtual_workers_stall(struct process *process, int64_t until_us)
 	DL_FOREACH(workers, worker) {
 		if (worker->process == process)
 			worker->stalled_until_us = until_us;
+	}
+}
+
+void virtual_workers_hold(struct process *process, int64_t until_us)
+{
+	struct worker *worker;
+
+	DL_FOREACH(workers, worker) {
+		if (worker->process == process)
+			worker->held_until_us = until_us;
 	}
 }
 

@@ -194,6 +194,28 @@ static void test_config_arguments_override_the_file_and_print_round_trips(void)
 	check_remove_dir(dir);
 }
 
+/* Wherever it stands, as -o. */
+static void test_name_servers_override_the_file(void)
+{
+	static const struct config_option option = { .key = "namesrvAddr", .type = CONFIG_TEXT, .def = "" };
+	static const char *const unused[] = { NULL };
+	static const struct config_spec spec = { "sample", &option, 1, unused };
+	char *dir = check_make_dir(), path[600], addresses[CONFIG_TEXT_SIZE];
+	char name[] = "sample", dash_n[] = "-n", given[] = "a:1;b:2", dash_c[] = "-c";
+	char *argv[] = { name, dash_n, given, dash_c, path, NULL };
+	struct errinfo err;
+	enum config_action action;
+
+	snprintf(path, sizeof(path), "%s/a.conf", dir);
+	FILE *f = fopen(path, "w");
+	fputs("namesrvAddr=c:3\n", f);
+	fclose(f);
+	config_init(&spec, addresses);
+	CU_ASSERT_EQUAL(config_parse_args(&spec, addresses, 5, argv, &action, &err), ST_OK);
+	CU_ASSERT_STRING_EQUAL(addresses, "a:1;b:2");
+	check_remove_dir(dir);
+}
+
 static void test_log_gate_lets_a_burst_through_and_counts_the_rest(void)
 {
 	struct log_gate gate = { 0 };
@@ -221,6 +243,7 @@ int main(void)
 		CHECK_TEST(test_hash128_matches_the_siphash_reference),
 		CHECK_TEST(test_config_sets_values_and_refuses_bad_ones_by_name),
 		CHECK_TEST(test_config_arguments_override_the_file_and_print_round_trips),
+		CHECK_TEST(test_name_servers_override_the_file),
 		CHECK_TEST(test_log_gate_lets_a_burst_through_and_counts_the_rest),
 	};
 

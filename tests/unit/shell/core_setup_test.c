@@ -42,6 +42,20 @@ static void test_limits_and_times(void)
 	CU_ASSERT_EQUAL(core.default_topic_queue_nums, 20);
 }
 
+/* A segment has room for the largest message, whatever stands in front of it. */
+static void test_segments_hold_the_largest_message(void)
+{
+	struct broker_config config;
+	struct errinfo err;
+
+	config_init(broker_config_spec(), &config);
+	config.mapped_file_size_commit_log = 2 * config.max_message_size - 1;
+	CU_ASSERT_EQUAL(broker_config_finish(&config, &err), ST_INVALID);
+	CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "mappedFileSizeCommitLog"));
+	config.mapped_file_size_commit_log++;
+	CU_ASSERT_EQUAL(broker_config_finish(&config, &err), ST_OK);
+}
+
 static void test_checks(void)
 {
 	struct broker_config config;
@@ -117,6 +131,7 @@ int main(void)
 {
 	static const struct check_test tests[] = {
 		CHECK_TEST(test_limits_and_times),
+		CHECK_TEST(test_segments_hold_the_largest_message),
 		CHECK_TEST(test_checks),
 		CHECK_TEST(test_flags),
 		CHECK_TEST(test_permission_disk_and_address),

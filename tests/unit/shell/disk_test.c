@@ -5,9 +5,9 @@
 #include "broker/core/state.h"
 #include "broker/shell/disk.h"
 #include "lib/net/worker.h"
-#include "tests/unit/core/core_fixture.h"
+#include "tests/unit/core/retention_fixture.h"
 
-enum { MIB = 1 << 20, QUEUED_MAX = 16 };
+enum { MIB = 1 << 20, QUEUED_MAX = 16, ROOT_RESERVE = 32 * MIB };
 
 /* --- in place of threads and of the system's disk ---------------------------------------------------------------------- */
 
@@ -46,8 +46,8 @@ static uint64_t system_free = 512 * (uint64_t)MIB;
 int statvfs(const char *restrict path, struct statvfs *restrict out)
 {
 	(void)path;
-	*out = (struct statvfs){ .f_frsize = 4096, .f_blocks = 1024 * (uint64_t)MIB / 4096, .f_bfree = system_free / 4096,
-				 .f_bavail = system_free / 4096 };
+	*out = (struct statvfs){ .f_frsize = 4096, .f_blocks = (1024 * (uint64_t)MIB + ROOT_RESERVE) / 4096,
+				 .f_bfree = (system_free + ROOT_RESERVE) / 4096, .f_bavail = system_free / 4096 };
 	return 0;
 }
 
@@ -57,6 +57,7 @@ struct shell {
 	struct fixture *f;
 	struct disk *disk;
 	int64_t now_ms;
+	uint64_t free_min; /* diskSpaceFreeMin; 0: 16 MiB. */
 	unsigned index_read, failed, warm;
 };
 
@@ -104,7 +105,7 @@ static void turns(struct shell *s, int count)
 
 static void start_disk(struct shell *s, bool sync)
 {
-	struct disk_limits limits = { .free_min = 16 * MIB, .warn_percent = 90 };
+	struct disk_limits limits = { .free_min = s->free_min > 0 ? s->free_min : 16 * MIB, .warn_percent = 90 };
 	struct disk_callbacks callbacks = { s, on_flushed, on_index_read, on_failed };
 	struct errinfo err;
 
@@ -129,6 +130,13 @@ static void shell_close(struct shell *s)
 {
 	stop_disk(s);
 	fixture_destroy(s->f);
+}
+
+/* What the system's disk has free from now on, and the broker's look at it. */
+static void set_free(struct shell *s, uint64_t bytes)
+{
+	system_free = bytes;
+	turn(s, 1000);
 }
 
 /* --- tests ----------------------------------------------------------------------------------------------------------------- */
@@ -230,16 +238,90 @@ static void test_little_space_is_none(void)
 	disk_set_reserved(s.disk, 100 * MIB);
 	turn(&s, 1000);
 	CU_ASSERT_EQUAL(disk_level(s.disk), DISK_OK);
-	system_free = 8 * MIB;
-	turn(&s, 1000);
+	set_free(&s, 8 * MIB);
 	CU_ASSERT_EQUAL(disk_level(s.disk), DISK_FULL);
 	disk_set_reserved(s.disk, 0);
 	CU_ASSERT_EQUAL(disk_level(s.disk), DISK_LOW); /* What is prepared serves. */
 	CU_ASSERT_TRUE(disk_log_stands(s.disk));
-	system_free = 512 * (uint64_t)MIB;
-	turn(&s, 1000);
+	set_free(&s, 512 * (uint64_t)MIB);
 	CU_ASSERT_EQUAL(disk_level(s.disk), DISK_OK);
 	CU_ASSERT_FALSE(disk_log_stands(s.disk));
+	shell_close(&s);
+}
+
+/* A warning before anything is refused. */
+static void test_a_filling_disk_is_told(void)
+{
+	struct shell s;
+
+	shell_open(&s, true);
+	set_free(&s, 110 * (uint64_t)MIB);
+	CU_ASSERT_EQUAL(disk_level(s.disk), DISK_OK);
+	set_free(&s, 90 * (uint64_t)MIB);
+	CU_ASSERT_EQUAL(disk_level(s.disk), DISK_LOW);
+	CU_ASSERT_FALSE(disk_log_stands(s.disk));
+	set_free(&s, 512 * (uint64_t)MIB);
+	shell_close(&s);
+}
+
+/* diskSpaceFreeMin, or a sixteenth of a disk for which that is much. */
+static void test_little_of_a_small_disk_is_left_free(void)
+{
+	static const struct {
+		uint64_t option, enough, too_little;
+	} cases[] = { { 16 * MIB, 40 * MIB, 8 * MIB }, { 256 * MIB, 100 * MIB, 50 * MIB } };
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct shell s = { .f = fixture_create(NULL), .now_ms = FIXTURE_START_MS, .free_min = cases[i].option };
+
+		start_disk(&s, true);
+		set_free(&s, cases[i].enough);
+		CU_ASSERT_FALSE(disk_log_stands(s.disk));
+		set_free(&s, cases[i].too_little);
+		CU_ASSERT_TRUE(disk_log_stands(s.disk));
+		set_free(&s, 512 * (uint64_t)MIB);
+		shell_close(&s);
+	}
+}
+
+/* Snapshots that are there when one more is wanted, and so much of the disk is not set aside for decisions. */
+static uint64_t snapshots_with_room(struct shell *s, uint64_t room)
+{
+	(void)must_send(s->f, (struct sent){ .topic = "t", .key = "k" });
+	turns(s, 100);
+	disk_set_reserved(s->disk, commitlog_prepared_ahead(s->f->log) + system_free - room);
+	snapshotter_want(s->f->snapshotter);
+	turns(s, 300);
+	return snapshotter_stats(s->f->snapshotter).taken;
+}
+
+static void test_a_snapshot_leaves_what_is_set_aside(void)
+{
+	struct shell s;
+
+	shell_open(&s, true);
+	CU_ASSERT_EQUAL(snapshots_with_room(&s, MIB), 1); /* It tells how large the next one will be. */
+	CU_ASSERT_EQUAL(snapshots_with_room(&s, 1000), 1);
+	CU_ASSERT_EQUAL(snapshots_with_room(&s, MIB), 2);
+	shell_close(&s);
+}
+
+/* Or retention could not help where it is needed most. */
+static void test_what_retention_gave_up_goes_from_a_short_disk(void)
+{
+	static const char first[] = "/store/commitlog/00000000000000000000";
+	struct shell s = { .f = create_with(0, 0), .now_ms = FIXTURE_START_MS };
+	size_t size;
+
+	grow(s.f, 2);
+	start_disk(&s, true);
+	set_free(&s, 8 * MIB);
+	CU_ASSERT_TRUE(disk_log_stands(s.disk));
+	CU_ASSERT_PTR_NOT_NULL(memdisk_data(s.f->disk, first, &size));
+	CU_ASSERT_EQUAL_FATAL(commitlog_drop_oldest(s.f->log), ST_OK);
+	turns(&s, 10);
+	CU_ASSERT_PTR_NULL(memdisk_data(s.f->disk, first, &size));
+	set_free(&s, 512 * (uint64_t)MIB);
 	shell_close(&s);
 }
 
@@ -272,6 +354,10 @@ int main(void)
 		CHECK_TEST(test_an_index_page_that_cannot_be_read_is_an_end_too),
 		CHECK_TEST(test_a_failed_sync_of_a_snapshot_is_final),
 		CHECK_TEST(test_little_space_is_none),
+		CHECK_TEST(test_a_filling_disk_is_told),
+		CHECK_TEST(test_little_of_a_small_disk_is_left_free),
+		CHECK_TEST(test_a_snapshot_leaves_what_is_set_aside),
+		CHECK_TEST(test_what_retention_gave_up_goes_from_a_short_disk),
 		CHECK_TEST(test_space_that_is_found_again_is_noticed),
 	};
 

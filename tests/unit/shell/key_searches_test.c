@@ -106,6 +106,25 @@ static void test_a_new_request_of_the_same_number_searches_anew(void)
 	close_rig(&r);
 }
 
+/* One look at the index finds so many; the next one is for those that are older than all of these. */
+static void test_a_second_look_goes_on_behind_the_first(void)
+{
+	struct rig r;
+	struct key_hits hits;
+
+	open_rig(&r);
+	CU_ASSERT_EQUAL(find(&r, 7, false, &hits), ST_AGAIN);
+	answer(&r, 300);
+	CU_ASSERT_EQUAL(find(&r, 7, true, &hits), ST_OK);
+	r.port.find_more(r.port.context, &r.request);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(r.index->searches);
+	CU_ASSERT_EQUAL(r.index->searches->below, 300);
+	answer(&r, 200);
+	CU_ASSERT_EQUAL_FATAL(find(&r, 7, true, &hits), ST_OK);
+	CU_ASSERT_EQUAL(hits.offsets[0], 200);
+	close_rig(&r);
+}
+
 static void test_answers_that_nobody_came_for_make_room(void)
 {
 	struct rig r;
@@ -134,6 +153,7 @@ int main(void)
 	static const struct check_test tests[] = {
 		CHECK_TEST(test_a_request_waits_for_its_answer),
 		CHECK_TEST(test_a_new_request_of_the_same_number_searches_anew),
+		CHECK_TEST(test_a_second_look_goes_on_behind_the_first),
 		CHECK_TEST(test_answers_that_nobody_came_for_make_room),
 	};
 	return check_main("key_searches", tests, sizeof(tests) / sizeof(tests[0]));

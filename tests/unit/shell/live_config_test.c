@@ -1,9 +1,29 @@
 /* broker/shell/live_config: changes are taken in whole, and what is told is what holds. */
+#include <fcntl.h>
+#include <unistd.h>
+
 #include "broker/shell/live_config.h"
 #include "lib/base/logging.h"
 #include "tests/support/check.h"
 
 static int told;
+
+/* Is a line of this level written, to standard error? */
+static bool is_logged(enum log_level level)
+{
+	int ends[2], standard = dup(STDERR_FILENO);
+	char byte;
+
+	CU_ASSERT_FATAL(standard >= 0 && pipe2(ends, O_NONBLOCK) == 0);
+	dup2(ends[1], STDERR_FILENO);
+	log_event(level, "test", "line", NULL);
+	dup2(standard, STDERR_FILENO);
+	bool logged = read(ends[0], &byte, 1) == 1;
+	close(ends[0]);
+	close(ends[1]);
+	close(standard);
+	return logged;
+}
 
 static void on_changed(void *context)
 {
@@ -35,6 +55,34 @@ static void test_changes(void)
 	CU_ASSERT_EQUAL(told, 1);
 	CU_ASSERT_EQUAL(port.version(port.context).counter, 1);
 	CU_ASSERT_TRUE(port.version(port.context).timestamp > 0);
+}
+
+static void test_the_log_level_changes_at_once(void)
+{
+	struct broker_config config;
+	struct live_config live;
+	struct config_port port = port_of(&live, &config);
+	struct outcome outcome = { 0 };
+
+	CU_ASSERT_EQUAL(port.update(port.context, SPAN_LITERAL("logLevel=warn\n"), &outcome), ST_OK);
+	CU_ASSERT_TRUE(is_logged(LOGLEVEL_WARN));
+	CU_ASSERT_FALSE(is_logged(LOGLEVEL_INFO));
+	CU_ASSERT_EQUAL(port.update(port.context, SPAN_LITERAL("logLevel=error\n"), &outcome), ST_OK);
+	CU_ASSERT_FALSE(is_logged(LOGLEVEL_WARN));
+}
+
+/* Before a disk is full, without a restart. */
+static void test_retention_can_be_changed(void)
+{
+	struct broker_config config;
+	struct live_config live;
+	struct config_port port = port_of(&live, &config);
+	struct outcome outcome = { 0 };
+
+	CU_ASSERT_EQUAL(port.update(port.context, SPAN_LITERAL("logRetentionBytes=1000000"), &outcome), ST_OK);
+	CU_ASSERT_EQUAL(port.update(port.context, SPAN_LITERAL("fileReservedTime=5"), &outcome), ST_OK);
+	CU_ASSERT_EQUAL(config.log_retention_bytes, 1000000);
+	CU_ASSERT_EQUAL(config.file_reserved_time_h, 5);
 }
 
 static void test_refusals_change_nothing(void)
@@ -96,6 +144,8 @@ int main(void)
 {
 	static const struct check_test tests[] = {
 		CHECK_TEST(test_changes),
+		CHECK_TEST(test_the_log_level_changes_at_once),
+		CHECK_TEST(test_retention_can_be_changed),
 		CHECK_TEST(test_refusals_change_nothing),
 		CHECK_TEST(test_what_tools_look_for),
 	};

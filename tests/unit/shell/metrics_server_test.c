@@ -1,11 +1,20 @@
 /* Scrapes over real sockets: whole answers, peers that leave in the middle, more at once than allowed. */
 #include <arpa/inet.h>
+#include <event2/http.h>
 #include <fcntl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "broker/shell/metrics_server.h"
 #include "tests/unit/core/core_fixture.h"
+
+/* Silence is short here. */
+void evhttp_set_timeout(struct evhttp *http, int seconds)
+{
+	struct timeval timeout = { 0, seconds * 10000 };
+
+	evhttp_set_timeout_tv(http, &timeout);
+}
 
 struct bed {
 	struct fixture *f;
@@ -61,7 +70,7 @@ static void read_all(const struct bed *bed, int fd, struct buffer *out)
 	ssize_t size = -1;
 
 	buffer_reset(out);
-	for (int turns = 0; size != 0 && turns < 100000; turns++) {
+	for (int turns = 0; size != 0 && turns < 3000; turns++) {
 		uint8_t *room = buffer_reserve(out, 65536);
 		CU_ASSERT_PTR_NOT_NULL_FATAL(room);
 		loop_turn(bed->loop, 1);
@@ -131,6 +140,40 @@ static void test_peers_that_leave(void)
 		close(fds[i]);
 }
 
+static void test_scrapes_at_once_are_bounded(void)
+{
+	enum { AT_ONCE = 8 };
+	struct bed bed;
+	struct buffer text;
+	int fds[AT_ONCE + 1], refused = 0;
+
+	open_bed(&bed, 90);
+	buffer_init(&text, 0);
+	for (int i = 0; i <= AT_ONCE; i++)
+		fds[i] = ask(&bed, get);
+	for (int i = 0; i <= AT_ONCE; i++) {
+		read_all(&bed, fds[i], &text);
+		refused += has(&text, "HTTP/1.1 503 ");
+	}
+	CU_ASSERT_EQUAL(refused, 1);
+	buffer_deinit(&text);
+	close_bed(&bed);
+}
+
+/* Or eight of them would keep the figures from everybody else. */
+static void test_silent_peers_are_closed(void)
+{
+	struct bed bed;
+	struct buffer text;
+
+	open_bed(&bed, 1);
+	buffer_init(&text, 0);
+	read_all(&bed, ask(&bed, "GET /metr"), &text);
+	CU_ASSERT_FALSE(has(&text, " 200 "));
+	buffer_deinit(&text);
+	close_bed(&bed);
+}
+
 static void test_a_port_that_is_taken(void)
 {
 	struct bed bed;
@@ -148,7 +191,9 @@ static void test_a_port_that_is_taken(void)
 int main(void)
 {
 	static const struct check_test tests[] = {
-		CHECK_TEST(test_whole_answers), CHECK_TEST(test_peers_that_leave), CHECK_TEST(test_a_port_that_is_taken),
+		CHECK_TEST(test_whole_answers), CHECK_TEST(test_peers_that_leave),
+		CHECK_TEST(test_scrapes_at_once_are_bounded), CHECK_TEST(test_silent_peers_are_closed),
+		CHECK_TEST(test_a_port_that_is_taken),
 	};
 	return check_main("metrics server", tests, sizeof(tests) / sizeof(tests[0]));
 }

@@ -339,6 +339,31 @@ static void test_their_number_is_bounded(void)
 	rig_close(&r);
 }
 
+/* Of those that are known the one goes that was needed the longest ago. */
+static void test_the_least_needed_goes_first(void)
+{
+	char topic[32];
+	struct rig r;
+
+	rig_open(&r);
+	for (int i = 0; i < ROUTES_MAX; i++) {
+		snprintf(topic, sizeof(topic), "t%d", i);
+		CU_ASSERT_EQUAL(look(&r, topic), -1);
+		if (i % 32 == 31)
+			settle(&r);
+	}
+	pass(&r, 10);
+	for (int i = 1; i < ROUTES_MAX; i++) {
+		snprintf(topic, sizeof(topic), "t%d", i);
+		CU_ASSERT_EQUAL(look(&r, topic), 6);
+	}
+	CU_ASSERT_EQUAL(known(&r, "new"), 6);
+	CU_ASSERT_EQUAL(look(&r, "t1"), 6);
+	CU_ASSERT_EQUAL(look(&r, "t0"), -1);
+	settle(&r);
+	rig_close(&r);
+}
+
 int main(void)
 {
 	static const struct check_test tests[] = {
@@ -351,6 +376,7 @@ int main(void)
 		CHECK_TEST(test_bad_answers),
 		CHECK_TEST(test_unused_ones_are_dropped),
 		CHECK_TEST(test_their_number_is_bounded),
+		CHECK_TEST(test_the_least_needed_goes_first),
 	};
 	return check_main("shell/topic_routes", tests, sizeof(tests) / sizeof(tests[0]));
 }
