@@ -1,8 +1,8 @@
 /* A broker with a known past, for whoever compares all that it says of itself with what was done.
  *
- * Each thing happens another number of times, so that a figure that is given for another one is noticed: messages on each of three
- * days, pulls that found something and pulls that did not, transactions of each outcome, what was sent back, what was refused, and
- * what is not durable yet. */
+ * Each thing happens another number of times, so that a figure that is given for another one is noticed: messages on each of
+ * three days, pulls that found something and pulls that did not, transactions of each outcome, what was sent back, what was
+ * refused, and what is not durable yet. */
 #ifndef ESCROW_TESTS_BUSY_BENCH_H
 #define ESCROW_TESTS_BUSY_BENCH_H
 
@@ -72,8 +72,8 @@ static inline void busy_send_back(struct bench *b)
 	pulled_free(&p);
 }
 
-/* Of "pay": nine half messages, one of them sent again; three are committed, two rolled back, one decision is refused. Of the four
- * that stay open one is not asked about yet. */
+/* Of "pay": nine half messages, one of them sent again; three are committed, two rolled back, one decision is refused. Of the
+ * four that stay open one is not asked about yet. */
 static inline void busy_transact(struct bench *b)
 {
 	static const char *const keys[] = { "h0", "h1", "h2", "h3", "h4", "h5", "h6", "h7", "h8" };

@@ -159,8 +159,9 @@ static int32_t ack_batch(struct bench *b, struct handle handle, const char *whos
 {
 	char body[256];
 
-	snprintf(body, sizeof(body), "{\"brokerName\":\"a\",\"acks\":[{\"b\":\"%s\",%s,\"it\":10000,\"pt\":%s,\"q\":0,\"rq\":%s,\"so\":0}]}",
-		 bits, whose, handle.pop_time, handle.revive);
+	snprintf(body, sizeof(body),
+		 "{\"brokerName\":\"a\",\"acks\":[{\"b\":\"%s\",%s,\"it\":10000,\"pt\":%s,\"q\":0,\"rq\":%s,\"so\":0}]}", bits, whose,
+		 handle.pop_time, handle.revive);
 	return answer(b, REQ_BATCH_ACK_MESSAGE, none, body)->code;
 }
 

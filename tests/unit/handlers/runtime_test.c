@@ -13,7 +13,8 @@ static struct span ask(struct bench *b, int32_t code)
 #define OUR "\"brokerVersionDesc\":\"" VERSION_OURS_TEXT "\",\"brokerVersion\":\"%d\",\"brokerActive\":\"true\","
 #define QUEUE(name) "\"" name "Size\":\"0\",\"" name "HeadWaitTimeMills\":\"0\",\"" name "Capacity\":\"100000\","
 
-/* In the last 10, 60 and 600 seconds 6, 12 and 24 messages were put that are durable; two pulls found 38 messages, four found none. */
+/* In the last 10, 60 and 600 seconds 6, 12 and 24 messages were put that are durable; two pulls found 38 messages, four found
+ * none. */
 static const char busy_traffic[] =
 	"\"bootTimestamp\":\"1700000000000\",\"startAcceptSendRequestTimeStamp\":\"1700000000000\","
 	"\"runtime\":\"[ 1 days, 2 hours, 10 minutes, 0 seconds ]\","
