@@ -87,6 +87,29 @@ static void test_a_migration_whose_note_is_lost_goes_on(void)
 	migrate_after_lost_note(4, 0);
 }
 
+/* Of two programs at once the later one waits, and gives up in the end: after half a minute, of which the server makes half a
+ * second here. */
+static void test_a_migration_waits_for_another_one(void)
+{
+	struct db_target target = { .socket = server_socket(), .user = "root", .database = "escrow_oplog", .timeout_ms = 20000 };
+	struct db_conn *later;
+	struct errinfo failure;
+	unsigned applied = 0;
+
+	fresh_database();
+	undo_migrations_behind(3);
+	MUST(db_conn_open(&target, &later, NULL, err));
+	MUST(db_conn_exec_text(later, "SET SESSION max_statement_time = 0.5", err));
+	CU_ASSERT_EQUAL(sql_u64("SELECT GET_LOCK('escrow migrate escrow_oplog', 0)"), 1);
+	CU_ASSERT_EQUAL(oplog_schema_migrate(later, &applied, &failure), ST_LOCKED);
+	CU_ASSERT_EQUAL(applied, 0);
+	sql("DO RELEASE_LOCK('escrow migrate escrow_oplog')");
+	MUST(db_conn_exec_text(later, "SET SESSION max_statement_time = 0", err));
+	CU_ASSERT_EQUAL(oplog_schema_migrate(later, &applied, &failure), ST_OK);
+	CU_ASSERT_EQUAL(applied, 1);
+	db_conn_close(later);
+}
+
 /* --- days ----------------------------------------------------------------------------------------------------------- */
 
 static void test_rows_of_other_days_find_their_partition(void)
@@ -146,6 +169,7 @@ int main(void)
 	static const struct check_test tests[] = {
 		CHECK_TEST(test_a_migration_goes_on_where_it_stopped),
 		CHECK_TEST(test_a_migration_whose_note_is_lost_goes_on),
+		CHECK_TEST(test_a_migration_waits_for_another_one),
 		CHECK_TEST(test_rows_of_other_days_find_their_partition),
 		CHECK_TEST(test_old_days_go_but_for_what_is_open),
 	};

@@ -366,6 +366,19 @@ static void test_other_settings_of_sessions_change_nothing(void)
 	project_under("limits", "SET sql_select_limit = 0, completion_type = 2, sql_safe_updates = 1");
 }
 
+/* A server may answer any statement by asking for a file of the client's machine. */
+static void test_a_server_gets_no_file_of_ours(void)
+{
+	static const char load[] = "LOAD DATA LOCAL INFILE '/proc/self/status' INTO TABLE taken";
+
+	fresh_database();
+	sql("SET GLOBAL local_infile = 1");
+	sql("CREATE TEMPORARY TABLE taken (line TEXT)");
+	CU_ASSERT_NOT_EQUAL(db_conn_exec_text(admin_conn(), load, NULL), ST_OK);
+	CU_ASSERT_EQUAL(sql_u64("SELECT COUNT(*) FROM taken"), 0);
+	sql("DROP TEMPORARY TABLE taken");
+}
+
 /* --- the log -------------------------------------------------------------------------------------------------------- */
 
 static void test_a_cursor_ahead_of_the_log_stops_the_projector(void)
@@ -487,6 +500,7 @@ int main(void)
 		CHECK_TEST(test_a_stop_leaves_nothing_to_the_next_start),
 		CHECK_TEST(test_names_of_another_character_set_change_nothing),
 		CHECK_TEST(test_other_settings_of_sessions_change_nothing),
+		CHECK_TEST(test_a_server_gets_no_file_of_ours),
 		CHECK_TEST(test_a_cursor_ahead_of_the_log_stops_the_projector),
 		CHECK_TEST(test_a_damaged_log_stops_the_projector_and_is_found_by_check),
 		CHECK_TEST(test_a_gap_in_the_log_is_passed_and_noted),

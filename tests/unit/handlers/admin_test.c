@@ -46,16 +46,18 @@ static void test_a_topic_is_made_changed_and_deleted(void)
 	bench_close(b);
 }
 
-static void test_a_topic_of_many_tags(void)
+static void test_what_else_is_said_of_a_topic(void)
 {
 	static const char *const fields[] = { "topic", "t", "defaultTopic", "TBW102", "readQueueNums", "1", "writeQueueNums", "1", "perm",
-					      "6", "topicFilterType", "MULTI_TAG", "order", "true", NULL };
+					      "6", "topicFilterType", "MULTI_TAG", "order", "true",
+					      "topicSysFlag", "3", NULL };
 	struct bench *b = bench_open();
 
 	CU_ASSERT_EQUAL(ask(b, REQ_UPDATE_AND_CREATE_TOPIC, fields, ""), RESP_SUCCESS);
 	bench_restart(b);
 	CU_ASSERT_EQUAL(find(b, "t")->settings.filter_type, FILTER_MULTI_TAG);
 	CU_ASSERT_TRUE(find(b, "t")->settings.order);
+	CU_ASSERT_EQUAL(find(b, "t")->settings.sys_flag, 3);
 	bench_close(b);
 }
 
@@ -236,7 +238,7 @@ int main(void)
 {
 	static const struct check_test tests[] = {
 		CHECK_TEST(test_a_topic_is_made_changed_and_deleted),
-		CHECK_TEST(test_a_topic_of_many_tags),
+		CHECK_TEST(test_what_else_is_said_of_a_topic),
 		CHECK_TEST(test_what_a_topic_cannot_be),
 		CHECK_TEST(test_lists),
 		CHECK_TEST(test_numbers_of_a_group),

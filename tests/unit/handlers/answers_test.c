@@ -63,6 +63,30 @@ static void test_a_stored_reply_is_answered_when_it_is_durable(void)
 	bench_close(b);
 }
 
+/* Who asked gets the reply's body, its properties, and when it came here. */
+static void test_a_reply_is_handed_on(void)
+{
+	static const char *const fields[] = { "producerGroup", "g", "topic", "c_REPLY_TOPIC", "queueId", "0", "sysFlag", "0",
+					      "bornTimestamp", "1", "properties",
+					      "REPLY_TO_CLIENT\00110.0.0.1@1\002CORRELATION_ID\001c-1\002", NULL };
+	struct bench *b = bench_open();
+
+	fixture_heartbeat(b->f, true);
+	CU_ASSERT_EQUAL(bench_ask(b, CONSUMER, REQ_SEND_REPLY_MESSAGE, fields, "yes"), ST_OK);
+	CU_ASSERT_EQUAL_FATAL(b->count, 2);
+	const struct command *pushed = &b->out[0].command;
+	struct span properties = command_field(pushed, "properties");
+	CU_ASSERT_EQUAL(b->out[0].conn_id, PRODUCER);
+	CU_ASSERT_EQUAL(pushed->code, REQ_PUSH_REPLY_MESSAGE_TO_CLIENT);
+	CU_ASSERT_TRUE(span_is(pushed->body, "yes"));
+	CU_ASSERT_TRUE(span_is(property_get(properties, "CORRELATION_ID"), "c-1"));
+	CU_ASSERT_EQUAL(property_get_i64(properties, "PUSH_REPLY_TIME", 0), FIXTURE_WALL_MS);
+	CU_ASSERT_TRUE(span_is(command_field(pushed, "storeTimestamp"), "1700000000000"));
+	CU_ASSERT_EQUAL(b->out[1].conn_id, CONSUMER);
+	CU_ASSERT_EQUAL(b->out[1].command.code, RESP_SUCCESS);
+	bench_close(b);
+}
+
 static void test_what_an_operator_changes_is_answered_when_it_is_durable(void)
 {
 	static const char *const topic[] = { "topic", "t", "defaultTopic", "TBW102", "readQueueNums", "4", "writeQueueNums", "4", "perm",
@@ -332,6 +356,7 @@ int main(void)
 	static const struct check_test tests[] = {
 		CHECK_TEST(test_what_is_sent_is_answered_when_it_is_durable),
 		CHECK_TEST(test_a_stored_reply_is_answered_when_it_is_durable),
+		CHECK_TEST(test_a_reply_is_handed_on),
 		CHECK_TEST(test_what_an_operator_changes_is_answered_when_it_is_durable),
 		CHECK_TEST(test_pops_are_answered_when_they_are_durable),
 		CHECK_TEST(test_an_end_as_it_is_said),

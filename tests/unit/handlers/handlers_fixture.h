@@ -54,17 +54,23 @@ static inline bool sink_full(void *context, uint64_t conn_id)
 	return conn_id == ((struct bench *)context)->full;
 }
 
-static inline struct bench *bench_open(void)
+/* The fixture is the bench's from now on. */
+static inline struct bench *bench_over(struct fixture *f)
 {
 	struct bench *b = calloc(1, sizeof(*b));
 
 	CU_ASSERT_PTR_NOT_NULL_FATAL(b);
-	b->f = fixture_create(NULL);
+	b->f = f;
 	b->handlers = (struct handlers){ .core = b->f->core, .replies = { b, sink_begin, sink_end, sink_full }, .broker_name = "a" };
 	buffer_init(&b->in, 0);
 	for (size_t i = 0; i < LINES; i++)
 		buffer_init(&b->out[i].frame, 0);
 	return b;
+}
+
+static inline struct bench *bench_open(void)
+{
+	return bench_over(fixture_create(NULL));
 }
 
 static inline void bench_close(struct bench *b)

@@ -32,6 +32,7 @@ static bool field_is(const struct command *command, const char *name, const char
 	return span_is(command_field(command, name), text);
 }
 
+static const char *const none[] = { NULL };
 static const char *const pop_one[] = { "consumerGroup", "g", "topic", "t", "queueId", "0", "maxMsgNums", "1", "invisibleTime",
 				       "10000", "pollTime", "0", "initMode", "0", NULL };
 
@@ -83,11 +84,25 @@ static void subscribe_readers(struct bench *b, const char *topic)
 	fixture_disk(b->f, true);
 }
 
-/* What waits in a group's retry topic is part of its lag (consumerProgress), though nobody subscribes to that topic by name. */
-static void test_what_comes_again_is_part_of_the_lag(void)
+/* What "readers" are given of "orders" when its one message has lapsed: that message, from their retry topic. */
+static const struct command *popped_again(struct bench *b)
 {
 	static const char *const pop[] = { "consumerGroup", "readers", "topic", "orders", "queueId", "-1", "maxMsgNums", "8",
 					   "invisibleTime", "10000", "pollTime", "0", "initMode", "0", NULL };
+
+	must_send(b->f, (struct sent){ .topic = "orders", .key = "k" });
+	fixture_disk(b->f, true);
+	subscribe_readers(b, "orders");
+	CU_ASSERT_EQUAL(answer(b, REQ_POP_MESSAGE, pop, NULL)->code, RESP_SUCCESS);
+	fixture_advance(b->f, 11 * 1000);
+	const struct command *again = answer(b, REQ_POP_MESSAGE, pop, NULL);
+	CU_ASSERT_EQUAL_FATAL(again->code, RESP_SUCCESS);
+	return again;
+}
+
+/* What waits in a group's retry topic is part of its lag (consumerProgress), though nobody subscribes to that topic by name. */
+static void test_what_comes_again_is_part_of_the_lag(void)
+{
 	static const char *const lag[] = { "consumerGroup", "readers", NULL };
 	static const char *const others[] = { "consumerGroup", "readers", "topic", "%RETRY%readers_t", NULL };
 	static const char *const before = "{\"brokerName\":\"a\",\"queueId\":0,\"topic\":\"%RETRY%readers_orders\"}:{\"brokerOffset\":1,"
@@ -97,13 +112,7 @@ static void test_what_comes_again_is_part_of_the_lag(void)
 	struct bench *b = bench_of_messages(1);
 	char info[128];
 
-	must_send(b->f, (struct sent){ .topic = "orders", .key = "k" });
-	fixture_disk(b->f, true);
-	subscribe_readers(b, "orders");
-	CU_ASSERT_EQUAL(answer(b, REQ_POP_MESSAGE, pop, NULL)->code, RESP_SUCCESS);
-	fixture_advance(b->f, 11 * 1000);
-	const struct command *again = answer(b, REQ_POP_MESSAGE, pop, NULL);
-	CU_ASSERT_EQUAL_FATAL(again->code, RESP_SUCCESS);
+	const struct command *again = popped_again(b);
 	snprintf(info, sizeof(info), "0 %.*s 10000 0 1 a 0 0", SPAN_ARGS(command_field(again, "popTime")));
 	CU_ASSERT_TRUE(body_says(answer(b, REQ_GET_CONSUME_STATS, lag, NULL), before));
 	const char *const ack[] = { "consumerGroup", "readers", "topic", "%RETRY%readers_orders", "queueId", "0", "offset", "0",
@@ -130,22 +139,56 @@ static void test_bad_pops_are_refused(void)
 	bench_close(b);
 }
 
+/* What a client keeps of an answer, to settle by it what it was given. */
+struct handle {
+	char pop_time[24], revive[8];
+};
+
+static struct handle handle_of(const struct command *popped)
+{
+	struct handle handle;
+
+	snprintf(handle.pop_time, sizeof(handle.pop_time), "%.*s", SPAN_ARGS(command_field(popped, "popTime")));
+	snprintf(handle.revive, sizeof(handle.revive), "%.*s", SPAN_ARGS(command_field(popped, "reviveQid")));
+	return handle;
+}
+
+/* Acknowledges in a batch, of queue 0; `whose` are the group, the topic and whether it was in the retry topic, as the body has
+ * them, `bits` (base64) which messages. The answer's code. */
+static int32_t ack_batch(struct bench *b, struct handle handle, const char *whose, const char *bits)
+{
+	char body[256];
+
+	snprintf(body, sizeof(body),
+		 "{\"brokerName\":\"a\",\"acks\":[{\"b\":\"%s\",%s,\"it\":10000,\"pt\":%s,\"q\":0,\"rq\":%s,\"so\":0}]}", bits, whose,
+		 handle.pop_time, handle.revive);
+	return answer(b, REQ_BATCH_ACK_MESSAGE, none, body)->code;
+}
+
 static void test_batch_acks(void)
 {
 	struct bench *b = bench_of_messages(3);
 	static const char *const pop_all[] = { "consumerGroup", "g", "topic", "t", "queueId", "-1", "maxMsgNums", "32",
 					       "invisibleTime", "10000", NULL };
 	const struct command *got = answer(b, REQ_POP_MESSAGE, pop_all, NULL);
-	char body[256];
 
 	CU_ASSERT_TRUE(field_is(got, "msgOffsetInfo", "0 0 0,1,2"));
 	/* "BQ==" is 5: the first and the third. */
-	snprintf(body, sizeof(body),
-		 "{\"brokerName\":\"a\",\"acks\":[{\"b\":\"BQ==\",\"c\":\"g\",\"it\":10000,\"pt\":%.*s,\"q\":0,\"r\":\"0\",\"rq\":0,\"so\":0,\"t\":\"t\"}]}",
-		 SPAN_ARGS(command_field(got, "popTime")));
-	CU_ASSERT_EQUAL(answer(b, REQ_BATCH_ACK_MESSAGE, (const char *const[]){ NULL }, body)->code, RESP_SUCCESS);
+	CU_ASSERT_EQUAL(ack_batch(b, handle_of(got), "\"c\":\"g\",\"t\":\"t\",\"r\":\"0\"", "BQ=="), RESP_SUCCESS);
 	CU_ASSERT_EQUAL(b->f->core->pops.live, 1);
-	CU_ASSERT_EQUAL(answer(b, REQ_BATCH_ACK_MESSAGE, (const char *const[]){ NULL }, "{\"acks\":[]}")->code, RESP_NO_MESSAGE);
+	CU_ASSERT_EQUAL(answer(b, REQ_BATCH_ACK_MESSAGE, none, "{\"acks\":[]}")->code, RESP_NO_MESSAGE);
+	bench_close(b);
+}
+
+/* Such an ack names the topic that was asked for, and says that the message was in the group's retry topic for it. */
+static void test_batch_acks_of_what_came_again(void)
+{
+	struct bench *b = bench_of_messages(1);
+	const struct command *again = popped_again(b);
+
+	CU_ASSERT_EQUAL(b->f->core->pops.live, 1);
+	CU_ASSERT_EQUAL(ack_batch(b, handle_of(again), "\"c\":\"readers\",\"t\":\"orders\",\"r\":\"1\"", "AQ=="), RESP_SUCCESS);
+	CU_ASSERT_EQUAL(b->f->core->pops.live, 0);
 	bench_close(b);
 }
 
@@ -185,9 +228,50 @@ static void test_waiting(void)
 	bench_close(b);
 }
 
-static bool body_has(const struct command *command, const char *text)
+static const char *const pop_in_order[] = { "consumerGroup", "g", "topic", "t", "queueId", "0", "maxMsgNums", "1", "invisibleTime",
+					    "10000", "pollTime", "1000", "order", "true", NULL };
+
+/* Two messages, of which the first is out, in order. */
+static struct bench *bench_of_one_in_order(struct handle *handle_out)
 {
-	return memmem(command->body.data, command->body.size, text, strlen(text)) != NULL;
+	struct bench *b = bench_of_messages(2);
+	const struct command *got = answer(b, REQ_POP_MESSAGE, pop_in_order, NULL);
+
+	CU_ASSERT_EQUAL_FATAL(got->code, RESP_SUCCESS);
+	CU_ASSERT_TRUE(field_is(got, "reviveQid", "999"));
+	*handle_out = handle_of(got);
+	b->f->core->effects.pop_ready = run_wait;
+	b->f->core->effects.context = b;
+	return b;
+}
+
+/* Who waits for his turn has it as soon as what was before him is acknowledged. */
+static void test_a_batch_of_acks_lets_the_next_in_order_go_on(void)
+{
+	struct handle first;
+	struct bench *b = bench_of_one_in_order(&first);
+
+	CU_ASSERT_PTR_NULL(answer(b, REQ_POP_MESSAGE, pop_in_order, NULL));
+	CU_ASSERT_EQUAL(ack_batch(b, first, "\"c\":\"g\",\"t\":\"t\",\"r\":\"0\"", "AQ=="), RESP_SUCCESS);
+	b->count = 0;
+	core_turn_end(b->f->core);
+	CU_ASSERT_EQUAL_FATAL(b->count, 1);
+	CU_ASSERT_TRUE(field_is(&b->out[0].command, "msgOffsetInfo", "0 0 1"));
+	bench_close(b);
+}
+
+/* The handle that a client goes on with says still that the message was given out in order. */
+static void test_a_changed_handle_is_in_order_as_before(void)
+{
+	struct handle first;
+	struct bench *b = bench_of_one_in_order(&first);
+	char info[128];
+
+	snprintf(info, sizeof(info), "0 %s 10000 %s 0 a 0 0", first.pop_time, first.revive);
+	const char *const change[] = { "consumerGroup", "g", "topic", "t", "queueId", "0", "offset", "0", "extraInfo", info,
+				       "invisibleTime", "20000", NULL };
+	CU_ASSERT_TRUE(field_is(answer(b, REQ_CHANGE_MESSAGE_INVISIBLETIME, change, NULL), "reviveQid", first.revive));
+	bench_close(b);
 }
 
 static void test_queues_are_shared_out(void)
@@ -195,18 +279,17 @@ static void test_queues_are_shared_out(void)
 	static const char ask[] = "{\"topic\":\"t\",\"consumerGroup\":\"readers\",\"clientId\":\"10.0.0.1@1\",\"strategyName\":\"AVG\","
 				  "\"messageModel\":\"CLUSTERING\"}";
 	static const char mode[] = "{\"topic\":\"t\",\"consumerGroup\":\"readers\",\"mode\":\"POP\",\"popShareQueueNum\":8}";
-	static const char *const none[] = { NULL };
 	struct bench *b = bench_of_messages(1);
 
-	CU_ASSERT_FALSE(body_has(answer(b, REQ_QUERY_ASSIGNMENT, none, ask), "messageQueueAssignments"));
+	CU_ASSERT_FALSE(body_says(answer(b, REQ_QUERY_ASSIGNMENT, none, ask), "messageQueueAssignments"));
 	fixture_heartbeat(b->f, false);
 	const struct command *got = answer(b, REQ_QUERY_ASSIGNMENT, none, ask);
-	CU_ASSERT_TRUE(body_has(got, "\"queueId\":0") && body_has(got, "\"queueId\":3") && body_has(got, "\"mode\":\"PULL\""));
+	CU_ASSERT_TRUE(body_says(got, "\"queueId\":0") && body_says(got, "\"queueId\":3") && body_says(got, "\"mode\":\"PULL\""));
 	CU_ASSERT_EQUAL(answer(b, REQ_SET_MESSAGE_REQUEST_MODE, none, mode)->code, RESP_SUCCESS);
 	for (int restart = 0; restart < 3; restart++) {
 		got = answer(b, REQ_QUERY_ASSIGNMENT, none, ask);
-		CU_ASSERT_TRUE(body_has(got, "\"queueId\":-1") && body_has(got, "\"mode\":\"POP\""));
-		CU_ASSERT_TRUE(body_has(answer(b, REQ_GET_ALL_MESSAGE_REQUEST_MODE, none, NULL), "{\"t\":{\"readers\":{"));
+		CU_ASSERT_TRUE(body_says(got, "\"queueId\":-1") && body_says(got, "\"mode\":\"POP\""));
+		CU_ASSERT_TRUE(body_says(answer(b, REQ_GET_ALL_MESSAGE_REQUEST_MODE, none, NULL), "{\"t\":{\"readers\":{"));
 		if (restart == 1)
 			fixture_snapshot(b->f);
 		fixture_restart(b->f);
@@ -253,15 +336,15 @@ static void test_queues_of_other_brokers(void)
 	routes.status = ST_OK;
 	CU_ASSERT_EQUAL(bench_ask_again(b, CONSUMER), ST_OK);
 	CU_ASSERT_EQUAL_FATAL(b->count, 1);
-	CU_ASSERT_TRUE(body_has(&b->out[0].command, "\"brokerName\":\"a\",\"queueId\":0"));
-	CU_ASSERT_FALSE(body_has(&b->out[0].command, "\"brokerName\":\"a\",\"queueId\":1"));
-	CU_ASSERT_TRUE(body_has(&b->out[0].command, "\"brokerName\":\"z\",\"queueId\":1"));
+	CU_ASSERT_TRUE(body_says(&b->out[0].command, "\"brokerName\":\"a\",\"queueId\":0"));
+	CU_ASSERT_FALSE(body_says(&b->out[0].command, "\"brokerName\":\"a\",\"queueId\":1"));
+	CU_ASSERT_TRUE(body_says(&b->out[0].command, "\"brokerName\":\"z\",\"queueId\":1"));
 	CU_ASSERT_EQUAL(routes.asks, 2);
 	free(routes.queues);
 	routes.queues = NULL;
 	const struct command *got = answer(b, REQ_QUERY_ASSIGNMENT, NULL, ask);
-	CU_ASSERT_TRUE(body_has(got, "\"brokerName\":\"a\",\"queueId\":3"));
-	CU_ASSERT_FALSE(body_has(got, "\"brokerName\":\"z\""));
+	CU_ASSERT_TRUE(body_says(got, "\"brokerName\":\"a\",\"queueId\":3"));
+	CU_ASSERT_FALSE(body_says(got, "\"brokerName\":\"z\""));
 	bench_close(b);
 }
 
@@ -272,7 +355,10 @@ int main(void)
 		CHECK_TEST(test_what_comes_again_is_part_of_the_lag),
 		CHECK_TEST(test_bad_pops_are_refused),
 		CHECK_TEST(test_batch_acks),
+		CHECK_TEST(test_batch_acks_of_what_came_again),
 		CHECK_TEST(test_waiting),
+		CHECK_TEST(test_a_batch_of_acks_lets_the_next_in_order_go_on),
+		CHECK_TEST(test_a_changed_handle_is_in_order_as_before),
 		CHECK_TEST(test_queues_are_shared_out),
 		CHECK_TEST(test_queues_of_other_brokers),
 	};

@@ -65,14 +65,13 @@ static void destroy(struct fixture *f)
 	free(f);
 }
 
-/* A message or half with KEYS "k<key> all" and a unique key of its own. */
-static void put(struct fixture *f, unsigned key, bool half)
+/* A message or half with these KEYS, a unique key of its own, and the tag of an even or an odd key. */
+static void put_with_keys(struct fixture *f, const char *keys, unsigned key, bool half)
 {
-	char keys[32], unique[32];
-	uint8_t encoded[512];
+	char unique[32];
+	uint8_t encoded[1024];
 	struct buffer properties;
 
-	snprintf(keys, sizeof(keys), "k%u all", key);
 	snprintf(unique, sizeof(unique), "unique-%zu", f->count);
 	buffer_init(&properties, 256);
 	property_put(&properties, PROPERTY_KEYS, span_of(keys));
@@ -99,6 +98,15 @@ static void put(struct fixture *f, unsigned key, bool half)
 	buffer_deinit(&properties);
 	f->sent[f->count].offset = offset;
 	f->sent[f->count++].key = key;
+}
+
+/* One with KEYS "k<key> all". */
+static void put(struct fixture *f, unsigned key, bool half)
+{
+	char keys[32];
+
+	snprintf(keys, sizeof(keys), "k%u all", key);
+	put_with_keys(f, keys, key, half);
 }
 
 static size_t search(struct fixture *f, const char *key, struct key_search *out)
@@ -159,6 +167,25 @@ static void test_what_is_sent_is_found(void)
 	CU_ASSERT_EQUAL(found.indexed_to, commitlog_durable(f->log));
 	CU_ASSERT_EQUAL(search(f, "all", &found), KEY_INDEX_HITS_MAX);
 	CU_ASSERT_EQUAL(found.hits[0], f->sent[f->count - 1].offset);
+	destroy(f);
+}
+
+/* By each of its keys, however many: up to 64. */
+static void test_a_message_of_many_keys_is_found_by_each(void)
+{
+	enum { MANY = 64 };
+	struct fixture *f = create();
+	struct key_search found;
+	char keys[MANY * 6] = "", key[16];
+
+	for (int i = 0; i < MANY; i++)
+		snprintf(keys + strlen(keys), sizeof(keys) - strlen(keys), "m%d ", i);
+	put_with_keys(f, keys, 1, false);
+	catch_up(f);
+	for (int i = 0; i < MANY; i++) {
+		snprintf(key, sizeof(key), "m%d", i);
+		CU_ASSERT_EQUAL(search(f, key, &found), 1);
+	}
 	destroy(f);
 }
 
@@ -460,6 +487,7 @@ int main(void)
 {
 	static const struct check_test tests[] = {
 		CHECK_TEST(test_what_is_sent_is_found),
+		CHECK_TEST(test_a_message_of_many_keys_is_found_by_each),
 		CHECK_TEST(test_nothing_above_the_durable_mark),
 		CHECK_TEST(test_a_lost_index_is_made_anew),
 		CHECK_TEST(test_a_damaged_run_is_made_anew),

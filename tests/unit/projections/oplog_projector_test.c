@@ -1,4 +1,5 @@
-/* The projector's turns around a writer that only notes what it gets: what becomes of a batch whose reading fails half-way? */
+/* The projector's turns around a writer that only notes what it gets: what becomes of a batch whose reading fails half-way,
+ * what is done each hour, what is counted? */
 #include "broker/projections/oplog_projector_internal.h"
 
 #include <sys/stat.h>
@@ -17,6 +18,7 @@ struct oplog_writer {
 	struct oplog_witness witness;
 	uint64_t rows[HALVES_MAX]; /* Offsets of the halves that rows were written for. */
 	size_t row_count;
+	unsigned maintained; /* So often. */
 };
 
 static struct oplog_writer server;
@@ -77,8 +79,8 @@ enum status oplog_writer_skip(struct oplog_writer *writer, uint64_t position, co
 
 enum status oplog_writer_maintain(struct oplog_writer *writer, struct errinfo *err)
 {
-	(void)writer;
 	(void)err;
+	writer->maintained++;
 	return ST_OK;
 }
 
@@ -127,13 +129,22 @@ static size_t make_log(const char *root, uint64_t halves[HALVES_MAX], uint64_t *
 
 /* --- tests ------------------------------------------------------------------------------------------------------------ */
 
+static const struct oplog_config one_batch = { .batch_max = 2 * HALVES_MAX, .open_max = 2 * HALVES_MAX, .prepared_after_ms = 0,
+					       .retry_max_ms = 100 };
+
+static struct oplog_projector *must_create(const struct oplog_config *config, const char *root, uint64_t durable)
+{
+	struct oplog_projector *p = oplog_projector_create(config, root, "b", durable);
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(p);
+	return p;
+}
+
 /* Nothing of it counts as read, and all of it is written, once, when it can be read again. */
 static void test_a_batch_whose_reading_fails_is_read_again(void)
 {
 	static uint64_t halves[HALVES_MAX];
 	char *root = check_make_dir(), dir[LOG_PATH_SIZE], segment[600], away[620];
-	struct oplog_config config = { .batch_max = 2 * HALVES_MAX, .open_max = 2 * HALVES_MAX, .prepared_after_ms = 0,
-				       .retry_max_ms = 100 };
 	struct errinfo err;
 	uint64_t durable = 0;
 	int64_t ms;
@@ -142,8 +153,7 @@ static void test_a_batch_whose_reading_fails_is_read_again(void)
 	CU_ASSERT_EQUAL_FATAL(log_dir_path(root, dir, &err), ST_OK);
 	log_segment_path(dir, LOG_SEGMENT_SIZE_MIN, segment, sizeof(segment));
 	snprintf(away, sizeof(away), "%s.away", segment);
-	struct oplog_projector *p = oplog_projector_create(&config, root, "b", durable);
-	CU_ASSERT_PTR_NOT_NULL_FATAL(p);
+	struct oplog_projector *p = must_create(&one_batch, root, durable);
 	CU_ASSERT_EQUAL_FATAL(rename(segment, away), 0);
 	CU_ASSERT_EQUAL_FATAL(mkdir(segment, 0700), 0); /* What cannot be read. */
 	CU_ASSERT_EQUAL(oplog_projector_turn(p, &ms, &err), ST_IO);
@@ -162,10 +172,55 @@ static void test_a_batch_whose_reading_fails_is_read_again(void)
 	check_remove_dir(root);
 }
 
+/* Days pass while a connection lasts: each hour there is a look whether another one is near. */
+static void test_partitions_are_maintained_each_hour(void)
+{
+	enum { HOUR_MS = 3600 * 1000 };
+	static uint64_t halves[HALVES_MAX];
+	char *root = check_make_dir();
+	struct errinfo err;
+	uint64_t durable = 0;
+	int64_t ms = 0;
+
+	(void)make_log(root, halves, &durable);
+	struct oplog_projector *p = must_create(&one_batch, root, durable);
+	for (int turns = 0; turns < 100 && ms == 0; turns++)
+		CU_ASSERT_EQUAL(oplog_projector_turn(p, &ms, &err), ST_OK);
+	CU_ASSERT_EQUAL(server.maintained, 1);
+	CU_ASSERT_TRUE(ms > HOUR_MS / 2 && ms <= HOUR_MS); /* There is nothing else to wake for. */
+	p->maintain_at_ms -= HOUR_MS;
+	CU_ASSERT_EQUAL(oplog_projector_turn(p, &ms, &err), ST_OK);
+	CU_ASSERT_EQUAL(server.maintained, 2);
+	oplog_projector_destroy(p);
+	check_remove_dir(root);
+}
+
+static void test_rows_of_all_batches_are_counted(void)
+{
+	static uint64_t halves[HALVES_MAX];
+	struct oplog_config small_batches = one_batch;
+	char *root = check_make_dir();
+	struct errinfo err;
+	uint64_t durable = 0;
+	int64_t ms = 0;
+	size_t count = make_log(root, halves, &durable);
+
+	small_batches.batch_max = 10;
+	struct oplog_projector *p = must_create(&small_batches, root, durable);
+	for (int turns = 0; turns < HALVES_MAX && ms == 0; turns++)
+		CU_ASSERT_EQUAL(oplog_projector_turn(p, &ms, &err), ST_OK);
+	CU_ASSERT_TRUE(p->status.batch_count > 1);
+	CU_ASSERT_EQUAL(p->status.row_count, count);
+	oplog_projector_destroy(p);
+	check_remove_dir(root);
+}
+
 int main(void)
 {
 	static const struct check_test tests[] = {
 		CHECK_TEST(test_a_batch_whose_reading_fails_is_read_again),
+		CHECK_TEST(test_partitions_are_maintained_each_hour),
+		CHECK_TEST(test_rows_of_all_batches_are_counted),
 	};
 
 	log_set_level(LOGLEVEL_ERROR);
