@@ -1,5 +1,6 @@
 /* What may leave the log, and when: nothing that is open, referred to, needed by a snapshot or by whoever reads the log
  * behind us, or that a power cut may open again. */
+#include "broker/core/inspect.h"
 #include "broker/core/pop.h"
 #include "tests/unit/core/retention_fixture.h"
 
@@ -315,6 +316,44 @@ static void test_a_snapshot_knows_how_old_a_segment_is(void)
 	fixture_destroy(f);
 }
 
+/* Operators see by it how long messages are kept. Also after a start from a snapshot, which replays what is behind that only. */
+static void test_how_far_back_the_log_reaches_is_known(void)
+{
+	struct fixture *f = create_with(0, 0);
+
+	CU_ASSERT_EQUAL(inspect_store(f->core).earliest_ms, -1);
+	for (int i = 0; i < 3; i++)
+		fixture_store_bulk(f, HOUR_MS);
+	CU_ASSERT_EQUAL(inspect_store(f->core).earliest_ms, FIXTURE_WALL_MS);
+	for (int i = 0; i < 2; i++) {
+		fixture_snapshot(f);
+		fixture_restart(f);
+		CU_ASSERT_EQUAL(inspect_store(f->core).earliest_ms, FIXTURE_WALL_MS);
+		fixture_store_bulk(f, HOUR_MS);
+	}
+	CU_ASSERT_EQUAL(inspect_store(f->core).earliest_ms, FIXTURE_WALL_MS);
+	fixture_destroy(f);
+}
+
+/* It moves on with each segment that goes, those from before the start too. */
+static void test_how_far_back_the_log_reaches_moves_on(void)
+{
+	struct fixture *f = create();
+	struct outcome outcome = { 0 };
+	int64_t first_ms = 0;
+
+	grow_slowly(f, 6, 1000); /* And its snapshots. */
+	fixture_restart(f);
+	for (int i = 0; i < 4; i++) {
+		CU_ASSERT_EQUAL(core_earliest_time(f->core, SPAN_LITERAL("bulk"), 0, &first_ms, &outcome), ST_OK);
+		CU_ASSERT_TRUE(first_ms > FIXTURE_WALL_MS + i * 1000);
+		CU_ASSERT_TRUE(inspect_store(f->core).earliest_ms <= first_ms);
+		CU_ASSERT_TRUE(inspect_store(f->core).earliest_ms >= first_ms - 1000);
+		grow_slowly(f, 1, 1000);
+	}
+	fixture_destroy(f);
+}
+
 /* The other decision is refused also when the log does not hold the first one any more: the index knows how it ended. */
 static void test_the_opposite_is_refused_long_after_the_decision(void)
 {
@@ -380,6 +419,8 @@ int main(void)
 		CHECK_TEST(test_the_end_is_known_before_the_beginning),
 		CHECK_TEST(test_a_snapshot_knows_who_refers_to_a_segment),
 		CHECK_TEST(test_a_snapshot_knows_how_old_a_segment_is),
+		CHECK_TEST(test_how_far_back_the_log_reaches_is_known),
+		CHECK_TEST(test_how_far_back_the_log_reaches_moves_on),
 		CHECK_TEST(test_the_opposite_is_refused_long_after_the_decision),
 		CHECK_TEST(test_what_is_gone_is_not_checked_out_any_more),
 	};
