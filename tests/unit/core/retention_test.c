@@ -298,6 +298,26 @@ static void test_a_snapshot_knows_who_refers_to_a_segment(void)
 	fixture_destroy(f);
 }
 
+/* Delivered late, a message is read as long as others that came to their queues when it did; its body lies where it was sent. */
+static void test_a_delivered_message_stays_as_long_as_its_delivery(void)
+{
+	struct fixture *f = create_with(KEPT_SEGMENTS * SEGMENT, SEGMENT / 2);
+	struct pulled p = { .count = 0 };
+
+	(void)must_send(f, (struct sent){ .topic = "t", .key = "k", .delay_level = 4 });
+	grow(f, 2);
+	fixture_advance(f, 20 * 1000);
+	CU_ASSERT_EQUAL(fixture_pull(f, "t", 0, 0, "*", &p), 1);
+	grow(f, 2);
+	CU_ASSERT_EQUAL(f->core->carrying.carried_count, 0);
+	CU_ASSERT_TRUE(commitlog_appended(f->log) >= (KEPT_SEGMENTS + 1) * SEGMENT);
+	CU_ASSERT_EQUAL(fixture_pull(f, "t", 0, 0, "*", &p), 1);
+	grow(f, 3); /* But no longer. */
+	CU_ASSERT_EQUAL(fixture_pull(f, "t", 0, 0, "*", &p), 0);
+	pulled_free(&p);
+	fixture_destroy(f);
+}
+
 /* Nor does it take a segment for expired whose newest message is young. */
 static void test_a_snapshot_knows_how_old_a_segment_is(void)
 {
@@ -418,6 +438,7 @@ int main(void)
 		CHECK_TEST(test_a_damaged_entry_is_named_to_a_search),
 		CHECK_TEST(test_the_end_is_known_before_the_beginning),
 		CHECK_TEST(test_a_snapshot_knows_who_refers_to_a_segment),
+		CHECK_TEST(test_a_delivered_message_stays_as_long_as_its_delivery),
 		CHECK_TEST(test_a_snapshot_knows_how_old_a_segment_is),
 		CHECK_TEST(test_how_far_back_the_log_reaches_is_known),
 		CHECK_TEST(test_how_far_back_the_log_reaches_moves_on),

@@ -132,6 +132,26 @@ static void test_a_long_answer_is_made_in_slices(void)
 	bench_close(b);
 }
 
+/* Before it confirms anything a group is known by what its consumers subscribe to; and it is named once. */
+static void test_who_subscribes_reads_a_topic(void)
+{
+	struct bench *b = bench_open();
+	struct subscription_data subscription = { .topic = SPAN_LITERAL("orders"), .sub_string = SPAN_LITERAL("*") };
+	struct consumer_data consumer = { .group_name = SPAN_LITERAL("readers"), .subscriptions = &subscription, .subscription_count = 1 };
+	struct heartbeat heartbeat = { .client_id = SPAN_LITERAL("one"), .consumers = &consumer, .consumer_count = 1 };
+	struct outcome outcome = { 0 };
+
+	must_send(b->f, (struct sent){ .topic = "orders", .key = "k" });
+	CU_ASSERT_EQUAL(core_heartbeat(b->f->core, 100, &(struct host){ 0 }, LANGUAGE_JAVA, VERSION_OURS, &heartbeat, &outcome), ST_OK);
+	fixture_disk(b->f, true);
+	for (int i = 0; i < 2; i++) {
+		CU_ASSERT_EQUAL(ask(b, REQ_QUERY_TOPIC_CONSUME_BY_WHO, (const char *const[]){ "topic", "orders", NULL }), RESP_SUCCESS);
+		CU_ASSERT_TRUE(body_has(b, "{\"groupList\":[\"readers\"]}"));
+		say_offset(b, "orders", 0, 1);
+	}
+	bench_close(b);
+}
+
 static void test_how_far_a_topic_is(void)
 {
 	static const char *const orders[] = { "topic", "orders", NULL };
@@ -366,7 +386,8 @@ static void test_high_availability(void)
 int main(void)
 {
 	static const struct check_test tests[] = {
-		CHECK_TEST(test_lag_of_a_group),   CHECK_TEST(test_a_long_answer_is_made_in_slices), CHECK_TEST(test_how_far_a_topic_is), CHECK_TEST(test_time_spans),
+		CHECK_TEST(test_lag_of_a_group), CHECK_TEST(test_a_long_answer_is_made_in_slices),
+		CHECK_TEST(test_who_subscribes_reads_a_topic), CHECK_TEST(test_how_far_a_topic_is), CHECK_TEST(test_time_spans),
 		CHECK_TEST(test_entries_of_a_queue), CHECK_TEST(test_the_filter_of_a_group),
 		CHECK_TEST(test_flows), CHECK_TEST(test_what_is_put_aside), CHECK_TEST(test_who_is_connected),
 		CHECK_TEST(test_how_the_broker_is), CHECK_TEST(test_where_half_messages_are),
