@@ -206,8 +206,8 @@ static void add_items(struct taking *t, const struct pull_result *pulled, enum p
 static enum status pull(struct taking *t, uint64_t start, uint32_t most, bool filtered, struct pull_result *pulled)
 {
 	struct pull_request request = {
-		.topic_id = t->topic->id, .group_id = t->request->peek ? 0 : t->request->group_id, .queue_id = t->queue->id, .offset = start,
-		.message_max = most, .bytes_max = PULL_BYTES_MAX,
+		.topic_id = t->topic->id, .group_id = t->request->peek ? 0 : t->request->group_id,
+		.queue_id = t->queue->id, .offset = start, .message_max = most, .bytes_max = PULL_BYTES_MAX,
 	};
 
 	if (filtered) {

@@ -41,8 +41,8 @@ struct retention {
 void retention_deinit(struct retention *retention);
 /* Takes over the log's segments; before anything is applied. ST_NOMEM. */
 enum status retention_open(struct core *core) MUST_USE;
-/* A snapshot was loaded, which does not say when the first records of segments were stored. The log's first was at `first_ms` (0: not
- * known); others before the replay's begin follow the youngest of the segment before. */
+/* A snapshot was loaded, which does not say when the first records of segments were stored. The log's first was at `first_ms`
+ * (0: not known); others before the replay's begin follow the youngest of the segment before. */
 void retention_loaded(struct core *core, int64_t first_ms);
 /* All is applied that the log holds: the broker begins to serve. */
 void retention_start(struct core *core);

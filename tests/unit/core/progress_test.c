@@ -182,8 +182,8 @@ static void test_searches_for_a_time_that_several_have(void)
 			fixture_advance(f, 100);
 	}
 	for (size_t i = 0; i < sizeof(searches) / sizeof(searches[0]); i++) {
-		CU_ASSERT_EQUAL(core_search_offset(f->core, SPAN_LITERAL("t"), 0, FIXTURE_WALL_MS + searches[i].time_ms, searches[i].upper,
-						   &offset, &outcome), ST_OK);
+		CU_ASSERT_EQUAL(core_search_offset(f->core, SPAN_LITERAL("t"), 0, FIXTURE_WALL_MS + searches[i].time_ms,
+						   searches[i].upper, &offset, &outcome), ST_OK);
 		CU_ASSERT_EQUAL(offset, searches[i].offset);
 	}
 	fixture_destroy(f);

@@ -298,7 +298,7 @@ static void test_a_snapshot_knows_who_refers_to_a_segment(void)
 	fixture_destroy(f);
 }
 
-/* Delivered late, a message is read as long as others that came to their queues when it did; its body lies where it was sent. */
+/* Delivered late, a message is read as long as those that came to their queues when it did; its body lies where it was sent. */
 static void test_a_delivered_message_stays_as_long_as_its_delivery(void)
 {
 	struct fixture *f = create_with(KEPT_SEGMENTS * SEGMENT, SEGMENT / 2);
@@ -336,7 +336,7 @@ static void test_a_snapshot_knows_how_old_a_segment_is(void)
 	fixture_destroy(f);
 }
 
-/* Operators see by it how long messages are kept. Also after a start from a snapshot, which replays what is behind that only. */
+/* Operators see by it how long messages are kept; after a start from a snapshot, too, which replays only what is behind it. */
 static void test_how_far_back_the_log_reaches_is_known(void)
 {
 	struct fixture *f = create_with(0, 0);

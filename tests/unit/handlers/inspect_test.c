@@ -135,17 +135,20 @@ static void test_a_long_answer_is_made_in_slices(void)
 /* Before it confirms anything a group is known by what its consumers subscribe to; and it is named once. */
 static void test_who_subscribes_reads_a_topic(void)
 {
+	static const char *const orders[] = { "topic", "orders", NULL };
 	struct bench *b = bench_open();
 	struct subscription_data subscription = { .topic = SPAN_LITERAL("orders"), .sub_string = SPAN_LITERAL("*") };
-	struct consumer_data consumer = { .group_name = SPAN_LITERAL("readers"), .subscriptions = &subscription, .subscription_count = 1 };
+	struct consumer_data consumer = { .group_name = SPAN_LITERAL("readers"), .subscriptions = &subscription,
+					  .subscription_count = 1 };
 	struct heartbeat heartbeat = { .client_id = SPAN_LITERAL("one"), .consumers = &consumer, .consumer_count = 1 };
 	struct outcome outcome = { 0 };
 
 	must_send(b->f, (struct sent){ .topic = "orders", .key = "k" });
-	CU_ASSERT_EQUAL(core_heartbeat(b->f->core, 100, &(struct host){ 0 }, LANGUAGE_JAVA, VERSION_OURS, &heartbeat, &outcome), ST_OK);
+	CU_ASSERT_EQUAL(core_heartbeat(b->f->core, 100, &(struct host){ 0 }, LANGUAGE_JAVA, VERSION_OURS, &heartbeat, &outcome),
+			ST_OK);
 	fixture_disk(b->f, true);
 	for (int i = 0; i < 2; i++) {
-		CU_ASSERT_EQUAL(ask(b, REQ_QUERY_TOPIC_CONSUME_BY_WHO, (const char *const[]){ "topic", "orders", NULL }), RESP_SUCCESS);
+		CU_ASSERT_EQUAL(ask(b, REQ_QUERY_TOPIC_CONSUME_BY_WHO, orders), RESP_SUCCESS);
 		CU_ASSERT_TRUE(body_has(b, "{\"groupList\":[\"readers\"]}"));
 		say_offset(b, "orders", 0, 1);
 	}
@@ -214,7 +217,8 @@ static void test_the_filter_of_a_group(void)
 	struct bench *b = open_with_traffic();
 	struct outcome outcome = { 0 };
 
-	CU_ASSERT_EQUAL(core_heartbeat(b->f->core, 100, &(struct host){ 0 }, LANGUAGE_JAVA, VERSION_OURS, &heartbeat, &outcome), ST_OK);
+	CU_ASSERT_EQUAL(core_heartbeat(b->f->core, 100, &(struct host){ 0 }, LANGUAGE_JAVA, VERSION_OURS, &heartbeat, &outcome),
+			ST_OK);
 	CU_ASSERT_EQUAL(ask(b, REQ_QUERY_CONSUME_QUEUE, fields), RESP_SUCCESS);
 	CU_ASSERT_TRUE(body_has(b, "\"filterData\":\"{\\\"consumerGroup\\\":\\\"readers\\\",\\\"expression\\\":\\\"a = 'b'\\\","
 				   "\\\"expressionType\\\":\\\"SQL92\\\",\\\"topic\\\":\\\"orders\\\"}\""));

@@ -175,8 +175,12 @@ static void test_no_client_is_left_out(void)
 
 int main(void)
 {
-	static const struct check_test tests[] = { CHECK_TEST(test_what_is_said), CHECK_TEST(test_the_age_of_the_oldest_open_transaction),
-						   CHECK_TEST(test_slices), CHECK_TEST(test_no_client_is_left_out) };
+	static const struct check_test tests[] = {
+		CHECK_TEST(test_what_is_said),
+		CHECK_TEST(test_the_age_of_the_oldest_open_transaction),
+		CHECK_TEST(test_slices),
+		CHECK_TEST(test_no_client_is_left_out),
+	};
 
 	return check_main("metrics", tests, sizeof(tests) / sizeof(tests[0]));
 }
