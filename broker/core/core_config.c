@@ -23,7 +23,6 @@ void core_config_take_changes(struct core_config *config, const struct core_conf
 	config->reject_transactions = now->reject_transactions;
 	config->long_polling = now->long_polling;
 	config->property_filter = now->property_filter;
-	config->property_filter = now->property_filter;
 	config->server_side_reset = now->server_side_reset;
 	config->forbidden = now->forbidden;
 	config->default_topic_queue_nums = now->default_topic_queue_nums;

@@ -202,11 +202,12 @@ static void add_items(struct taking *t, const struct pull_result *pulled, enum p
 	t->result->count += pulled->item_count;
 }
 
+/* A peek is nobody's: the group's consumers neither have what it shows nor know what they are still to be told. */
 static enum status pull(struct taking *t, uint64_t start, uint32_t most, bool filtered, struct pull_result *pulled)
 {
 	struct pull_request request = {
-		.topic_id = t->topic->id, .group_id = t->request->group_id, .queue_id = t->queue->id, .offset = start,
-		.message_max = most, .bytes_max = PULL_BYTES_MAX,
+		.topic_id = t->topic->id, .group_id = t->request->peek ? 0 : t->request->group_id,
+		.queue_id = t->queue->id, .offset = start, .message_max = most, .bytes_max = PULL_BYTES_MAX,
 	};
 
 	if (filtered) {
@@ -302,7 +303,8 @@ static enum status take_new(struct taking *t, uint64_t min)
 		t->result->rest += t->queue->visible_offset - start;
 		return ST_OK;
 	}
-	offsets_reset_told(core->offsets, t->topic->id, t->request->group_id, t->queue->id);
+	if (!t->request->peek)
+		offsets_reset_told(core->offsets, t->topic->id, t->request->group_id, t->queue->id);
 	enum status status = pull(t, start, t->request->message_max - t->result->count, !t->retry, &pulled);
 	if (status != ST_OK)
 		return status;

@@ -620,6 +620,8 @@ enum status produce_again(struct core *core, const struct redelivery *again, str
 		status = core_check_disk(core, size, outcome);
 	if (status != ST_OK)
 		return status;
+	if (in.topic != again->topic) /* It may have been made just now. */
+		in.topic->pop_of = again->topic;
 	if (stored_message_keep(core, stored) != ST_OK)
 		return core_refuse(outcome, RESP_SYSTEM_ERROR, "no memory for the message");
 	in.message = stored->message;

@@ -64,7 +64,7 @@ enum status core_send_back(struct core *core, const struct send_back_request *re
 struct stored_message;
 struct redelivery {
 	const struct consumer_group *group;
-	const struct topic *topic; /* That it was given out from. */
+	struct topic *topic; /* That it was given out from. */
 	int64_t first_pop_ms;      /* When it was given out the first time, unless the message says so itself. */
 };
 /* A copy at the end of the group's retry topic for the topic, with a raised reconsumeTimes. */

@@ -13,6 +13,8 @@
 #include "lib/index/pagefile.h"
 #include "lib/index/snapshot_file.h"
 
+enum { FIRST_TIME_WITHIN = 1024 * 1024 }; /* Bytes of the log. */
+
 /* --- lists of offsets ---------------------------------------------------------------------------------------------- */
 
 static enum status list_add(struct offset_list *list, uint64_t offset)
@@ -262,6 +264,49 @@ static enum status rebuild_index(struct core *core, struct errinfo *err)
 	return status == ST_NOTFOUND ? ST_OK : status;
 }
 
+#define TIME_OF(kind, time)                                                          \
+	do {                                                                         \
+		struct record_##kind r;                                              \
+		return record_##kind##_decode(record->payload, &r, NULL) == ST_OK ? r.time : 0; \
+	} while (0)
+
+/* When it was stored; 0: it does not say. */
+static int64_t time_of(const struct log_record *record)
+{
+	switch (record->kind) {
+	case LOG_MESSAGE: TIME_OF(message, store_time_ms);
+	case LOG_HALF: TIME_OF(half, store_time_ms);
+	case LOG_DECISION: TIME_OF(decision, when_ms);
+	case LOG_DELIVER: TIME_OF(deliver, deliver_time_ms);
+	case LOG_TOPIC: TIME_OF(topic, when_ms);
+	default: return 0;
+	}
+}
+
+struct time_search {
+	uint64_t until;  /* Log offset: far enough. */
+	int64_t first_ms;
+};
+
+static enum status look_at_time(void *context, const struct log_record *record, struct errinfo *err)
+{
+	struct time_search *search = context;
+
+	(void)err;
+	search->first_ms = time_of(record);
+	return search->first_ms != 0 || record->offset >= search->until ? ST_NOTFOUND : ST_OK;
+}
+
+/* What the snapshot spares us to replay is as old as it is. Trouble with the log shows when somebody needs it. */
+static void look_for_first_time(struct core *core)
+{
+	struct time_search search = { .until = commitlog_start(core->log) + FIRST_TIME_WITHIN };
+	struct errinfo err;
+
+	(void)!commitlog_replay(core->log, 0, look_at_time, &search, &err);
+	retention_loaded(core, search.first_ms);
+}
+
 static enum status load_snapshot(struct core *core, const struct store *store, struct errinfo *err)
 {
 	struct snapshot_reader *snapshot = store->snapshot;
@@ -273,6 +318,7 @@ static enum status load_snapshot(struct core *core, const struct store *store, s
 	core->replay.fuzzy_until = snapshot_end(snapshot)->durable;
 	if (note_known_delays(core) != ST_OK)
 		return errinfo_set(err, ST_NOMEM, "replay: out of memory");
+	look_for_first_time(core);
 	return store->rebuild_index ? rebuild_index(core, err) : ST_OK;
 }
 

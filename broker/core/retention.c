@@ -51,6 +51,15 @@ enum status retention_open(struct core *core)
 	return learn_segments(core);
 }
 
+void retention_loaded(struct core *core, int64_t first_ms)
+{
+	struct retained_segment *segments = core->retention.segments;
+
+	segments[0].oldest_ms = first_ms;
+	for (size_t i = 1; i < core->retention.count && segments[i].base <= core->replay.from; i++)
+		segments[i].oldest_ms = segments[i - 1].newest_ms;
+}
+
 /* No stored time is after now, whatever the wall clock said when it was stored. */
 static void clamp_times(struct retention *retention)
 {

@@ -20,7 +20,7 @@ struct core;
 
 struct retained_segment {
 	uint64_t base, end;
-	int64_t oldest_ms;    /* Store time of the first record that was seen since the start; 0: none yet. */
+	int64_t oldest_ms;    /* About the store time of its first record; 0: not known. */
 	int64_t newest_ms;    /* Of its youngest record, by the clock of retention; 0: none yet. */
 	uint64_t last_ref;    /* Log offset of the last record that refers to a body in here from a later segment; 0: none. */
 	uint64_t open_count;  /* Undecided halves and undelivered delayed messages whose body is here. */
@@ -41,6 +41,9 @@ struct retention {
 void retention_deinit(struct retention *retention);
 /* Takes over the log's segments; before anything is applied. ST_NOMEM. */
 enum status retention_open(struct core *core) MUST_USE;
+/* A snapshot was loaded, which does not say when the first records of segments were stored. The log's first was at `first_ms`
+ * (0: not known); others before the replay's begin follow the youngest of the segment before. */
+void retention_loaded(struct core *core, int64_t first_ms);
 /* All is applied that the log holds: the broker begins to serve. */
 void retention_start(struct core *core);
 

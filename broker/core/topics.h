@@ -57,7 +57,7 @@ struct topic {
 	struct queue **queues; /* May hold NULLs: queues are made on first use. */
 	struct span name;      /* Owned by the name table. */
 	struct pop_wait *pop_waits;      /* POPs that wait for this topic; see pop_waits.h, the next three too. */
-	struct topic *pop_of;            /* A retry topic's: the topic that it belongs to, once somebody popped from that. */
+	struct topic *pop_of;            /* A retry topic's: the topic that it belongs to, before anybody can wait for it. */
 	struct topic *pop_arrived_next;
 	bool pop_arrived;
 	uint8_t *spare;        /* Room for the attributes of the next topics_put. */

@@ -91,11 +91,13 @@ static void test_a_carried_half_is_still_to_be_seen(void)
 	fixture_destroy(f);
 }
 
-/* "k" in "t", committed with a delay, whose decision's record is past. */
-static void outlive_decision(struct fixture *f, unsigned segments)
+/* "k" in "t", committed with a delay, whose decision's record is past. Before the commit the clock is set back. */
+static void outlive_decision(struct fixture *f, unsigned segments, int64_t set_back_ms)
 {
 	struct send_result half = must_send(f, (struct sent){ .topic = "t", .key = "k", .half = true, .delay_level = 4 });
 
+	f->clock.wall_now_ms -= set_back_ms;
+	core_set_time(f->core, f->clock.wall_now_ms, f->clock.mono_now_ms);
 	commit_late(f, &half);
 	uint64_t decided = commitlog_appended(f->log);
 	grow(f, segments);
@@ -120,12 +122,12 @@ static enum status find_by_key(struct fixture *f, uint64_t body_offset, struct s
 
 /* A committed half that waits for its time outlives its decision's record: once delivered it is found by its key all the
  * same. */
-static void test_a_carried_delayed_half_is_found_by_its_key(void)
+static void check_found_by_its_key(int64_t set_back_ms)
 {
 	struct fixture *f = create();
 	struct stored_message stored;
 
-	outlive_decision(f, 8);
+	outlive_decision(f, 8, set_back_ms);
 	uint64_t body = waiting_body(f);
 	CU_ASSERT_EQUAL(find_by_key(f, body, &stored), ST_NOTFOUND);
 	fixture_advance(f, 20000);
@@ -135,6 +137,17 @@ static void test_a_carried_delayed_half_is_found_by_its_key(void)
 	fixture_destroy(f);
 }
 
+static void test_a_carried_delayed_half_is_found_by_its_key(void)
+{
+	check_found_by_its_key(0);
+}
+
+/* It comes before it was due by the time of the half. */
+static void test_a_carried_delayed_half_is_found_though_the_clock_was_set_back(void)
+{
+	check_found_by_its_key(HOUR_MS);
+}
+
 /* The same in a busy queue: what came before it could be due is not looked at. */
 static void test_a_carried_delayed_half_is_found_among_many(void)
 {
@@ -142,7 +155,7 @@ static void test_a_carried_delayed_half_is_found_among_many(void)
 	struct fixture *f = create_with(SEGMENTS * SEGMENT, SEGMENT / 2);
 	struct stored_message stored;
 
-	outlive_decision(f, 2 * SEGMENTS);
+	outlive_decision(f, 2 * SEGMENTS, 0);
 	for (int i = 0; i < MANY; i++) {
 		(void)must_send(f, (struct sent){ .topic = "t", .key = "other" });
 		fixture_disk(f, true);
@@ -378,6 +391,7 @@ int main(void)
 		CHECK_TEST(test_late_decisions_do_not_hold_the_log_one_after_the_other),
 		CHECK_TEST(test_a_carried_half_is_still_to_be_seen),
 		CHECK_TEST(test_a_carried_delayed_half_is_found_by_its_key),
+		CHECK_TEST(test_a_carried_delayed_half_is_found_though_the_clock_was_set_back),
 		CHECK_TEST(test_a_carried_delayed_half_is_found_among_many),
 		CHECK_TEST(test_a_body_that_became_too_large_holds_up_no_other),
 		CHECK_TEST(test_a_damaged_body_holds_up_no_other),

@@ -192,6 +192,25 @@ static void test_back_offs_survive_a_restart(void)
 	fixture_destroy(f);
 }
 
+/* Nobody will answer what the stopped broker asked: it is asked again as soon as somebody is there. */
+static void test_a_start_waits_for_no_answer_of_before(void)
+{
+	for (int snapshot = 0; snapshot < 2; snapshot++) {
+		struct fixture *f = fixture_create(NULL);
+
+		(void)must_send(f, (struct sent){ .topic = "t", .key = "k", .half = true });
+		for (int waited = 0; f->asked_count == 0 && waited < 1000; waited++)
+			advance_alive(f, 100);
+		CU_ASSERT_EQUAL_FATAL(f->asked_count, 1);
+		if (snapshot)
+			fixture_snapshot(f);
+		fixture_restart(f);
+		advance_alive(f, 200);
+		CU_ASSERT_EQUAL(f->asked_count, 1);
+		fixture_destroy(f);
+	}
+}
+
 /* Asked over several connections, of which all but the last were cut: the answers that come then are one. */
 static void test_answers_that_come_at_once_are_one(void)
 {
@@ -761,6 +780,7 @@ int main(void)
 		CHECK_TEST(test_a_flapping_connection_does_not_use_the_checks_up),
 		CHECK_TEST(test_starts_do_not_use_the_checks_up),
 		CHECK_TEST(test_back_offs_survive_a_restart),
+		CHECK_TEST(test_a_start_waits_for_no_answer_of_before),
 		CHECK_TEST(test_answers_that_come_at_once_are_one),
 		CHECK_TEST(test_a_resumed_one_has_all_its_checks_again),
 		CHECK_TEST(test_a_resume_forgets_the_answers_of_its_own_turn),

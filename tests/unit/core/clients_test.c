@@ -39,6 +39,26 @@ static void test_who_is_told_to_share_queues_anew(void)
 	fixture_destroy(f);
 }
 
+/* A client that is gone without a word, as when its machine is: after two minutes the others have its queues. */
+static void test_a_silent_client_leaves_its_groups(void)
+{
+	struct fixture *f = fixture_create(NULL);
+	struct member_client client;
+
+	consume(f, 2, "silent", MODEL_CLUSTERING);
+	for (int i = 0; i < 4; i++) {
+		CU_ASSERT_TRUE(core_client(f->core, 2, &client));
+		consume(f, 1, "one", MODEL_CLUSTERING);
+		fixture_advance(f, 30 * 1000);
+	}
+	CU_ASSERT_EQUAL(f->notified_count, 0);
+	fixture_advance(f, 30 * 1000);
+	CU_ASSERT_FALSE(core_client(f->core, 2, &client));
+	CU_ASSERT_TRUE(core_client(f->core, 1, &client));
+	CU_ASSERT_EQUAL(f->notified_count, 1);
+	fixture_destroy(f);
+}
+
 /* Each Java client lists this group, whatever it is for: it makes nobody a producer. */
 static void test_the_group_that_every_client_lists_is_none(void)
 {
@@ -58,6 +78,7 @@ int main(void)
 {
 	static const struct check_test tests[] = {
 		CHECK_TEST(test_who_is_told_to_share_queues_anew),
+		CHECK_TEST(test_a_silent_client_leaves_its_groups),
 		CHECK_TEST(test_the_group_that_every_client_lists_is_none),
 	};
 

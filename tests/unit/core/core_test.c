@@ -302,6 +302,24 @@ static void test_a_pull_waits_half_a_minute_at_most(void)
 	fixture_destroy(f);
 }
 
+/* Without long polling a second: the client asks again. */
+static void test_without_long_polling_a_pull_waits_a_second(void)
+{
+	struct core_config config = fixture_config();
+
+	config.long_polling = false;
+	struct fixture *f = fixture_create(&config);
+	(void)must_send(f, (struct sent){ .topic = "t", .key = "k" });
+	fixture_disk(f, true);
+	struct pull_request request = pull_of(f, "t", 0, 1, "*");
+	CU_ASSERT_TRUE(core_hold_pull(f->core, &request, CONSUMER, 1, 0, 15000));
+	fixture_advance(f, 900);
+	CU_ASSERT_EQUAL(f->woken_count, 0);
+	fixture_advance(f, 200);
+	CU_ASSERT_EQUAL(f->woken_count, 1);
+	fixture_destroy(f);
+}
+
 int main(void)
 {
 	static const struct check_test tests[] = {
@@ -314,6 +332,7 @@ int main(void)
 		CHECK_TEST(test_a_restart_gives_the_same_state),
 		CHECK_TEST(test_what_was_not_durable_was_never_there),
 		CHECK_TEST(test_a_pull_waits_half_a_minute_at_most),
+		CHECK_TEST(test_without_long_polling_a_pull_waits_a_second),
 	};
 	return check_main("core", tests, sizeof(tests) / sizeof(tests[0]));
 }

@@ -158,7 +158,7 @@ static void test_limits_of_pops(void)
 	fixture_destroy(f);
 }
 
-static void test_no_message_is_invisible_for_less_than_nothing(void)
+static void test_no_message_is_invisible_for_less_than_nothing_or_for_ever(void)
 {
 	struct fixture *f = fixture_create(NULL);
 	struct pop_header header = whole_topic;
@@ -169,12 +169,43 @@ static void test_no_message_is_invisible_for_less_than_nothing(void)
 
 	send_and_pop(f, &whole_topic, 1, &popped);
 	struct pop_handle handle = handle_of(&popped, 0, false);
-	CU_ASSERT_EQUAL(core_pop_change(f->core, &handle, -1, &changed, &outcome), ST_DENIED);
-	CU_ASSERT_EQUAL(outcome.code, RESP_INVALID_PARAMETER);
+	for (int too_long = 0; too_long < 2; too_long++) {
+		outcome = (struct outcome){ 0 };
+		CU_ASSERT_EQUAL(core_pop_change(f->core, &handle, too_long ? INT64_MAX : -1, &changed, &outcome), ST_DENIED);
+		CU_ASSERT_EQUAL(outcome.code, RESP_INVALID_PARAMETER);
+	}
 	header.invisible_ms = -1;
 	outcome = (struct outcome){ 0 };
 	CU_ASSERT_EQUAL(core_prepare_pop(f->core, &header, &request, &outcome), ST_DENIED);
 	CU_ASSERT_EQUAL(outcome.code, RESP_INVALID_PARAMETER);
+	buffer_deinit(&popped.bytes);
+	fixture_destroy(f);
+}
+
+/* An answer has its limit over all queues, and what is left is there for the next one. */
+static void test_an_answer_from_several_queues_has_a_limit(void)
+{
+	enum { LARGE = 100 * 1000, EACH = 2 };
+	static char body[LARGE];
+	struct core_config config = fixture_config();
+	struct send_request request = { .producer_group = SPAN_LITERAL("p"), .topic = SPAN_LITERAL("t"),
+					.default_topic = SPAN_LITERAL("TBW102"), .default_topic_queue_nums = 4,
+					.body = { (const uint8_t *)body, LARGE }, .max_reconsume_times = -1 };
+	struct send_result sent = { 0 };
+	struct outcome outcome = { 0 };
+	struct popped popped = { 0 };
+
+	config.max_message_size = LARGE;
+	struct fixture *f = fixture_create(&config);
+	for (int i = 0; i < 4 * EACH; i++) {
+		request.queue_id = i / EACH;
+		CU_ASSERT_EQUAL_FATAL(core_send(f->core, &request, &sent, &outcome), ST_OK);
+		fixture_disk(f, true);
+	}
+	for (int i = 0; i < 2; i++) {
+		CU_ASSERT_EQUAL(pop(f, &whole_topic, &popped), 2 * EACH);
+		CU_ASSERT_TRUE(popped.result.body.size < 2 * PULL_BYTES_MAX);
+	}
 	buffer_deinit(&popped.bytes);
 	fixture_destroy(f);
 }
@@ -201,18 +232,64 @@ static void test_a_pop_without_a_place_for_its_offset_is_refused(void)
 	fixture_destroy(f);
 }
 
-static void test_a_group_that_is_forbidden_a_topic_gets_nothing(void)
+/* There is a message, and the group may have it. */
+static struct fixture *readable(void)
 {
 	struct fixture *f = fixture_create(NULL);
-	struct pop_request request;
-	struct outcome outcome = { 0 };
 
 	send(f, "k", 0);
 	(void)prepared(f, &whole_topic);
-	CU_ASSERT_EQUAL(core_set_group_readable(f->core, SPAN_LITERAL("readers"), SPAN_LITERAL("t"), false, &outcome), ST_OK);
+	return f;
+}
+
+static void check_forbidden(struct fixture *f)
+{
+	struct pop_request request;
+	struct outcome outcome = { 0 };
+
 	CU_ASSERT_EQUAL(core_prepare_pop(f->core, &whole_topic, &request, &outcome), ST_DENIED);
 	CU_ASSERT_EQUAL(outcome.code, RESP_NO_PERMISSION);
 	fixture_destroy(f);
+}
+
+static void test_a_group_that_is_forbidden_a_topic_gets_nothing(void)
+{
+	struct fixture *f = readable();
+	struct outcome outcome = { 0 };
+
+	CU_ASSERT_EQUAL(core_set_group_readable(f->core, SPAN_LITERAL("readers"), SPAN_LITERAL("t"), false, &outcome), ST_OK);
+	check_forbidden(f);
+}
+
+static void test_a_group_that_may_not_consume_gets_nothing(void)
+{
+	struct fixture *f = readable();
+	struct group_config group = group_config_default();
+	struct outcome outcome = { 0 };
+
+	group.consume_enable = false;
+	CU_ASSERT_EQUAL(core_put_group(f->core, SPAN_LITERAL("readers"), &group, &outcome), ST_OK);
+	check_forbidden(f);
+}
+
+static void test_a_topic_that_may_not_be_read_gives_nothing(void)
+{
+	struct fixture *f = readable();
+	struct topic_settings settings = { .read_queue_nums = 4, .write_queue_nums = 4, .perm = PERM_WRITE };
+	struct outcome outcome = { 0 };
+
+	CU_ASSERT_EQUAL(core_put_topic(f->core, SPAN_LITERAL("t"), &settings, &outcome), ST_OK);
+	check_forbidden(f);
+}
+
+static void test_a_broker_that_may_not_be_read_gives_nothing(void)
+{
+	struct fixture *f = readable();
+	struct core_config config = f->config;
+
+	config.forbidden = PERM_READ;
+	core_reconfigure(f->core, &config);
+	check_forbidden(f);
 }
 
 static void test_the_number_of_request_modes_is_bounded(void)
@@ -501,9 +578,13 @@ int main(void)
 		CHECK_TEST(test_tags_and_first_positions),
 		CHECK_TEST(test_a_new_group_may_begin_at_the_last_message),
 		CHECK_TEST(test_limits_of_pops),
-		CHECK_TEST(test_no_message_is_invisible_for_less_than_nothing),
+		CHECK_TEST(test_no_message_is_invisible_for_less_than_nothing_or_for_ever),
+		CHECK_TEST(test_an_answer_from_several_queues_has_a_limit),
 		CHECK_TEST(test_a_pop_without_a_place_for_its_offset_is_refused),
 		CHECK_TEST(test_a_group_that_is_forbidden_a_topic_gets_nothing),
+		CHECK_TEST(test_a_group_that_may_not_consume_gets_nothing),
+		CHECK_TEST(test_a_topic_that_may_not_be_read_gives_nothing),
+		CHECK_TEST(test_a_broker_that_may_not_be_read_gives_nothing),
 		CHECK_TEST(test_the_number_of_request_modes_is_bounded),
 		CHECK_TEST(test_a_forgotten_request_mode_stays_forgotten),
 		CHECK_TEST(test_position_stays_behind_the_oldest),

@@ -186,6 +186,50 @@ static void test_what_lapses_in_order_wakes(void)
 	fixture_destroy(f);
 }
 
+/* What was given out just now lapses, and wakes one who found nothing and waits. */
+static void check_lapse_wakes(struct fixture *f)
+{
+	struct pop_header header = whole_topic;
+	struct popped popped = { 0 };
+
+	header.poll_ms = 5 * INVISIBLE_MS;
+	CU_ASSERT_EQUAL(pop(f, &header, &popped), 0);
+	wait_for(f, &header);
+	count_wakes(f);
+	lapse(f);
+	core_turn_end(f->core);
+	CU_ASSERT_EQUAL(woken, 1);
+	CU_ASSERT_EQUAL(f->core->pop_waits.count, 0);
+	buffer_deinit(&popped.bytes);
+}
+
+/* It comes by another topic, which is made for the first one. */
+static void test_what_comes_again_wakes(void)
+{
+	struct fixture *f = fixture_create(NULL);
+	struct popped popped = { 0 };
+
+	send_and_pop(f, &whole_topic, 1, &popped);
+	check_lapse_wakes(f);
+	buffer_deinit(&popped.bytes);
+	fixture_destroy(f);
+}
+
+/* The second time it comes by that topic into the same one. */
+static void test_what_comes_once_more_after_a_start_wakes(void)
+{
+	struct fixture *f = fixture_create(NULL);
+	struct popped popped = { 0 };
+
+	send_and_pop(f, &whole_topic, 1, &popped);
+	lapse(f);
+	CU_ASSERT_EQUAL(pop(f, &whole_topic, &popped), 1);
+	fixture_restart(f);
+	check_lapse_wakes(f);
+	buffer_deinit(&popped.bytes);
+	fixture_destroy(f);
+}
+
 /* In order, acknowledgements in a batch let others have what comes next, as single ones do. */
 static void test_a_batch_of_acks_wakes_who_waits_for_his_turn(void)
 {
@@ -306,6 +350,8 @@ int main(void)
 		CHECK_TEST(test_waits_are_counted_for_each_queue),
 		CHECK_TEST(test_long_polls_of_other_attempts_wake),
 		CHECK_TEST(test_what_lapses_in_order_wakes),
+		CHECK_TEST(test_what_comes_again_wakes),
+		CHECK_TEST(test_what_comes_once_more_after_a_start_wakes),
 		CHECK_TEST(test_a_batch_of_acks_wakes_who_waits_for_his_turn),
 		CHECK_TEST(test_how_long_a_poll_waits),
 		CHECK_TEST(test_a_poll_ends_with_its_membership),

@@ -166,6 +166,29 @@ static void test_positions_and_times_of_a_queue(void)
 	fixture_destroy(f);
 }
 
+/* Of several messages of one time the first, or the last where that is asked for. */
+static void test_searches_for_a_time_that_several_have(void)
+{
+	static const struct { int64_t time_ms; bool upper; uint64_t offset; } searches[] = {
+		{ 100, false, 2 }, { 100, true, 3 }, { 150, false, 4 }, { 150, true, 3 },
+	};
+	struct fixture *f = fixture_create(NULL);
+	struct outcome outcome = { 0 };
+	uint64_t offset = 0;
+
+	for (int i = 0; i < 6; i++) {
+		(void)must_send(f, (struct sent){ .topic = "t", .key = "k" });
+		if (i % 2 == 1)
+			fixture_advance(f, 100);
+	}
+	for (size_t i = 0; i < sizeof(searches) / sizeof(searches[0]); i++) {
+		CU_ASSERT_EQUAL(core_search_offset(f->core, SPAN_LITERAL("t"), 0, FIXTURE_WALL_MS + searches[i].time_ms,
+						   searches[i].upper, &offset, &outcome), ST_OK);
+		CU_ASSERT_EQUAL(offset, searches[i].offset);
+	}
+	fixture_destroy(f);
+}
+
 int main(void)
 {
 	static const struct check_test tests[] = {
@@ -176,6 +199,7 @@ int main(void)
 		CHECK_TEST(test_updates_of_the_unknown_are_refused),
 		CHECK_TEST(test_a_new_groups_start),
 		CHECK_TEST(test_positions_and_times_of_a_queue),
+		CHECK_TEST(test_searches_for_a_time_that_several_have),
 	};
 	return check_main("progress", tests, sizeof(tests) / sizeof(tests[0]));
 }

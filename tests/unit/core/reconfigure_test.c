@@ -100,6 +100,35 @@ static void test_more_retry_queues(void)
 	fixture_destroy(f);
 }
 
+/* Each of a group's settings is there after a start as it was put. */
+static void test_settings_of_a_group_are_kept(void)
+{
+	static const struct group_config put = {
+		.consume_enable = false, .consume_from_min_enable = false, .consume_broadcast_enable = false,
+		.consume_message_orderly = true, .retry_queue_nums = 2, .retry_max_times = 3, .broker_id = 4,
+		.which_broker_when_consume_slowly = 5, .notify_consumer_ids_changed_enable = false, .group_sys_flag = 6,
+		.consume_timeout_minute = 7, .retry_policy = SPAN_LITERAL("{\"type\":\"EXPONENTIAL\"}"),
+	};
+	struct fixture *f = fixture_create(NULL);
+	struct outcome outcome = { 0 };
+
+	CU_ASSERT_EQUAL(core_put_group(f->core, SPAN_LITERAL("readers"), &put, &outcome), ST_OK);
+	fixture_disk(f, true);
+	fixture_restart(f);
+	const struct group_config *got = &groups_find(core_groups(f->core), SPAN_LITERAL("readers"))->settings;
+	CU_ASSERT_FALSE(got->consume_enable || got->consume_from_min_enable || got->consume_broadcast_enable);
+	CU_ASSERT_TRUE(got->consume_message_orderly);
+	CU_ASSERT_EQUAL(got->retry_queue_nums, put.retry_queue_nums);
+	CU_ASSERT_EQUAL(got->retry_max_times, put.retry_max_times);
+	CU_ASSERT_EQUAL(got->broker_id, put.broker_id);
+	CU_ASSERT_EQUAL(got->which_broker_when_consume_slowly, put.which_broker_when_consume_slowly);
+	CU_ASSERT_FALSE(got->notify_consumer_ids_changed_enable);
+	CU_ASSERT_EQUAL(got->group_sys_flag, put.group_sys_flag);
+	CU_ASSERT_EQUAL(got->consume_timeout_minute, put.consume_timeout_minute);
+	CU_ASSERT_TRUE(span_equal(got->retry_policy, put.retry_policy));
+	fixture_destroy(f);
+}
+
 static void test_limits_and_levels_change(void)
 {
 	struct fixture *f = fixture_create(NULL);
@@ -193,6 +222,7 @@ int main(void)
 		CHECK_TEST(test_topics_are_made_on_the_way_or_not),
 		CHECK_TEST(test_each_change_of_a_topic_is_told),
 		CHECK_TEST(test_more_retry_queues),
+		CHECK_TEST(test_settings_of_a_group_are_kept),
 		CHECK_TEST(test_limits_and_levels_change),
 		CHECK_TEST(test_permission_of_the_broker),
 		CHECK_TEST(test_permission_of_a_topic),

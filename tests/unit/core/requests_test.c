@@ -178,6 +178,25 @@ static void test_an_answer_has_its_limits_and_at_least_one_message(void)
 	fixture_destroy(f);
 }
 
+/* A client may want fewer bytes than it could have, not more. */
+static void test_how_many_bytes_a_client_wants(void)
+{
+	static const struct { int32_t wanted; uint32_t bytes; } clients[] = {
+		{ 1000, 1000 }, { -1, PULL_BYTES_MAX }, { 0, PULL_BYTES_MAX }, { INT32_MAX, PULL_BYTES_MAX },
+	};
+	struct fixture *f = fixture_create(NULL);
+	struct pull_header header = good_pull();
+	struct pull_request request;
+
+	(void)must_send(f, (struct sent){ .topic = "t", .key = "k" });
+	for (size_t i = 0; i < sizeof(clients) / sizeof(clients[0]); i++) {
+		header.max_msg_bytes = clients[i].wanted;
+		CU_ASSERT_EQUAL(prepare(f, &header, &request), RESP_SUCCESS);
+		CU_ASSERT_EQUAL(request.bytes_max, clients[i].bytes);
+	}
+	fixture_destroy(f);
+}
+
 /* --- sends ----------------------------------------------------------------------------------------------------- */
 
 static int32_t send_code(struct fixture *f, const struct send_request *request)
@@ -226,6 +245,26 @@ static void test_sends_that_are_refused(void)
 	CU_ASSERT_EQUAL(send_code(f, &request), RESP_MESSAGE_ILLEGAL);
 	request.properties = SPAN_LITERAL("TIMER_DELAY_SEC\001259200\002");
 	CU_ASSERT_EQUAL(send_code(f, &request), RESP_SUCCESS);
+	fixture_destroy(f);
+}
+
+static void test_a_topic_made_on_the_way_has_no_more_queues_than_its_template(void)
+{
+	static const struct { const char *topic; int32_t wanted; uint32_t queues; } sends[] = {
+		{ "none", 0, 1 }, { "few", 3, 3 }, { "as-many", 4, 4 }, { "more", 5, 4 }, { "all", INT32_MAX, 4 },
+	};
+	struct fixture *f = fixture_create(NULL);
+	struct send_request request = { .producer_group = SPAN_LITERAL("p"), .default_topic = SPAN_LITERAL("TBW102"),
+					.body = SPAN_LITERAL("b"), .max_reconsume_times = -1 };
+
+	for (size_t i = 0; i < sizeof(sends) / sizeof(sends[0]); i++) {
+		request.topic = span_of(sends[i].topic);
+		request.default_topic_queue_nums = sends[i].wanted;
+		CU_ASSERT_EQUAL(send_code(f, &request), RESP_SUCCESS);
+		const struct topic_settings *settings = &topics_find(core_topics(f->core), request.topic)->settings;
+		CU_ASSERT_EQUAL(settings->write_queue_nums, sends[i].queues);
+		CU_ASSERT_EQUAL(settings->read_queue_nums, sends[i].queues);
+	}
 	fixture_destroy(f);
 }
 
@@ -281,6 +320,31 @@ static void test_a_batch_is_stored_whole_or_not_at_all(void)
 	CU_ASSERT_EQUAL(fixture_pull(f, "t", 3, 0, "*", &p), 3);
 	buffer_deinit(&body);
 	pulled_free(&p);
+	fixture_destroy(f);
+}
+
+/* The broker adds its own to the properties of each: one that has no room left for them is found before the first is stored. */
+static void test_a_batch_with_one_of_full_properties_is_not_begun(void)
+{
+	static char properties[MESSAGE_PROPERTIES_MAX];
+	struct fixture *f = fixture_create(NULL);
+	struct send_request request = { .producer_group = SPAN_LITERAL("p"), .topic = SPAN_LITERAL("t"),
+					.default_topic = SPAN_LITERAL("TBW102"), .default_topic_queue_nums = 4,
+					.max_reconsume_times = -1, .batch = true };
+	struct buffer body;
+
+	f->core->config.max_message_size = 64 * 1024;
+	(void)must_send(f, (struct sent){ .topic = "t", .key = "k" }); /* Makes the topic. */
+	memset(properties, 'v', sizeof(properties));
+	memcpy(properties, "p\001", 2);
+	buffer_init(&body, 0);
+	batch_append(&body, &(struct batch_message){ 0, SPAN_LITERAL("good"), SPAN_NONE });
+	batch_append(&body, &(struct batch_message){ 0, SPAN_LITERAL("full"), { (uint8_t *)properties, sizeof(properties) } });
+	request.body = buffer_span(&body);
+	uint64_t appended = commitlog_appended(f->log);
+	CU_ASSERT_EQUAL(send_code(f, &request), RESP_MESSAGE_ILLEGAL);
+	CU_ASSERT_EQUAL(commitlog_appended(f->log), appended);
+	buffer_deinit(&body);
 	fixture_destroy(f);
 }
 
@@ -559,7 +623,9 @@ int main(void)
 		CHECK_TEST(test_a_pull_without_a_subscription_uses_the_heartbeats),
 		CHECK_TEST(test_an_offset_rides_on_a_pull_when_its_bit_says_so),
 		CHECK_TEST(test_an_answer_has_its_limits_and_at_least_one_message),
+		CHECK_TEST(test_how_many_bytes_a_client_wants),
 		CHECK_TEST(test_sends_that_are_refused),
+		CHECK_TEST(test_a_topic_made_on_the_way_has_no_more_queues_than_its_template),
 		CHECK_TEST(test_a_batch_is_stored_whole_or_not_at_all),
 		CHECK_TEST(test_a_full_log_asks_to_come_again),
 		CHECK_TEST(test_an_operator_parks_resumes_and_decides),
@@ -567,6 +633,7 @@ int main(void)
 		CHECK_TEST(test_a_stored_message_by_its_name),
 		CHECK_TEST(test_what_is_not_committed_has_no_name),
 		CHECK_TEST(test_the_trace_topic_is_made_when_wanted),
+		CHECK_TEST(test_a_batch_with_one_of_full_properties_is_not_begun),
 		CHECK_TEST(test_a_batch_of_the_most_that_is_allowed),
 		CHECK_TEST(test_a_batch_that_finds_no_room_is_not_begun),
 	};

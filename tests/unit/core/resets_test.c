@@ -1,4 +1,5 @@
 /* broker/core/resets: offsets by an operator's word, and that consumers who do not know of it cannot undo it. */
+#include "broker/core/pop.h"
 #include "broker/core/resets.h"
 #include "broker/core/state.h"
 #include "tests/unit/core/core_fixture.h"
@@ -79,6 +80,37 @@ static void test_to_a_time_or_an_offset(void)
 	fixture_destroy(f);
 }
 
+/* The topic keeps its last five messages from now on. */
+static void forget_the_older_half(struct fixture *f)
+{
+	struct queue_range range;
+	struct outcome outcome = { 0 };
+
+	topics_find_any(f->core->topics, orders)->reserve_ms = 5500;
+	fixture_advance(f, 30);
+	CU_ASSERT_EQUAL(core_queue_range(f->core, orders, 0, &range, &outcome), ST_OK);
+	CU_ASSERT_EQUAL_FATAL(range.min_offset, 5);
+}
+
+static void test_not_to_what_is_gone(void)
+{
+	struct fixture *f = ten_messages();
+	struct reset_request one = all_to(-1);
+	struct outcome outcome;
+	size_t count;
+
+	forget_the_older_half(f);
+	one.queue_id = 0;
+	one.offset = 4;
+	CU_ASSERT_EQUAL(reset_to(f, one, &count, &outcome), -1);
+	CU_ASSERT_EQUAL(outcome.code, RESP_SYSTEM_ERROR);
+	CU_ASSERT_PTR_NOT_NULL(strstr(outcome.err.text, "[5-10]"));
+	CU_ASSERT_EQUAL(offset_of(f, "readers", 0), 7);
+	one.offset = 5;
+	CU_ASSERT_EQUAL(reset_to(f, one, &count, &outcome), 5);
+	fixture_destroy(f);
+}
+
 static void test_what_is_not_there(void)
 {
 	struct fixture *f = ten_messages();
@@ -142,6 +174,28 @@ static void test_consumers_cannot_undo_it(void)
 	CU_ASSERT_EQUAL(pull_code(f, 4, &next), RESP_SUCCESS);
 	CU_ASSERT_EQUAL(core_update_offset(f->core, readers, orders, 0, 10, false, &outcome), ST_OK);
 	CU_ASSERT_EQUAL(offset_of(f, "readers", 0), 10);
+	fixture_destroy(f);
+}
+
+/* A tool that peeks on behalf of the group is not its consumer, who is still to be told. */
+static void test_a_peek_is_told_nothing(void)
+{
+	struct fixture *f = ten_messages();
+	struct pop_header header = { .consumer_group = readers, .topic = orders, .queue_id = 0, .max_msg_nums = 1 };
+	struct pop_request request;
+	struct pop_result result;
+	struct outcome outcome;
+	size_t count;
+	uint64_t next;
+
+	CU_ASSERT_EQUAL(reset_to(f, all_to(FIXTURE_WALL_MS + 2000), &count, &outcome), 2);
+	CU_ASSERT_EQUAL_FATAL(core_prepare_pop(f->core, &header, &request, &outcome), ST_OK);
+	request.peek = true;
+	CU_ASSERT_EQUAL_FATAL(core_pop(f->core, &request, &result, &outcome), ST_OK);
+	CU_ASSERT_EQUAL(result.count, 1);
+	CU_ASSERT_EQUAL(core_update_offset(f->core, readers, orders, 0, 8, true, &outcome), ST_OK);
+	CU_ASSERT_EQUAL(offset_of(f, "readers", 0), 2);
+	CU_ASSERT_EQUAL(pull_code(f, 8, &next), RESP_PULL_OFFSET_MOVED);
 	fixture_destroy(f);
 }
 
@@ -217,10 +271,9 @@ static void test_clones(void)
 	fixture_destroy(f);
 }
 
-static void test_corrections(void)
+/* Another group, which has read 3. */
+static void slow_has_read_three(struct fixture *f)
 {
-	struct fixture *f = ten_messages();
-	struct reset_target out[TOPIC_QUEUE_MAX];
 	struct clone_request clone = { readers, SPAN_LITERAL("slow"), orders, true };
 	struct outcome outcome = { 0 };
 	struct group_config settings = group_config_default();
@@ -228,6 +281,28 @@ static void test_corrections(void)
 	CU_ASSERT_EQUAL(core_put_group(f->core, SPAN_LITERAL("slow"), &settings, &outcome), ST_OK);
 	CU_ASSERT_EQUAL(core_clone_offsets(f->core, &clone, &outcome), ST_OK);
 	CU_ASSERT_EQUAL(core_update_offset(f->core, SPAN_LITERAL("slow"), orders, 0, 3, true, &outcome), ST_OK);
+}
+
+/* Who stands before what the queue still has says nothing of it. */
+static void test_corrections_go_by_what_is_there(void)
+{
+	struct fixture *f = ten_messages();
+	struct reset_target out[TOPIC_QUEUE_MAX];
+
+	slow_has_read_three(f);
+	forget_the_older_half(f);
+	CU_ASSERT_EQUAL(core_correction_offsets(f->core, orders, SPAN_NONE, SPAN_NONE, out), 1);
+	CU_ASSERT_EQUAL(out[0].offset, 7);
+	fixture_destroy(f);
+}
+
+static void test_corrections(void)
+{
+	struct fixture *f = ten_messages();
+	struct reset_target out[TOPIC_QUEUE_MAX];
+	struct outcome outcome = { 0 };
+
+	slow_has_read_three(f);
 	CU_ASSERT_EQUAL(core_correction_offsets(f->core, orders, SPAN_NONE, SPAN_NONE, out), 1);
 	CU_ASSERT_EQUAL(out[0].offset, 3);
 	CU_ASSERT_EQUAL(core_correction_offsets(f->core, orders, SPAN_LITERAL("x,slow"), SPAN_NONE, out), 1);
@@ -245,11 +320,14 @@ int main(void)
 {
 	static const struct check_test tests[] = {
 		CHECK_TEST(test_to_a_time_or_an_offset),
+		CHECK_TEST(test_not_to_what_is_gone),
 		CHECK_TEST(test_what_is_not_there),
 		CHECK_TEST(test_consumers_cannot_undo_it),
+		CHECK_TEST(test_a_peek_is_told_nothing),
 		CHECK_TEST(test_waiting_pulls_of_the_group_are_told_at_once),
 		CHECK_TEST(test_targets_for_clients),
 		CHECK_TEST(test_clones),
+		CHECK_TEST(test_corrections_go_by_what_is_there),
 		CHECK_TEST(test_corrections),
 	};
 	return check_main("resets", tests, sizeof(tests) / sizeof(tests[0]));

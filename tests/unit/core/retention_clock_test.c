@@ -102,6 +102,14 @@ static void test_there_is_a_grace_after_an_absence(void)
 	check_grace(&short_one, 7 * MINUTE_MS);
 }
 
+static void test_a_short_stop_does_not_end_a_long_grace(void)
+{
+	struct clocks c = start(HOUR_MS);
+
+	(void)pass(&c, 2 * MINUTE_MS); /* It stood still. */
+	check_grace(&c, HOUR_MS - 2 * MINUTE_MS);
+}
+
 int main(void)
 {
 	static const struct check_test tests[] = {
@@ -109,6 +117,7 @@ int main(void)
 		CHECK_TEST(test_it_is_drawn_to_a_clock_that_is_near),
 		CHECK_TEST(test_a_clock_that_is_far_must_last),
 		CHECK_TEST(test_there_is_a_grace_after_an_absence),
+		CHECK_TEST(test_a_short_stop_does_not_end_a_long_grace),
 	};
 	return check_main("retention clock", tests, sizeof(tests) / sizeof(tests[0]));
 }

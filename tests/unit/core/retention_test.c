@@ -1,5 +1,6 @@
 /* What may leave the log, and when: nothing that is open, referred to, needed by a snapshot or by whoever reads the log
  * behind us, or that a power cut may open again. */
+#include "broker/core/inspect.h"
 #include "broker/core/pop.h"
 #include "tests/unit/core/retention_fixture.h"
 
@@ -297,6 +298,26 @@ static void test_a_snapshot_knows_who_refers_to_a_segment(void)
 	fixture_destroy(f);
 }
 
+/* Delivered late, a message is read as long as those that came to their queues when it did; its body lies where it was sent. */
+static void test_a_delivered_message_stays_as_long_as_its_delivery(void)
+{
+	struct fixture *f = create_with(KEPT_SEGMENTS * SEGMENT, SEGMENT / 2);
+	struct pulled p = { .count = 0 };
+
+	(void)must_send(f, (struct sent){ .topic = "t", .key = "k", .delay_level = 4 });
+	grow(f, 2);
+	fixture_advance(f, 20 * 1000);
+	CU_ASSERT_EQUAL(fixture_pull(f, "t", 0, 0, "*", &p), 1);
+	grow(f, 2);
+	CU_ASSERT_EQUAL(f->core->carrying.carried_count, 0);
+	CU_ASSERT_TRUE(commitlog_appended(f->log) >= (KEPT_SEGMENTS + 1) * SEGMENT);
+	CU_ASSERT_EQUAL(fixture_pull(f, "t", 0, 0, "*", &p), 1);
+	grow(f, 3); /* But no longer. */
+	CU_ASSERT_EQUAL(fixture_pull(f, "t", 0, 0, "*", &p), 0);
+	pulled_free(&p);
+	fixture_destroy(f);
+}
+
 /* Nor does it take a segment for expired whose newest message is young. */
 static void test_a_snapshot_knows_how_old_a_segment_is(void)
 {
@@ -312,6 +333,44 @@ static void test_a_snapshot_knows_how_old_a_segment_is(void)
 	CU_ASSERT_EQUAL(commitlog_start(f->log), LOG_SEGMENT_HEADER_SIZE);
 	fixture_advance(f, 3600 * 1000);
 	CU_ASSERT_TRUE(commitlog_start(f->log) > LOG_SEGMENT_HEADER_SIZE);
+	fixture_destroy(f);
+}
+
+/* Operators see by it how long messages are kept; after a start from a snapshot, too, which replays only what is behind it. */
+static void test_how_far_back_the_log_reaches_is_known(void)
+{
+	struct fixture *f = create_with(0, 0);
+
+	CU_ASSERT_EQUAL(inspect_store(f->core).earliest_ms, -1);
+	for (int i = 0; i < 3; i++)
+		fixture_store_bulk(f, HOUR_MS);
+	CU_ASSERT_EQUAL(inspect_store(f->core).earliest_ms, FIXTURE_WALL_MS);
+	for (int i = 0; i < 2; i++) {
+		fixture_snapshot(f);
+		fixture_restart(f);
+		CU_ASSERT_EQUAL(inspect_store(f->core).earliest_ms, FIXTURE_WALL_MS);
+		fixture_store_bulk(f, HOUR_MS);
+	}
+	CU_ASSERT_EQUAL(inspect_store(f->core).earliest_ms, FIXTURE_WALL_MS);
+	fixture_destroy(f);
+}
+
+/* It moves on with each segment that goes, those from before the start too. */
+static void test_how_far_back_the_log_reaches_moves_on(void)
+{
+	struct fixture *f = create();
+	struct outcome outcome = { 0 };
+	int64_t first_ms = 0;
+
+	grow_slowly(f, 6, 1000); /* And its snapshots. */
+	fixture_restart(f);
+	for (int i = 0; i < 4; i++) {
+		CU_ASSERT_EQUAL(core_earliest_time(f->core, SPAN_LITERAL("bulk"), 0, &first_ms, &outcome), ST_OK);
+		CU_ASSERT_TRUE(first_ms > FIXTURE_WALL_MS + i * 1000);
+		CU_ASSERT_TRUE(inspect_store(f->core).earliest_ms <= first_ms);
+		CU_ASSERT_TRUE(inspect_store(f->core).earliest_ms >= first_ms - 1000);
+		grow_slowly(f, 1, 1000);
+	}
 	fixture_destroy(f);
 }
 
@@ -379,7 +438,10 @@ int main(void)
 		CHECK_TEST(test_a_damaged_entry_is_named_to_a_search),
 		CHECK_TEST(test_the_end_is_known_before_the_beginning),
 		CHECK_TEST(test_a_snapshot_knows_who_refers_to_a_segment),
+		CHECK_TEST(test_a_delivered_message_stays_as_long_as_its_delivery),
 		CHECK_TEST(test_a_snapshot_knows_how_old_a_segment_is),
+		CHECK_TEST(test_how_far_back_the_log_reaches_is_known),
+		CHECK_TEST(test_how_far_back_the_log_reaches_moves_on),
 		CHECK_TEST(test_the_opposite_is_refused_long_after_the_decision),
 		CHECK_TEST(test_what_is_gone_is_not_checked_out_any_more),
 	};

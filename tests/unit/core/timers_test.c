@@ -295,6 +295,22 @@ static void test_a_recalled_message_never_comes(void)
 	fixture_destroy(f);
 }
 
+/* A producer that got no answer sends again; a recall means both. */
+static void test_a_recall_means_resends_too(void)
+{
+	struct fixture *f = fixture_create(NULL);
+	struct pulled p = { .count = 0 };
+	struct sent twice = { .topic = "t", .key = "twice", .more = SECONDS "5" END };
+	struct send_result first = must_send(f, twice);
+
+	CU_ASSERT_EQUAL(must_send(f, twice).recall_at_ms, first.recall_at_ms);
+	CU_ASSERT_EQUAL(recall_it(f, &first, "twice"), RESP_SUCCESS);
+	fixture_advance(f, 6000);
+	CU_ASSERT_EQUAL(fixture_pull(f, "t", 0, 0, "*", &p), 0);
+	pulled_free(&p);
+	fixture_destroy(f);
+}
+
 /* The log says it twice: from a snapshot that is older than the recall, from one that is younger, and without one. */
 static void test_recalls_outlive_snapshots_and_restarts(void)
 {
@@ -489,6 +505,7 @@ int main(void)
 		CHECK_TEST(test_a_half_with_a_delay_waits_from_its_commit),
 		CHECK_TEST(test_a_half_with_a_time_keeps_it),
 		CHECK_TEST(test_a_recalled_message_never_comes),
+		CHECK_TEST(test_a_recall_means_resends_too),
 		CHECK_TEST(test_recalls_outlive_snapshots_and_restarts),
 		CHECK_TEST(test_recalls_beside_a_snapshot),
 		CHECK_TEST(test_recalls_of_a_common_name_beside_a_snapshot),

@@ -158,6 +158,36 @@ static void test_a_long_answer_is_made_in_slices(void)
 	bench_close(b);
 }
 
+/* "readers" subscribe to "orders". */
+static void subscribe(struct bench *b, const char *expression, const char *type)
+{
+	struct subscription_data subscription = { .topic = SPAN_LITERAL("orders"), .sub_string = span_of(expression),
+						  .expression_type = span_of(type), .sub_version = 1 };
+	struct consumer_data consumer = { .group_name = SPAN_LITERAL("readers"), .consume_type = CONSUME_PASSIVELY,
+					  .message_model = MODEL_CLUSTERING, .subscriptions = &subscription, .subscription_count = 1 };
+	struct heartbeat heartbeat = { .client_id = SPAN_LITERAL("one"), .consumers = &consumer, .consumer_count = 1 };
+	struct outcome outcome = { 0 };
+
+	CU_ASSERT_EQUAL(core_heartbeat(b->f->core, 100, &(struct host){ 0 }, LANGUAGE_JAVA, VERSION_OURS, &heartbeat, &outcome), ST_OK);
+}
+
+/* Before it confirms anything a group is known by what its consumers subscribe to; and it is named once. */
+static void test_who_subscribes_reads_a_topic(void)
+{
+	static const char *const orders[] = { "topic", "orders", NULL };
+	struct bench *b = bench_open();
+
+	must_send(b->f, (struct sent){ .topic = "orders", .key = "k" });
+	subscribe(b, "*", "TAG");
+	fixture_disk(b->f, true);
+	for (int i = 0; i < 2; i++) {
+		CU_ASSERT_EQUAL(ask(b, REQ_QUERY_TOPIC_CONSUME_BY_WHO, orders), RESP_SUCCESS);
+		CU_ASSERT_TRUE(body_has(b, "{\"groupList\":[\"readers\"]}"));
+		say_offset(b, "orders", 0, 1);
+	}
+	bench_close(b);
+}
+
 static void test_how_far_a_topic_is(void)
 {
 	static const char *const orders[] = { "topic", "orders", NULL };
@@ -261,19 +291,6 @@ static void test_the_number_of_entries_is_bounded(void)
 	CU_ASSERT_EQUAL(ask(b, REQ_QUERY_CONSUME_QUEUE, fields), RESP_SUCCESS);
 	CU_ASSERT_EQUAL(times_in_body(b, "\"physicOffset\":"), 1000);
 	bench_close(b);
-}
-
-/* "readers" subscribe to "orders". */
-static void subscribe(struct bench *b, const char *expression, const char *type)
-{
-	struct subscription_data subscription = { .topic = SPAN_LITERAL("orders"), .sub_string = span_of(expression),
-						  .expression_type = span_of(type), .sub_version = 1 };
-	struct consumer_data consumer = { .group_name = SPAN_LITERAL("readers"), .consume_type = CONSUME_PASSIVELY,
-					  .message_model = MODEL_CLUSTERING, .subscriptions = &subscription, .subscription_count = 1 };
-	struct heartbeat heartbeat = { .client_id = SPAN_LITERAL("one"), .consumers = &consumer, .consumer_count = 1 };
-	struct outcome outcome = { 0 };
-
-	CU_ASSERT_EQUAL(core_heartbeat(b->f->core, 100, &(struct host){ 0 }, LANGUAGE_JAVA, VERSION_OURS, &heartbeat, &outcome), ST_OK);
 }
 
 static void test_what_a_group_subscribes_to(void)
@@ -443,6 +460,7 @@ int main(void)
 		CHECK_TEST(test_lag_of_a_group),
 		CHECK_TEST(test_the_rate_of_a_group),
 		CHECK_TEST(test_a_long_answer_is_made_in_slices),
+		CHECK_TEST(test_who_subscribes_reads_a_topic),
 		CHECK_TEST(test_how_far_a_topic_is),
 		CHECK_TEST(test_time_spans),
 		CHECK_TEST(test_entries_of_a_queue),

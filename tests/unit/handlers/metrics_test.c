@@ -119,6 +119,33 @@ static void test_what_is_said(void)
 	bench_close(b);
 }
 
+/* The oldest is decided: the next one's age is told, and none when there is none. */
+static void test_the_age_of_the_oldest_open_transaction(void)
+{
+	static const char *const ages[] = { "9", "6", "0" };
+	struct bench *b = bench_open();
+	struct send_result halves[2];
+	struct outcome outcome;
+	struct buffer text;
+	char line[128];
+
+	buffer_init(&text, 0);
+	halves[0] = must_send(b->f, (struct sent){ .topic = "orders", .key = "h1", .half = true });
+	fixture_advance(b->f, 5000);
+	halves[1] = must_send(b->f, (struct sent){ .topic = "orders", .key = "h2", .half = true });
+	fixture_advance(b->f, 4000);
+	for (int i = 0; i < 3; i++) {
+		(void)scrape(b, &text);
+		snprintf(line, sizeof(line), "escrow_transaction_oldest_age_seconds" ALL "} %s\n", ages[i]);
+		CU_ASSERT_TRUE(says(&text, line));
+		if (i < 2)
+			CU_ASSERT_EQUAL(fixture_end(b->f, &halves[i], OUTCOME_COMMIT, false, &outcome), ST_OK);
+		fixture_advance(b->f, 2000);
+	}
+	buffer_deinit(&text);
+	bench_close(b);
+}
+
 /* Each slice is short, all lines of a family stand together, and what goes between two slices does no harm. */
 static void test_slices(void)
 {
@@ -177,8 +204,12 @@ static void test_no_client_is_left_out(void)
 
 int main(void)
 {
-	static const struct check_test tests[] = { CHECK_TEST(test_what_is_said), CHECK_TEST(test_slices),
-						   CHECK_TEST(test_no_client_is_left_out) };
+	static const struct check_test tests[] = {
+		CHECK_TEST(test_what_is_said),
+		CHECK_TEST(test_the_age_of_the_oldest_open_transaction),
+		CHECK_TEST(test_slices),
+		CHECK_TEST(test_no_client_is_left_out),
+	};
 
 	return check_main("metrics", tests, sizeof(tests) / sizeof(tests[0]));
 }

@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "broker/shell/core_setup.h"
 #include "broker/shell/live_config.h"
 #include "lib/base/logging.h"
 #include "tests/support/check.h"
@@ -71,18 +72,61 @@ static void test_the_log_level_changes_at_once(void)
 	CU_ASSERT_FALSE(is_logged(LOGLEVEL_WARN));
 }
 
-/* Before a disk is full, without a restart. */
-static void test_retention_can_be_changed(void)
+#define CHANGES(field) offsetof(struct core_config, field), sizeof(((struct core_config *)NULL)->field)
+
+/* Each option that may change, and where the core has it. */
+static const struct {
+	const char *text;
+	size_t at, size;
+} changes[] = {
+	{ "autoCreateTopicEnable=false", CHANGES(auto_create_topic) },
+	{ "autoCreateSubscriptionGroup=false", CHANGES(auto_create_group) },
+	{ "rejectTransactionMessage=true", CHANGES(reject_transactions) },
+	{ "longPollingEnable=false", CHANGES(long_polling) },
+	{ "enablePropertyFilter=false", CHANGES(property_filter) },
+	{ "useServerSideResetOffset=false", CHANGES(server_side_reset) },
+	{ "brokerPermission=2", CHANGES(forbidden) },
+	{ "defaultTopicQueueNums=5", CHANGES(default_topic_queue_nums) },
+	{ "maxMessageSize=2000", CHANGES(max_message_size) },
+	{ "messageDelayLevel=7s", CHANGES(delay_level_count) },
+	{ "messageDelayLevel=8s", CHANGES(delay_levels_ms) },
+	{ "flushConsumerOffsetInterval=100", CHANGES(offset_flush_interval_ms) },
+	{ "fileReservedTime=1", CHANGES(retention_ms) },
+	{ "logRetentionBytes=1000000", CHANGES(retention_bytes) },
+	{ "snapshotIntervalBytes=0", CHANGES(snapshot_bytes) },
+	{ "delayedMessageMax=3", CHANGES(delayed_max) },
+	{ "timerWheelEnable=false", CHANGES(timers) },
+	{ "timerMaxDelaySec=60", CHANGES(timer_max_delay_ms) },
+	{ "recallMessageEnable=false", CHANGES(recall) },
+	{ "storeReplyMessageEnable=false", CHANGES(store_replies) },
+	{ "pendingTransactionMax=4", CHANGES(pending_max) },
+	{ "pendingTransactionGroupMax=2", CHANGES(pending_group_max) },
+	{ "transactionTimeOut=1000", CHANGES(checkback.transaction_timeout_ms) },
+	{ "transactionCheckMax=2", CHANGES(checkback.check_max) },
+	{ "transactionCheckInterval=2000", CHANGES(checkback.check_interval_ms) },
+	{ "transactionCheckAnswerTimeout=3000", CHANGES(checkback.answer_timeout_ms) },
+	{ "transactionUndecidedPolicy=ROLLBACK", CHANGES(checkback.policy) },
+};
+
+/* What an operator may change counts for the core that serves, not for the next one only. */
+static void test_what_changes_reaches_the_core(void)
 {
 	struct broker_config config;
 	struct live_config live;
 	struct config_port port = port_of(&live, &config);
-	struct outcome outcome = { 0 };
+	struct core_config serving, wanted;
 
-	CU_ASSERT_EQUAL(port.update(port.context, SPAN_LITERAL("logRetentionBytes=1000000"), &outcome), ST_OK);
-	CU_ASSERT_EQUAL(port.update(port.context, SPAN_LITERAL("fileReservedTime=5"), &outcome), ST_OK);
-	CU_ASSERT_EQUAL(config.log_retention_bytes, 1000000);
-	CU_ASSERT_EQUAL(config.file_reserved_time_h, 5);
+	CU_ASSERT_EQUAL(core_setup(&config, &serving, NULL), ST_OK);
+	for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]); i++) {
+		const char *now = (const char *)&serving + changes[i].at, *then = (const char *)&wanted + changes[i].at;
+		struct outcome outcome = { 0 };
+
+		CU_ASSERT_EQUAL(port.update(port.context, span_of(changes[i].text), &outcome), ST_OK);
+		CU_ASSERT_EQUAL(core_setup(&config, &wanted, NULL), ST_OK);
+		CU_ASSERT_NOT_EQUAL(memcmp(now, then, changes[i].size), 0);
+		core_config_take_changes(&serving, &wanted);
+		CU_ASSERT_EQUAL(memcmp(now, then, changes[i].size), 0);
+	}
 }
 
 static void test_refusals_change_nothing(void)
@@ -145,7 +189,7 @@ int main(void)
 	static const struct check_test tests[] = {
 		CHECK_TEST(test_changes),
 		CHECK_TEST(test_the_log_level_changes_at_once),
-		CHECK_TEST(test_retention_can_be_changed),
+		CHECK_TEST(test_what_changes_reaches_the_core),
 		CHECK_TEST(test_refusals_change_nothing),
 		CHECK_TEST(test_what_tools_look_for),
 	};
