@@ -264,21 +264,24 @@ static enum status rebuild_index(struct core *core, struct errinfo *err)
 	return status == ST_NOTFOUND ? ST_OK : status;
 }
 
-#define TIME_OF(kind, time)                                                          \
-	do {                                                                         \
-		struct record_##kind r;                                              \
-		return record_##kind##_decode(record->payload, &r, NULL) == ST_OK ? r.time : 0; \
-	} while (0)
-
 /* When it was stored; 0: it does not say. */
 static int64_t time_of(const struct log_record *record)
 {
+	union {
+		struct record_message message;
+		struct record_half half;
+		struct record_decision decision;
+		struct record_deliver deliver;
+		struct record_topic topic;
+	} r;
+	struct span in = record->payload;
+
 	switch (record->kind) {
-	case LOG_MESSAGE: TIME_OF(message, store_time_ms);
-	case LOG_HALF: TIME_OF(half, store_time_ms);
-	case LOG_DECISION: TIME_OF(decision, when_ms);
-	case LOG_DELIVER: TIME_OF(deliver, deliver_time_ms);
-	case LOG_TOPIC: TIME_OF(topic, when_ms);
+	case LOG_MESSAGE: return record_message_decode(in, &r.message, NULL) == ST_OK ? r.message.store_time_ms : 0;
+	case LOG_HALF: return record_half_decode(in, &r.half, NULL) == ST_OK ? r.half.store_time_ms : 0;
+	case LOG_DECISION: return record_decision_decode(in, &r.decision, NULL) == ST_OK ? r.decision.when_ms : 0;
+	case LOG_DELIVER: return record_deliver_decode(in, &r.deliver, NULL) == ST_OK ? r.deliver.deliver_time_ms : 0;
+	case LOG_TOPIC: return record_topic_decode(in, &r.topic, NULL) == ST_OK ? r.topic.when_ms : 0;
 	default: return 0;
 	}
 }
