@@ -212,10 +212,10 @@ static void make(struct made_log *log)
 					   { SPAN_LITERAL("r"), SPAN_LITERAL("orders"), 0, 1 } };
 	record_offsets_encode(offsets, 2, payload);
 	add(log, LOG_OFFSETS, payload, record_offsets_size(offsets, 2));
-	struct record_pop pops[] = { { .event = POP_CHECK_OUT, .group = SPAN_LITERAL("r"), .topic = SPAN_LITERAL("parcels"), .count = 1,
-				       .pop_time_ms = 4500 },
-				     { .event = POP_ACK, .group = SPAN_LITERAL("r"), .topic = SPAN_LITERAL("orders"), .count = 1,
-				       .pop_time_ms = 4500 } };
+	struct record_pop pops[] = {
+		{ .event = POP_CHECK_OUT, .group = SPAN_LITERAL("r"), .topic = SPAN_LITERAL("parcels"), .count = 1, .pop_time_ms = 4500 },
+		{ .event = POP_ACK, .group = SPAN_LITERAL("r"), .topic = SPAN_LITERAL("orders"), .count = 1, .pop_time_ms = 4500 },
+	};
 	record_pops_encode(pops, 2, payload);
 	add(log, LOG_POP, payload, record_pops_size(pops, 2));
 }
