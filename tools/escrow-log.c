@@ -50,14 +50,22 @@ static bool wants_help(int argc, char **argv)
 	return false;
 }
 
+static enum status end_output(struct errinfo *err)
+{
+	if (fflush(stdout) != 0)
+		return errinfo_set(err, ST_IO, "write the output: %s", strerror(errno));
+	/* A write that failed before took its bytes with it: nothing of them is left to fail now. */
+	return ferror(stdout) ? errinfo_set(err, ST_IO, "write the output: some of it is lost") : ST_OK;
+}
+
 static int run(const struct command *command, int argc, char **argv)
 {
 	struct errinfo err = { ST_OK, "" };
 	bool found = false;
 	enum status status = command->run(argc, argv, &found, &err);
 
-	if (status == ST_OK && fflush(stdout) != 0)
-		status = errinfo_set(&err, ST_IO, "write the output: %s", strerror(errno));
+	if (status == ST_OK)
+		status = end_output(&err);
 	if (status != ST_OK)
 		fprintf(stderr, "escrow-log: %s\n", err.text);
 	if (status != ST_OK && status != ST_CORRUPT)

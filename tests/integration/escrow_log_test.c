@@ -37,9 +37,9 @@ static const char *build_dir(void)
 	return getenv("ESCROW_BUILD") != NULL ? getenv("ESCROW_BUILD") : "build";
 }
 
-/* Runs it; its exit code. The output is in `text`. */
-PRINTF_LIKE(1, 2)
-static int tool(const char *fmt, ...)
+/* Runs it, behind another command's words; its exit code. The output is in `text`. */
+PRINTF_LIKE(2, 3)
+static int tool_behind(const char *words, const char *fmt, ...)
 {
 	char arguments[1500], command[2200], errors[600];
 	va_list args;
@@ -48,7 +48,7 @@ static int tool(const char *fmt, ...)
 	vsnprintf(arguments, sizeof(arguments), fmt, args);
 	va_end(args);
 	snprintf(errors, sizeof(errors), "%s/tool.err", dir);
-	snprintf(command, sizeof(command), "%s/escrow-log %s 2>%s", build_dir(), arguments, errors);
+	snprintf(command, sizeof(command), "%s %s/escrow-log %s 2>%s", words, build_dir(), arguments, errors);
 	FILE *out = popen(command, "r");
 	CU_ASSERT_FATAL(out != NULL);
 	size_t size = fread(text, 1, sizeof(text) - 4096, out);
@@ -61,6 +61,7 @@ static int tool(const char *fmt, ...)
 	text[size] = '\0';
 	return WIFEXITED(code) ? WEXITSTATUS(code) : 255;
 }
+#define tool(...) tool_behind("", __VA_ARGS__)
 
 static void expect_text(const char *what, int line)
 {
@@ -253,6 +254,21 @@ static void test_a_killed_brokers_store_is_sound(void)
 	EXPECT_TEXT("topic/queue");
 }
 
+/* Its last records were acknowledged, but no later one says so. */
+static void test_check_tells_programs_how_much_had_been_durable(void)
+{
+	char expected[160];
+
+	CU_ASSERT_EQUAL(tool("check %s --json", store), 0);
+	cJSON *sum = line_of_kind("check");
+	uint64_t end = number_in(sum, "log_end"), durable = number_in(sum, "durable");
+	cJSON_Delete(sum);
+	CU_ASSERT(durable < end);
+	snprintf(expected, sizeof(expected), " to %" PRIu64 ", epoch 1, durable up to %" PRIu64 " at least", end, durable);
+	CU_ASSERT_EQUAL(tool("check %s", store), 0);
+	EXPECT_TEXT(expected);
+}
+
 static int count_lines(const char *word)
 {
 	int count = 0;
@@ -304,6 +320,29 @@ static void test_dump_finds_what_is_asked_for(void)
 	CU_ASSERT_PTR_NULL(strstr(text, "xxxxxxxx"));
 }
 
+static void test_oplog_shows_what_is_asked_for(void)
+{
+	CU_ASSERT_EQUAL(tool("oplog %s --group payers --json", store), 0);
+	CU_ASSERT_EQUAL(count_lines("\n"), TRANSACTIONS);
+	CU_ASSERT_EQUAL(tool("oplog %s --group payees --json", store), 0);
+	CU_ASSERT_EQUAL(count_lines("\n"), 0);
+	CU_ASSERT_EQUAL(tool("oplog %s --txn TX1 --group payers --json", store), 0);
+	CU_ASSERT_EQUAL(count_lines("\n"), 1);
+	EXPECT_TEXT("\"transaction_id\":\"TX1\"");
+}
+
+/* Whoever keeps its output must hear that it was not kept; line by line, nothing is left to fail at the end. */
+static void test_output_that_is_lost_is_told(void)
+{
+	/* stdbuf preloads a library, which AddressSanitizer would refuse. */
+	static const char by_lines[] = "ASAN_OPTIONS=$ASAN_OPTIONS:verify_asan_link_order=0 stdbuf -oL";
+
+	CU_ASSERT_EQUAL(tool("stat %s > /dev/full", store), 2);
+	EXPECT_TEXT("escrow-log: write the output: ");
+	CU_ASSERT_EQUAL(tool_behind(by_lines, "stat %s > /dev/full", store), 2);
+	EXPECT_TEXT("escrow-log: write the output: ");
+}
+
 static void test_bad_commands_say_why(void)
 {
 	static const struct { const char *arguments; int code; const char *what; } cases[] = {
@@ -315,6 +354,7 @@ static void test_bad_commands_say_why(void)
 		{ "repair x", 2, "--cut-at OFFSET is missing" }, { "backup x", 2, "TARGET_DIR is missing" },
 		{ "--help", 0, "usage: escrow-log COMMAND" }, { "check --help", 0, "torn tail" }, { "dump -h", 0, "--since" },
 		{ "repair --help", 0, "--yes" }, { "audit --help", 0, "I4" }, { "migrate --help", 0, "opLogMysqlHost" },
+		{ "migrate -p -o opLogMysqlSocket=/nonexistent", 0, "opLogMysqlSocket=/nonexistent" }, /* And no more than that. */
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -458,6 +498,29 @@ static void test_what_check_says_is_what_a_start_does(void)
 	}
 	printf(" [%u refused, %u cut, %u clean, %u repaired]", refused, cut, clean, repaired);
 	CU_ASSERT(refused > 0 && repaired > 0 && cut + clean > 0);
+}
+
+/* A place in the second of several segments: where it is in its file, and which files go with what is behind it. */
+static void test_a_damaged_place_is_told_by_file(void)
+{
+	enum { PLACE = 500000 };
+	char second[900], third[900], expected[200];
+
+	copy_store();
+	shell("rm -rf %s/snapshots", copy);
+	CU_ASSERT_TRUE_FATAL(nth_file("commitlog", 1, second) && nth_file("commitlog", 2, third));
+	change_bytes(second, PLACE, 0, 1);
+	CU_ASSERT_EQUAL(tool("check %s --json", copy), 1);
+	cJSON *damage = line_of_kind("damage");
+	const char *file = cJSON_GetStringValue(cJSON_GetObjectItem(damage, "file"));
+	uint64_t byte = number_in(damage, "byte"), bytes = number_in(damage, "bytes"), offset = number_in(damage, "offset");
+	CU_ASSERT(file != NULL && strcmp(file, second + strlen(copy) + 1) == 0);
+	CU_ASSERT(byte <= PLACE && PLACE < byte + bytes);
+	CU_ASSERT_EQUAL(offset, strtoull(strrchr(second, '/') + 1, NULL, 10) + byte);
+	cJSON_Delete(damage);
+	CU_ASSERT_EQUAL(tool("repair %s --cut-at %" PRIu64, copy, offset), 0);
+	snprintf(expected, sizeof(expected), "segment files from %s on are removed", strrchr(third, '/') + 1);
+	EXPECT_TEXT(expected);
 }
 
 /* --- backups -------------------------------------------------------------------------------------------------------------- */
@@ -854,9 +917,13 @@ int main(void)
 {
 	static const struct check_test tests[] = {
 		CHECK_TEST(test_a_killed_brokers_store_is_sound),
+		CHECK_TEST(test_check_tells_programs_how_much_had_been_durable),
 		CHECK_TEST(test_dump_finds_what_is_asked_for),
+		CHECK_TEST(test_oplog_shows_what_is_asked_for),
+		CHECK_TEST(test_output_that_is_lost_is_told),
 		CHECK_TEST(test_bad_commands_say_why),
 		CHECK_TEST(test_what_check_says_is_what_a_start_does),
+		CHECK_TEST(test_a_damaged_place_is_told_by_file),
 		CHECK_TEST(test_a_damaged_snapshot_is_something_wrong),
 		CHECK_TEST(test_a_snapshot_that_contradicts_itself_is_refused),
 		CHECK_TEST(test_a_damaged_index_page_is_something_wrong),

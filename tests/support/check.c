@@ -92,3 +92,27 @@ void check_remove_dir(char *path)
 	nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS);
 	free(path);
 }
+
+static struct {
+	FILE *file;
+	int before;
+} caught;
+
+void check_stderr_begin(void)
+{
+	caught.file = tmpfile();
+	caught.before = dup(STDERR_FILENO);
+	fflush(stderr);
+	if (caught.file == NULL || caught.before < 0 || dup2(fileno(caught.file), STDERR_FILENO) < 0)
+		die("catch", "standard error");
+}
+
+FILE *check_stderr_end(void)
+{
+	fflush(stderr);
+	if (dup2(caught.before, STDERR_FILENO) < 0)
+		die("give back", "standard error");
+	close(caught.before);
+	rewind(caught.file);
+	return caught.file;
+}

@@ -15,6 +15,7 @@
 #include <CUnit/CUnit.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 struct check_test {
 	const char *name;
@@ -33,5 +34,9 @@ uint8_t *check_read_file(const char *path, size_t *size_out);
 /* Makes a fresh empty directory under $BUILD_TMP or /tmp and returns its path (caller frees). Removed by check_remove_dir. */
 char *check_make_dir(void);
 void check_remove_dir(char *path);
+
+/* What standard error is told in between; the caller closes the file. Any one thread, once at a time. */
+void check_stderr_begin(void);
+FILE *check_stderr_end(void);
 
 #endif

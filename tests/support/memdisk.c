@@ -1,5 +1,6 @@
 /* See memdisk.h. Files are reference-counted nodes, because a name may go while the node is open. */
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -112,12 +113,24 @@ static enum status mem_open(void *context, const char *path, unsigned flags, str
 	node->references++;
 	file = mem_alloc(sizeof(*file));
 	*file = (struct mem_file){ { &disk->vfs, mem_text(path) }, node, disk, false };
+	disk->open = mem_one_more(disk->open, disk->open_count, &disk->open_capacity, sizeof(*disk->open));
+	disk->open[disk->open_count++] = &file->base;
 	*out = &file->base;
 	return ST_OK;
 }
 
+static void forget_open(struct memdisk *disk, const struct vfs_file *file)
+{
+	size_t i = 0;
+
+	while (disk->open[i] != file)
+		i++;
+	disk->open[i] = disk->open[--disk->open_count];
+}
+
 static void mem_close(struct vfs_file *file)
 {
+	forget_open(mem(file)->disk, file);
 	if (mem(file)->holds_lock)
 		mem(file)->node->locked = false;
 	node_release(mem(file)->node);
@@ -364,10 +377,20 @@ struct memdisk *memdisk_create(void)
 	return disk;
 }
 
+static void check_all_closed(const struct memdisk *disk)
+{
+	for (size_t i = 0; i < disk->open_count; i++)
+		fprintf(stderr, "FAILED: %s was never closed\n", disk->open[i]->path);
+	if (disk->open_count > 0)
+		abort();
+}
+
 void memdisk_destroy(struct memdisk *disk)
 {
 	if (disk == NULL)
 		return;
+	check_all_closed(disk);
+	free(disk->open);
 	names_forget_pending(disk);
 	free(disk->pending);
 	name_clear(&disk->visible);

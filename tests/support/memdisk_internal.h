@@ -56,6 +56,8 @@ struct memdisk {
 	size_t pending_count, pending_capacity;
 	char **dirs;
 	size_t dir_count, dir_capacity;
+	struct vfs_file **open;
+	size_t open_count, open_capacity;
 	uint32_t next_node_id;
 	uint64_t countdown, read_countdown, look_countdown;
 	enum memdisk_fault fault;

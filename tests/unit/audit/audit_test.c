@@ -770,6 +770,28 @@ static uint64_t put_offset(struct audit_log *log, struct record_offset r)
 	return put_record(log, LOG_OFFSETS, payload, record_offsets_size(&r, 1));
 }
 
+static uint64_t put_pop(struct audit_log *log, uint32_t queue_id, uint32_t count)
+{
+	struct record_pop r = { .event = POP_CHECK_OUT, .group = SPAN_LITERAL("readers"), .topic = SPAN_LITERAL("orders"),
+				.queue_id = queue_id, .count = count };
+	uint8_t payload[256];
+
+	record_pops_encode(&r, 1, payload);
+	return put_record(log, LOG_POP, payload, record_pops_size(&r, 1));
+}
+
+static void test_impossible_pops_are_found(void)
+{
+	struct audit_log log;
+
+	begin_log(&log, WHOLE);
+	put_pop(&log, 1023, 1);
+	EXPECT_CLEAN(&log);
+	EXPECT(&log, AUDIT_FORMAT, put_pop(&log, 3, 0), "a POP of 0 messages by group readers in orders/3");
+	EXPECT(&log, AUDIT_FORMAT, put_pop(&log, 1024, 1), "in orders/1024");
+	end_log(&log);
+}
+
 static void test_impossible_numbers_are_found(void)
 {
 	struct audit_log log;
@@ -849,6 +871,20 @@ static void test_walks_show_what_is_there(void)
 	end_log(&log);
 }
 
+static void test_times_are_those_of_the_first_and_the_last_record(void)
+{
+	struct audit_log log;
+	struct stored_half half;
+
+	begin_log(&log, WHOLE);
+	put_half(&log, &half);
+	log.now_ms += 5000;
+	put_decision(&log, &half, OUTCOME_COMMIT);
+	CU_ASSERT_EQUAL(facts_of(&log).first_time_ms, half.half.store_time_ms);
+	CU_ASSERT_EQUAL(facts_of(&log).last_time_ms, log.now_ms - 1);
+	end_log(&log);
+}
+
 static void test_memory_is_what_the_header_says(void)
 {
 	enum { COUNT = 200000 };
@@ -903,7 +939,9 @@ int main(void)
 		CHECK_TEST(test_a_deleted_topic_begins_at_0_again),
 		CHECK_TEST(test_unreadable_records_are_found),
 		CHECK_TEST(test_impossible_numbers_are_found),
+		CHECK_TEST(test_impossible_pops_are_found),
 		CHECK_TEST(test_walks_show_what_is_there),
+		CHECK_TEST(test_times_are_those_of_the_first_and_the_last_record),
 		CHECK_TEST(test_memory_is_what_the_header_says),
 	};
 

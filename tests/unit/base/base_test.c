@@ -105,6 +105,35 @@ static void test_buffer_stops_at_its_limit_and_keeps_its_content(void)
 	buffer_deinit(&b);
 }
 
+/* A buffer of which `used` bytes were in use once. */
+static struct buffer emptied_buffer(size_t used)
+{
+	struct buffer b;
+
+	buffer_init(&b, 0);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(buffer_reserve(&b, used));
+	buffer_commit(&b, used);
+	buffer_consume(&b, used);
+	return b;
+}
+
+static void test_buffer_gives_back_what_a_burst_took(void)
+{
+	struct buffer large = emptied_buffer(100000), small = emptied_buffer(500), in_use = emptied_buffer(100000);
+
+	buffer_trim(&large, 4096);
+	CU_ASSERT_EQUAL(large.capacity, 0);
+	CU_ASSERT_PTR_NULL(large.data);
+	buffer_trim(&small, 4096);
+	CU_ASSERT_PTR_NOT_NULL(small.data);
+	buffer_put_u8(&in_use, 7);
+	buffer_trim(&in_use, 4096);
+	CU_ASSERT_EQUAL(buffer_size(&in_use), 1);
+	buffer_deinit(&large);
+	buffer_deinit(&small);
+	buffer_deinit(&in_use);
+}
+
 static void test_crc32c_matches_published_values_in_both_versions(void)
 {
 	uint8_t zeros[32] = { 0 };
@@ -229,6 +258,19 @@ static void test_log_gate_lets_a_burst_through_and_counts_the_rest(void)
 	CU_ASSERT_EQUAL(suppressed, 20 - LOG_GATE_BURST);
 }
 
+static void test_a_log_line_is_one_line_whatever_a_peer_calls_itself(void)
+{
+	char text[512] = "";
+
+	check_stderr_begin();
+	log_event(LOGLEVEL_ERROR, "test", "said", "by=%s", "x\n2026-11-25T03:26:34.123Z ERROR\rforged\x1b[2J\x7f caf\xc3\xa9");
+	FILE *log = check_stderr_end();
+	CU_ASSERT_FATAL(fread(text, 1, sizeof(text) - 1, log) > 0);
+	fclose(log);
+	CU_ASSERT_PTR_NOT_NULL(strstr(text, " ERROR test: said by=x?2026-11-25T03:26:34.123Z ERROR?forged?[2J? caf\xc3\xa9\n"));
+	CU_ASSERT_PTR_EQUAL(strchr(text, '\n'), text + strlen(text) - 1);
+}
+
 int main(void)
 {
 	static const struct check_test tests[] = {
@@ -239,12 +281,14 @@ int main(void)
 		CHECK_TEST(test_format_i64_gives_the_text_back),
 		CHECK_TEST(test_reader_remembers_its_failure),
 		CHECK_TEST(test_buffer_stops_at_its_limit_and_keeps_its_content),
+		CHECK_TEST(test_buffer_gives_back_what_a_burst_took),
 		CHECK_TEST(test_crc32c_matches_published_values_in_both_versions),
 		CHECK_TEST(test_hash128_matches_the_siphash_reference),
 		CHECK_TEST(test_config_sets_values_and_refuses_bad_ones_by_name),
 		CHECK_TEST(test_config_arguments_override_the_file_and_print_round_trips),
 		CHECK_TEST(test_name_servers_override_the_file),
 		CHECK_TEST(test_log_gate_lets_a_burst_through_and_counts_the_rest),
+		CHECK_TEST(test_a_log_line_is_one_line_whatever_a_peer_calls_itself),
 	};
 
 	return check_main("base", tests, sizeof(tests) / sizeof(tests[0]));

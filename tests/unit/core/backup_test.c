@@ -56,6 +56,37 @@ static void check_backup(struct fixture *f)
 	remove_copy(f);
 }
 
+struct file_sizes {
+	struct memdisk *disk;
+	const char *dir;
+	uint64_t sum;
+};
+
+static enum status add_size(void *context, const char *name)
+{
+	struct file_sizes *sizes = context;
+	char path[200];
+	size_t size = 0;
+
+	snprintf(path, sizeof(path), "%s/%s", sizes->dir, name);
+	if (strcmp(name, "lock") != 0 && memdisk_data(sizes->disk, path, &size) != NULL)
+		sizes->sum += size;
+	return ST_OK;
+}
+
+/* Of the files in /copy, but for the lock. */
+static uint64_t copied_bytes(struct fixture *f)
+{
+	static const char *const dirs[] = { "/copy", "/copy/commitlog", "/copy/snapshots" };
+	struct file_sizes sizes = { .disk = f->disk };
+
+	for (size_t i = 0; i < sizeof(dirs) / sizeof(dirs[0]); i++) {
+		sizes.dir = dirs[i];
+		CU_ASSERT_EQUAL(vfs_list(memdisk_vfs(f->disk), sizes.dir, add_size, &sizes, NULL), ST_OK);
+	}
+	return sizes.sum;
+}
+
 static void test_copy_is_the_store(void)
 {
 	struct fixture *f = create_small(3 * LOG_SEGMENT_SIZE_MIN);
@@ -524,6 +555,7 @@ static void test_a_segment_is_used_again_under_the_last_look(void)
 	CU_ASSERT_EQUAL(backup_store(&changing, "/store", "/copy", &result, NULL), ST_OK);
 	CU_ASSERT_EQUAL(meanwhile.openings, 3);
 	CU_ASSERT_EQUAL(result.attempts, 2);
+	CU_ASSERT_EQUAL(result.bytes, copied_bytes(f)); /* Of the last attempt. */
 	CU_ASSERT_TRUE(result.log_start > commitlog_start(f->log));
 	free(t);
 	fixture_destroy(f);

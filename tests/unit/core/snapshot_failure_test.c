@@ -133,6 +133,38 @@ static void test_older_ones_stay_until_the_newest_name_is_durable(void)
 	CU_ASSERT_TRUE(named);
 }
 
+/* The n-th operation of the kind fails while the newest one is looked for. False: there are not so many. */
+static bool open_with_failure(struct fixture *f, uint64_t n, void (*arm)(struct memdisk *, uint64_t))
+{
+	struct snapshot_choice choice = { 0 };
+
+	arm(f->disk, n);
+	enum status status = snapshot_open_newest(memdisk_vfs(f->disk), "/store", NULL, &choice, NULL);
+	bool struck = memdisk_fault_struck(f->disk);
+	arm(f->disk, 0);
+	CU_ASSERT_EQUAL(status, struck ? ST_IO : ST_OK);
+	CU_ASSERT_EQUAL(choice.damaged_count, 0);
+	snapshot_close(choice.reader);
+	return struck;
+}
+
+/* The next start may well read it: it is not put aside, and the log behind the older one is not what to begin with. */
+static void test_a_disk_that_does_not_read_is_no_damage(void)
+{
+	struct fixture *f = fixture_create(NULL);
+	uint64_t reads = 0, looks = 0;
+
+	send_and_snapshot(f);
+	send_and_snapshot(f);
+	while (open_with_failure(f, reads + 1, memdisk_fail_reads))
+		reads++;
+	while (open_with_failure(f, looks + 1, memdisk_fail_looks))
+		looks++;
+	CU_ASSERT(reads > 3);
+	CU_ASSERT_EQUAL(looks, 3); /* The directory, the file, its size. */
+	fixture_destroy(f);
+}
+
 /* The disk was full for a moment: the snapshot is tried again, not given up for good. */
 static void test_a_snapshot_that_failed_is_tried_again(void)
 {
@@ -267,6 +299,7 @@ int main(void)
 		CHECK_TEST(test_failed_snapshots_leave_no_files),
 		CHECK_TEST(test_a_sync_that_fails_is_told_apart),
 		CHECK_TEST(test_older_ones_stay_until_the_newest_name_is_durable),
+		CHECK_TEST(test_a_disk_that_does_not_read_is_no_damage),
 		CHECK_TEST(test_a_snapshot_that_failed_is_tried_again),
 		CHECK_TEST(test_what_an_interrupted_snapshot_left_goes_at_start),
 		CHECK_TEST(test_an_unfinished_snapshot_does_not_stay),

@@ -66,6 +66,8 @@ static void test_comparisons(void)
 		{ "a = 3000000000", "a=3000000000", true }, { "a = 3L", "a=3", true }, { "a > .5", "a=0.75", true },
 		{ "a = 5.", "a=5", true }, { "a > 1E2", "a=101", true }, { "a >= 0.0", "a=0", true },
 		{ "A = 1", "a=1", false }, { "$a_1 = 1", "$a_1=1", true }, { "TAGS = 'TagA'", "TAGS=TagA", true },
+		{ "a = 'paid-back'", "a=paid", false }, { "a = 'paid'", "a=paid-back", false }, { "a <> 'paid'", "a=paid-back", true },
+		{ "a = -3000000000", "a=-3000000000", true }, { "a > -3000000000", "a=-2999999999", true }, { "a > 1e2", "a=99", false },
 		{ "a=1", "a=2,a=1", true }, { "3 = 3L", "", true }, { "3 = 3.0", "", true }, { "3 = '3'", "", true },
 	};
 	CHECK_ALL(cases);
@@ -113,6 +115,8 @@ static void test_between_in_and_searches(void)
 		{ "NOT (a BETWEEN 1 AND 5)", "a=9", true }, { "a BETWEEN 1 AND b", "a=0,b=x", false },
 		{ "NOT (a BETWEEN 1 AND b)", "a=0,b=x", true },
 		{ "a IN ('x', 'y')", "a=y", true }, { "a IN ('x')", "a=y", false }, { "a NOT IN ('x')", "a=y", true },
+		{ "b = 'x' AND a IN ('y')", "a=y,b=x", true }, { "b = 'x' AND a IN ('y')", "a=x,b=x", false },
+		{ "a IN ('x') AND b IN ('y')", "a=x,b=y", true }, { "a IN ('x', 'y') AND b IN ('z')", "a=y,b=y", false },
 		{ "a NOT IN ('x')", "", false }, { "(a) IN ('x')", "a=x", true }, { "a IN ('x') OR a IS NULL", "", true },
 		{ "a CONTAINS 'b'", "a=abc", true }, { "a CONTAINS 'd'", "a=abc", false }, { "a NOT CONTAINS 'd'", "a=abc", true },
 		{ "a NOT CONTAINS 'd'", "", false }, { "NOT (a NOT CONTAINS 'd')", "", true }, { "a CONTAINS ''", "a=abc", false },

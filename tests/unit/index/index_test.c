@@ -448,6 +448,57 @@ static void test_a_page_is_used_again_when_no_snapshot_names_it(void)
 	memdisk_destroy(disk);
 }
 
+/* Pages in use, oldest first. */
+struct tenants {
+	bool in_use[200];
+	uint32_t pages[300];
+	size_t first, end;
+};
+
+static void move_in(struct pagefile *pf, struct tenants *t, int count)
+{
+	for (int i = 0; i < count; i++) {
+		uint32_t page = 0;
+		uint8_t *data;
+
+		CU_ASSERT_EQUAL_FATAL(pagefile_allocate(pf, &page, &data, NULL), ST_OK);
+		CU_ASSERT_FATAL(page < sizeof(t->in_use));
+		CU_ASSERT_FALSE(t->in_use[page]);
+		t->in_use[page] = true;
+		t->pages[t->end++] = page;
+	}
+}
+
+static void move_out(struct pagefile *pf, struct tenants *t, int count)
+{
+	for (int i = 0; i < count; i++) {
+		uint32_t page = t->pages[t->first++];
+
+		t->in_use[page] = false;
+		pagefile_release(pf, page);
+	}
+}
+
+/* However many wait for their snapshots at a time: nobody gets a page that another one uses, and none is lost. */
+static void test_pages_change_hands_for_ever(void)
+{
+	enum { ROUNDS = 20, EACH = 10 };
+	struct memdisk *disk = memdisk_create();
+	struct pagefile *pf = open_small(disk, true);
+	struct tenants t = { .first = 0 };
+
+	move_in(pf, &t, 25);
+	for (int i = 0; i < ROUNDS; i++) {
+		move_in(pf, &t, EACH);
+		move_out(pf, &t, EACH);
+		take_snapshot(pf);
+	}
+	CU_ASSERT_EQUAL(pagefile_page_count(pf), 25 + 2 * EACH); /* One lot comes, the one before waits for its snapshot. */
+	CU_ASSERT_EQUAL(pagefile_stats(pf).free_pages, pagefile_page_count(pf) - 25);
+	pagefile_close(pf);
+	memdisk_destroy(disk);
+}
+
 /* A snapshot names what the last job is still writing. */
 static void test_a_sweep_is_not_over_while_a_job_writes(void)
 {
@@ -718,6 +769,7 @@ int main(void)
 		CHECK_TEST(test_half_index_without_its_middle),
 		CHECK_TEST(test_start_empties_the_file),
 		CHECK_TEST(test_a_page_is_used_again_when_no_snapshot_names_it),
+		CHECK_TEST(test_pages_change_hands_for_ever),
 		CHECK_TEST(test_a_sweep_is_not_over_while_a_job_writes),
 		CHECK_TEST(test_a_file_built_anew_says_for_which_snapshots),
 		CHECK_TEST(test_a_page_given_back_dirty_is_written),

@@ -1,5 +1,10 @@
 /* lib/log/vfs_posix on the file systems of this machine: what memdisk cannot show. */
+#include <dirent.h>
+#include <dlfcn.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -219,6 +224,83 @@ static void test_without_descriptors(void)
 	check_remove_dir(dir);
 }
 
+/* Stands before the C library's, like pwritev: the next one fails so. */
+static int open_errno;
+
+int open(const char *path, int flags, ...)
+{
+	va_list more;
+
+	va_start(more, flags);
+	unsigned mode = flags & O_CREAT ? va_arg(more, unsigned) : 0;
+	va_end(more);
+	if (open_errno == 0)
+		return (int)syscall(SYS_openat, AT_FDCWD, path, flags, mode);
+	errno = open_errno;
+	open_errno = 0;
+	return -1;
+}
+
+static enum status open_that_fails(const char *path, unsigned flags, int code)
+{
+	struct vfs_file *file;
+
+	open_errno = code;
+	return vfs_open(vfs_posix(), path, flags, &file, NULL);
+}
+
+/* That the whole machine has none left is no fault of this disk either. */
+static void test_without_descriptors_on_the_machine(void)
+{
+	char *dir = check_make_dir(), path[600];
+
+	snprintf(path, sizeof(path), "%s/new", dir);
+	CU_ASSERT_EQUAL(open_that_fails(path, VFS_WRITE | VFS_CREATE, ENFILE), ST_FULL);
+	CU_ASSERT_EQUAL(open_that_fails(path, VFS_WRITE | VFS_CREATE, EIO), ST_IO);
+	CU_ASSERT_EQUAL(open_that_fails(path, VFS_READ, ENFILE), ST_IO);
+	check_remove_dir(dir);
+}
+
+/* Stands before the C library's: directories end in an error while this is set. */
+static bool directories_break;
+
+struct dirent *readdir(DIR *stream)
+{
+	struct dirent *(*real)(DIR *);
+
+	*(void **)&real = dlsym(RTLD_NEXT, "readdir");
+	struct dirent *entry = real(stream);
+	if (entry == NULL && directories_break)
+		errno = EIO;
+	return entry;
+}
+
+static enum status count_name(void *context, const char *name)
+{
+	(void)name;
+	++*(int *)context;
+	return ST_OK;
+}
+
+/* Else segments and snapshots that are there would count as gone. */
+static void test_half_a_directory_is_no_directory(void)
+{
+	const struct vfs *vfs = vfs_posix();
+	char *dir = check_make_dir(), path[600];
+	struct errinfo err = { 0 };
+	int names = 0;
+
+	snprintf(path, sizeof(path), "%s/one", dir);
+	CU_ASSERT_EQUAL(vfs_mkdir(vfs, path, NULL), ST_OK);
+	CU_ASSERT_EQUAL(vfs_list(vfs, dir, count_name, &names, NULL), ST_OK);
+	CU_ASSERT_EQUAL(names, 1);
+	directories_break = true;
+	CU_ASSERT_EQUAL(vfs_list(vfs, dir, count_name, &names, &err), ST_IO);
+	directories_break = false;
+	CU_ASSERT_PTR_NOT_NULL(strstr(err.text, dir));
+	check_remove_dir(dir);
+}
+
 int main(void)
 {
 	static const struct check_test tests[] = {
@@ -229,6 +311,8 @@ int main(void)
 		CHECK_TEST(test_what_is_no_file_is_not_opened),
 		CHECK_TEST(test_a_sync_asks_the_system),
 		CHECK_TEST(test_without_descriptors),
+		CHECK_TEST(test_without_descriptors_on_the_machine),
+		CHECK_TEST(test_half_a_directory_is_no_directory),
 	};
 
 	return check_main("vfs_posix", tests, sizeof(tests) / sizeof(tests[0]));

@@ -169,7 +169,7 @@ static struct span stored(uint8_t out[512], const char *keys, const char *unique
 }
 
 /* 0 half T1 (key A B)  1 half T2 (key C)  2 check of both  3 carry of 0  4 commit of 0, delayed  5 rollback of 1
- * 6 conflict on 1  7 message (key A, other topic)  8 delivery of 4  9 offsets */
+ * 6 conflict on 1  7 message (key A, other topic)  8 delivery of 4  9 offsets  a pops */
 static void make(struct made_log *log)
 {
 	uint8_t bytes[512], payload[1024];
@@ -212,6 +212,12 @@ static void make(struct made_log *log)
 					   { SPAN_LITERAL("r"), SPAN_LITERAL("orders"), 0, 1 } };
 	record_offsets_encode(offsets, 2, payload);
 	add(log, LOG_OFFSETS, payload, record_offsets_size(offsets, 2));
+	struct record_pop pops[] = {
+		{ .event = POP_CHECK_OUT, .group = SPAN_LITERAL("r"), .topic = SPAN_LITERAL("parcels"), .count = 1, .pop_time_ms = 4500 },
+		{ .event = POP_ACK, .group = SPAN_LITERAL("r"), .topic = SPAN_LITERAL("orders"), .count = 1, .pop_time_ms = 4500 },
+	};
+	record_pops_encode(pops, 2, payload);
+	add(log, LOG_POP, payload, record_pops_size(pops, 2));
 }
 
 /* The records that fit, as digits: "034". */
@@ -238,7 +244,7 @@ static void expect_found(const char *topic, const char *key, const char *id, con
 		CU_ASSERT(facts.readable);
 		CU_ASSERT_EQUAL(filter_match(&filter, &facts, &match, &past, NULL), ST_OK);
 		if (match)
-			strncat(found, &"0123456789"[i], 1);
+			strncat(found, &"0123456789a"[i], 1);
 	}
 	if (strcmp(found, expected) != 0)
 		printf("topic %s key %s id %s kinds %s: found %s, expected %s\n", topic, key, id, kinds, found, expected);
@@ -248,20 +254,20 @@ static void expect_found(const char *topic, const char *key, const char *id, con
 
 static void test_filters_follow_a_message(void)
 {
-	expect_found(NULL, NULL, NULL, NULL, 0, 0, "0123456789");
+	expect_found(NULL, NULL, NULL, NULL, 0, 0, "0123456789a");
 	expect_found(NULL, NULL, "T1", NULL, 0, 0, "02348");
 	expect_found(NULL, NULL, "T2", NULL, 0, 0, "1256");
 	expect_found(NULL, "B", NULL, NULL, 0, 0, "02348");   /* A word of KEYS. */
 	expect_found(NULL, "A", NULL, NULL, 0, 0, "023478");
 	expect_found(NULL, "T2", NULL, NULL, 0, 0, "1256");   /* UNIQ_KEY. */
 	expect_found(NULL, "A B", NULL, NULL, 0, 0, "");      /* Not both. */
-	expect_found("orders", NULL, NULL, NULL, 0, 0, "01234568" "9");
-	expect_found("parcels", NULL, NULL, NULL, 0, 0, "79");
+	expect_found("orders", NULL, NULL, NULL, 0, 0, "01234568" "9a");
+	expect_found("parcels", NULL, NULL, NULL, 0, 0, "79a");
 	expect_found("parcels", "A", NULL, NULL, 0, 0, "7");
 	expect_found(NULL, "A", "T1", NULL, 0, 0, "02348");
 	expect_found(NULL, NULL, "T1", "decision,deliver", 0, 0, "48");
 	expect_found(NULL, NULL, NULL, "carry", 0, 0, "3");
-	expect_found(NULL, NULL, NULL, NULL, 2000, 0, "456789");
+	expect_found(NULL, NULL, NULL, NULL, 2000, 0, "456789a");
 	expect_found(NULL, NULL, NULL, NULL, 0, 2500, "012345");
 	/* The half is older than what was asked for, its decision is not. */
 	expect_found(NULL, "B", NULL, NULL, 2000, 0, "48");
@@ -275,6 +281,42 @@ static void test_an_unknown_kind_is_named(void)
 	CU_ASSERT_EQUAL(filter_init(&filter, "half,halves", &err), ST_INVALID);
 	CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "halves"));
 	filter_deinit(&filter);
+}
+
+/* As it is printed; caller frees. */
+static char *printed(unsigned kind, const uint8_t *payload, size_t size)
+{
+	struct log_record record = { .kind = kind, .epoch = 1, .offset = 4096, .size = 1024, .payload = { payload, size } };
+	struct record_facts facts;
+	struct lines lines;
+	char *out = NULL;
+	size_t out_size = 0;
+	FILE *file = open_memstream(&out, &out_size);
+
+	CU_ASSERT_FATAL(file != NULL);
+	lines_init(&lines, file, false);
+	facts_of_record(&record, &facts);
+	facts_print(&facts, &lines);
+	lines_deinit(&lines);
+	fclose(file);
+	return out;
+}
+
+static void test_what_became_of_a_popped_message_is_told(void)
+{
+	static const char *const words[] = { "event=check-out ", "event=ack ", "event=\"invisible time changed\" ", "event=reset ",
+					     "event=\"check-out in order\" ", "event=\"check-out in order, again\" ",
+					     "event=\"request mode\" " };
+	uint8_t payload[256];
+
+	for (unsigned event = POP_CHECK_OUT; event <= POP_REQUEST_MODE; event++) {
+		struct record_pop pop = { .event = event, .group = SPAN_LITERAL("r"), .topic = SPAN_LITERAL("t"), .count = 1 };
+
+		record_pops_encode(&pop, 1, payload);
+		char *text = printed(LOG_POP, payload, record_pops_size(&pop, 1));
+		CU_ASSERT_PTR_NOT_NULL(strstr(text, words[event - POP_CHECK_OUT]));
+		free(text);
+	}
 }
 
 /* Every kind can be printed, and no body is. */
@@ -317,6 +359,7 @@ int main(void)
 		CHECK_TEST(test_lines_for_people_and_programs),
 		CHECK_TEST(test_filters_follow_a_message),
 		CHECK_TEST(test_an_unknown_kind_is_named),
+		CHECK_TEST(test_what_became_of_a_popped_message_is_told),
 		CHECK_TEST(test_nothing_of_a_body_is_shown),
 	};
 

@@ -1,6 +1,7 @@
 /* `escrow-log stat`: the bytes that it shows of each kind are those of the log, and a transaction's are all of its records. */
 #include <cjson/cJSON.h>
 #include <inttypes.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "lib/record/record_message.h"
@@ -56,16 +57,28 @@ static void carry(uint64_t original, uint8_t kind, const uint8_t *payload, size_
 	put(LOG_CARRY, encoded, record_carry_size(&r));
 }
 
-/* Two transactions, of which one was carried, decided, contradicted and asked for; and a message that waits was carried. */
-static void make_log(const char *root)
+static void begin_log(const char *root)
 {
 	struct commitlog_config config = small_config();
-	struct record_message message = { .store_time_ms = 5000, .deliver_at_ms = 9000, .topic = SPAN_LITERAL("t") };
-	uint8_t payload[512];
 
 	config.root = root;
 	made = (struct made){ 0 };
 	CU_ASSERT_EQUAL_FATAL(commitlog_open(&config, vfs_posix(), &made.log, NULL), ST_OK);
+}
+
+static void end_log(void)
+{
+	flush_all(made.log);
+	CU_ASSERT_EQUAL(commitlog_close(made.log, true, NULL), ST_OK);
+}
+
+/* Two transactions, of which one was carried, decided, contradicted and asked for; and a message that waits was carried. */
+static void make_log(const char *root)
+{
+	struct record_message message = { .store_time_ms = 5000, .deliver_at_ms = 9000, .topic = SPAN_LITERAL("t") };
+	uint8_t payload[512];
+
+	begin_log(root);
 	size_t size = encode_half(1, payload);
 	put(LOG_HALF, payload, size);
 	size = encode_half(0, payload);
@@ -77,8 +90,33 @@ static void make_log(const char *root)
 	size = record_message_size(&message);
 	record_message_encode(&message, payload);
 	carry(put(LOG_MESSAGE, payload, size), CARRY_MESSAGE, payload, size);
-	flush_all(made.log);
-	CU_ASSERT_EQUAL(commitlog_close(made.log, true, NULL), ST_OK);
+	end_log();
+}
+
+static void put_park(uint64_t half, uint64_t n)
+{
+	struct record_decision r = { .half_offset = half, .half_queue_offset = n, .half_store_time_ms = 1000, .outcome = OUTCOME_PARK,
+				     .who = WHO_OPERATOR, .when_ms = 2000, .topic = SPAN_LITERAL("t"), .group = SPAN_LITERAL("g"),
+				     .transaction_id = SPAN_LITERAL("id"), .global = { .part_count = 1 } };
+	uint8_t payload[512];
+
+	record_decision_encode(&r, payload);
+	put(LOG_DECISION, payload, record_decision_size(&r));
+}
+
+/* Two open transactions and a parked one. */
+static void make_log_with_parked(const char *root)
+{
+	uint8_t payload[512];
+	uint64_t half = 0;
+
+	begin_log(root);
+	for (uint64_t n = 0; n < 3; n++) {
+		size_t size = encode_half(n, payload);
+		half = put(LOG_HALF, payload, size);
+	}
+	put_park(half, 2);
+	end_log();
 }
 
 /* What the command prints. Freed by the caller. */
@@ -169,11 +207,48 @@ static void test_bytes_of_each_kind_for_people(void)
 	check_remove_dir(root);
 }
 
+static void test_parked_ones_are_told(void)
+{
+	char *root = check_make_dir(), option[] = "--json";
+
+	make_log_with_parked(root);
+	char *text = output_of(root, NULL);
+	CU_ASSERT_PTR_NOT_NULL(strstr(text, "3: 0 committed, 0 rolled back, 2 open, 1 parked\n"));
+	free(text);
+	text = output_of(root, option);
+	cJSON *stat = cJSON_Parse(text);
+	CU_ASSERT_EQUAL(number_in(stat, "open"), 2);
+	CU_ASSERT_EQUAL(number_in(stat, "parked"), 1);
+	CU_ASSERT_EQUAL(number_in(stat, "unknown"), 0);
+	cJSON_Delete(stat);
+	free(text);
+	check_remove_dir(root);
+}
+
+/* A segment's file grows with what is in it. */
+static void test_files_are_as_large_as_they_are(void)
+{
+	char *root = check_make_dir(), path[600], expected[100], size[32];
+	struct stat file;
+
+	make_log(root);
+	snprintf(path, sizeof(path), "%s/commitlog/%020d", root, 0);
+	CU_ASSERT_FATAL(stat(path, &file) == 0 && file.st_size < LOG_SEGMENT_SIZE_MIN);
+	char *text = output_of(root, NULL);
+	size_text((uint64_t)file.st_size, size);
+	snprintf(expected, sizeof(expected), " in 1 segment files of %s\n", size);
+	CU_ASSERT_PTR_NOT_NULL(strstr(text, expected));
+	free(text);
+	check_remove_dir(root);
+}
+
 int main(void)
 {
 	static const struct check_test tests[] = {
 		CHECK_TEST(test_bytes_of_each_kind_for_programs),
 		CHECK_TEST(test_bytes_of_each_kind_for_people),
+		CHECK_TEST(test_parked_ones_are_told),
+		CHECK_TEST(test_files_are_as_large_as_they_are),
 	};
 
 	log_set_level(LOGLEVEL_ERROR);
