@@ -80,7 +80,7 @@ enum pop_event {
 	POP_RESET = 4,          /* The group goes on at queue_offset; nothing is checked out. */
 	POP_ORDERLY = 5,        /* A check-out that keeps the order: what lapses comes again at its place. */
 	POP_ORDERLY_AGAIN = 6,  /* The same by a client that repeats its request: not counted as a delivery. */
-	POP_REQUEST_MODE = 7,   /* How the group's clients are to fetch the topic: count = mode, queue_offset = shared queues. */
+	POP_REQUEST_MODE = 7,   /* How the group's clients are to fetch the topic: count = 1 + mode, queue_offset = shared queues. */
 };
 struct record_pop {
 	enum pop_event event;
