@@ -30,6 +30,18 @@ struct fixture {
 	bool chain;
 };
 
+/* So many bytes to a peer, whether or not it asked for them. */
+static inline void flood(struct conn *conn, size_t size)
+{
+	uint8_t *room = buffer_reserve(conn_output(conn), size);
+
+	if (room != NULL) {
+		memset(room, 'x', size);
+		buffer_commit(conn_output(conn), size);
+	}
+	conn_written(conn);
+}
+
 static void fixture_on_frame(void *context, struct conn *conn, struct span frame)
 {
 	struct fixture *f = context;
@@ -42,15 +54,9 @@ static void fixture_on_frame(void *context, struct conn *conn, struct span frame
 		buffer_append_span(conn_output(conn), frame);
 		conn_written(conn);
 		break;
-	case FLOOD: {
-		uint8_t *room = buffer_reserve(conn_output(conn), f->flood_size);
-		if (room != NULL) {
-			memset(room, 'x', f->flood_size);
-			buffer_commit(conn_output(conn), f->flood_size);
-		}
-		conn_written(conn);
+	case FLOOD:
+		flood(conn, f->flood_size);
 		break;
-	}
 	case CLOSE_ON_FRAME:
 		conn_close(conn, NULL);
 		CU_ASSERT_PTR_NULL(server_find(f->server, conn_id(conn)));
