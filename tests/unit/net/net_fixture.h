@@ -12,10 +12,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "lib/base/clock.h"
 #include "lib/net/server.h"
+#include "tests/support/turns.h"
 
-enum { PATIENCE_MS = 10000, FRAME_MAX = 64 * 1024 };
+enum { FRAME_MAX = 64 * 1024 };
 
 struct fixture {
 	struct loop *loop;
@@ -105,15 +105,6 @@ static inline void fixture_close(struct fixture *f)
 	server_destroy(f->server);
 	loop_destroy(f->loop);
 }
-
-/* Turns until `condition` or until patience ends; gives the condition. */
-#define TURN_UNTIL(loop, condition)                                                               \
-	({                                                                                        \
-		int64_t until_ms_ = clock_mono_ms(clock_system()) + PATIENCE_MS;                  \
-		while (!(condition) && clock_mono_ms(clock_system()) < until_ms_)                 \
-			loop_turn(loop, 5);                                                       \
-		(condition);                                                                      \
-	})
 
 static inline int dial(uint16_t port)
 {
