@@ -1,5 +1,5 @@
-/* Time that leaps, for this program: hours pass at once for all that goes by the monotonic clock, libevent's timers and ours. What
- * waits in the kernel meanwhile does not wake by it; a loop that a test turns itself sees it in its next turn.
+/* Time that leaps, for this program: hours pass at once for all that goes by the monotonic clock, libevent's timers and ours.
+ * What waits in the kernel meanwhile does not wake by it; a loop that a test turns itself sees it in its next turn.
  *
  * Takes the place of the C library's clock_gettime, so one file of a program may include it.
  * Threads: any. */

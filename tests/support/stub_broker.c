@@ -423,7 +423,8 @@ static void ask_unknown(struct stub *stub, void *argument)
 
 		if (conn == NULL)
 			continue;
-		command_begin(&encoder, conn_output(conn), SERIALIZE_JSON, REQ_GET_CONSUMER_RUNNING_INFO, ++stub->next_opaque, 0, SPAN_NONE);
+		command_begin(&encoder, conn_output(conn), SERIALIZE_JSON, REQ_GET_CONSUMER_RUNNING_INFO, ++stub->next_opaque, 0,
+			      SPAN_NONE);
 		stub_end_answer(conn, &encoder);
 		stub->counts.unknown_asked++;
 	}

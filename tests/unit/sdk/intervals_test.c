@@ -1,5 +1,5 @@
-/* What the library does from time to time, and for how long it remembers: heartbeats, routes, brokers that nobody names any more. Its
- * loop is turned by the test, and time leaps. */
+/* What the library does from time to time, and for how long it remembers: heartbeats, routes, brokers that nobody names any
+ * more. Its loop is turned by the test, and time leaps. */
 #include <string.h>
 
 #include "client-sdk/src/brokers.h"
@@ -142,8 +142,8 @@ static void test_a_broker_that_is_back_has_not_failed(void)
 	close_bench(&b);
 }
 
-/* Name servers forget a broker the moment it dies, so it is looked for a while; but not for ever, or there would be no place for
- * others in the end. */
+/* Name servers forget a broker the moment it dies, so it is looked for a while; but not for ever, or there would be no place
+ * for others in the end. */
 static void test_a_broker_that_is_gone_is_forgotten_after_a_while(void)
 {
 	struct bench b;
