@@ -31,6 +31,8 @@ static void on_frame(void *context, struct conn *conn, struct span frame)
 		stub_die(err.text);
 	if (!command_is_response(&stub->command))
 		stub_serve(stub, conn, &stub->command);
+	else if (stub->command.code == RESP_REQUEST_CODE_NOT_SUPPORTED)
+		stub->counts.unknown_answered++;
 	pthread_cond_broadcast(&stub->changed);
 	pthread_mutex_unlock(&stub->lock);
 }
@@ -409,6 +411,36 @@ void stub_reset(struct stub *stub, const char *group, const char *topic, int que
 	position->reset = true;
 	pthread_mutex_unlock(&stub->lock);
 	in_loop(stub, answer_pulls, NULL);
+}
+
+static void ask_unknown(struct stub *stub, void *argument)
+{
+	(void)argument;
+	pthread_mutex_lock(&stub->lock);
+	for (size_t i = 0; i < stub->member_count; i++) {
+		struct conn *conn = server_find(stub->server, stub->members[i].conn);
+		struct encoder encoder;
+
+		if (conn == NULL)
+			continue;
+		command_begin(&encoder, conn_output(conn), SERIALIZE_JSON, REQ_GET_CONSUMER_RUNNING_INFO, ++stub->next_opaque, 0,
+			      SPAN_NONE);
+		stub_end_answer(conn, &encoder);
+		stub->counts.unknown_asked++;
+	}
+	pthread_mutex_unlock(&stub->lock);
+}
+
+static bool all_answered(const struct stub *stub, void *context)
+{
+	(void)context;
+	return stub->counts.unknown_asked == stub->counts.unknown_answered;
+}
+
+bool stub_ask_unknown(struct stub *stub)
+{
+	in_loop(stub, ask_unknown, NULL);
+	return stub_wait(stub, all_answered, NULL);
 }
 
 static void notify(struct stub *stub, void *argument)

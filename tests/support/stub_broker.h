@@ -30,6 +30,7 @@ struct stub_counts {
 	int requests[STUB_KINDS]; /* Received. */
 	int unregistered;
 	int notified;
+	int unknown_asked, unknown_answered; /* By stub_ask_unknown; as it should be. */
 	int connections_closed;
 };
 
@@ -71,7 +72,8 @@ bool stub_check(struct stub *stub, size_t half);
 bool stub_check_by(struct stub *stub, size_t half, const char *group);
 /* Messages visible to consumers, over all queues of a topic; copies the last one's id (33 bytes) if not NULL. */
 size_t stub_visible(struct stub *stub, const char *topic, char *last_id);
-/* Puts a message into a queue; a tag of NULL is none. `compressed`: the body is zlib's. */
+/* Puts a message into a queue; a tag of NULL is none. `compressed`: the body is zlib's. A queue's n-th message was stored n ms
+ * after 1970 for who looks for a time. */
 void stub_put(struct stub *stub, const char *topic, int queue, const char *tag, const char *id, const void *body,
 	      size_t size, bool compressed);
 /* The group's position, -1 if none. */
@@ -81,6 +83,8 @@ void stub_set_position(struct stub *stub, const char *group, const char *topic, 
 void stub_reset(struct stub *stub, const char *group, const char *topic, int queue, int64_t position);
 /* Another member of every group, from now on, or not any more (NULL); members are notified. */
 void stub_other_member(struct stub *stub, const char *client_id);
+/* Asks every client something that none of them knows; false: not all say that they do not. */
+bool stub_ask_unknown(struct stub *stub);
 /* Lists of members name somebody else only, from now on; members are notified. */
 void stub_forget_members(struct stub *stub);
 /* A pull gets the message in front of those that it asked for, too. */

@@ -37,19 +37,26 @@ static void answer_offset(struct conn *conn, const struct command *request, int6
 	stub_end_answer(conn, &encoder);
 }
 
+static void on_boundary(struct stub *stub, struct conn *conn, const struct command *request)
+{
+	struct queue_header queue;
+	char topic[NAME_SIZE];
+	bool by_time = request->code == REQ_SEARCH_OFFSET_BY_TIMESTAMP;
+
+	if ((by_time ? search_offset_decode(request, &queue, NULL) : queue_header_decode(request, &queue, NULL)) != ST_OK)
+		stub_die("a queue header is unreadable");
+	stub_copy(topic, queue.topic);
+	int64_t end = stub_queue_end(stub, topic, queue.queue_id);
+	if (by_time)
+		answer_offset(conn, request, queue.timestamp < end ? queue.timestamp : end);
+	else
+		answer_offset(conn, request, request->code == REQ_GET_MIN_OFFSET ? 0 : end);
+}
+
 static void on_offsets(struct stub *stub, struct conn *conn, const struct command *request)
 {
 	struct consumer_offset_header header;
-	struct queue_header queue;
 	char group[NAME_SIZE], topic[NAME_SIZE];
-
-	if (request->code == REQ_GET_MAX_OFFSET || request->code == REQ_GET_MIN_OFFSET) {
-		if (queue_header_decode(request, &queue, NULL) != ST_OK)
-			stub_die("a queue header is unreadable");
-		stub_copy(topic, queue.topic);
-		answer_offset(conn, request, request->code == REQ_GET_MIN_OFFSET ? 0 : stub_queue_end(stub, topic, queue.queue_id));
-		return;
-	}
 	bool update = request->code == REQ_UPDATE_CONSUMER_OFFSET;
 	if ((update ? update_consumer_offset_decode(request, &header, NULL) :
 		      query_consumer_offset_decode(request, &header, NULL)) != ST_OK)
@@ -189,7 +196,8 @@ static void on_send_back(struct stub *stub, struct conn *conn, const struct comm
 	const struct stored *from = &stub->messages[header.offset - 1000001];
 	if (message_decode((struct span){ from->record, from->size }, &message, NULL) != ST_OK)
 		stub_die("a message is unreadable");
-	snprintf(retry, sizeof(retry), "%s%.*s", header.delay_level < 0 ? "%DLQ%" : "%RETRY%", SPAN_ARGS(header.group));
+	bool dead = header.delay_level < 0 || message.reconsume_times >= header.max_reconsume_times;
+	snprintf(retry, sizeof(retry), "%s%.*s", dead ? "%DLQ%" : "%RETRY%", SPAN_ARGS(header.group));
 	buffer_init(&properties, 0);
 	buffer_append_span(&properties, message.properties);
 	if (property_get(message.properties, PROPERTY_RETRY_TOPIC).size == 0)
@@ -208,9 +216,10 @@ bool stub_serve_consumer(struct stub *stub, struct conn *conn, const struct comm
 {
 	switch (request->code) {
 	case REQ_QUERY_CONSUMER_OFFSET:
-	case REQ_UPDATE_CONSUMER_OFFSET:
+	case REQ_UPDATE_CONSUMER_OFFSET: on_offsets(stub, conn, request); return true;
+	case REQ_SEARCH_OFFSET_BY_TIMESTAMP:
 	case REQ_GET_MAX_OFFSET:
-	case REQ_GET_MIN_OFFSET: on_offsets(stub, conn, request); return true;
+	case REQ_GET_MIN_OFFSET: on_boundary(stub, conn, request); return true;
 	case REQ_PULL_MESSAGE: on_pull(stub, conn, request); return true;
 	case REQ_CONSUMER_SEND_MSG_BACK: on_send_back(stub, conn, request); return true;
 	default: return false;

@@ -84,6 +84,43 @@ static void test_a_failed_sync_is_a_failure_and_leaves_the_old_file(void)
 	check_remove_dir(dir);
 }
 
+/* A stop in the middle of writing leaves more behind than is written now. */
+static void test_what_is_left_of_an_unfinished_copy_is_not_taken_along(void)
+{
+	struct kv *kv = kv_create(), *again = kv_create();
+	char path[256], left_path[256], *dir = check_make_dir();
+
+	path_of(dir, "kv.json", path);
+	path_of(dir, "kv.json.tmp", left_path);
+	put(kv, "a", "name space", "that makes the copy longer");
+	CU_ASSERT_EQUAL(kv_file_save(kv, path, NULL), ST_OK);
+	CU_ASSERT_EQUAL_FATAL(rename(path, left_path), 0);
+	kv_destroy(kv);
+	kv = kv_create();
+	put(kv, "n", "k", "v");
+	CU_ASSERT_EQUAL(kv_file_save(kv, path, NULL), ST_OK);
+	CU_ASSERT_EQUAL(kv_file_load(again, path, NULL), ST_OK);
+	CU_ASSERT_TRUE(has(again, "n", "k", "v"));
+	kv_destroy(kv);
+	kv_destroy(again);
+	check_remove_dir(dir);
+}
+
+/* A start without its settings would write over them at the next change. */
+static void test_a_file_that_cannot_be_opened_is_not_an_absent_one(void)
+{
+	struct kv *kv = kv_create();
+	struct errinfo err;
+	char path[256], *dir = check_make_dir();
+
+	path_of(dir, "itself", path);
+	CU_ASSERT_EQUAL_FATAL(symlink("itself", path), 0); /* For root, too, who may read everything. */
+	CU_ASSERT_EQUAL(kv_file_load(kv, path, &err), ST_IO);
+	CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "kvConfigPath="));
+	kv_destroy(kv);
+	check_remove_dir(dir);
+}
+
 static void test_other_files(void)
 {
 	static const char *const texts[] = { "", "nonsense", "[]", "{}", "{\"configTable\":[]}" };
@@ -161,6 +198,8 @@ int main(void)
 	static const struct check_test tests[] = {
 		CHECK_TEST(test_what_is_saved_is_loaded),
 		CHECK_TEST(test_a_failed_sync_is_a_failure_and_leaves_the_old_file),
+		CHECK_TEST(test_what_is_left_of_an_unfinished_copy_is_not_taken_along),
+		CHECK_TEST(test_a_file_that_cannot_be_opened_is_not_an_absent_one),
 		CHECK_TEST(test_other_files),
 		CHECK_TEST(test_emptied_namespace),
 		CHECK_TEST(test_emptied_namespaces_make_room),

@@ -7,30 +7,40 @@
 #include <stdio.h>
 
 #include "lib/net/client.h"
+#include "tests/support/closed_door.h"
+#include "tests/support/leap.h"
 
 enum { CODE_ECHO = 1000, CODE_SILENT, CODE_HANG_UP, CODE_ASK_BACK, CODE_GARBAGE, CODE_TWICE, CODE_HALF };
 
 /* The resolver as a test wants it: "many.homes" has dead addresses (::1 and 127.0.0.2, where nobody listens) before the good
- * one. Takes the place of the C library's for this program. */
+ * one, "black.hole" one that does not answer. Takes the place of the C library's for this program. */
+#define BLACK_HOLE "127.0.0.3"
+
+static const struct {
+	const char *name;
+	const char *addresses[3];
+} homes[] = {
+	{ "many.homes", { "::1", "127.0.0.2", "127.0.0.1" } },
+	{ "black.hole", { BLACK_HOLE, "127.0.0.1" } },
+};
+
 int getaddrinfo(const char *host, const char *port, const struct addrinfo *hints, struct addrinfo **out)
 {
 	int (*real)(const char *, const char *, const struct addrinfo *, struct addrinfo **);
-	struct addrinfo *first, *second, *third;
+	int error = 0;
 
 	*(void **)&real = dlsym(RTLD_NEXT, "getaddrinfo");
-	if (strcmp(host, "many.homes") != 0)
-		return real(host, port, hints, out);
-	int error = real("::1", port, hints, &first);
-	if (error == 0)
-		error = real("127.0.0.2", port, hints, &second);
-	if (error == 0)
-		error = real("127.0.0.1", port, hints, &third);
-	if (error == 0) {
-		first->ai_next = second;
-		second->ai_next = third;
-		*out = first;
+	for (size_t i = 0; i < sizeof(homes) / sizeof(homes[0]); i++) {
+		if (strcmp(host, homes[i].name) != 0)
+			continue;
+		for (int j = 0; j < 3 && homes[i].addresses[j] != NULL && error == 0; j++) {
+			error = real(homes[i].addresses[j], port, hints, out);
+			if (error == 0)
+				out = &(*out)->ai_next;
+		}
+		return error;
 	}
-	return error;
+	return real(host, port, hints, out);
 }
 
 struct peers {
@@ -445,6 +455,24 @@ static void test_every_address_of_a_name_is_tried(void)
 	CU_ASSERT_EQUAL(o.calls + again.calls, 2);
 }
 
+/* Nobody refuses: only the time tells that there is somebody else to ask. */
+static void test_an_address_that_swallows_the_attempt_is_left_for_the_next(void)
+{
+	struct client_config config = { .name = "client", .connect_timeout_ms = 50 };
+	struct outcome o = { 0 };
+	struct closed_door door;
+	struct peers p;
+
+	peers_open(&p, &config);
+	shut_door(&door, BLACK_HOLE, server_port(p.server));
+	snprintf(p.address, sizeof(p.address), "black.hole:%u", server_port(p.server));
+	ask(&p, &o, CODE_ECHO, "x", 3000);
+	CU_ASSERT(TURN_UNTIL(p.loop, o.calls == 1));
+	CU_ASSERT_EQUAL(o.status, ST_OK);
+	leave_door(&door);
+	peers_close(&p);
+}
+
 static void test_ipv6_literals_with_and_without_brackets(void)
 {
 	static const char *const hosts[] = { "[::1]", "::1" };
@@ -510,6 +538,50 @@ static void test_silent_peer_is_taken_for_gone(void)
 	}
 }
 
+/* Who does not wait long learns nothing about the peer: others go on waiting for it. */
+static void test_a_short_time_out_does_not_tell_that_the_peer_is_gone(void)
+{
+	struct client_config config = { .name = "client", .silence_ms = 30 * 1000 };
+	struct outcome first = { 0 }, waiting = { 0 }, hasty = { 0 };
+	struct peers p;
+
+	peers_open(&p, &config);
+	ask(&p, &first, CODE_ECHO, "x", 5000);
+	CU_ASSERT(TURN_UNTIL(p.loop, first.calls == 1));
+	leap(60 * 1000); /* The connection stands longer than that. */
+	loop_turn(p.loop, 1);
+	ask(&p, &waiting, CODE_SILENT, "", 60000);
+	ask(&p, &hasty, CODE_SILENT, "", 20);
+	CU_ASSERT(TURN_UNTIL(p.loop, hasty.calls == 1));
+	CU_ASSERT_EQUAL(hasty.status, ST_TIMEOUT);
+	CU_ASSERT_EQUAL(waiting.calls, 0);
+	CU_ASSERT_EQUAL(p.disconnects, 0);
+	peers_close(&p);
+}
+
+/* More than the sockets hold while nobody reads. */
+static void test_what_a_socket_does_not_take_at_once_is_sent_later(void)
+{
+	enum { COUNT = 400, SIZE = 50 * 1000 };
+	char *body = calloc(1, SIZE + 1);
+	struct peers p;
+	struct errinfo err;
+
+	memset(body, 'x', SIZE);
+	peers_open(&p, &plain);
+	for (int i = 0; i < COUNT; i++) {
+		struct encoder *encoder = client_begin(p.client, p.address, CODE_ECHO, true, &err);
+
+		CU_ASSERT_PTR_NOT_NULL_FATAL(encoder);
+		command_body(encoder);
+		buffer_append_text(encoder->out, body);
+		client_send(p.client, 0, NULL, NULL);
+	}
+	CU_ASSERT(TURN_UNTIL(p.loop, p.oneways == COUNT));
+	free(body);
+	peers_close(&p);
+}
+
 static void test_rest_of_a_frame_has_a_deadline(void)
 {
 	struct client_config config = { .name = "client", .partial_frame_ms = 50 };
@@ -561,8 +633,11 @@ int main(void)
 		CHECK_TEST(test_output_limit_fails_the_request_not_the_connection),
 		CHECK_TEST(test_callbacks_may_drop_and_ask),
 		CHECK_TEST(test_every_address_of_a_name_is_tried),
+		CHECK_TEST(test_an_address_that_swallows_the_attempt_is_left_for_the_next),
 		CHECK_TEST(test_ipv6_literals_with_and_without_brackets),
 		CHECK_TEST(test_silent_peer_is_taken_for_gone),
+		CHECK_TEST(test_a_short_time_out_does_not_tell_that_the_peer_is_gone),
+		CHECK_TEST(test_what_a_socket_does_not_take_at_once_is_sent_later),
 		CHECK_TEST(test_rest_of_a_frame_has_a_deadline),
 		CHECK_TEST(test_idle_client_has_no_timer),
 	};

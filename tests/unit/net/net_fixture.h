@@ -12,10 +12,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "lib/base/clock.h"
 #include "lib/net/server.h"
+#include "tests/support/turns.h"
 
-enum { PATIENCE_MS = 10000, FRAME_MAX = 64 * 1024 };
+enum { FRAME_MAX = 64 * 1024 };
 
 struct fixture {
 	struct loop *loop;
@@ -30,6 +30,18 @@ struct fixture {
 	bool chain;
 };
 
+/* So many bytes to a peer, whether or not it asked for them. */
+static inline void flood(struct conn *conn, size_t size)
+{
+	uint8_t *room = buffer_reserve(conn_output(conn), size);
+
+	if (room != NULL) {
+		memset(room, 'x', size);
+		buffer_commit(conn_output(conn), size);
+	}
+	conn_written(conn);
+}
+
 static void fixture_on_frame(void *context, struct conn *conn, struct span frame)
 {
 	struct fixture *f = context;
@@ -42,15 +54,9 @@ static void fixture_on_frame(void *context, struct conn *conn, struct span frame
 		buffer_append_span(conn_output(conn), frame);
 		conn_written(conn);
 		break;
-	case FLOOD: {
-		uint8_t *room = buffer_reserve(conn_output(conn), f->flood_size);
-		if (room != NULL) {
-			memset(room, 'x', f->flood_size);
-			buffer_commit(conn_output(conn), f->flood_size);
-		}
-		conn_written(conn);
+	case FLOOD:
+		flood(conn, f->flood_size);
 		break;
-	}
 	case CLOSE_ON_FRAME:
 		conn_close(conn, NULL);
 		CU_ASSERT_PTR_NULL(server_find(f->server, conn_id(conn)));
@@ -99,15 +105,6 @@ static inline void fixture_close(struct fixture *f)
 	server_destroy(f->server);
 	loop_destroy(f->loop);
 }
-
-/* Turns until `condition` or until patience ends; gives the condition. */
-#define TURN_UNTIL(loop, condition)                                                               \
-	({                                                                                        \
-		int64_t until_ms_ = clock_mono_ms(clock_system()) + PATIENCE_MS;                  \
-		while (!(condition) && clock_mono_ms(clock_system()) < until_ms_)                 \
-			loop_turn(loop, 5);                                                       \
-		(condition);                                                                      \
-	})
 
 static inline int dial(uint16_t port)
 {

@@ -4,6 +4,21 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 
+#include "lib/net/address.h"
+#include "tests/support/leap.h"
+
+/* Descriptors as a test wants them: takes the place of the C library's for this program. */
+static int failing_accepts;
+
+int accept4(int fd, struct sockaddr *address, socklen_t *size, int flags)
+{
+	if (failing_accepts == 0)
+		return (int)syscall(SYS_accept4, fd, address, size, flags);
+	failing_accepts--;
+	errno = EMFILE;
+	return -1;
+}
+
 static void test_pipelined_frames_are_answered_in_order(void)
 {
 	enum { COUNT = 1000 };
@@ -357,6 +372,41 @@ static void test_rest_of_a_frame_has_a_deadline(void)
 	fixture_close(&f);
 }
 
+/* The peer asks before it reads: while we do not read on, its rest cannot come, and the deadline is not its. */
+static void test_rest_of_a_frame_may_wait_as_long_as_we_do_not_read(void)
+{
+	struct server_config config = fixture_config();
+	struct fixture f;
+	size_t size;
+	uint8_t *frame = make_frame(100, &size), *back;
+
+	const size_t flooded = 12 * 1024 * 1024; /* More than sockets hold and a quarter of the limit together. */
+
+	config.output_bytes_max = 16 * 1024 * 1024;
+	back = malloc(flooded);
+	fixture_open(&f, &config);
+	int fd = dial(server_port(f.server));
+	put(&f, fd, frame, size);
+	CU_ASSERT_FATAL(get(&f, fd, back, size));
+	put(&f, fd, frame, size / 2);
+	for (int i = 0; i < 5; i++)
+		loop_turn(f.loop, 1);
+	flood(server_find(f.server, f.last_conn), flooded);
+	loop_turn(f.loop, 1);
+	CU_ASSERT_TRUE(server_has_output(f.server));
+	leap(60 * 1000);
+	loop_turn(f.loop, 1);
+	CU_ASSERT_EQUAL(f.closes, 0);
+	CU_ASSERT(get(&f, fd, back, flooded));
+	put(&f, fd, frame + size / 2, size - size / 2);
+	CU_ASSERT(get(&f, fd, back, size));
+	CU_ASSERT_EQUAL(memcmp(back, frame, size), 0);
+	free(back);
+	free(frame);
+	close(fd);
+	fixture_close(&f);
+}
+
 static void test_idle_connection_is_closed(void)
 {
 	struct server_config config = fixture_config();
@@ -601,6 +651,45 @@ static void test_a_second_port_leads_to_the_same_server(void)
 	fixture_close(&f);
 }
 
+static void test_every_port_accepts_again_when_there_are_descriptors(void)
+{
+	struct server_config config = fixture_config();
+	struct fixture f;
+	size_t size;
+	uint8_t *frame = make_frame(0, &size), back[16];
+
+	config.second_port = free_port();
+	fixture_open(&f, &config);
+	uint16_t ports[] = { server_port(f.server), config.second_port };
+	failing_accepts = 1;
+	for (int i = 0; i < 2; i++) {
+		int fd = dial(ports[i]);
+
+		CU_ASSERT(TURN_UNTIL(f.loop, failing_accepts == 0));
+		put(&f, fd, frame, size);
+		CU_ASSERT(get(&f, fd, back, size));
+		close(fd);
+	}
+	free(frame);
+	fixture_close(&f);
+}
+
+static void test_an_ipv4_peer_of_a_socket_for_both_has_its_ipv4_address(void)
+{
+	struct socket_address address;
+	struct peer_address peer = { 0 };
+
+	CU_ASSERT_EQUAL(address_of_literal("::ffff:10.1.2.3", 4711, &address, NULL), ST_OK);
+	address_describe(&address.storage, &peer);
+	CU_ASSERT_EQUAL(peer.ip_size, 4);
+	CU_ASSERT_EQUAL(get_u32(peer.ip), 0x0A010203);
+	CU_ASSERT_STRING_EQUAL(peer.text, "10.1.2.3:4711");
+	CU_ASSERT_EQUAL(address_of_literal("2001:db8::1", 4711, &address, NULL), ST_OK);
+	address_describe(&address.storage, &peer);
+	CU_ASSERT_EQUAL(peer.ip_size, 16);
+	CU_ASSERT_STRING_EQUAL(peer.text, "[2001:db8::1]:4711");
+}
+
 static void test_stop_accepting_serves_who_is_there(void)
 {
 	struct server_config config = fixture_config();
@@ -641,6 +730,7 @@ int main(void)
 		CHECK_TEST(test_output_over_the_limit_closes),
 		CHECK_TEST(test_many_requests_at_once_wait_for_room),
 		CHECK_TEST(test_rest_of_a_frame_has_a_deadline),
+		CHECK_TEST(test_rest_of_a_frame_may_wait_as_long_as_we_do_not_read),
 		CHECK_TEST(test_idle_connection_is_closed),
 		CHECK_TEST(test_unread_output_of_all_is_bounded),
 		CHECK_TEST(test_unread_output_of_those_who_left_is_free),
@@ -649,6 +739,8 @@ int main(void)
 		CHECK_TEST(test_connections_leave_descriptors_to_others),
 		CHECK_TEST(test_port_taken_and_bad_address_are_named),
 		CHECK_TEST(test_a_second_port_leads_to_the_same_server),
+		CHECK_TEST(test_every_port_accepts_again_when_there_are_descriptors),
+		CHECK_TEST(test_an_ipv4_peer_of_a_socket_for_both_has_its_ipv4_address),
 		CHECK_TEST(test_stop_accepting_serves_who_is_there),
 	};
 	return check_main("server", tests, sizeof(tests) / sizeof(tests[0]));

@@ -1,187 +1,7 @@
 /* The push consumer against a broker in this process: queues, positions, tags, retries, members that come and go. */
-#include <pthread.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <time.h>
 #include <zlib.h>
 
-#include "escrow/escrow.h"
-#include "lib/wire/codes.h"
-#include "tests/support/check.h"
-#include "tests/support/stub_broker.h"
-
-enum { SEEN_MAX = 8192, WAIT_S = 20 };
-
-/* What the callback saw; answers RETRY for ids that begin with "bad" the first `failures` times. */
-struct seen {
-	pthread_mutex_t lock;
-	pthread_cond_t changed;
-	char ids[SEEN_MAX][64];
-	char topics[SEEN_MAX][32];
-	char bodies[SEEN_MAX][64];
-	int times[SEEN_MAX];
-	size_t count;
-	int failures;
-	const char *blocked; /* Messages whose ids begin with this wait in the callback. */
-	int running;
-};
-
-static struct seen *seen_new(void)
-{
-	struct seen *seen = calloc(1, sizeof(*seen));
-
-	pthread_mutex_init(&seen->lock, NULL);
-	pthread_cond_init(&seen->changed, NULL);
-	return seen;
-}
-
-static enum escrow_consume_result consume(const escrow_message *message, void *context)
-{
-	struct seen *seen = context;
-	enum escrow_consume_result result = ESCROW_CONSUME_DONE;
-	size_t size;
-	const char *body = escrow_message_body(message, &size);
-
-	pthread_mutex_lock(&seen->lock);
-	if (seen->count == SEEN_MAX)
-		abort();
-	size_t at = seen->count++;
-	snprintf(seen->ids[at], sizeof(seen->ids[at]), "%s", escrow_message_id(message));
-	snprintf(seen->topics[at], sizeof(seen->topics[at]), "%s", escrow_message_topic(message));
-	snprintf(seen->bodies[at], sizeof(seen->bodies[at]), "%.*s", (int)size, body);
-	seen->times[at] = escrow_message_reconsume_times(message);
-	if (strncmp(seen->ids[at], "bad", 3) == 0 && seen->failures > 0) {
-		seen->failures--;
-		result = ESCROW_CONSUME_RETRY;
-	}
-	seen->running++;
-	pthread_cond_broadcast(&seen->changed);
-	while (seen->blocked != NULL && strncmp(seen->ids[at], seen->blocked, strlen(seen->blocked)) == 0)
-		pthread_cond_wait(&seen->changed, &seen->lock);
-	seen->running--;
-	pthread_mutex_unlock(&seen->lock);
-	return result;
-}
-
-static bool wait_seen(struct seen *seen, size_t count)
-{
-	struct timespec until;
-	int error = 0;
-
-	clock_gettime(CLOCK_REALTIME, &until);
-	until.tv_sec += WAIT_S;
-	pthread_mutex_lock(&seen->lock);
-	while (seen->count < count && error == 0)
-		error = pthread_cond_timedwait(&seen->changed, &seen->lock, &until);
-	bool reached = seen->count >= count;
-	pthread_mutex_unlock(&seen->lock);
-	return reached;
-}
-
-static void unblock(struct seen *seen)
-{
-	pthread_mutex_lock(&seen->lock);
-	seen->blocked = NULL;
-	pthread_cond_broadcast(&seen->changed);
-	pthread_mutex_unlock(&seen->lock);
-}
-
-static struct escrow_consumer_config usual(const struct stub *stub, struct seen *seen)
-{
-	static const struct escrow_subscription all = { "payments", "*" };
-	struct escrow_consumer_config config;
-
-	escrow_consumer_config_init(&config, sizeof(config));
-	config.name_servers = stub_address(stub);
-	config.group = "payment_service";
-	config.subscriptions = &all;
-	config.subscription_count = 1;
-	config.consume = consume;
-	config.context = seen;
-	config.start = ESCROW_START_FIRST;
-	config.commit_interval_ms = 20;
-	config.instance_name = "m";
-	return config;
-}
-
-static escrow_consumer *start_as(const struct escrow_consumer_config *config)
-{
-	struct escrow_error err;
-	escrow_consumer *consumer = NULL;
-
-	if (escrow_consumer_start(config, &consumer, &err) != ESCROW_OK) {
-		fprintf(stderr, "start: %s\n", err.text);
-		CU_FAIL_FATAL("consumer does not start");
-	}
-	return consumer;
-}
-
-static escrow_consumer *start_with(struct stub *stub, struct seen *seen, const char *expression,
-				   enum escrow_start_offset from, int messages_max)
-{
-	struct escrow_subscription subscription = { "payments", expression };
-	struct escrow_consumer_config config = usual(stub, seen);
-
-	config.subscriptions = &subscription;
-	config.start = from;
-	config.queue_messages_max = messages_max;
-	config.pull_batch = messages_max;
-	return start_as(&config);
-}
-
-static void put(struct stub *stub, int queue, const char *tag, const char *id)
-{
-	stub_put(stub, "payments", queue, tag, id, "body", 4, false);
-}
-
-static void put_many(struct stub *stub, int count, int queues, const char *prefix)
-{
-	for (int i = 0; i < count; i++) {
-		char id[32];
-
-		snprintf(id, sizeof(id), "%s%05d", prefix, i);
-		put(stub, i % queues, NULL, id);
-	}
-}
-
-static bool has_commits(const struct stub *stub, void *context)
-{
-	return stub_counts_now(stub)->requests[STUB_COMMIT_OFFSET] >= *(int *)context;
-}
-
-/* Until the group's position in the queue is there. */
-static bool wait_position(struct stub *stub, int queue, int64_t position)
-{
-	for (int commits = 0; commits < 100; commits = stub_counts(stub).requests[STUB_COMMIT_OFFSET] + 1) {
-		if (stub_position(stub, "payment_service", "payments", queue) == position)
-			return true;
-		if (!stub_wait(stub, has_commits, &commits))
-			return false;
-	}
-	return false;
-}
-
-static void expect_each_once(const struct seen *seen, int count, const char *prefix)
-{
-	for (int i = 0; i < count; i++) {
-		char id[32];
-		int times = 0;
-
-		snprintf(id, sizeof(id), "%s%05d", prefix, i);
-		for (size_t j = 0; j < seen->count; j++)
-			times += strcmp(seen->ids[j], id) == 0;
-		CU_ASSERT_EQUAL(times, 1);
-	}
-}
-
-static void end(struct stub *stub, struct seen *seen)
-{
-	stub_stop(stub);
-	pthread_mutex_destroy(&seen->lock);
-	pthread_cond_destroy(&seen->changed);
-	free(seen);
-}
+#include "tests/unit/sdk/consumer_fixture.h"
 
 static void test_messages_before_and_after_the_start_arrive_once(void)
 {
@@ -242,16 +62,6 @@ static void test_a_new_group_starts_with_what_arrives(void)
 	CU_ASSERT_EQUAL(seen->count, 1);
 	CU_ASSERT_STRING_EQUAL(seen->ids[0], "b00000");
 	end(stub, seen);
-}
-
-static bool has_queries(const struct stub *stub, void *context)
-{
-	return stub_counts_now(stub)->requests[STUB_QUERY_OFFSET] >= *(int *)context;
-}
-
-static bool has_lists(const struct stub *stub, void *context)
-{
-	return stub_counts_now(stub)->requests[STUB_MEMBERS] >= *(int *)context;
 }
 
 /* "Somewhere, I cannot say now" is not "never here": nothing is passed over. */
@@ -454,53 +264,17 @@ static void test_bodies_are_inflated_and_what_cannot_be_goes_to_the_dead_letters
 	end(stub, seen);
 }
 
-static void test_no_more_is_fetched_than_the_limit_and_fetching_goes_on(void)
-{
-	struct stub *stub = stub_start(1, false);
-	struct seen *seen = seen_new();
-	struct escrow_consumer_stats stats;
-
-	seen->blocked = "";
-	put_many(stub, 60, 1, "m");
-	escrow_consumer *consumer = start_with(stub, seen, "*", ESCROW_START_FIRST, 8);
-	CU_ASSERT_TRUE(wait_seen(seen, 4)); /* One each of the four threads. */
-	do
-		escrow_consumer_get_stats(consumer, &stats);
-	while (stats.messages_received < 8);
-	put(stub, 0, NULL, "m00060"); /* Would be handed to a pull that waits. */
-	escrow_consumer_get_stats(consumer, &stats);
-	CU_ASSERT_EQUAL(stats.messages_received, 8);
-	unblock(seen);
-	CU_ASSERT_TRUE(wait_seen(seen, 61));
-	CU_ASSERT_TRUE(wait_position(stub, 0, 61));
-	escrow_consumer_stop(consumer, 1000);
-	expect_each_once(seen, 61, "m");
-	end(stub, seen);
-}
-
-static void wait_received(escrow_consumer *consumer, uint64_t messages)
-{
-	struct escrow_consumer_stats stats;
-
-	do
-		escrow_consumer_get_stats(consumer, &stats);
-	while (stats.messages_received < messages);
-}
-
 static void test_queues_move_when_members_come_and_go(void)
 {
 	struct stub *stub = stub_start(4, false);
 	struct seen *seen = seen_new();
-	struct escrow_consumer_stats stats;
 
 	escrow_consumer *consumer = start_with(stub, seen, "*", ESCROW_START_FIRST, 0);
 	put_many(stub, 8, 4, "all");
 	CU_ASSERT_TRUE(wait_seen(seen, 8));
 	/* Another one, who sorts behind us: two queues of four stay, and the retry queue. */
 	stub_other_member(stub, "z");
-	do
-		escrow_consumer_get_stats(consumer, &stats);
-	while (stats.queues_assigned != 3);
+	wait_assigned(consumer, 3);
 	for (int i = 0; i < 4; i++)
 		CU_ASSERT_TRUE(wait_position(stub, i, 2));
 	put_many(stub, 8, 4, "half");
@@ -512,47 +286,6 @@ static void test_queues_move_when_members_come_and_go(void)
 	escrow_consumer_stop(consumer, 1000);
 	CU_ASSERT_EQUAL(seen->count, 16);
 	expect_each_once(seen, 8, "half");
-	end(stub, seen);
-}
-
-static void wait_assigned(escrow_consumer *consumer, uint64_t queues)
-{
-	struct escrow_consumer_stats stats;
-
-	do
-		escrow_consumer_get_stats(consumer, &stats);
-	while (stats.queues_assigned != queues);
-}
-
-/* All that the consumer may hold is under way, of other queues: one that it gets now waits, and is not forgotten. */
-static void test_a_queue_that_came_while_there_was_no_room_is_read_when_there_is(void)
-{
-	struct stub *stub = stub_start(4, false);
-	struct seen *seen = seen_new();
-	struct escrow_consumer_config config = usual(stub, seen);
-
-	static const char body[500];
-	static const char *const ids[] = { "m00000", "m00001", "m00002", "m00003" };
-
-	for (int i = 0; i < 4; i++)
-		stub_put(stub, "payments", i, NULL, ids[i], body, sizeof(body), false);
-	stub_other_member(stub, "z"); /* Sorts behind us: we have the first two. */
-	seen->blocked = "m";
-	config.queue_bytes_max = 100;
-	escrow_consumer *consumer = start_as(&config);
-	CU_ASSERT_TRUE(wait_seen(seen, 2));
-	stub_other_member(stub, NULL);
-	wait_assigned(consumer, 5);
-	int queries = 5;
-	CU_ASSERT_TRUE(stub_wait(stub, has_queries, &queries));
-	/* Who answers a notification has read the positions, which came before it, and found no room. */
-	int lists = stub_counts(stub).requests[STUB_MEMBERS] + 1;
-	stub_other_member(stub, NULL);
-	CU_ASSERT_TRUE(stub_wait(stub, has_lists, &lists));
-	unblock(seen);
-	CU_ASSERT_TRUE(wait_seen(seen, 4));
-	escrow_consumer_stop(consumer, 1000);
-	expect_each_once(seen, 4, "m");
 	end(stub, seen);
 }
 
@@ -731,42 +464,6 @@ static void test_stopping_waits_for_running_callbacks_and_keeps_their_work(void)
 	end(stub, seen);
 }
 
-static void expect_invalid(const struct escrow_consumer_config *config, const char *named)
-{
-	escrow_consumer *consumer = NULL;
-	struct escrow_error err = { .code = ESCROW_OK };
-
-	CU_ASSERT_EQUAL(escrow_consumer_start(config, &consumer, &err), ESCROW_INVALID);
-	CU_ASSERT_PTR_NULL(consumer);
-	CU_ASSERT_PTR_NOT_NULL(strstr(err.text, named));
-}
-
-static void test_settings_are_checked_by_name(void)
-{
-	struct escrow_subscription subscription = { "t", "||" };
-	struct escrow_consumer_config config;
-
-	escrow_consumer_config_init(&config, sizeof(config));
-	expect_invalid(&config, "group");
-	config.group = "g";
-	expect_invalid(&config, "consume");
-	config.consume = consume;
-	expect_invalid(&config, "subscriptions");
-	config.subscriptions = &subscription;
-	config.subscription_count = 1;
-	expect_invalid(&config, "subscription of t");
-	subscription.expression = NULL;
-	expect_invalid(&config, "name_servers");
-	subscription.topic = "a topic";
-	expect_invalid(&config, "subscription");
-	struct escrow_subscription twice[] = { { "t", "a" }, { "u", NULL }, { "t", "b" } };
-	config.subscriptions = twice;
-	config.subscription_count = 3;
-	expect_invalid(&config, "topic t is subscribed twice");
-	config.subscriptions = NULL;
-	expect_invalid(&config, "subscriptions");
-}
-
 int main(void)
 {
 	static const struct check_test tests[] = {
@@ -783,9 +480,7 @@ int main(void)
 		CHECK_TEST(test_what_fails_comes_again_from_the_retry_topic_under_its_own_name),
 		CHECK_TEST(test_a_message_that_is_not_taken_back_holds_the_position),
 		CHECK_TEST(test_bodies_are_inflated_and_what_cannot_be_goes_to_the_dead_letters),
-		CHECK_TEST(test_no_more_is_fetched_than_the_limit_and_fetching_goes_on),
 		CHECK_TEST(test_queues_move_when_members_come_and_go),
-		CHECK_TEST(test_a_queue_that_came_while_there_was_no_room_is_read_when_there_is),
 		CHECK_TEST(test_what_was_not_begun_when_the_queue_went_is_not_begun),
 		CHECK_TEST(test_a_list_without_us_takes_no_queue_away),
 		CHECK_TEST(test_a_position_that_is_refused_does_not_count_as_stored),
@@ -795,7 +490,6 @@ int main(void)
 		CHECK_TEST(test_a_broker_that_restarts_is_consumed_again),
 		CHECK_TEST(test_a_position_outside_of_the_queue_is_left),
 		CHECK_TEST(test_stopping_waits_for_running_callbacks_and_keeps_their_work),
-		CHECK_TEST(test_settings_are_checked_by_name),
 	};
 	return check_main("sdk/consumer", tests, sizeof(tests) / sizeof(tests[0]));
 }

@@ -56,7 +56,11 @@ static void test_what_is_set_is_read_back_and_goes_on_the_wire(void)
 
 static void test_what_would_change_the_message_s_fate_is_refused(void)
 {
-	static const char *const reserved[] = { "TAGS", "UNIQ_KEY", "TRAN_MSG", "PGROUP", "DELAY", "REAL_TOPIC", "POP_CK" };
+	static const char *const reserved[] = {
+		"TAGS", "KEYS", "UNIQ_KEY", "TRAN_MSG", "PGROUP", "WAIT", "__SHARDINGKEY", "REAL_TOPIC", "REAL_QID", "RETRY_TOPIC",
+		"POP_CK", "DELAY", "TIMER_DELIVER_MS", "TIMER_DELAY_MS", "TIMER_DELAY_SEC", "TIMER_DEL_UNIQKEY", "INNER_NUM",
+		"REPLY_TO_CLIENT", "CORRELATION_ID", "CLUSTER", "MSG_TYPE",
+	};
 	escrow_message *message = make(), *none = NULL;
 	struct escrow_error err;
 	char *large = malloc(40000);

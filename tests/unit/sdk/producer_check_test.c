@@ -195,6 +195,17 @@ static void test_without_a_handler_check_backs_are_unknown(void)
 	stop_both(producer, stub);
 }
 
+/* Who asks, an operator's tool through its broker, is told at once, and does not wait for its time-out. */
+static void test_a_question_that_it_does_not_know_is_answered_so(void)
+{
+	struct stub *stub = stub_start(1, false);
+	escrow_producer *producer = start_known(stub);
+
+	CU_ASSERT_TRUE(stub_ask_unknown(stub));
+	CU_ASSERT_EQUAL(stub_counts(stub).unknown_answered, 1);
+	stop_both(producer, stub);
+}
+
 int main(void)
 {
 	static const struct check_test tests[] = {
@@ -203,6 +214,7 @@ int main(void)
 		CHECK_TEST(test_a_slow_handler_neither_blocks_sends_nor_takes_more_than_the_pool_holds),
 		CHECK_TEST(test_a_check_back_for_another_group_is_not_answered),
 		CHECK_TEST(test_without_a_handler_check_backs_are_unknown),
+		CHECK_TEST(test_a_question_that_it_does_not_know_is_answered_so),
 	};
 	return check_main("sdk/producer check-backs", tests, sizeof(tests) / sizeof(tests[0]));
 }

@@ -1,9 +1,7 @@
 /* The producer's transactions where brokers go, come back and move: a half is at one broker only, and is decided there. */
-#include <arpa/inet.h>
 #include <pthread.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
+#include "tests/support/closed_door.h"
 #include "tests/unit/sdk/producer_fixture.h"
 
 static void *return_soon(void *argument)
@@ -166,28 +164,6 @@ static void test_a_half_whose_connection_came_and_went_is_not_sent_elsewhere(voi
 	stop_all(producer, stub, other);
 }
 
-/* A socket that takes one connection and leaves others waiting; that one is made, too. */
-struct closed_door {
-	int listener, first;
-	char address[64];
-};
-
-static void shut_door(struct closed_door *door)
-{
-	struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-	struct timeval limit = { 20, 0 };
-	socklen_t size = sizeof(address);
-
-	door->listener = socket(AF_INET, SOCK_STREAM, 0);
-	setsockopt(door->listener, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
-	CU_ASSERT_EQUAL_FATAL(bind(door->listener, (struct sockaddr *)&address, size), 0);
-	CU_ASSERT_EQUAL_FATAL(listen(door->listener, 0), 0);
-	CU_ASSERT_EQUAL_FATAL(getsockname(door->listener, (struct sockaddr *)&address, &size), 0);
-	snprintf(door->address, sizeof(door->address), "127.0.0.1:%d", ntohs(address.sin_port));
-	door->first = socket(AF_INET, SOCK_STREAM, 0);
-	CU_ASSERT_EQUAL_FATAL(connect(door->first, (struct sockaddr *)&address, size), 0);
-}
-
 /* Lets the next one in, and gives what it says up to its first heartbeat. */
 static void open_door(struct closed_door *door, char *said, size_t size)
 {
@@ -220,7 +196,7 @@ static void test_a_half_that_was_given_up_does_not_leave_later(void)
 	struct closed_door door;
 	char said[8192];
 
-	shut_door(&door);
+	shut_door(&door, "127.0.0.1", 0);
 	stub_add_peer(stub, "other", door.address); /* Sorts before "stub": the first send is its. */
 	config.topic_count = 0;
 	escrow_producer *producer = start_as(&config);

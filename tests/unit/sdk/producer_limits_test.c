@@ -209,6 +209,22 @@ static void test_a_body_over_the_limit_is_not_sent(void)
 	stub_stop(stub);
 }
 
+static void test_a_call_without_a_deadline_has_that_of_the_settings(void)
+{
+	struct stub *stub = stub_start(1, false);
+	struct escrow_producer_config config = usual(stub);
+	struct escrow_error err;
+	escrow_message *message = make("orders");
+
+	config.send_timeout_ms = 321;
+	escrow_producer *producer = meet(stub, start_as(&config));
+	stub_fault(stub, STUB_SEND, STUB_DROP_REQUEST, 1000, 0);
+	CU_ASSERT_EQUAL(escrow_send(producer, message, 0, NULL, &err), ESCROW_TIMEOUT);
+	CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "deadline of 321 ms"));
+	escrow_message_destroy(message);
+	stop_both(producer, stub);
+}
+
 static void expect_invalid(struct escrow_producer_config *config, const char *named)
 {
 	escrow_producer *producer = NULL;
@@ -254,6 +270,7 @@ int main(void)
 		CHECK_TEST(test_many_threads_share_a_producer),
 		CHECK_TEST(test_no_memory_after_the_half_leaves_the_outcome_unknown),
 		CHECK_TEST(test_a_body_over_the_limit_is_not_sent),
+		CHECK_TEST(test_a_call_without_a_deadline_has_that_of_the_settings),
 		CHECK_TEST(test_settings_are_checked_by_name),
 	};
 	return check_main("sdk/producer limits", tests, sizeof(tests) / sizeof(tests[0]));

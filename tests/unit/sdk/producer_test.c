@@ -71,6 +71,7 @@ static void test_the_opposite_decided_before_is_told_with_its_reason(void)
 	struct stub *stub = stub_start(1, false);
 	escrow_producer *producer = start_known(stub);
 	struct escrow_transaction_result result;
+	struct escrow_producer_stats stats;
 	struct escrow_error err;
 	escrow_transaction *transaction;
 	escrow_message *message = make("orders");
@@ -82,6 +83,8 @@ static void test_the_opposite_decided_before_is_told_with_its_reason(void)
 	CU_ASSERT_EQUAL(err.broker_code, RESP_ILLEGAL_OPERATION);
 	CU_ASSERT_PTR_NOT_NULL(strstr(result.text, "operator bob"));
 	CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "operator bob"));
+	escrow_producer_get_stats(producer, &stats);
+	CU_ASSERT_EQUAL(stats.decisions_conflicting, 1);
 	escrow_transaction_release(transaction);
 	escrow_message_destroy(message);
 	stop_both(producer, stub);
@@ -130,12 +133,15 @@ static void test_a_lost_half_answer_leaves_one_half(void)
 	struct stub *stub = stub_start(4, false);
 	escrow_producer *producer = start_known(stub);
 	struct escrow_transaction_result result;
+	struct escrow_producer_stats stats;
 	struct escrow_error err;
 
 	stub_fault(stub, STUB_SEND, STUB_DROP_ANSWER, 1, 0);
 	CU_ASSERT_EQUAL(send_one(producer, ESCROW_LOCAL_COMMIT, LONG_MS, &result, &err), ESCROW_OK);
 	stub_fault(stub, STUB_SEND, STUB_CLOSE_AFTER, 1, 0);
 	CU_ASSERT_EQUAL(send_one(producer, ESCROW_LOCAL_COMMIT, LONG_MS, &result, &err), ESCROW_OK);
+	escrow_producer_get_stats(producer, &stats);
+	CU_ASSERT_EQUAL(stats.attempts_repeated, 2);
 	CU_ASSERT_EQUAL(stub_half_count(stub), 2);
 	CU_ASSERT_EQUAL(stub_counts(stub).requests[STUB_SEND], 4);
 	CU_ASSERT_EQUAL(stub_visible(stub, "orders", NULL), 2);
