@@ -66,6 +66,11 @@ int64_t loop_now_ms(struct loop *loop)
 	return loop->now_ms;
 }
 
+void loop_time_passes(struct loop *loop)
+{
+	loop->now_ms = 0;
+}
+
 static void run_hooks(struct loop *loop)
 {
 	loop->now_ms = 0;

@@ -28,8 +28,10 @@ void loop_run(struct loop *loop);
 void loop_turn(struct loop *loop, int64_t wait_ms);
 void loop_stop(struct loop *loop);
 struct event_base *loop_base(struct loop *loop);
-/* Monotonic milliseconds, read once for the events of a turn and once for its hooks. */
+/* Monotonic milliseconds, read once for the events of a turn (anew after loop_time_passes) and once for its hooks. */
 int64_t loop_now_ms(struct loop *loop);
+/* What is looked at from now on may have come after the time that loop_now_ms gave. */
+void loop_time_passes(struct loop *loop);
 
 enum { LOOP_HOOKS_MAX = 8 };
 void loop_add_turn_end(struct loop *loop, loop_callback hook, void *context);

@@ -276,6 +276,7 @@ static void on_readable(evutil_socket_t fd, short what, void *context)
 	if (conn->closing || conn->held || !conn->reading)
 		return;
 	ssize_t got = recv(fd, server->read_buffer, READ_SIZE, 0);
+	loop_time_passes(server->loop); /* What was received must not be older than it is. */
 	if (got > 0)
 		got_bytes(conn, (struct span){ server->read_buffer, (size_t)got });
 	else if (got == 0)

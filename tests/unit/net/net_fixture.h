@@ -23,6 +23,7 @@ struct fixture {
 	/* What on_frame does. */
 	enum { ECHO, SILENT, CLOSE_ON_FRAME, FLOOD } mode;
 	size_t flood_size;
+	void (*seen)(struct fixture *f); /* Each frame, before anything is done with it. NULL: nobody is told. */
 	uint64_t last_conn;
 	uint32_t frames, closes;
 	/* on_close writes to this connection and, with `chain`, closes it afterwards. */
@@ -49,6 +50,8 @@ static void fixture_on_frame(void *context, struct conn *conn, struct span frame
 	f->frames++;
 	f->last_conn = conn_id(conn);
 	CU_ASSERT(!conn_is_closing(conn));
+	if (f->seen != NULL)
+		f->seen(f);
 	switch (f->mode) {
 	case ECHO:
 		buffer_append_span(conn_output(conn), frame);

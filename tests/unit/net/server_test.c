@@ -407,6 +407,40 @@ static void test_rest_of_a_frame_may_wait_as_long_as_we_do_not_read(void)
 	fixture_close(&f);
 }
 
+static int64_t seen_ms[2];
+
+/* The process stands still right after it. */
+static void see_and_stand_still(struct fixture *f)
+{
+	seen_ms[f->frames - 1] = loop_now_ms(f->loop);
+	leap(1000);
+}
+
+/* What other connections bring in the same turn may have been sent long after the turn began. */
+static void test_time_passes_between_connections(void)
+{
+	struct server_config config = fixture_config();
+	struct fixture f;
+	int fds[2];
+	size_t size;
+	uint8_t *frame = make_frame(0, &size);
+
+	fixture_open(&f, &config);
+	f.seen = see_and_stand_still;
+	for (int i = 0; i < 2; i++)
+		fds[i] = dial(server_port(f.server));
+	CU_ASSERT(TURN_UNTIL(f.loop, server_connection_count(f.server) == 2));
+	for (int i = 0; i < 2; i++)
+		CU_ASSERT_EQUAL(send(fds[i], frame, size, MSG_NOSIGNAL), (ssize_t)size);
+	CU_ASSERT(TURN_UNTIL(f.loop, f.frames > 0));
+	CU_ASSERT_EQUAL_FATAL(f.frames, 2);
+	CU_ASSERT_TRUE(seen_ms[1] - seen_ms[0] >= 1000);
+	for (int i = 0; i < 2; i++)
+		close(fds[i]);
+	free(frame);
+	fixture_close(&f);
+}
+
 static void test_idle_connection_is_closed(void)
 {
 	struct server_config config = fixture_config();
@@ -731,6 +765,7 @@ int main(void)
 		CHECK_TEST(test_many_requests_at_once_wait_for_room),
 		CHECK_TEST(test_rest_of_a_frame_has_a_deadline),
 		CHECK_TEST(test_rest_of_a_frame_may_wait_as_long_as_we_do_not_read),
+		CHECK_TEST(test_time_passes_between_connections),
 		CHECK_TEST(test_idle_connection_is_closed),
 		CHECK_TEST(test_unread_output_of_all_is_bounded),
 		CHECK_TEST(test_unread_output_of_those_who_left_is_free),
