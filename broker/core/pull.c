@@ -185,15 +185,9 @@ static enum status take(struct core *core, const struct pull_request *request, c
 	return ST_OK;
 }
 
-/* Past its time: its body went with an older segment, before the record that names it. */
-static bool is_given_up(const struct core *core, const struct cq_entry *entry)
-{
-	return entry->body_offset < commitlog_start(core->log);
-}
-
 static bool is_wanted(const struct core *core, const struct pull_request *request, const struct cq_entry *entry)
 {
-	return selection_by_hash(request, entry->tag_hash) != FIT_NO && !is_given_up(core, entry);
+	return selection_by_hash(request, entry->tag_hash) != FIT_NO && !trimming_is_given_up(core, entry);
 }
 
 /* Reads a window; each eighth one lets the disk fetch what comes READ_AHEAD_LEAD later. */

@@ -5,6 +5,7 @@
 enum {
 	QUEUES_PER_TICK = 64,
 	HALVES_PER_TICK = 4096,   /* Looked at for the oldest open one. */
+	GIVEN_UP_AT_ONCE = 4096,  /* Entries of a queue; the next look goes on. */
 };
 
 /* The first offset of the queue whose naming record lies at or behind `log_offset`. */
@@ -28,6 +29,27 @@ static enum status find_log_offset(const struct queue *queue, uint64_t log_offse
 	return ST_OK;
 }
 
+bool trimming_is_given_up(const struct core *core, const struct cq_entry *entry)
+{
+	return entry->body_offset < commitlog_start(core->log);
+}
+
+/* Moves *min behind what was given up there. ST_FULL: that may go on. */
+static enum status skip_given_up(const struct core *core, const struct queue *queue, uint64_t *min, struct errinfo *err)
+{
+	struct cq_entry entry;
+
+	for (int i = 0; i < GIVEN_UP_AT_ONCE; i++, (*min)++) {
+		enum status status = *min < queue->visible_offset ? consume_queue_get(&queue->entries, *min, &entry, err) : ST_NOTFOUND;
+
+		if (status != ST_OK)
+			return status == ST_NOTFOUND ? ST_OK : status;
+		if (!trimming_is_given_up(core, &entry))
+			return ST_OK;
+	}
+	return ST_FULL;
+}
+
 enum status trimming_queue_min(struct core *core, struct queue *queue, uint64_t *min_out, struct errinfo *err)
 {
 	uint64_t start = commitlog_start(core->log), min = 0;
@@ -37,13 +59,14 @@ enum status trimming_queue_min(struct core *core, struct queue *queue, uint64_t 
 	if (queue->trimmed_to >= start || consume_queue_max(&queue->entries) == 0)
 		return ST_OK;
 	status = find_log_offset(queue, start, &min, err);
-	if (status != ST_OK)
-		return status;
+	if (status == ST_OK)
+		status = skip_given_up(core, queue, &min, err);
 	/* What is not visible yet is behind the log's start for certain. */
 	consume_queue_trim(&queue->entries, min);
-	queue->trimmed_to = start;
 	*min_out = consume_queue_min(&queue->entries);
-	return ST_OK;
+	if (status == ST_OK)
+		queue->trimmed_to = start;
+	return status == ST_FULL ? ST_OK : status;
 }
 
 /* The first offset that was stored since then, by the clock of retention. What was stored before the wall clock was set forward

@@ -318,6 +318,35 @@ static void test_a_delivered_message_stays_as_long_as_its_delivery(void)
 	fixture_destroy(f);
 }
 
+/* A segment that has expired and is kept, as later records refer into it, may name messages whose bodies went before: a queue
+ * does not begin with one of those, and it begins where it says. */
+static void test_a_queue_begins_with_what_can_be_read(void)
+{
+	struct fixture *f = create();
+	struct send_result gone = must_send(f, (struct sent){ .topic = "t", .key = "gone", .half = true }), kept;
+	struct queue_range range;
+	struct outcome outcome = { 0 };
+	struct pulled p = { .count = 0 };
+
+	grow(f, 1);
+	kept = must_send(f, (struct sent){ .topic = "t", .key = "kept", .half = true });
+	commit_late(f, &gone);
+	uint64_t decided = commitlog_appended(f->log);
+	(void)must_send(f, (struct sent){ .topic = "t", .key = "plain" });
+	grow(f, 2);
+	commit_late(f, &kept);
+	fixture_disk(f, true);
+	while (commitlog_start(f->log) <= gone.log_offset)
+		grow(f, 1);
+	CU_ASSERT_TRUE_FATAL(commitlog_start(f->log) < decided);
+	CU_ASSERT_EQUAL(core_queue_range(f->core, SPAN_LITERAL("t"), 0, &range, &outcome), ST_OK);
+	CU_ASSERT_EQUAL(range.min_offset, 1);
+	CU_ASSERT_EQUAL(fixture_pull(f, "t", 0, range.min_offset, "*", &p), 2);
+	CU_ASSERT_EQUAL(p.messages[0].queue_offset, 1);
+	pulled_free(&p);
+	fixture_destroy(f);
+}
+
 /* Nor does it take a segment for expired whose newest message is young. */
 static void test_a_snapshot_knows_how_old_a_segment_is(void)
 {
@@ -439,6 +468,7 @@ int main(void)
 		CHECK_TEST(test_the_end_is_known_before_the_beginning),
 		CHECK_TEST(test_a_snapshot_knows_who_refers_to_a_segment),
 		CHECK_TEST(test_a_delivered_message_stays_as_long_as_its_delivery),
+		CHECK_TEST(test_a_queue_begins_with_what_can_be_read),
 		CHECK_TEST(test_a_snapshot_knows_how_old_a_segment_is),
 		CHECK_TEST(test_how_far_back_the_log_reaches_is_known),
 		CHECK_TEST(test_how_far_back_the_log_reaches_moves_on),
