@@ -107,7 +107,7 @@ static const struct config_option broker_options[] = {
 	NUMBER("transactionCheckMax", transaction_check_max, "15", "checks", 1, 65535,
 	       "Answered checks that said 'unknown' before transactionUndecidedPolicy applies."),
 	NUMBER("transactionCheckInterval", transaction_check_interval_ms, "30000", "ms", 1, 86400000,
-	       "Wait after a check that was answered 'unknown'."),
+	       "Wait after a check that was answered 'unknown'; after the third one it doubles with each, up to 8 times."),
 	NUMBER("transactionCheckAnswerTimeout", transaction_check_answer_timeout_ms, "5000", "ms", 10, 3600000,
 	       "Wait for the answer to a check before another producer of the group is asked; not counted."),
 	CHOICE("transactionUndecidedPolicy", transaction_undecided_policy, "PARK", "PARK|ROLLBACK|COMMIT",
@@ -117,7 +117,8 @@ static const struct config_option broker_options[] = {
 	NUMBER("pendingTransactionGroupMax", pending_transaction_group_max, "10000000", "transactions", 1, 100000000,
 	       "Undecided transactions that one producer group may hold."),
 	NUMBER("resendWindowCount", resend_window_count, "400000", "transactions", 0, 100000000,
-	       "Decided half messages that are remembered so that a resend of one gets its first answer again."),
+	       "Decided half messages that are remembered so that a resend of one gets its first answer again, or is refused "
+	       "when it was rolled back."),
 
 	CHOICE("metricsExporterType", metrics_exporter_type, "DISABLE", "DISABLE|PROM",
 	       "PROM serves figures for Prometheus at http://metricsPromExporterHost:metricsPromExporterPort/metrics."),
