@@ -8,15 +8,11 @@ SIM_SRC := $(wildcard tests/sim/*.c)
 SIM_SEEDS ?= $(or $(SEEDS),200)
 SIM_JOBS ?= 2
 
-ifneq ($(SIM_SRC),)
-$(SIM): $(SIM_SRC:%.c=$(BUILD)/obj/%.o) $(SUPPORT_OBJ) $(ARCHIVES)
-	@mkdir -p $(@D)
-	$(call say,link)$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(SUPPORT_OBJ) $(LINK_ARCHIVES) -lcunit $(LIBS)
-endif
-
-# The whole broker over the simulator's loop, network and disk.
-BROKER_TEST_SRC := tests/unit/shell/broker_test.c $(filter-out %/sim.c,$(SIM_SRC))
-$(BUILD)/tests/unit/shell/broker_test: $(BROKER_TEST_SRC:%.c=$(BUILD)/obj/%.o) $(SUPPORT_OBJ) $(ARCHIVES)
+# The simulator, and the whole broker over the simulator's loop, network and disk.
+BROKER_TEST := $(BUILD)/tests/unit/shell/broker_test
+$(SIM): $(SIM_SRC:%.c=$(BUILD)/obj/%.o)
+$(BROKER_TEST): $(patsubst %.c,$(BUILD)/obj/%.o,tests/unit/shell/broker_test.c $(filter-out %/sim.c,$(SIM_SRC)))
+$(SIM) $(BROKER_TEST): $(SUPPORT_OBJ) $(ARCHIVES)
 	@mkdir -p $(@D)
 	$(call say,link)$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(SUPPORT_OBJ) $(LINK_ARCHIVES) -lcunit $(LIBS)
 
